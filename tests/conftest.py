@@ -1,0 +1,59 @@
+"""Servers and databases shared by all tests: real ones, outside where their URLs are given, else our own."""
+
+import os
+import uuid
+from contextlib import contextmanager
+
+import pytest
+import redis
+import sqlalchemy as sa
+
+from app.embedded.redis import PrivateRedis
+
+OUTSIDE_REDIS = os.environ.get("CATVQ_TEST_REDIS_URL")
+OUTSIDE_POSTGRES = os.environ.get("CATVQ_TEST_POSTGRES_URL")
+
+CLAIM_KEY = "catvq-tests"
+CLAIM_TIMEOUT_S = 3600
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory):
+    """A Redis database that no other process of this test run uses; what a test leaves there, others see."""
+    if OUTSIDE_REDIS:
+        with claimed_database(OUTSIDE_REDIS) as url:
+            yield url
+    else:
+        with PrivateRedis.prepare(tmp_path_factory.mktemp("redis")).running() as url:
+            yield url
+
+
+@contextmanager
+def claimed_database(server_url):
+    """Take one of the server's numbered databases, leaving alone 0, which others use by default."""
+    for number in range(1, 16):
+        url = f"{server_url.rpartition('/')[0]}/{number}"
+        with redis.Redis.from_url(url) as client:
+            if client.dbsize() == 0 and client.set(CLAIM_KEY, uuid.uuid4().hex, nx=True, ex=CLAIM_TIMEOUT_S):
+                try:
+                    yield url
+                finally:
+                    client.flushdb()
+                return
+    pytest.fail(f"no empty database left on {server_url}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if OUTSIDE_POSTGRES else ["sqlite"])
+def database_url(request, tmp_path):
+    """An empty database of the test's own, on each kind of database there is."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'catvq.db'}"
+        return
+    name = f"catvq_test_{uuid.uuid4().hex}"
+    server = sa.create_engine(OUTSIDE_POSTGRES, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield server.url.set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
