@@ -1,0 +1,78 @@
+"""Temperature schedules: how soft the assignment is at each moment of a run."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from catvq.errors import ConfigError
+
+ScheduleKind = Literal["linear", "exponential", "cosine", "constant"]
+SCHEDULE_KINDS: tuple[ScheduleKind, ...] = ("linear", "exponential", "cosine", "constant")
+
+# softmax(logits / 0) is NaN. At 0.001 a lead of 0.1 between two logits is already a probability of 1
+# in float32 (e^-100 is far below its rounding), so nothing is lost by stopping here.
+MIN_TEMPERATURE = 1e-3
+
+
+@dataclass(frozen=True)
+class TemperatureSchedule:
+    """The temperature as a function of progress; both end points are met exactly.
+
+    Source: the linear and exponential forms are those of Jang et al. 2017, arXiv:1611.01144; the
+    cosine is Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
+
+    Args:
+        kind: "constant" stays at `start` and never reads `end`.
+        start: Temperature at progress 0, above 0, no unit. Lower is closer to one-hot.
+        end: Temperature at progress 1, above 0; may lie above `start`.
+        floor: No temperature below this is ever given, whatever `start` and `end` say.
+
+    Raises:
+        ConfigError: The kind is unknown, or a temperature is not finite and above 0.
+    """
+
+    kind: ScheduleKind
+    start: float
+    end: float
+    floor: float = MIN_TEMPERATURE
+
+    def __post_init__(self) -> None:
+        if self.kind not in SCHEDULE_KINDS:
+            raise ConfigError(f"temperature schedule must be one of {SCHEDULE_KINDS}, got {self.kind!r}")
+        for name in ("start", "end", "floor"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"temperature {name} must be finite and above 0, got {value}")
+
+    def at(self, progress: float) -> float:
+        """Give the temperature at a moment of the run.
+
+        Args:
+            progress: Part of the run that is done, from 0 to 1.
+
+        Raises:
+            ConfigError: `progress` is outside 0 to 1.
+        """
+        if not 0 <= progress <= 1:
+            raise ConfigError(f"progress must be from 0 to 1, got {progress}")
+        low, high = sorted((self.start, self.last))
+        # Rounding may carry a formula just past its end points.
+        return max(self.floor, min(high, max(low, self._formula(progress))))
+
+    @property
+    def last(self) -> float:
+        """Where the schedule ends, before the floor is applied."""
+        return self.start if self.kind == "constant" else self.end
+
+    def _formula(self, progress: float) -> float:
+        if progress == 1:
+            return self.last
+        match self.kind:
+            case "constant":
+                return self.start
+            case "linear":
+                return self.start + (self.end - self.start) * progress
+            case "exponential":
+                return self.start * math.pow(self.end / self.start, progress)
+            case "cosine":
+                return self.start + (self.end - self.start) * (1 - math.cos(math.pi * progress)) / 2
