@@ -1,0 +1,152 @@
+"""The learnt assignment of features to categories: logits to a soft, noisy or one-hot matrix.
+
+Shapes: D features, G categories.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from catvq.errors import ConfigError, ShapeError
+
+ESTIMATORS = ("softmax", "gumbel", "straight_through")
+TEMPERATURE_FLOOR = 1e-3  # below it float32 softmax of ordinary logits is one-hot or NaN
+
+
+@dataclass(frozen=True)
+class AssignmentConfidence:
+    """How sure the assignment is of each feature.
+
+    Attributes:
+        category: int64 [D], the most probable category.
+        confidence: float32 [D], its probability.
+        runner_up: int64 [D], the second most probable category; -1 where only one is allowed.
+    """
+
+    category: Tensor
+    confidence: Tensor
+    runner_up: Tensor
+
+
+class CategoryAssignment(nn.Module):
+    """Learns which category each feature belongs to.
+
+    Training may add Gumbel noise; evaluation leaves it out, so repeated calls agree. The temperature
+    is a buffer: it is saved with the weights. Where `allowed` is false the probability is exactly
+    zero, which is how per-family (block-diagonal) assignments are built.
+
+    Source: Jang et al. 2017, arXiv:1611.01144, section 2.1 (gumbel) and 2.2 (straight-through).
+
+    Args:
+        logits: float32 [D, G], the start.
+        allowed: bool [D, G] or None (all); every feature needs at least one allowed category.
+        estimator: "softmax", "gumbel" or "straight_through".
+        temperature: Starting value, above 0, no unit. Lower is closer to one-hot.
+
+    Raises:
+        ShapeError: `logits` is not a matrix, or `allowed` has another shape.
+        ConfigError: The estimator is unknown, the temperature not positive, or a feature has no category.
+    """
+
+    allowed: Tensor
+    temperature: Tensor
+
+    def __init__(
+        self,
+        logits: Tensor,
+        *,
+        allowed: Tensor | None = None,
+        estimator: str = "softmax",
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if logits.ndim != 2 or 0 in logits.shape:
+            raise ShapeError(f"logits need shape [D, G], got {tuple(logits.shape)}")
+        if allowed is None:
+            allowed = torch.ones_like(logits, dtype=torch.bool)
+        if allowed.shape != logits.shape:
+            raise ShapeError(f"allowed needs shape {tuple(logits.shape)}, got {tuple(allowed.shape)}")
+        if not bool(allowed.any(dim=1).all()):
+            raise ConfigError("every feature needs at least one allowed category")
+        if estimator not in ESTIMATORS:
+            raise ConfigError(f"estimator must be one of {', '.join(ESTIMATORS)}, got {estimator!r}")
+        self.estimator = estimator
+        self.logits = nn.Parameter(logits.detach().clone().float())
+        self.register_buffer("allowed", allowed.clone())
+        self.register_buffer("temperature", torch.tensor(1.0))
+        self.set_temperature(temperature)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Set the temperature; values below the floor are raised to it.
+
+        Raises:
+            ConfigError: The temperature is not above 0.
+        """
+        if not temperature > 0:
+            raise ConfigError(f"temperature must be above 0, got {temperature}")
+        self.temperature.fill_(max(temperature, TEMPERATURE_FLOOR))
+
+    def forward(self) -> Tensor:
+        """The assignment to route by: noisy or one-hot as the estimator says while training.
+
+        Returns:
+            float32 [D, G]; rows sum to 1; zero where not allowed.
+        """
+        if not self.training or self.estimator == "softmax":
+            return self.soft()
+        noise = -torch.empty_like(self.logits).exponential_().log()
+        sample = self._softmax(self.logits + noise)
+        if self.estimator == "gumbel":
+            return sample
+        one_hot = F.one_hot(sample.argmax(dim=1), sample.shape[1]).to(sample.dtype)
+        return one_hot + (sample - sample.detach())
+
+    def soft(self) -> Tensor:
+        """Noise-free soft assignment, float32 [D, G]; rows sum to 1."""
+        return self._softmax(self.logits)
+
+    def grouping(self) -> Tensor:
+        """Most probable category of each feature, int64 [D]; the lower index wins a tie."""
+        return self.soft().argmax(dim=1)
+
+    def hard(self) -> Tensor:
+        """One-hot assignment, float32 [D, G]."""
+        return F.one_hot(self.grouping(), self.logits.shape[1]).to(self.logits.dtype)
+
+    def confidence(self) -> AssignmentConfidence:
+        """Category, its probability and the runner-up of each feature at the present temperature."""
+        return assignment_confidence(self.soft().detach(), self.allowed)
+
+    def _softmax(self, logits: Tensor) -> Tensor:
+        return torch.softmax((logits / self.temperature).masked_fill(~self.allowed, -torch.inf), dim=1)
+
+
+def assignment_confidence(soft: Tensor, allowed: Tensor) -> AssignmentConfidence:
+    """Read category, confidence and runner-up off a soft assignment.
+
+    Args:
+        soft: float32 [D, G], rows sum to 1.
+        allowed: bool [D, G].
+    """
+    category = soft.argmax(dim=1)
+    confidence = soft.gather(1, category.unsqueeze(1)).squeeze(1)
+    if soft.shape[1] == 1:
+        return AssignmentConfidence(category, confidence, torch.full_like(category, -1))
+    others = soft.scatter(1, category.unsqueeze(1), -1.0).masked_fill(~allowed, -1.0)
+    best, runner_up = others.max(dim=1)
+    return AssignmentConfidence(category, confidence, torch.where(best < 0, -1, runner_up))
+
+
+def block_diagonal(family_of_feature: Tensor, family_of_category: Tensor) -> Tensor:
+    """Which categories a feature may take when no category may span two families.
+
+    Args:
+        family_of_feature: int64 [D].
+        family_of_category: int64 [G].
+
+    Returns:
+        bool [D, G].
+    """
+    return family_of_feature.unsqueeze(1) == family_of_category.unsqueeze(0)

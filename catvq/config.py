@@ -1,0 +1,143 @@
+"""The settings of one training run as the core sees them: frozen, checked, with every null resolved.
+
+The service's contract repeats the defaults (a test compares them). Null means the recipe's own value,
+"auto" means worked out from the data.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from catvq.cleaning import CleaningConfig
+from catvq.errors import ConfigError
+
+Auto = Literal["auto"]
+
+# The recipe: what a null stands for.
+TEMPERATURE_START = 1.0
+TEMPERATURE_END = 0.1
+TEMPERATURE_SCHEDULE = "exponential"
+ASSIGNMENT_LR = 0.02
+FREEZE_FRACTION = 0.6  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Shape and loss weights of the VQ-VAE; the fields are documented in the service's contract."""
+
+    categories: int | Auto | Mapping[str, int] = "auto"
+    levels: int = 3
+    codebook_size: int | Auto = "auto"
+    latent_dim: int | Auto = "auto"
+    compression_ratios: tuple[float, ...] | None = None
+    embedding_dim: int = 64
+    hidden_dim: int = 128
+    dropout: float = 0.1
+    codebook_update: Literal["ema", "gradient"] = "ema"
+    commitment_weight: float = 0.25
+    decay: float = 0.99
+    codebook_orthogonality_weight: float = 0.001
+    informativeness_weight: float = 0.1
+    topographic_weight: float = 0.02
+    topographic_samples: int = 64
+
+    def ratios(self) -> tuple[float, ...]:
+        """Latent width per feature of each level, coarse to fine; from 0.5 to 1.5 when none were given."""
+        if self.compression_ratios is not None:
+            return tuple(self.compression_ratios)
+        if self.levels == 1:
+            return (1.0,)
+        return tuple(0.5 + level / (self.levels - 1) for level in range(self.levels))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentConfig:
+    """How features find their categories; the fields are documented in the service's contract."""
+
+    mode: Literal["learnable", "static"] = "learnable"
+    per_family: bool = False
+    init: Literal["clustering", "random", "user", "model"] = "clustering"
+    groups: Mapping[str, tuple[str, ...]] | None = None
+    model: str | None = None
+    estimator: Literal["auto", "softmax", "gumbel", "straight_through"] = "auto"
+    temperature_start: float | None = None
+    temperature_end: float | None = None
+    temperature_schedule: Literal["linear", "exponential", "cosine", "constant"] | None = None
+    temperature_update: Literal["epoch", "step"] = "epoch"
+    orthogonality_weight: float = 0.1
+    balance_weight: float = 0.05
+    family_constraint_weight: float = 0.0
+    assignment_lr: float | None = None
+    freeze_after_epochs: int | Auto | None = "auto"
+
+    def freeze_epoch(self, epochs: int) -> int:
+        """The number of completed epochs after which the assignment is hard (0 in static mode)."""
+        if self.mode == "static":
+            return 0
+        if self.freeze_after_epochs == "auto":
+            return max(1, round(FREEZE_FRACTION * epochs))
+        return epochs if self.freeze_after_epochs is None else min(self.freeze_after_epochs, epochs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """Length, rates and reproducibility of a run; the fields are documented in the service's contract."""
+
+    epochs: int = 100
+    batch_size: int | Auto = "auto"
+    learning_rate: float = 0.001
+    gradient_clip_norm: float | None = 1.0
+    validation_fraction: float = 0.1
+    test_fraction: float = 0.1
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_every_epochs: int = 1
+    dead_code_interval_epochs: int = 1
+    max_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything one training run is configured by."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+
+    @classmethod
+    def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> "RunConfig":
+        """Build from nested plain values.
+
+        Raises:
+            ConfigError: A section or field is unknown.
+        """
+        types = {
+            "model": ModelConfig,
+            "assignment": AssignmentConfig,
+            "training": TrainingConfig,
+            "cleaning": CleaningConfig,
+        }
+        unknown = [name for name in sections if name not in types]
+        for name, values in sections.items():
+            known = {f.name for f in dataclasses.fields(types[name])} if name in types else set()
+            unknown += [f"{name}.{key}" for key in values if name in types and key not in known]
+        if unknown:
+            raise ConfigError(f"unknown settings: {', '.join(sorted(unknown))}")
+        return cls(**{name: types[name](**_tupled(values)) for name, values in sections.items()})
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Nested plain values, the inverse of `from_dict`."""
+        return {f.name: dataclasses.asdict(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+
+def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists to tuples, also one level down, so that equal settings compare equal."""
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: convert(item) for key, item in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return {key: convert(value) for key, value in values.items()}

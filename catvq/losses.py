@@ -1,0 +1,155 @@
+"""Every term of the training objective, each with its equation and which side is held fixed.
+
+sg() holds a side fixed (stop-gradient). Features arrive with unit variance over the training rows, so a mean
+squared error is already variance-normalised: 1 is as good as predicting the mean.
+
+Shapes: B rows, D features, G categories, S streams, K codebook_size, E latent_dim, F families.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """One value per term, unweighted; `total` is the weighted sum that is minimised. Scalars."""
+
+    total: Tensor
+    reconstruction: Tensor
+    codebook: Tensor
+    commitment: Tensor
+    codebook_orthogonality: Tensor
+    informativeness: Tensor
+    topographic_latents: Tensor
+    topographic_quantized: Tensor
+    assignment_orthogonality: Tensor
+    assignment_balance: Tensor
+    assignment_family: Tensor
+
+    def stacked(self) -> Tensor:
+        """All terms in field order, detached, for accumulating without leaving the device."""
+        return torch.stack([getattr(self, f.name).detach() for f in dataclasses.fields(self)])
+
+
+LOSS_NAMES = tuple(f.name for f in dataclasses.fields(LossTerms))
+
+
+def reconstruction_loss(reconstructed: Tensor, features: Tensor) -> Tensor:
+    """mean_bd (xhat - x)^2; nothing held fixed, x is data.
+
+    Args:
+        reconstructed: float32 [B, D].
+        features: float32 [B, D], unit variance per feature.
+    """
+    return (reconstructed - features).square().mean()
+
+
+def codebook_loss(latents: Tensor, rows: Tensor, latent_mask: Tensor) -> Tensor:
+    """Mean (sg(z) - e)^2 over valid entries: moves the codebook, holds the latents.
+
+    Has no gradient when the codebook is a moving average, and is then only reported.
+
+    Args:
+        latents: float32 [S, B, E].
+        rows: float32 [S, B, E], chosen codebook rows.
+        latent_mask: float32 [S, E].
+    """
+    return _masked_mean_square(latents.detach() - rows, latent_mask)
+
+
+def commitment_loss(latents: Tensor, rows: Tensor, latent_mask: Tensor) -> Tensor:
+    """Mean (z - sg(e))^2 over valid entries: moves the encoder, holds the codebook. Arguments as above."""
+    return _masked_mean_square(latents - rows.detach(), latent_mask)
+
+
+def codebook_orthogonality_loss(codes: Tensor, used: Tensor) -> Tensor:
+    """Mean over pairs k != k' of one codebook of cos(c_k, c_k')^2, over the used codes.
+
+    With a moving-average codebook the codes given are this batch's centroids, so that the encoder is moved:
+    the codebook itself follows them.
+
+    Args:
+        codes: float32 [S, K, E].
+        used: bool [S, K].
+    """
+    directions = codes * torch.rsqrt(codes.square().sum(dim=2, keepdim=True) + EPSILON)
+    cosines = torch.bmm(directions, directions.transpose(1, 2)).square()
+    pairs = (used.unsqueeze(1) & used.unsqueeze(2)).float()
+    pairs = pairs * (1 - torch.eye(codes.shape[1], device=codes.device))
+    return (cosines * pairs).sum() / pairs.sum().clamp_min(1.0)
+
+
+def topographic_loss(features: Tensor, representation: Tensor) -> Tensor:
+    """1 - corr over pairs of rows of (|x_a - x_b|, |z_a - z_b|); nothing held fixed, x is data.
+
+    Args:
+        features: float32 [B, D].
+        representation: float32 [B, N], latents or quantised latents.
+    """
+    return 1 - topographic_similarity(features, representation)
+
+
+def topographic_similarity(features: Tensor, representation: Tensor) -> Tensor:
+    """Pearson correlation of the pairwise distances in two spaces, scalar in [-1, 1]; 0 where one is constant.
+
+    Args:
+        features: float32 [B, D], at least 3 rows.
+        representation: float32 [B, N].
+    """
+    upper = torch.triu_indices(len(features), len(features), offset=1, device=features.device)
+    first = _distances(features, upper)
+    second = _distances(representation, upper)
+    first, second = first - first.mean(), second - second.mean()
+    return (first * second).sum() * torch.rsqrt(first.square().sum() * second.square().sum() + EPSILON)
+
+
+def assignment_orthogonality_loss(assignment: Tensor) -> Tensor:
+    """Mean over pairs g != h of cos(A_g, A_h)^2 of the columns of A: 0 when categories share no feature.
+
+    Args:
+        assignment: float32 [D, G]; G of 1 gives 0.
+    """
+    columns = assignment * torch.rsqrt(assignment.square().sum(dim=0, keepdim=True) + EPSILON)
+    cosines = (columns.T @ columns).square()
+    num_categories = assignment.shape[1]
+    off_diagonal = cosines.sum() - cosines.diagonal().sum()
+    return off_diagonal / max(num_categories * (num_categories - 1), 1)
+
+
+def assignment_balance_loss(assignment: Tensor) -> Tensor:
+    """G * sum_g (m_g - 1/G)^2 with m_g = mean_j A[j, g]: 0 when balanced, G - 1 when one category has all.
+
+    Args:
+        assignment: float32 [D, G].
+    """
+    share = assignment.mean(dim=0)
+    return assignment.shape[1] * (share - 1 / assignment.shape[1]).square().sum()
+
+
+def assignment_family_loss(assignment: Tensor, family_one_hot: Tensor) -> Tensor:
+    """1 - sum_g m_g * sum_f p(f|g)^2: the chance that two features drawn from one category differ in family.
+
+    m_g is a category's share of all features and p(f|g) the family mix inside it.
+
+    Args:
+        assignment: float32 [D, G].
+        family_one_hot: float32 [D, F].
+    """
+    mass = family_one_hot.T @ assignment  # [F, G]
+    per_category = mass.sum(dim=0)
+    return 1 - (mass.square().sum(dim=0) / (per_category + EPSILON)).sum() / len(assignment)
+
+
+def _masked_mean_square(difference: Tensor, mask: Tensor) -> Tensor:
+    total = (difference.square() * mask.unsqueeze(1)).sum()
+    return total / (mask.sum() * difference.shape[1])
+
+
+def _distances(points: Tensor, pairs: Tensor) -> Tensor:
+    squares = (points[pairs[0]] - points[pairs[1]]).square().sum(dim=1)
+    return (squares + EPSILON).sqrt()  # the root's slope is infinite at 0

@@ -1,0 +1,149 @@
+"""How features reach their categories: by a soft assignment, or packed by a hard grouping.
+
+Both routes answer the same three questions, all categories at once: what does each category see, and how
+well does each category explain its own features. Under a one-hot assignment they agree; the hard route
+reads only a category's own features.
+
+Shapes: B rows, D features, G categories, L levels, S = G * L streams, M hidden_dim, W widest category,
+P partial hidden width.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from catvq.errors import ShapeError
+
+GATE_EPSILON = 1e-12  # keeps the gate of an emptied category at zero instead of NaN
+
+
+class Routing(Protocol):
+    """What the model needs of a route from features to categories."""
+
+    def project(self, features: Tensor, weight: Tensor) -> Tensor:
+        """First layer of every category.
+
+        Args:
+            features: float32 [B, D].
+            weight: float32 [D, M], one row per feature.
+
+        Returns:
+            float32 [G, B, M].
+        """
+        ...
+
+    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Mean squared error of each stream's prediction of its own category's features.
+
+        Args:
+            features: float32 [B, D], the targets.
+            hidden: float32 [S, B, P].
+            weight: float32 [S, P, D].
+            bias: float32 [S, D].
+
+        Returns:
+            Scalar: sum over categories of member-weighted errors, averaged over levels and features.
+        """
+        ...
+
+
+def gate(assignment: Tensor) -> Tensor:
+    """Scale every category's column to the same energy, so that a small category is not starved.
+
+    gate[j, g] = assignment[j, g] * sqrt(D / G) / ||assignment[:, g]||; an empty category's gate is zero.
+
+    Args:
+        assignment: float32 [D, G].
+
+    Returns:
+        float32 [D, G]; the squares of each non-empty column sum to D / G.
+    """
+    num_features, num_categories = assignment.shape
+    energy = assignment.square().sum(dim=0).clamp_min(GATE_EPSILON)
+    return assignment * (num_features / num_categories / energy).sqrt()
+
+
+@dataclass(frozen=True)
+class SoftRouting:
+    """Every category sees every feature, weighted by the assignment.
+
+    Attributes:
+        assignment: float32 [D, G], rows sum to 1; carries the gradient to the logits.
+    """
+
+    assignment: Tensor
+
+    def project(self, features: Tensor, weight: Tensor) -> Tensor:
+        """See `Routing.project`: features @ (gate[:, g] * weight) for all categories at once."""
+        gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, M]
+        return torch.matmul(features, gated)
+
+    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """See `Routing.own_feature_error`; the gradient reaches predictions and assignment alike."""
+        predicted = torch.baddbmm(bias.unsqueeze(1), hidden, weight)  # [S, B, D]
+        error = (predicted - features).square().mean(dim=1)  # [S, D]
+        num_features, num_categories = self.assignment.shape
+        levels = error.shape[0] // num_categories
+        error = error.view(num_categories, levels, num_features).mean(dim=1)
+        return (self.assignment.T * error).sum() / num_features
+
+
+@dataclass(frozen=True)
+class HardRouting:
+    """Every category reads only its own features, gathered and padded to the widest category.
+
+    Attributes:
+        index: int64 [G, W], feature of each slot (0 where padded).
+        mask: float32 [G, W], 1 for a real slot.
+        num_features: D.
+    """
+
+    index: Tensor
+    mask: Tensor
+    num_features: int
+
+    @classmethod
+    def from_grouping(cls, grouping: Tensor, num_categories: int) -> "HardRouting":
+        """Pack a grouping.
+
+        Args:
+            grouping: int64 [D], category of each feature, in 0..G-1.
+            num_categories: G; categories may be empty.
+
+        Raises:
+            ShapeError: The grouping is not a vector of categories.
+        """
+        if grouping.ndim != 1 or len(grouping) == 0 or not bool((grouping < num_categories).all()):
+            raise ShapeError(f"grouping needs shape [D] with values below {num_categories}")
+        sizes = torch.bincount(grouping, minlength=num_categories)
+        width = int(sizes.max())
+        order = torch.argsort(grouping, stable=True)
+        first = torch.cumsum(sizes, 0) - sizes
+        slot = torch.arange(len(grouping), device=grouping.device) - first[grouping[order]]
+        index = torch.zeros(num_categories, width, dtype=torch.int64, device=grouping.device)
+        mask = torch.zeros(num_categories, width, device=grouping.device)
+        index[grouping[order], slot] = order
+        mask[grouping[order], slot] = 1.0
+        return cls(index, mask, len(grouping))
+
+    def gate(self) -> Tensor:
+        """`gate` of the one-hot assignment, packed: float32 [G, W], zero where padded."""
+        sizes = self.mask.sum(dim=1, keepdim=True).clamp_min(1.0)
+        return self.mask * (self.num_features / len(self.index) / sizes).sqrt()
+
+    def project(self, features: Tensor, weight: Tensor) -> Tensor:
+        """See `Routing.project`: each category multiplies only its own features."""
+        own = features[:, self.index].transpose(0, 1)  # [G, B, W]
+        return torch.bmm(own, self.gate().unsqueeze(-1) * weight[self.index])
+
+    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """See `Routing.own_feature_error`; only members are predicted."""
+        levels = len(hidden) // len(self.index)
+        index = self.index.repeat_interleave(levels, dim=0)  # [S, W]
+        own_weight = weight.gather(2, index.unsqueeze(1).expand(-1, weight.shape[1], -1))
+        predicted = torch.baddbmm(bias.gather(1, index).unsqueeze(1), hidden, own_weight)  # [S, B, W]
+        own = features[:, self.index].transpose(0, 1).repeat_interleave(levels, dim=0)
+        error = (predicted - own).square().mean(dim=1) * self.mask.repeat_interleave(levels, dim=0)
+        return error.sum() / levels / self.num_features

@@ -1,0 +1,73 @@
+"""The table a run learns from, and which of its rows it may see.
+
+Shapes: N rows, D features.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catvq.errors import ConfigError, ShapeError
+
+MIN_TRAINING_ROWS = 8  # below this neither a split nor a batch statistic means anything
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Rows of named features in named families.
+
+    Args:
+        values: float32 [N, D], NaN where missing; may be memory-mapped.
+        features: Names, length D, all different.
+        families: Family name to its features; every feature in exactly one.
+
+    Raises:
+        ShapeError: Names and columns differ in number.
+        ConfigError: Names repeat, or the families do not cover every feature once.
+    """
+
+    values: NDArray[np.float32]
+    features: tuple[str, ...]
+    families: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        if self.values.ndim != 2 or self.values.shape[1] != len(self.features):
+            raise ShapeError(f"{len(self.features)} features need that many columns, got {self.values.shape}")
+        if len(set(self.features)) != len(self.features):
+            raise ConfigError("feature names must differ")
+        members = [name for names in self.families.values() for name in names]
+        if sorted(members) != sorted(self.features):
+            raise ConfigError("families must cover every feature exactly once")
+
+    def family_of_feature(self) -> NDArray[np.int64]:
+        """Index into `families` of each feature, int64 [D]."""
+        family = {name: i for i, names in enumerate(self.families.values()) for name in names}
+        return np.array([family[name] for name in self.features], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class RowSplit:
+    """Row indices, int64, sorted: what trains, what choices may look at, and what no choice has seen."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def split_rows(
+    num_rows: int, *, validation_fraction: float, test_fraction: float, seed: int
+) -> RowSplit:
+    """Draw the split; the same seed and number of rows give the same split.
+
+    Raises:
+        ConfigError: Fewer than MIN_TRAINING_ROWS remain for training.
+    """
+    order = np.random.default_rng([seed, 0]).permutation(num_rows)
+    num_test = round(num_rows * test_fraction)
+    num_validation = round(num_rows * validation_fraction)
+    if num_rows - num_test - num_validation < MIN_TRAINING_ROWS:
+        raise ConfigError(f"{num_rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
+    test, validation, train = np.split(order, [num_test, num_test + num_validation])
+    return RowSplit(np.sort(train), np.sort(validation), np.sort(test))
