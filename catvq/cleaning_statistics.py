@@ -1,0 +1,172 @@
+"""What cleaning needs to know of each feature, read from tables that may be longer than memory.
+
+Letters: N rows, D features.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Evenly spaced rows that medians and quantiles are taken from: the error of a 5% quantile is then
+# 0.05 percentage points, and sorting them does not grow with the table.
+QUANTILE_ROWS = 200_000
+CHUNK_CELLS = 2**22  # cells worked on at once: 32 MiB in float64
+# Raw values are held within this, so that differences and inverse scales stay inside float32.
+LARGEST_VALUE = 1e37
+# Where no outliers are clipped, a row to encode is still held within this many deviations of the
+# mean. No training row can be touched: of N values none is further out than sqrt(N - 1).
+FAR_OUT = 1e6
+# A spread within this many float32 roundings of the feature's own level is noise of the arithmetic.
+ROUNDING_STEPS = 4
+# Below this a scale's inverse leaves float32's range.
+SMALLEST_SCALE = 1e-37
+MAD_TO_DEVIATION = 1.4826  # of a normal distribution
+Q5_TO_Q95_IN_DEVIATIONS = 3.29  # of a normal distribution
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What replaces a missing value, and the bounds that raw values are held within; each [D]."""
+
+    fill: NDArray[np.float32]
+    lower: NDArray[np.float32]
+    upper: NDArray[np.float32]
+
+    def closed(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> "Bounds":
+        """Replace missing bounds by ones far outside the training rows.
+
+        A row to encode may hold any number; this keeps its normalised value finite.
+        """
+        is_open = self.upper >= np.float32(LARGEST_VALUE)
+        return Bounds(
+            fill=self.fill,
+            lower=np.where(is_open, _held(mean - FAR_OUT * scale), self.lower),
+            upper=np.where(is_open, _held(mean + FAR_OUT * scale), self.upper),
+        )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of the filled and clipped values, and what was changed; each [D]."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    missing: NDArray[np.int64]
+    clipped: NDArray[np.int64]
+
+    def is_constant(self, variance_threshold: float) -> NDArray[np.bool_]:
+        """Whether each feature varies too little to learn from.
+
+        The threshold is a variance, shrunk to the same part of mean^2 where the mean is below 1: a
+        feature is never constant merely because its unit makes it small. Noise of a few float32
+        roundings is no variation either, however large it looks at a mean of 1e6.
+        """
+        level = np.abs(self.mean)
+        smallest = np.sqrt(variance_threshold) * np.minimum(1, level)
+        rounding = ROUNDING_STEPS * np.finfo(np.float32).eps * level
+        limit: NDArray[np.float64] = np.maximum(np.maximum(smallest, rounding), SMALLEST_SCALE)
+        return self.deviation <= limit
+
+
+def evenly_spaced(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Choose at most `limit` of the rows, evenly spaced, the first and last among them."""
+    if len(rows) <= limit:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, limit).astype(np.int64)]
+
+
+def fit_bounds(
+    values: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    missing: Literal["median", "mean", "zero"],
+    outlier_threshold: float | None,
+) -> Bounds:
+    """Find each feature's fill value, and the bounds beyond which a value is an outlier.
+
+    The bounds are the median plus or minus the threshold times the larger of two robust deviations:
+    1.4826 MAD, and (q95 - q5) / 3.29. The second keeps two-peaked features and features that are
+    mostly zero, whose MAD is small or 0, from being flattened. Where both are 0, or no threshold is
+    given, nothing is clipped. A fill value is held within the bounds.
+    """
+    sample = evenly_spaced(rows, QUANTILE_ROWS)
+    count = values.shape[1]
+    width = max(1, CHUNK_CELLS // len(sample))
+    parts = [
+        _block_bounds(np.asarray(values[sample, start : start + width]), missing, outlier_threshold)
+        for start in range(0, count, width)
+    ]
+    return Bounds(
+        fill=np.concatenate([part.fill for part in parts]),
+        lower=np.concatenate([part.lower for part in parts]),
+        upper=np.concatenate([part.upper for part in parts]),
+    )
+
+
+def fit_moments(values: NDArray[np.float32], rows: NDArray[np.int64], bounds: Bounds) -> Moments:
+    """Take mean and deviation of the filled and clipped values, over all rows, in float64.
+
+    Source: Chan, Golub and LeVeque 1979, equation 2.1 (merging the moments of two parts).
+    """
+    count = values.shape[1]
+    mean, squares = np.zeros(count), np.zeros(count)
+    missing, clipped = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    seen = 0
+    height = max(1, CHUNK_CELLS // count)
+    for start in range(0, len(rows), height):
+        chunk = np.asarray(values[rows[start : start + height]], dtype=np.float32)
+        is_missing = np.isnan(chunk)
+        chunk = np.where(is_missing, bounds.fill, chunk)
+        missing += is_missing.sum(axis=0)
+        clipped += ((chunk < bounds.lower) | (chunk > bounds.upper)).sum(axis=0)
+        exact = np.clip(chunk, bounds.lower, bounds.upper).astype(np.float64)
+
+        chunk_mean = exact.mean(axis=0)
+        exact -= chunk_mean
+        change = chunk_mean - mean
+        total = seen + len(exact)
+        squares += np.square(exact).sum(axis=0) + change**2 * (seen * len(exact) / total)
+        mean += change * (len(exact) / total)
+        seen = total
+    return Moments(mean=mean, deviation=np.sqrt(squares / seen), missing=missing, clipped=clipped)
+
+
+def _block_bounds(
+    block: NDArray[np.float32], missing: Literal["median", "mean", "zero"], outlier_threshold: float | None
+) -> Bounds:
+    columns = np.clip(block.T, -LARGEST_VALUE, LARGEST_VALUE)
+    present = (~np.isnan(columns)).sum(axis=1)
+    columns = np.sort(columns, axis=1)  # NaN last
+    median = _quantile(columns, present, 0.5)
+    match missing:
+        case "median":
+            fill = median
+        case "mean":
+            fill = np.nansum(columns, axis=1, dtype=np.float64) / np.maximum(present, 1)
+        case "zero":
+            fill = np.zeros_like(median)
+    reach = np.zeros_like(median)
+    if outlier_threshold is not None:
+        inner = _quantile(columns, present, 0.95) - _quantile(columns, present, 0.05)
+        distances = np.sort(np.abs(columns - _held(median)[:, None]), axis=1)
+        mad = _quantile(distances, present, 0.5)
+        reach = outlier_threshold * np.maximum(MAD_TO_DEVIATION * mad, inner / Q5_TO_Q95_IN_DEVIATIONS)
+    reach = np.where(reach > 0, reach, np.inf)
+    lower, upper = _held(median - reach), _held(median + reach)
+    return Bounds(fill=np.clip(_held(fill), lower, upper), lower=lower, upper=upper)
+
+
+def _quantile(columns: NDArray[np.float32], present: NDArray[np.int64], part: float) -> NDArray[np.float64]:
+    """Interpolate linearly within sorted columns [D, N] whose missing values come last; 0 where all miss."""
+    place = part * np.maximum(present - 1, 0)
+    below = np.floor(place).astype(np.int64)
+    low, high = (
+        np.take_along_axis(columns, index[:, None], axis=1)[:, 0].astype(np.float64)
+        for index in (below, np.ceil(place).astype(np.int64))
+    )
+    return np.where(present > 0, low + (high - low) * (place - below), 0.0)
+
+
+def _held(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.clip(values, -LARGEST_VALUE, LARGEST_VALUE).astype(np.float32)
