@@ -211,9 +211,10 @@ class FeatureCleaner:
         """
         self._check_width(values, len(self.fill))
         active = self.active
-        rows = np.asarray(values, dtype=np.float32)[:, active]
-        rows = np.where(np.isnan(rows), self.fill[active], rows)
-        rows = np.minimum(np.maximum(rows, self.lower[active]), self.upper[active])
+        rows = np.take(np.asarray(values, dtype=np.float32), active, axis=1)
+        np.copyto(rows, self.fill[active], where=np.isnan(rows))
+        np.maximum(rows, self.lower[active], out=rows)
+        np.minimum(rows, self.upper[active], out=rows)
         rows -= self.centre[active]
         rows *= self.inverse_scale[active]
         return rows
@@ -234,9 +235,12 @@ class FeatureCleaner:
             ShapeError: The rows do not have D' values.
         """
         self._check_width(normalized, len(self.active))
-        rows = np.asarray(normalized, dtype=np.float32)[:, self.position]
-        rows = rows * self.slope + self.intercept
-        return rows * self.scale + self.centre
+        rows = np.take(np.asarray(normalized, dtype=np.float32), self.position, axis=1)
+        rows *= self.slope
+        rows += self.intercept
+        rows *= self.scale
+        rows += self.centre
+        return rows
 
     def status(self, feature: int) -> Status:
         """Say what was done to one feature."""
