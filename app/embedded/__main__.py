@@ -1,0 +1,32 @@
+"""The command `python -m app.embedded`: the whole service in the foreground."""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from app.embedded.lock import DirectoryInUseError
+from app.embedded.redis import RedisNotFoundError
+from app.embedded.supervisor import Place, StartError, run
+
+
+def main() -> int:
+    """Run the service and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.embedded", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="0 chooses a free one (default: %(default)s)")
+    parser.add_argument(
+        "--data", type=Path, default=Path("data"), help="data directory (default: %(default)s)"
+    )
+    arguments = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
+    try:
+        run(Place(arguments.host, arguments.port, arguments.data.resolve()))
+    except (DirectoryInUseError, StartError, RedisNotFoundError) as error:
+        sys.stderr.write(f"catvq cannot start: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Keeps a data directory to one embedded service at a time."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# A service that was killed needs a moment until the last of its processes is gone.
+PATIENCE_S = 5.0
+RETRY_INTERVAL_S = 0.1
+
+
+class DirectoryInUseError(RuntimeError):
+    """Another embedded service runs on this data directory."""
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[int]:
+    """Hold the lock of `directory` for the length of a `with` block, which receives its file descriptor.
+
+    A process that inherits the descriptor holds the lock as well, for as long as it lives.
+
+    Raises:
+        DirectoryInUseError: Somebody else holds it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _acquire(descriptor, directory)
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, str(os.getpid()).encode())
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, directory: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                holder = os.pread(descriptor, 20, 0).decode()
+                raise DirectoryInUseError(
+                    f"{directory} is in use by another catvq (process {holder}): "
+                    "stop it, or choose another data directory"
+                ) from None
+            time.sleep(RETRY_INTERVAL_S)
+        else:
+            return

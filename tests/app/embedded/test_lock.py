@@ -1,0 +1,34 @@
+import os
+import subprocess
+import time
+
+import pytest
+
+from app.embedded import lock
+from app.embedded.lock import DirectoryInUseError, locked
+
+
+def test_a_second_holder_is_refused_and_told_who_has_the_directory(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "PATIENCE_S", 0.0)
+    with (
+        locked(tmp_path / "data"),
+        pytest.raises(DirectoryInUseError, match=rf"process {os.getpid()}\b"),
+        locked(tmp_path / "data"),
+    ):
+        pass
+
+
+def test_a_released_directory_can_be_locked_again(tmp_path):
+    with locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+
+
+def test_the_lock_is_held_until_the_last_process_that_inherited_it_has_ended(tmp_path):
+    with locked(tmp_path) as descriptor:
+        heir = subprocess.Popen(["sleep", "0.5"], pass_fds=[descriptor])
+    started = time.monotonic()
+    with locked(tmp_path):
+        assert heir.wait(1) == 0
+        assert time.monotonic() - started > 0.3
