@@ -1,0 +1,198 @@
+"""Turns tables (arrays, data frames, files) into request bodies that are streamed and can be sent again."""
+
+import csv
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from catvq_client.errors import CatvqError
+
+NPY = "application/x-npy"
+NPZ = "application/x-npz"
+CSV = "text/csv"
+MEDIA_TYPES = {
+    ".csv": CSV,
+    ".npy": NPY,
+    ".npz": NPZ,
+    ".parquet": "application/vnd.apache.parquet",
+    ".arrow": "application/vnd.apache.arrow.stream",
+    ".arrows": "application/vnd.apache.arrow.stream",
+    ".h5": "application/x-hdf5",
+    ".hdf5": "application/x-hdf5",
+}
+
+CHUNK_BYTES = 1 << 20
+MAX_URL_JSON = 6_000  # servers and proxies commonly refuse request heads above 8 to 16 KiB
+
+Array: TypeAlias = npt.NDArray[Any]
+
+
+@runtime_checkable
+class DataFrameLike(Protocol):
+    """What is needed of a pandas DataFrame; pandas itself is never imported."""
+
+    @property
+    def columns(self) -> Any:
+        """The column labels."""
+
+    def to_numpy(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the values as one array."""
+
+
+Table: TypeAlias = Array | DataFrameLike | Mapping[str, Array] | Path | str
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request body that can be produced more than once, because a refused request is sent again."""
+
+    content_type: str
+    chunks: Callable[[], Iterator[bytes]]
+    size_bytes: int | None = None
+    params: dict[str, str] = field(default_factory=dict)
+
+
+def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
+    """Choose the body for a table: files as they are, arrays in binary.
+
+    Names travel in the URL where they fit, otherwise the table is sent as CSV.
+
+    Args:
+        table: Array [rows, D], DataFrame, one array per family, or a file's path.
+        columns: Names of an array's columns; a DataFrame brings its own.
+
+    Raises:
+        CatvqError: The table has no form that the service reads.
+    """
+    if isinstance(table, str | Path):
+        return _file_body(Path(table))
+    if isinstance(table, Mapping):
+        return _with_columns(_npz_body(table), columns)
+    if isinstance(table, DataFrameLike):
+        names = [str(label) for label in table.columns]
+        return _array_body(_frame_values(table), names)
+    return _array_body(np.asarray(table), columns)
+
+
+def _frame_values(frame: DataFrameLike) -> Array:
+    try:
+        values: Array = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise CatvqError(f"the data frame holds something other than numbers: {error}") from error
+    return values
+
+
+def _array_body(values: Array, columns: Sequence[str] | None) -> Body:
+    if values.ndim != 2:
+        raise CatvqError(f"needed an array [rows, features], got {values.ndim} dimension(s)")
+    if columns is not None and len(columns) != values.shape[1]:
+        raise CatvqError(f"{len(columns)} names were given for {values.shape[1]} columns")
+    if columns is not None and len(_names(columns)) > MAX_URL_JSON:
+        return Body(CSV, lambda: _csv_chunks(values, columns))
+    header = _npy_header(values)
+    size = len(header) + values.shape[0] * values.shape[1] * 4
+    return _with_columns(Body(NPY, lambda: _npy_chunks(values), size), columns)
+
+
+def _with_columns(body: Body, columns: Sequence[str] | None) -> Body:
+    if columns is None:
+        return body
+    if len(_names(columns)) > MAX_URL_JSON:
+        raise CatvqError(
+            "too many column names for a URL: upload a file that carries them (CSV, Parquet, Arrow)"
+        )
+    return Body(body.content_type, body.chunks, body.size_bytes, {**body.params, "columns": _names(columns)})
+
+
+def families_param(families: str | Mapping[str, Sequence[str]]) -> str:
+    """Write families as the query parameter: a rule as it is, lists as JSON."""
+    if isinstance(families, str):
+        return families
+    text = json.dumps({name: list(features) for name, features in families.items()}, separators=(",", ":"))
+    if len(text) > MAX_URL_JSON:
+        raise CatvqError(
+            "the families are too long for a URL: name features `family_...` and give 'prefix:_'"
+        )
+    return text
+
+
+def _names(columns: Sequence[str]) -> str:
+    return json.dumps(list(columns), separators=(",", ":"), ensure_ascii=False)
+
+
+def _float32(values: Array) -> Array:
+    with np.errstate(over="ignore"):  # too large becomes infinite, which the service refuses by its place
+        return np.ascontiguousarray(values, dtype="<f4")
+
+
+def _row_chunks(values: Array) -> Iterator[Array]:
+    step = max(1, CHUNK_BYTES // max(1, 4 * values.shape[1]))
+    for start in range(0, values.shape[0], step):
+        yield _float32(values[start : start + step])
+
+
+def _npy_header(values: Array) -> bytes:
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        buffer, {"descr": "<f4", "fortran_order": False, "shape": values.shape}
+    )
+    return buffer.getvalue()
+
+
+def _npy_chunks(values: Array) -> Iterator[bytes]:
+    yield _npy_header(values)
+    for chunk in _row_chunks(values):
+        yield chunk.tobytes()
+
+
+def _csv_chunks(values: Array, columns: Sequence[str]) -> Iterator[bytes]:
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(columns)
+    yield header.getvalue().encode()
+    for chunk in _row_chunks(values):
+        lines = (",".join("" if math.isnan(cell) else repr(cell) for cell in row) for row in chunk.tolist())
+        yield ("\n".join(lines) + "\n").encode()
+
+
+def _npz_body(families: Mapping[str, Array]) -> Body:
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the body, which may be sent again
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, values in families.items():
+            if values.ndim != 2:
+                raise CatvqError(
+                    f"family {name}: needed an array [rows, features], got {values.ndim} dimension(s)"
+                )
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                for chunk in _npy_chunks(values):
+                    member.write(chunk)
+
+    def chunks() -> Iterator[bytes]:
+        file.seek(0)
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+    return Body(NPZ, chunks, file.seek(0, os.SEEK_END))
+
+
+def _file_body(path: Path) -> Body:
+    media_type = MEDIA_TYPES.get(path.suffix.lower())
+    if media_type is None:
+        raise CatvqError(f"{path}: unknown kind of file; the service reads {', '.join(sorted(MEDIA_TYPES))}")
+    size = path.stat().st_size
+
+    def chunks() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                yield chunk
+
+    return Body(media_type, chunks, size)

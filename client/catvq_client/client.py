@@ -1,0 +1,55 @@
+"""The client: one object with the service's resources."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from catvq_client.datasets import Datasets
+from catvq_client.jobs import Jobs
+from catvq_client.models import Aliases, Models
+from catvq_client.transport import Call, Transport, read_json
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Client:
+    """Talks to a catvq service; use it as a context manager, or close it.
+
+    One client may be shared by threads.
+
+    Args:
+        base_url: Address of the service.
+        api_key: Needed unless the service listens on loopback only.
+        timeout_s: Longest wait for a connection or for the next bytes of an answer.
+    """
+
+    def __init__(
+        self, base_url: str = DEFAULT_URL, api_key: str | None = None, *, timeout_s: float = 60.0
+    ) -> None:
+        self._transport = Transport(base_url, api_key, timeout_s)
+        self.datasets = Datasets(self._transport)
+        self.jobs = Jobs(self._transport)
+        self.models = Models(self._transport)
+        self.aliases = Aliases(self._transport)
+
+    def __repr__(self) -> str:
+        return f"Client({self._transport.base_url!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def service(self) -> dict[str, Any]:
+        """Return the service's versions, formats and limits."""
+        document: dict[str, Any] = read_json(self._transport.send(Call("GET", "/v1")))
+        return document
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()

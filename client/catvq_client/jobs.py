@@ -1,0 +1,114 @@
+"""Jobs: runs of work, from submission to their end."""
+
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from catvq_client.errors import WaitTimeoutError
+from catvq_client.records import Assignment, Job, Temperature
+from catvq_client.transport import Call, Transport, read_json, read_record, segment
+
+LONG_POLL_S = 20.0
+MIN_POLL_S = 0.1  # a fast training changes every few milliseconds; nobody reads faster than this
+
+
+class Jobs:
+    """Submits, watches and cancels jobs."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """Ask for a training run.
+
+        Args:
+            request: The job's body, at least `{"dataset": "ds_..."}`.
+            idempotency_key: Makes a repeated submission return the same job; a random one by default,
+                so that a retry within this call never makes two.
+        """
+        headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        return self._transport.record(Job, Call("POST", "/v1/jobs", json=dict(request), headers=headers))
+
+    def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a submission would do, without doing it."""
+        call = Call("POST", "/v1/jobs", params={"dry_run": "true"}, json=dict(request))
+        document: dict[str, Any] = read_json(self._transport.send(call))
+        return document
+
+    def get(self, job_id: str) -> Job:
+        """Return a job as it stands now."""
+        return self._transport.record(Job, Call("GET", _path(job_id)))
+
+    def list(self, *, status: str | None = None, dataset: str | None = None) -> list[Job]:
+        """Return jobs, newest first."""
+        wanted = {"status": status, "dataset": dataset}
+        params = {key: value for key, value in wanted.items() if value is not None}
+        return list(self._transport.records(Job, Call("GET", "/v1/jobs", params=params)))
+
+    def watch(self, job_id: str, *, timeout_s: float | None = None) -> Iterator[Job]:
+        """Yield the job now, then at each change, until it has ended.
+
+        Raises:
+            WaitTimeoutError: The job had not ended after `timeout_s`.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        etag: str | None = None
+        while True:
+            wait_s = LONG_POLL_S if deadline is None else min(LONG_POLL_S, deadline - time.monotonic())
+            if wait_s <= 0:
+                raise WaitTimeoutError(f"{job_id} has not ended after {timeout_s:g} s")
+            asked_at = time.monotonic()
+            response = self._transport.send(self._poll(job_id, etag, wait_s))
+            if response.status_code == 200:
+                etag = response.headers.get("ETag")
+                job = read_record(Job, response)
+                yield job
+                if job.is_terminal:
+                    return
+            time.sleep(max(0.0, MIN_POLL_S - (time.monotonic() - asked_at)))
+
+    def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
+        """Return the job once it has ended, however it ended.
+
+        Raises:
+            WaitTimeoutError: The job had not ended after `timeout_s`.
+        """
+        *_, last = self.watch(job_id, timeout_s=timeout_s)
+        return last
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a queued or running job."""
+        return self._transport.record(Job, Call("POST", f"{_path(job_id)}/cancel"))
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job that has ended."""
+        self._transport.send(Call("DELETE", _path(job_id)))
+
+    def temperature(self, job_id: str) -> Temperature:
+        """Return the temperature and its schedule."""
+        return self._transport.record(Temperature, Call("GET", f"{_path(job_id)}/temperature"))
+
+    def assignment(self, job_id: str, *, epoch: int | None = None) -> Assignment:
+        """Return the soft assignment as it stands now, or as it stood after an epoch."""
+        params = {} if epoch is None else {"epoch": str(epoch)}
+        return self._transport.record(Assignment, Call("GET", f"{_path(job_id)}/assignment", params=params))
+
+    def metrics(self, job_id: str, *, max_points: int = 500) -> Any:
+        """Return the recorded metrics, down-sampled to `max_points`."""
+        call = Call("GET", f"{_path(job_id)}/metrics", params={"max_points": str(max_points)})
+        return read_json(self._transport.send(call))
+
+    def events(self, job_id: str) -> Any:
+        """Return what happened to the job."""
+        return read_json(self._transport.send(Call("GET", f"{_path(job_id)}/events")))
+
+    def _poll(self, job_id: str, etag: str | None, wait_s: float) -> Call:
+        if etag is None:
+            return Call("GET", _path(job_id))
+        headers = {"If-None-Match": etag, "Prefer": f"wait={max(1, round(wait_s))}"}
+        return Call("GET", _path(job_id), headers=headers, extra_read_s=wait_s)
+
+
+def _path(job_id: str) -> str:
+    return f"/v1/jobs/{segment(job_id)}"

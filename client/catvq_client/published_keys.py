@@ -1,0 +1,73 @@
+"""The published layout's keys and what each becomes in a job: the tables that are plain to read.
+
+Keys that need a calculation are in `published_layout`; a key found in neither is reported as unknown.
+"""
+
+from typing import Any
+
+RENAMED = {
+    "random_seed": "training.seed",
+    "model.group_embedding_dim": "model.embedding_dim",
+    "model.group_hidden_dim": "model.hidden_dim",
+    "model.commitment_cost": "model.commitment_weight",
+    "model.ema_decay": "model.decay",
+    "model.dropout": "model.dropout",
+    "training.num_epochs": "training.epochs",
+    "training.batch_size": "training.batch_size",
+    "training.learning_rate": "training.learning_rate",
+    "training.device": "training.device",
+    "training.gradient_clip_norm": "training.gradient_clip_norm",
+    "training.orthogonality_weight": "model.codebook_orthogonality_weight",
+    "training.informativeness_weight": "model.informativeness_weight",
+    "training.topo_weight": "model.topographic_weight",
+    "training.topo_samples": "model.topographic_samples",
+    "learnable_assignment.temperature_start": "assignment.temperature_start",
+    "learnable_assignment.temperature_end": "assignment.temperature_end",
+    "learnable_assignment.temperature_schedule": "assignment.temperature_schedule",
+    "learnable_assignment.orthogonality_weight": "assignment.orthogonality_weight",
+    "learnable_assignment.balance_weight": "assignment.balance_weight",
+    "learnable_assignment.family_constraint_weight": "assignment.family_constraint_weight",
+    "learnable_assignment.assignment_lr": "assignment.assignment_lr",
+    "learnable_assignment.freeze_after_epochs": "assignment.freeze_after_epochs",
+    "category_assignment_config.per_family": "assignment.per_family",
+    "feature_cleaning.enabled": "cleaning.enabled",
+    "feature_cleaning.variance_threshold": "cleaning.variance_threshold",
+    "feature_cleaning.correlation_threshold": "cleaning.correlation_threshold",
+    "feature_cleaning.outlier_threshold": "cleaning.outlier_threshold",
+}
+
+# Null switches these off; anywhere else null means "not said".
+NULLABLE = frozenset({"training.gradient_clip_norm", "assignment.freeze_after_epochs"})
+
+CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
+    "model.use_ema": ("model.codebook_update", {True: "ema", False: "gradient"}),
+    "training.category_assignment": ("assignment.mode", {"learnable": "learnable", "auto": "static"}),
+    "learnable_assignment.init_method": ("assignment.init", {"clustering": "clustering", "random": "random"}),
+    "feature_cleaning.nan_strategy": (
+        "cleaning.missing",
+        {"median": "median", "mean": "mean", "zero": "zero"},
+    ),
+    "feature_cleaning.outlier_strategy": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
+}
+
+# The one value of each that describes what the service does anyway.
+FIXED: dict[str, tuple[Any, str]] = {
+    "model.uniform_codebook_init": (
+        False,
+        "codebook sizes follow each category; model.codebook_size makes them equal",
+    ),
+    "training.normalize_mse": (True, "the reconstruction error is always relative to a feature's variance"),
+    "training.use_torch_compile": (False, "the worker chooses how it runs the model"),
+    "training.val_every_n_epochs": (1, "every epoch is validated"),
+    "category_assignment_config.reassign_orphans": (True, "every feature always ends in a category"),
+}
+
+NO_EARLY_STOP = "a run trains all its epochs; training.max_seconds bounds its time"
+REFUSED = {
+    "checkpoint_dir": "checkpoints are kept in the service's data directory",
+    "training.checkpoint_dir": "checkpoints are kept in the service's data directory",
+    "training.early_stopping_patience": NO_EARLY_STOP,
+    "training.early_stopping_min_delta": NO_EARLY_STOP,
+}
+UNKNOWN = "no such setting here"
+ENCODER = "features are learnt from as they are uploaded; apply a family's encoder beforehand"

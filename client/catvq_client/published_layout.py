@@ -1,0 +1,188 @@
+"""Translates the published layout's keys into a job; what has no counterpart is named, never dropped."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from catvq_client.errors import ConfigFileError
+from catvq_client.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
+from catvq_client.run_file import RunFile, Unhonoured
+
+MARKERS = frozenset(
+    {
+        "learnable_assignment",
+        "category_assignment_config",
+        "feature_cleaning",
+        "random_seed",
+        "checkpoint_dir",
+        "logging",
+    }
+)
+
+
+def is_published_layout(document: dict[str, Any]) -> bool:
+    """Whether a file speaks the published layout; one key that only it has is enough."""
+    if not MARKERS.isdisjoint(document):
+        return True
+    own = {key for key in (*RENAMED, *CHOICES, *FIXED, *REFUSED, *SPECIAL) if "." in key}
+    shared = {key for key in own if RENAMED.get(key) == key or key == "model.compression_ratios"}
+    return not (own - shared).isdisjoint(_flatten(document)) or _lists_encoders(document.get("families"))
+
+
+def translate(document: dict[str, Any]) -> RunFile:
+    """Translate a file in the published layout.
+
+    Without `training.category_assignment` the assignment is static, as it is there.
+
+    Raises:
+        ConfigFileError: A section is not a mapping.
+    """
+    translation = _Translation()
+    flat = _flatten(document)
+    translation.job = {"assignment": {"mode": "static"}}
+    for key, value in flat.items():
+        translation.take(key, value, flat)
+    names = document.get("families")
+    path = document.get("dataset_path")
+    return RunFile(
+        job=translation.job,
+        dataset_path=None if path is None else Path(str(path)),
+        family_names=tuple(names) if isinstance(names, dict) else (),
+        unhonoured=tuple(translation.unhonoured),
+        is_verbose=flat.get("logging.verbose") is True,
+    )
+
+
+class _Translation:
+    """Collects the job and what could not be carried over."""
+
+    def __init__(self) -> None:
+        self.job: dict[str, Any] = {}
+        self.unhonoured: list[Unhonoured] = []
+
+    def take(self, key: str, value: Any, flat: dict[str, Any]) -> None:
+        """Carry one key over, or say why not."""
+        if key in {"dataset_path", "logging.verbose"}:
+            return
+        if key in RENAMED:
+            self.put(RENAMED[key], value)
+        elif key in CHOICES:
+            self._choose(key, value)
+        elif key in FIXED:
+            accepted, reason = FIXED[key]
+            if value is not None and value != accepted:
+                self.refuse(key, value, reason)
+        elif key in SPECIAL:
+            SPECIAL[key](self, value, flat)
+        elif value is not None:
+            self.refuse(key, value, REFUSED.get(key, UNKNOWN))
+
+    def put(self, target: str, value: Any) -> None:
+        """Set a field of the job."""
+        if value is None and target not in NULLABLE:
+            return
+        section, name = target.split(".")
+        self.job.setdefault(section, {})[name] = value
+
+    def refuse(self, key: str, value: Any, reason: str) -> None:
+        """Name a key that has no effect."""
+        self.unhonoured.append(Unhonoured(key, value, reason))
+
+    def _choose(self, key: str, value: Any) -> None:
+        target, choices = CHOICES[key]
+        if isinstance(value, bool | str) and value in choices:
+            self.put(target, choices[value])
+        elif value is not None:
+            known = ", ".join(str(choice) for choice in choices)
+            self.refuse(key, value, f"known here: {known}")
+
+
+def _take_families(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if not isinstance(value, dict):
+        translation.refuse("families", value, "expected {family: {encoder, encoder_params}}")
+        return
+    for name, settings in value.items():
+        for key, setting in settings.items() if isinstance(settings, dict) else ():
+            is_plain = key == "encoder" and setting in (None, "identity")
+            if not is_plain and setting not in (None, {}):
+                translation.refuse(f"families.{name}.{key}", setting, ENCODER)
+
+
+def _take_ratios(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if value is None:
+        return
+    if value == "auto":
+        translation.put("model.latent_dim", "auto")
+        return
+    parts = value.split(":") if isinstance(value, str) else value
+    try:
+        ratios = [float(part) for part in parts]
+    except (TypeError, ValueError):
+        translation.refuse("model.compression_ratios", value, 'expected "0.5:1.0:1.5", one ratio a level')
+        return
+    translation.put("model.latent_dim", "auto")
+    translation.put("model.levels", len(ratios))
+    translation.put("model.compression_ratios", ratios)
+
+
+def _take_decoder_width(translation: _Translation, value: Any, flat: dict[str, Any]) -> None:
+    if value is not None and value != flat.get("model.group_hidden_dim"):
+        reason = "the decoder is as wide as the encoder (model.group_hidden_dim)"
+        translation.refuse("model.decoder_hidden_dim", value, reason)
+
+
+def _take_reset_interval(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if value is None or value == 0:
+        translation.refuse("training.dead_code_reset_interval", value, "dead codes are always revived")
+    else:
+        translation.put("training.dead_code_interval_epochs", value)
+
+
+def _take_family_params(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    key = "category_assignment_config.per_family_params"
+    if value is None:
+        return
+    counts: dict[str, int] = {}
+    for name, limits in value.items() if isinstance(value, dict) else ():
+        if not isinstance(limits, dict):
+            break
+        extra = set(limits) - {"min_clusters", "max_clusters"}
+        for unknown in sorted(extra):
+            translation.refuse(f"{key}.{name}.{unknown}", limits[unknown], UNKNOWN)
+        fewest, most = limits.get("min_clusters"), limits.get("max_clusters")
+        if fewest is not None and fewest == most:
+            counts[name] = fewest
+    if counts and len(counts) == len(value):
+        translation.put("model.categories", counts)
+    else:
+        reason = (
+            "a family's number of categories is given (min equal to max, for every family) or found by itself"
+        )
+        translation.refuse(key, value, reason)
+
+
+SPECIAL: dict[str, Callable[[_Translation, Any, dict[str, Any]], None]] = {
+    "families": _take_families,
+    "model.compression_ratios": _take_ratios,
+    "model.decoder_hidden_dim": _take_decoder_width,
+    "training.dead_code_reset_interval": _take_reset_interval,
+    "category_assignment_config.per_family_params": _take_family_params,
+}
+
+SECTIONS = frozenset(key.split(".")[0] for key in (*RENAMED, *CHOICES, *SPECIAL) if "." in key) | {"logging"}
+
+
+def _flatten(document: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        if key not in SECTIONS:
+            flat[key] = value
+        elif isinstance(value, dict):
+            flat |= {f"{key}.{name}": setting for name, setting in value.items()}
+        elif value is not None:
+            raise ConfigFileError(f"{key}: expected a mapping of settings")
+    return flat
+
+
+def _lists_encoders(families: Any) -> bool:
+    return isinstance(families, dict) and any(isinstance(family, dict) for family in families.values())

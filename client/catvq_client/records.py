@@ -1,0 +1,178 @@
+"""The service's answers as frozen, typed records.
+
+Fields that a newer service adds are kept (`model_extra`), so that an older client shows them all the same.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "cancelled", "succeeded", "failed"]
+TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"})
+
+
+class Record(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    def document(self) -> dict[str, Any]:
+        """Return the answer as JSON values."""
+        return self.model_dump(mode="json")
+
+
+class Family(Record):
+    """A named block of features."""
+
+    features: int
+    kind: str = "tabular"
+
+
+class Dataset(Record):
+    """An uploaded table."""
+
+    id: str
+    name: str | None = None
+    rows: int
+    features: tuple[str, ...]
+    families: dict[str, Family]
+    digest: str
+    warnings: tuple[Any, ...] = ()
+
+
+class Queue(Record):
+    """Where a queued job stands."""
+
+    position: int | None = None
+
+
+class Progress(Record):
+    """How far a job has come; null before its first step."""
+
+    fraction: float | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    step: int | None = None
+    steps: int | None = None
+    eta_seconds: float | None = None
+
+
+class AssignmentSummary(Record):
+    """How settled the assignment is."""
+
+    entropy: float | None = None
+    confident_fraction: float | None = None
+    changed_last_epoch: int | None = None
+    active_categories: int | None = None
+
+
+class Job(Record):
+    """A run of work, as it stands now."""
+
+    id: str
+    status: JobState
+    status_reason: str | None = None
+    queue: Queue | None = None
+    name: str | None = None
+    labels: dict[str, str] = {}
+    dataset: str | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: Progress | None = None
+    temperature: float | None = None
+    losses: dict[str, float | None] | None = None
+    assignment: AssignmentSummary | None = None
+    codebook: dict[str, Any] | None = None
+    attempt: dict[str, Any] | None = None
+    config: dict[str, Any] = {}
+    seed: int | None = None
+    model: str | None = None
+    error: dict[str, Any] | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job has ended for good."""
+        return self.status in TERMINAL_STATES
+
+
+class Temperature(Record):
+    """A job's temperature and its schedule; `temperature` is null before the first step."""
+
+    temperature: float | None
+    start: float | None = None
+    end: float | None = None
+    schedule: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    held: bool = False
+
+
+class Assignment(Record):
+    """Which features belong to which categories: a row for each feature, a column for each category."""
+
+    features: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | None = None
+    matrix: tuple[tuple[float, ...], ...] | None = None
+    temperature: float | None = None
+    epoch: int | None = None
+
+
+class Category(Record):
+    """A frozen category."""
+
+    index: int
+    name: str
+    features: tuple[str, ...]
+
+
+class GroupedFeature(Record):
+    """A feature and the category that it was frozen into."""
+
+    name: str
+    family: str
+    category: int
+    confidence: float
+    runner_up: int | None = None
+
+
+class Grouping(Record):
+    """The frozen category of every feature."""
+
+    model: str
+    digest: str
+    categories: tuple[Category, ...]
+    features: tuple[GroupedFeature, ...]
+
+
+class Model(Record):
+    """The immutable result of a job."""
+
+    id: str
+    digest: str
+    job: str | None = None
+    dataset: str | None = None
+    created_at: datetime | None = None
+    features: Any = None
+    categories: Any = None
+    levels: int | None = None
+    codebook_size: Any = None
+    metrics: dict[str, Any] = {}
+
+
+class Encodings(Record):
+    """Codes of rows with the doubt about each: its reconstruction error and its status."""
+
+    model: str
+    codes: tuple[tuple[int, ...], ...]
+    reconstruction_error: tuple[float | None, ...]
+    status: tuple[str, ...]
+
+
+class Alias(Record):
+    """A name that points to a model."""
+
+    name: str
+    model: str
+    version: int | None = None
