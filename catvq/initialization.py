@@ -1,0 +1,218 @@
+"""Starting points of the assignment: groupings from clustering, chance or the user, and their logits.
+
+Letters: N rows, D features, G categories.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catvq.clustering import MAX_AUTO_CATEGORIES, cluster_features
+from catvq.errors import ConfigError
+
+# The probability of a feature's starting category at temperature 1. A softmax passes gradient in
+# proportion to p (1 - p): 0.16 here, against 0.0004 for ten logits of +5 and -5, from which no feature
+# was ever seen to move.
+START_CONFIDENCE = 0.8
+MAX_NAMES_IN_ERROR = 5
+
+
+def cluster_per_family(
+    values: NDArray[np.float32],
+    families: NDArray[np.int64],
+    counts: Mapping[int, int] | None,
+    *,
+    seed: int,
+    max_categories: int = MAX_AUTO_CATEGORIES,
+) -> NDArray[np.int64]:
+    """Cluster each family on its own, so that no category spans two families.
+
+    Categories come in one block per family, by family number. With counts a block is as wide as its
+    count even where the family has fewer features (some of its categories are then empty).
+
+    Args:
+        values: Normalised rows [N, D].
+        families: Family number of each feature [D].
+        counts: Number of categories of each family; None lets the silhouette choose for each.
+        seed: Passed on to the clustering.
+        max_categories: The most categories that the silhouette may choose in one family.
+
+    Returns:
+        The category of each feature, int64 [D].
+
+    Raises:
+        ConfigError: A family has no count.
+    """
+    grouping = np.zeros(len(families), dtype=np.int64)
+    offset = 0
+    for family in _all_families(families, counts):
+        members = np.flatnonzero(families == family)
+        number = None if counts is None else counts[family]
+        if len(members):
+            found = cluster_features(values[:, members], number, seed=seed, max_categories=max_categories)
+            grouping[members] = offset + found
+        offset = int(grouping.max()) + 1 if number is None else offset + number
+    return grouping
+
+
+def share_categories(total: int, sizes: Mapping[int, int]) -> dict[int, int]:
+    """Share a number of categories out over families, in proportion to their numbers of features.
+
+    By largest remainder (a tie goes to the earlier family), at least one each and none above the
+    family's size.
+
+    Args:
+        total: Number of categories.
+        sizes: Number of features of each family, at least 1.
+
+    Raises:
+        ConfigError: There are fewer categories than families, or more than features.
+    """
+    features = sum(sizes.values())
+    if not len(sizes) <= total <= features:
+        raise ConfigError(
+            f"{total} categories cannot be shared over {len(sizes)} families with {features} features: "
+            "each family needs at least one category, and each category a feature"
+        )
+    quota = {family: total * size / features for family, size in sizes.items()}
+    counts = {family: min(max(int(quota[family]), 1), size) for family, size in sizes.items()}
+    while (given := sum(counts.values())) != total:
+        step = 1 if given < total else -1
+        able = [family for family in counts if 1 <= counts[family] + step <= sizes[family]]
+        chosen = max(able, key=lambda family: step * (quota[family] - counts[family]))
+        counts[chosen] += step
+    return counts
+
+
+def random_grouping(
+    num_features: int,
+    num_categories: int,
+    *,
+    seed: int,
+    families: NDArray[np.int64] | None = None,
+    counts: Mapping[int, int] | None = None,
+) -> NDArray[np.int64]:
+    """Deal features out to categories by chance, in equal numbers within one.
+
+    With families, each is dealt out over its own block of categories, as in `cluster_per_family`.
+
+    Args:
+        num_features: D.
+        num_categories: G, of all families together.
+        seed: The same one deals the same way.
+        families: Family number of each feature [D].
+        counts: Number of categories of each family; shared out by size when not given.
+
+    Returns:
+        The category of each feature, int64 [D]; none is empty where there are features enough.
+
+    Raises:
+        ConfigError: A family has no count, or the counts do not add up to the number of categories.
+    """
+    if families is None:
+        families, counts = np.zeros(num_features, dtype=np.int64), {0: num_categories}
+    if counts is None:
+        names, sizes = np.unique(families, return_counts=True)
+        counts = share_categories(num_categories, dict(zip(names.tolist(), sizes.tolist(), strict=True)))
+    if sum(counts.values()) != num_categories:
+        raise ConfigError(f"counts add up to {sum(counts.values())}, not to {num_categories} categories")
+    generator = np.random.default_rng(seed)
+    grouping = np.zeros(num_features, dtype=np.int64)
+    offset = 0
+    for family in _all_families(families, counts):
+        members = np.flatnonzero(families == family)
+        grouping[generator.permutation(members)] = offset + np.arange(len(members)) % counts[family]
+        offset += counts[family]
+    return grouping
+
+
+def grouping_from_names(groups: Mapping[str, Sequence[str]], features: Sequence[str]) -> NDArray[np.int64]:
+    """Read categories that the user gave by name.
+
+    Args:
+        groups: The features of each category; categories are numbered in this order.
+        features: The names of all uploaded features, in their order.
+
+    Returns:
+        The category of each feature, int64 [D].
+
+    Raises:
+        ConfigError: A category names an unknown feature, or a feature is in several or in none.
+    """
+    category_of: dict[str, int] = {}
+    repeated: list[str] = []
+    for category, members in enumerate(groups.values()):
+        for name in members:
+            if name in category_of:
+                repeated.append(name)
+            category_of[name] = category
+    known = set(features)
+    complaints = {
+        "unknown features": [name for name in category_of if name not in known],
+        "features named more than once": repeated,
+        "features in no category": [name for name in features if name not in category_of],
+    }
+    found = [f"{what}: {_listed(names)}" for what, names in complaints.items() if names]
+    if found:
+        raise ConfigError(f"groups must name every feature exactly once; {'; '.join(found)}")
+    return np.array([category_of[name] for name in features], dtype=np.int64)
+
+
+def logits_from_grouping(
+    grouping: NDArray[np.int64],
+    num_categories: int,
+    *,
+    confidence: float = START_CONFIDENCE,
+    allowed: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """Make assignment logits that lean towards a grouping and still leave room to move.
+
+    At temperature 1 a feature's own category has the probability `confidence`, whatever the number
+    of categories, and its other allowed categories share the rest equally. Logits of categories that
+    are not allowed are 0: the mask keeps them out, not the logit.
+
+    Args:
+        grouping: The category of each feature [D].
+        num_categories: G.
+        confidence: Strictly between 0 and 1.
+        allowed: Which categories each feature may join [D, G]; all when not given.
+
+    Returns:
+        Float32 [D, G].
+
+    Raises:
+        ConfigError: The confidence is out of range, or a feature starts in a category that does not
+            exist or is not allowed.
+    """
+    if not 0 < confidence < 1:
+        raise ConfigError(f"confidence must be between 0 and 1, got {confidence}")
+    if not ((grouping >= 0) & (grouping < num_categories)).all():
+        raise ConfigError(f"the grouping must use categories 0 to {num_categories - 1}")
+    feature = np.arange(len(grouping))
+    if allowed is None:
+        allowed = np.ones((len(grouping), num_categories), dtype=bool)
+    if not allowed[feature, grouping].all():
+        raise ConfigError("a feature starts in a category that it may not join")
+    others = np.maximum(allowed.sum(axis=1) - 1, 1)
+    logits = np.zeros((len(grouping), num_categories), dtype=np.float32)
+    logits[feature, grouping] = np.log(confidence * others / (1 - confidence))
+    return logits
+
+
+def _all_families(families: NDArray[np.int64], counts: Mapping[int, int] | None) -> list[int]:
+    """Every family in order: those of the features, and those that cleaning has left without any."""
+    present = {int(family) for family in families}
+    if counts is None:
+        return sorted(present)
+    uncounted = sorted(present - counts.keys())
+    if uncounted:
+        raise ConfigError(f"families without a number of categories: {uncounted}")
+    return sorted(counts)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:MAX_NAMES_IN_ERROR])
+    return (
+        shown if len(names) <= MAX_NAMES_IN_ERROR else f"{shown} and {len(names) - MAX_NAMES_IN_ERROR} more"
+    )
