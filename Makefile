@@ -1,0 +1,51 @@
+# The front door: `make` lists what it opens. Every target makes what it needs first.
+
+PYTHON ?= python3
+PORT = 8000
+DATA = data
+WORKERS = 2
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+SOURCES := app catvq client examples tests worker
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check lint types format compose-test
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Make the environment .venv, with pinned versions
+
+$(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ./client --editable '.[embedded,demo,dev]'
+	@touch $@
+
+demo: $(INSTALLED) ## Train on real data, learnable against static, and show what was learnt
+	$(BIN)/python examples/demo.py
+
+# exec: signals sent to make reach the service itself.
+up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir
+	@exec $(BIN)/python -m app.embedded --port '$(PORT)' --data '$(DATA)'
+
+# One thread per test process: more would only compete for the same cores.
+test: $(INSTALLED) ## Run all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+
+check: lint types test ## Everything that must pass: format, lint, types, imports, documents, tests
+
+lint: $(INSTALLED) ## Check format, style, docstrings and the direction of imports
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+
+types: $(INSTALLED) ## Check types
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Put the code into its format, and mend what can be mended by rule
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+compose-test: ## Bring the containers up, train a model, restart, and take them down
+	$(PYTHON) tests/compose/run.py
