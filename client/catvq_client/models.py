@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catvq_client.bodies import CSV, NPY, Array, DataFrameLike, table_body
+from catvq_client.bodies import CSV, NPY, Array, DataFrameLike, Table, table_body
 from catvq_client.errors import UnexpectedAnswerError
 from catvq_client.records import Alias, Assignment, Encodings, Grouping, Model
 from catvq_client.transport import Call, Transport, read_json, segment
@@ -74,7 +74,7 @@ class Models:
         parts = [self._encode(model_id, part, columns) for part in _parts(rows)]
         return np.concatenate(parts).astype(np.int64, copy=False)
 
-    def encodings(self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None) -> Encodings:
+    def encodings(self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None) -> Encodings:
         """Turn rows into codes with the reconstruction error and the status of each, in one request."""
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(rows, columns))
         return self._transport.record(Encodings, call)

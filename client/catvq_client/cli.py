@@ -1,0 +1,31 @@
+"""The `catvq` command."""
+
+import typer
+
+from catvq_client.commands import datasets, jobs, models
+from catvq_client.commands.train import train
+from catvq_client.commands.up import up
+
+app = typer.Typer(
+    help="Learn which features belong together, and encode rows with what was learnt.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a pretty trace prints local variables, the API key among them
+    rich_markup_mode=None,
+)
+app.command()(up)
+app.command()(train)
+app.add_typer(datasets.app, name="datasets")
+app.command()(jobs.status)
+app.command()(jobs.temperature)
+app.command()(jobs.assignment)
+app.command()(jobs.cancel)
+app.command()(models.models)
+app.command()(models.grouping)
+app.command()(models.report)
+app.command()(models.encode)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

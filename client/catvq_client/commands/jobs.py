@@ -1,0 +1,111 @@
+"""`catvq status`, `temperature`, `assignment` and `cancel`: jobs while they run."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from catvq_client.client import DEFAULT_URL
+from catvq_client.commands.display import number, print_fields, print_json, print_table
+from catvq_client.commands.following import follow, measures
+from catvq_client.commands.session import JsonOption, UrlOption, connected, say
+from catvq_client.records import Assignment, Job
+
+JobArgument = Annotated[str, typer.Argument(help="Id of a job.")]
+
+
+def status(
+    job: Annotated[str | None, typer.Argument(help="Id of a job; all of them by default.")] = None,
+    *,
+    is_followed: Annotated[
+        bool, typer.Option("--follow", help="Show progress until the job has ended.")
+    ] = False,
+    url: UrlOption = DEFAULT_URL,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one job, or list them all."""
+    with connected(url) as client:
+        if job is None:
+            found = client.jobs.list()
+            if as_json:
+                print_json([each.document() for each in found])
+            else:
+                print_table(
+                    ("id", "name", "status", "epoch", "temperature, losses", "model"), map(_row, found)
+                )
+            return
+        one = follow(client, job, Console(stderr=True)) if is_followed else client.jobs.get(job)
+        if as_json:
+            print_json(one.document())
+        else:
+            print_fields(_fields(one))
+
+
+def temperature(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """Show a job's temperature and its schedule."""
+    with connected(url) as client:
+        found = client.jobs.temperature(job)
+        if as_json:
+            print_json(found.document())
+        else:
+            print_fields(found.document())
+
+
+def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """Show each feature's likeliest categories as they stand now."""
+    with connected(url) as client:
+        found = client.jobs.assignment(job)
+        if as_json:
+            print_json(found.document())
+        elif found.matrix is None or found.features is None or found.categories is None:
+            say(f"{job} has not taken its first step")
+        else:
+            title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
+            print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
+
+
+def cancel(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """Stop a queued or running job."""
+    with connected(url) as client:
+        cancelled = client.jobs.cancel(job)
+        if as_json:
+            print_json(cancelled.document())
+        else:
+            say(f"{cancelled.id} is {cancelled.status}")
+
+
+def _shares(found: Assignment) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    names = found.categories or ()
+    for feature, shares in zip(found.features or (), found.matrix or (), strict=True):
+        order = sorted(range(len(shares)), key=lambda index: -shares[index])[:2]
+        pairs = [cell for index in order for cell in (names[index], shares[index])]
+        rows.append((feature, *pairs, *[None] * (4 - len(pairs))))
+    return rows
+
+
+def _row(job: Job) -> tuple[object, ...]:
+    return job.id, job.name, job.status, _epoch(job), measures(job), job.model
+
+
+def _epoch(job: Job) -> str | None:
+    progress = job.progress
+    return None if progress is None or progress.epoch is None else f"{progress.epoch}/{progress.epochs}"
+
+
+def _fields(job: Job) -> dict[str, object]:
+    summary = job.assignment
+    fields: dict[str, object] = {
+        "job": job.id,
+        "name": job.name,
+        "status": job.status,
+        "reason": (job.error or {}).get("detail") or job.status_reason,
+        "position in the queue": job.queue.position if job.queue else None,
+        "epoch": _epoch(job),
+        "seconds left": job.progress.eta_seconds if job.progress else None,
+        "temperature": job.temperature,
+    }
+    fields |= {f"loss: {name}": value for name, value in (job.losses or {}).items()}
+    if summary is not None:
+        fields |= {f"assignment: {name}": value for name, value in summary.document().items()}
+    return {**fields, "dataset": job.dataset, "model": job.model}

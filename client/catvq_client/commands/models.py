@@ -1,0 +1,99 @@
+"""`catvq models`, `grouping`, `report` and `encode`: what jobs leave behind."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from catvq_client.client import DEFAULT_URL
+from catvq_client.commands.display import print_fields, print_json, print_table
+from catvq_client.commands.session import JsonOption, UrlOption, connected, say
+from catvq_client.errors import CatvqError
+from catvq_client.records import Grouping
+
+ModelArgument = Annotated[str, typer.Argument(help="Id of a model, or @alias.")]
+
+
+def models(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """List the models."""
+    with connected(url) as client:
+        found = client.models.list()
+        if as_json:
+            print_json([model.document() for model in found])
+        else:
+            rows = ((model.id, model.job, model.dataset, model.levels, model.digest[:19]) for model in found)
+            print_table(("id", "job", "dataset", "levels", "digest"), rows)
+
+
+def grouping(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """Show which category each feature was frozen into."""
+    with connected(url) as client:
+        found = client.models.grouping(model)
+        if as_json:
+            print_json(found.document())
+        else:
+            columns = ("category", "name", "size", "families", "features")
+            print_table(columns, grouping_rows(found), f"{found.model}, {found.digest}")
+
+
+def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
+    """Return a row for each category: index, name, size, families and features."""
+    family_of = {feature.name: feature.family for feature in found.features}
+    rows: list[tuple[object, ...]] = []
+    for category in found.categories:
+        counts = Counter(family_of[feature] for feature in category.features)
+        families = ", ".join(f"{family} {count}" for family, count in counts.most_common())
+        size = len(category.features)
+        rows.append((category.index, category.name, size, families, " ".join(category.features)))
+    return rows
+
+
+def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+    """Show how a model's training went and what was done to each feature."""
+    with connected(url) as client:
+        found = client.models.report(model)
+        if as_json:
+            print_json(found)
+        else:
+            _print_report(found)
+
+
+def encode(
+    model: ModelArgument,
+    file: Annotated[Path, typer.Argument(help="Rows: CSV, Parquet, Arrow or NPY.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="NPY or CSV file; CSV on standard output by default."),
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Turn a file's rows into codes."""
+    with connected(url) as client:
+        if output is not None and output.suffix.lower() not in {".npy", ".csv"}:
+            raise CatvqError(f"{output}: codes are written as .npy or .csv")
+        if as_json:
+            print_json(client.models.encodings(model, file).document())
+            return
+        is_csv = output is None or output.suffix.lower() == ".csv"
+        content = client.models.encode_file(model, file, as_csv=is_csv)
+        if output is None:
+            typer.echo(content, nl=False)
+        else:
+            output.write_bytes(content)
+            say(f"wrote {output}")
+
+
+def _print_report(found: dict[str, Any]) -> None:
+    fields = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
+    if fields:
+        print_fields(fields)
+    for key, value in found.items():
+        if isinstance(value, dict) and value:
+            print_fields(value, key)
+        elif isinstance(value, list) and value:
+            rows = [item if isinstance(item, dict) else {"": item} for item in value]
+            columns = list(dict.fromkeys(name for row in rows for name in row))
+            print_table(columns, ([row.get(name) for name in columns] for row in rows), key)

@@ -1,0 +1,52 @@
+"""What every command shares: its options, its connection, and errors that read as one line."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from catvq_client.client import Client
+from catvq_client.errors import CatvqError, NotReachableError
+
+URL_VARIABLE = "CATVQ_URL"
+KEY_VARIABLE = "CATVQ_API_KEY"  # never an option: a command line can be read by every user of the machine
+
+UrlOption = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Address of the service.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Client]:
+    """Yield a client; whatever goes wrong ends the command with one line and exit status 1."""
+    with reported_errors(), Client(url, os.environ.get(KEY_VARIABLE) or None) as client:
+        yield client
+
+
+@contextmanager
+def reported_errors() -> Iterator[None]:
+    """End the command with one line and exit status 1 where an error was foreseen."""
+    try:
+        yield
+    except NotReachableError as error:
+        fail(f"{error}; start it with `catvq up`, or give its address with --url or CATVQ_URL")
+    except BrokenPipeError:
+        # The reader of a pipe went away; without this Python complains again while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except (CatvqError, OSError) as error:
+        fail(str(error))
+
+
+def fail(text: str) -> None:
+    """Say what is wrong on standard error and end with exit status 1."""
+    say(f"error: {text}", style="red")
+    raise typer.Exit(1) from None
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Tell the user something that is not the command's output, on standard error."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

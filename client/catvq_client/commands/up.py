@@ -1,0 +1,63 @@
+"""`catvq up`: the installed service in the foreground."""
+
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from catvq_client.commands.session import fail
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SERVER = "app.embedded"
+
+
+def up(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
+    data: Annotated[Path, typer.Option("--data", help="Directory that keeps everything.")] = Path("data"),
+) -> None:
+    """Start the service here: API, a worker and a private Redis."""
+    if not is_server_installed():
+        fail("the service is not installed here, only its client: `pip install 'catvq[embedded]'` adds it")
+    command = [sys.executable, "-m", SERVER, "--port", str(port), "--data", str(data)]
+    raise typer.Exit(run_in_foreground(command))
+
+
+def is_server_installed() -> bool:
+    """Whether the service's package is there; it is looked for, not imported."""
+    package, _, module = SERVER.partition(".")
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec is not None else None
+    return any((Path(place) / module).is_dir() for place in places or ())
+
+
+def run_in_foreground(command: list[str]) -> int:
+    """Run a child until it ends, hand it the signals that reach us, and return its exit status.
+
+    The child leads a session of its own, so that Ctrl-C reaches it once, through us, and not twice.
+    """
+    waiting: list[int] = []
+
+    def keep(number: int, _frame: FrameType | None) -> None:
+        waiting.append(number)
+
+    previous = {number: signal.signal(number, keep) for number in FORWARDED}
+    try:
+        child = subprocess.Popen(command, start_new_session=True)
+
+        def forward(number: int, _frame: FrameType | None) -> None:
+            child.send_signal(number)
+
+        for number in FORWARDED:
+            signal.signal(number, forward)
+        for number in waiting:
+            child.send_signal(number)
+        status = child.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
