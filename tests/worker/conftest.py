@@ -1,0 +1,63 @@
+"""What the worker's tests share: a store of their own, a small table in it, and requests to train on it."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from worker.contract import JobRequest
+from worker.settings import ServiceSettings
+from worker.store import NewDataset, Store
+
+FEATURES = ["a0", "a1", "a2", "b0", "b1", "b2"]
+FAMILIES = {"a": FEATURES[:3], "b": FEATURES[3:]}
+
+
+@pytest.fixture
+def settings(tmp_path, database_url):
+    return ServiceSettings(data_dir=tmp_path / "data", database_url=database_url)
+
+
+@pytest.fixture
+def store(settings):
+    opened = Store.open(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def add_dataset(store):
+    """Stores a table whose two families each vary together."""
+
+    def add(*, rows=64, seed=0, name="tiny"):
+        random = np.random.default_rng(seed)
+        causes = random.normal(size=(rows, 2)).repeat(3, axis=1)
+        values = (causes + 0.1 * random.normal(size=(rows, 6))).astype(np.float32)
+        path = store.spool_dir / f"{name}-{seed}.npy"
+        np.save(path, values)
+        new = NewDataset(
+            name=name,
+            features=FEATURES,
+            families=FAMILIES,
+            digest=hashlib.sha256(values.tobytes()).hexdigest(),
+            rows=rows,
+            warnings=[],
+        )
+        return store.datasets.create(new, path)[0]
+
+    return add
+
+
+@pytest.fixture
+def dataset(add_dataset):
+    return add_dataset()
+
+
+@pytest.fixture
+def submit(store, dataset):
+    """Puts a job into the queue; fields as in the body of `POST /v1/jobs`."""
+
+    def put(**fields):
+        return store.jobs.submit(JobRequest(**({"dataset": dataset.id} | fields)), {}).job
+
+    return put

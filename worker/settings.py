@@ -1,0 +1,56 @@
+"""Deployment settings that the API and the worker share, read from `CATVQ_*` when a process starts."""
+
+import os
+import platform
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIB = 1 << 30
+
+
+class ServiceSettings(BaseSettings):
+    """Where data, database and broker are, and the limits of what is accepted."""
+
+    model_config = SettingsConfigDict(env_prefix="CATVQ_", frozen=True, extra="ignore")
+
+    data_dir: Path = Path("data")
+    database_url: str | None = Field(None, description="Null: SQLite in the data directory.")
+    redis_url: str = "redis://127.0.0.1:6379/0"
+
+    lease_s: float = Field(20, gt=0, description="How long a silent worker keeps its job.")
+    reconcile_interval_s: float = Field(1, gt=0)
+    max_attempts: int = Field(5, ge=1, description="Losses of the worker without a new checkpoint between.")
+
+    max_body_bytes: int = Field(GIB, ge=1)
+    max_rows: int = Field(10_000_000, ge=1)
+    max_features: int = Field(10_000, ge=1)
+    max_encode_rows: int = Field(100_000, ge=1)
+    max_queued_jobs: int = Field(10_000, ge=1)
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's address, worked out where none was given."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'catvq.db'}"
+
+
+class WorkerSettings(ServiceSettings):
+    """What only a worker needs to know."""
+
+    worker_name: str = Field(
+        default_factory=platform.node,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="Part of file names; workers on one machine get different ones.",
+    )
+    threads: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        ge=1,
+        description="Torch threads of a job's first attempt; later attempts repeat it, for equal results.",
+    )
+    drain_s: float = Field(20, gt=0, description="How long a stopping worker may take to end its epoch.")
+
+    @property
+    def workers_dir(self) -> Path:
+        """Where live workers leave their locks and heartbeats."""
+        return self.data_dir / "workers"

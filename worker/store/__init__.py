@@ -1,0 +1,63 @@
+"""The durable record of datasets, jobs, checkpoints and models: SQL rows and files. Imports no torch."""
+
+from worker.store.errors import (
+    CancelRequested,
+    Conflict,
+    InvalidCursor,
+    LeaseLost,
+    NotFound,
+    PreconditionFailed,
+    QueueFull,
+    StoreError,
+    StoreUnavailable,
+)
+from worker.store.pagination import Page
+from worker.store.records import (
+    AliasRecord,
+    AssignmentRecord,
+    AttemptRecord,
+    CheckpointRecord,
+    Claim,
+    DatasetRecord,
+    EventRecord,
+    JobError,
+    JobRecord,
+    LiveState,
+    MetricRecord,
+    ModelRecord,
+    NewDataset,
+    Progress,
+    Submission,
+    Wish,
+)
+from worker.store.store import Store
+
+__all__ = [
+    "AliasRecord",
+    "AssignmentRecord",
+    "AttemptRecord",
+    "CancelRequested",
+    "CheckpointRecord",
+    "Claim",
+    "Conflict",
+    "DatasetRecord",
+    "EventRecord",
+    "InvalidCursor",
+    "JobError",
+    "JobRecord",
+    "LeaseLost",
+    "LiveState",
+    "MetricRecord",
+    "ModelRecord",
+    "NewDataset",
+    "NotFound",
+    "Page",
+    "PreconditionFailed",
+    "Progress",
+    "QueueFull",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "Submission",
+    "Wish",
+]

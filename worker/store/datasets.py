@@ -1,0 +1,134 @@
+"""Stored tables: one file of float32 values each, and a row that names its columns."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from worker.contract import JobStatus
+from worker.store import files
+from worker.store.database import Database
+from worker.store.errors import Conflict, NotFound
+from worker.store.ids import new_id
+from worker.store.pagination import Page, fetch_page
+from worker.store.records import DatasetRecord, NewDataset
+from worker.store.rows import as_time
+from worker.store.schema import DatabaseNow, datasets, jobs
+
+UNFINISHED = [status for status in JobStatus if not status.is_terminal]
+
+
+class Datasets:
+    """The datasets below one directory."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+
+    def create(self, new: NewDataset, values_path: Path) -> tuple[DatasetRecord, bool]:
+        """Store a dataset, unless one with the same digest is there.
+
+        Args:
+            values_path: A finished .npy file, float32 [rows, features], on the data directory's file
+                system (`Store.spool_dir` is). It is moved into the store, or removed.
+
+        Returns:
+            The dataset, and whether it is a new one.
+        """
+        dataset_id = new_id("ds")
+        files.move_file_into_place(values_path, self.values_path(dataset_id))
+        insert = sa.insert(datasets).values(
+            id=dataset_id,
+            name=new.name,
+            rows=new.rows,
+            features=new.features,
+            families=new.families,
+            digest=new.digest,
+            warnings=new.warnings,
+            strict=new.strict,
+            created_at=DatabaseNow(),
+        )
+        try:
+            with self._database.write() as connection:
+                connection.execute(insert)
+        except sa.exc.IntegrityError:
+            files.remove_directory(self._directory / dataset_id)
+            existing = self.find_by_digest(new.digest)
+            if existing is None:
+                raise
+            return existing, False
+        return self.get(dataset_id), True
+
+    def get(self, dataset_id: str) -> DatasetRecord:
+        """The dataset of this id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self._find(datasets.c.id == dataset_id)
+        if found is None:
+            raise NotFound("dataset", dataset_id)
+        return found
+
+    def find_by_digest(self, digest: str) -> DatasetRecord | None:
+        """The dataset of this digest, if there is one."""
+        return self._find(datasets.c.digest == digest)
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> Page[DatasetRecord]:
+        """A page of all datasets, newest first."""
+        with self._database.read() as connection:
+            return fetch_page(
+                connection,
+                sa.select(datasets),
+                order_by=datasets.c.seq,
+                limit=limit,
+                cursor=cursor,
+                to_record=_to_dataset,
+            )
+
+    def delete(self, dataset_id: str) -> None:
+        """Forget a dataset and its file.
+
+        Raises:
+            NotFound: There is none.
+            Conflict: An unfinished job needs it.
+        """
+        with self._database.write() as connection:
+            # Locks the row against a submission that is reading it.
+            row = connection.execute(
+                sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotFound("dataset", dataset_id)
+            needed_by = connection.execute(
+                sa.select(jobs.c.id)
+                .where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(UNFINISHED))
+                .order_by(jobs.c.seq)
+                .limit(1)
+            ).scalar_one_or_none()
+            if needed_by is not None:
+                raise Conflict(f"Job {needed_by} still needs this dataset.", code="dataset_in_use")
+            connection.execute(sa.delete(datasets).where(datasets.c.id == dataset_id))
+        files.remove_directory(self._directory / dataset_id)
+
+    def values_path(self, dataset_id: str) -> Path:
+        """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""
+        return self._directory / dataset_id / "values.npy"
+
+    def _find(self, condition: sa.ColumnElement[bool]) -> DatasetRecord | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(datasets).where(condition)).mappings().one_or_none()
+        return None if row is None else _to_dataset(row)
+
+
+def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
+    return DatasetRecord(
+        id=row["id"],
+        name=row["name"],
+        rows=row["rows"],
+        features=row["features"],
+        families=row["families"],
+        digest=row["digest"],
+        warnings=row["warnings"],
+        strict=row["strict"],
+        created_at=as_time(row["created_at"]),
+    )

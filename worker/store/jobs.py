@@ -1,0 +1,220 @@
+"""Jobs as their users see them: submitted, listed, cancelled, deleted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract import JobRequest, JobStatus
+from worker.store import files
+from worker.store.database import Database
+from worker.store.errors import Conflict, NotFound, QueueFull
+from worker.store.histories import Histories
+from worker.store.ids import new_id
+from worker.store.models import resolve_model_id
+from worker.store.pagination import Page, fetch_page
+from worker.store.records import JobRecord, Submission, Wish
+from worker.store.rows import append_event, ended, read_job, to_job, visible_change
+from worker.store.schema import DatabaseNow, datasets, idempotency_keys, job_labels, jobs
+
+# Whoever submits also sends the message; only after this time does a worker make up for a lost one.
+SEND_GRACE_S = 3.0
+
+
+class Jobs(Histories):
+    """The jobs, and what was recorded of them."""
+
+    def __init__(
+        self, database: Database, directory: Path, *, max_queued_jobs: int, max_attempts: int
+    ) -> None:
+        super().__init__(database, directory)
+        self._max_queued_jobs = max_queued_jobs
+        self._max_attempts = max_attempts
+
+    def submit(
+        self,
+        request: JobRequest,
+        resolved: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        request_digest: str = "",
+    ) -> Submission:
+        """Put a job into the queue, once for each idempotency key.
+
+        Args:
+            resolved: What the plan made of the request; stored for the user.
+            request_digest: Tells whether two requests with one key are the same.
+
+        Raises:
+            NotFound: The dataset, or the model to start from, is unknown.
+            Conflict: The key was used for another request (code idempotency_key_reused).
+            QueueFull: Too many jobs are waiting.
+        """
+        key = (idempotency_key, request_digest)
+        try:
+            with self._database.write() as connection:
+                return self._submit(connection, request, resolved, *key)
+        except sa.exc.IntegrityError:  # the same key at the same moment: its job is there now
+            with self._database.write() as connection:
+                return self._submit(connection, request, resolved, *key)
+
+    def get(self, job_id: str) -> JobRecord:
+        """The job of this id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self._database.read() as connection:
+            return read_job(connection, job_id)
+
+    def list(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+        dataset: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[JobRecord]:
+        """A page of the jobs that fit every given filter, newest first."""
+        query = sa.select(jobs)
+        if status is not None:
+            query = query.where(jobs.c.status == status)
+        if dataset is not None:
+            query = query.where(jobs.c.dataset_id == dataset)
+        for name, value in (labels or {}).items():
+            labelled = sa.select(job_labels.c.job_id).where(
+                job_labels.c.name == name, job_labels.c.value == value
+            )
+            query = query.where(jobs.c.id.in_(labelled))
+        with self._database.read() as connection:
+            return fetch_page(
+                connection, query, order_by=jobs.c.seq, limit=limit, cursor=cursor, to_record=to_job
+            )
+
+    def queue_position(self, job_id: str) -> int | None:
+        """1 for the job that is next, None for one that is not waiting."""
+        this = jobs.alias()
+        query = (
+            sa.select(sa.func.count())
+            .select_from(jobs.join(this, this.c.seq >= jobs.c.seq))
+            .where(this.c.id == job_id, this.c.status == JobStatus.QUEUED, jobs.c.status == JobStatus.QUEUED)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one() or None
+
+    def request_cancel(self, job_id: str) -> JobRecord:
+        """End a waiting job at once; let the worker of a running one know that it shall end.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It has ended already.
+        """
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            if job.status.is_terminal:
+                raise Conflict(f"The job has already {job.status}.", code="job_ended")
+            if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
+                values = ended(JobStatus.CANCELLED, "cancelled by the user")
+                event = "cancelled"
+            elif job.status is JobStatus.CANCELLING:
+                return job
+            else:
+                values = visible_change(status=JobStatus.CANCELLING, wish=Wish.CANCEL)
+                event = "cancelling"
+            connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**values))
+            append_event(connection, job_id, event, {})
+            return read_job(connection, job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Forget a job that has ended, with all that was recorded of it; its model stays.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It has not ended.
+        """
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            if not job.status.is_terminal:
+                raise Conflict(f"The job is {job.status}; cancel it first.", code="job_not_ended")
+            connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
+        files.remove_directory(self.directory(job_id))
+
+    def _submit(
+        self,
+        connection: sa.Connection,
+        request: JobRequest,
+        resolved: Mapping[str, Any],
+        key: str | None,
+        request_digest: str,
+    ) -> Submission:
+        if key is not None and (earlier := _find_earlier(connection, key, request_digest)) is not None:
+            return Submission(earlier, replayed=True)
+        _check_dataset(connection, request.dataset)
+        self._check_room(connection)
+        job_id = self._insert(connection, request, resolved)
+        if key is not None:
+            connection.execute(
+                sa.insert(idempotency_keys).values(
+                    key=key, request_digest=request_digest, job_id=job_id, created_at=DatabaseNow()
+                )
+            )
+        append_event(connection, job_id, "submitted", {"dataset": request.dataset})
+        return Submission(read_job(connection, job_id), replayed=False)
+
+    def _check_room(self, connection: sa.Connection) -> None:
+        waiting = connection.execute(
+            sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == JobStatus.QUEUED)
+        ).scalar_one()
+        if waiting >= self._max_queued_jobs:
+            raise QueueFull(f"{waiting} jobs are waiting already.", code="queue_full")
+
+    def _insert(self, connection: sa.Connection, request: JobRequest, resolved: Mapping[str, Any]) -> str:
+        job_id = new_id("job")
+        start_model = request.assignment.model
+        if start_model is not None:
+            start_model = resolve_model_id(connection, start_model, for_share=True)
+        values: dict[str, Any] = {
+            "id": job_id,
+            "name": request.name,
+            "labels": request.labels,
+            "dataset_id": request.dataset,
+            "start_model_id": start_model,
+            "config": request.config.model_dump(mode="json"),
+            "resolved": dict(resolved),
+            "status": JobStatus.QUEUED,
+            "wish": Wish.NONE,
+            "version": 1,
+            "created_at": DatabaseNow(),
+            "updated_at": DatabaseNow(),
+            "attempt": 0,
+            "max_attempts": self._max_attempts,
+            "losses": 0,
+            "history": [],
+            "token": 0,
+            "next_send_at": DatabaseNow() + SEND_GRACE_S,
+            "sends": 0,
+            "event_count": 0,
+        }
+        connection.execute(sa.insert(jobs).values(**values))
+        labels = [{"job_id": job_id, "name": name, "value": value} for name, value in request.labels.items()]
+        if labels:
+            connection.execute(sa.insert(job_labels), labels)
+        return job_id
+
+
+def _find_earlier(connection: sa.Connection, key: str, request_digest: str) -> JobRecord | None:
+    row = connection.execute(sa.select(idempotency_keys).where(idempotency_keys.c.key == key)).one_or_none()
+    if row is None:
+        return None
+    if row.request_digest != request_digest:
+        raise Conflict("This key was used for another request.", code="idempotency_key_reused")
+    return read_job(connection, row.job_id)
+
+
+def _check_dataset(connection: sa.Connection, dataset_id: str) -> None:
+    """Refuse an unknown dataset, and keep a known one from being deleted before the job is in."""
+    query = sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update(read=True)
+    if connection.execute(query).one_or_none() is None:
+        raise NotFound("dataset", dataset_id)

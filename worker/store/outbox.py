@@ -1,0 +1,115 @@
+"""Keeps jobs moving when workers die or messages vanish: lost ones go back, waiting ones are announced."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract import JobStatus
+from worker.store.database import Database
+from worker.store.records import JobRecord, Wish
+from worker.store.rows import HELD, append_event, ended, requeued, to_job
+from worker.store.schema import DatabaseNow, jobs
+
+FIRST_SEND_DELAY_S = 2.0
+LONGEST_SEND_DELAY_S = 60.0
+KEPT_LOSSES = 20  # a job that lives for months must not carry every crash along
+
+
+class Outbox:
+    """Looks after all jobs; any number of workers may do so at once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def expire_leases(self) -> list[str]:
+        """Take jobs away from workers that were silent for a whole lease; returns their ids."""
+        return self._take_away(jobs.c.lease_expires_at < DatabaseNow(), "its worker stopped answering")
+
+    def release_worker(self, worker_name: str) -> list[str]:
+        """Take jobs away from a worker that is known to be dead; returns their ids."""
+        return self._take_away(jobs.c.worker_name == worker_name, "its worker died")
+
+    def drain_workers(self, name_prefix: str) -> None:
+        """Wish that the workers of these names put their jobs back into the queue."""
+        named = jobs.c.worker_name.startswith(name_prefix, autoescape=True)
+        with self._database.write() as connection:
+            connection.execute(
+                sa.update(jobs)
+                .where(named, jobs.c.status == JobStatus.RUNNING, jobs.c.wish == Wish.NONE)
+                .values(wish=Wish.DRAIN)
+            )
+
+    def busy_workers(self) -> set[str]:
+        """The names of all workers that hold a job."""
+        query = sa.select(jobs.c.worker_name).where(jobs.c.status.in_(HELD)).distinct()
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def count_queued(self) -> int:
+        """How many jobs wait for a worker."""
+        query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == JobStatus.QUEUED)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
+
+    def take_due(self, limit: int) -> list[str]:
+        """The longest waiting jobs that should be announced now, each handed to one caller only.
+
+        A job that stays in the queue comes up again, after a delay that doubles each time.
+        """
+        delay = sa.func.pow(2.0, sa.case((jobs.c.sends > 8, 8), else_=jobs.c.sends)) * FIRST_SEND_DELAY_S
+        due = (
+            sa.select(jobs.c.id)
+            .where(jobs.c.status == JobStatus.QUEUED, jobs.c.next_send_at <= DatabaseNow())
+            .order_by(jobs.c.seq)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.write() as connection:
+            ids = list(connection.execute(due).scalars())
+            for job_id in ids:
+                connection.execute(
+                    sa.update(jobs)
+                    .where(jobs.c.id == job_id)
+                    .values(next_send_at=DatabaseNow() + delay, sends=jobs.c.sends + 1)
+                )
+        return ids
+
+    def _take_away(self, which: sa.ColumnElement[bool], reason: str) -> list[str]:
+        query = sa.select(jobs).where(which, jobs.c.status.in_(HELD)).with_for_update(skip_locked=True)
+        with self._database.read() as connection:  # the usual case, nothing lost, takes no lock
+            if connection.execute(query.with_only_columns(jobs.c.id).limit(1)).first() is None:
+                return []
+        with self._database.write() as connection:
+            lost = [to_job(row) for row in connection.execute(query).mappings()]
+            for job in lost:
+                _end_attempt(connection, job, reason)
+        return [job.id for job in lost]
+
+
+def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None:
+    """Put a job whose worker is lost back into the queue, or end it where it must."""
+    losses = connection.execute(sa.select(jobs.c.losses).where(jobs.c.id == job.id)).scalar_one() + 1
+    loss = {
+        "number": job.attempt.number,
+        "worker": job.worker_name,
+        "reason": reason,
+        "epoch": 0 if job.live is None else job.live.progress["epoch"],
+    }
+    # The token grows, so that a worker which only seemed dead writes nothing more.
+    changes: dict[str, Any] = {
+        "losses": losses,
+        "token": job.token + 1,
+        "history": [*job.attempt.history, loss][-KEPT_LOSSES:],
+    }
+    text = f"{losses} attempts in a row were lost without a new checkpoint; the last one because {reason}"
+    data: dict[str, Any] = {"reason": reason, "attempt": job.attempt.number}
+    if job.status is JobStatus.CANCELLING:
+        event, values = "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user", **changes)
+    elif losses >= job.attempt.max:
+        error = {"code": "worker_lost", "text": text}
+        event, values = "failed", ended(JobStatus.FAILED, text, error=error, **changes)
+        data = error
+    else:
+        event, values = "released", requeued(reason, **changes)
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
+    append_event(connection, job.id, event, data)

@@ -1,0 +1,142 @@
+"""What a running job leaves behind after each epoch, every write checked by its token."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from worker.store.database import Database
+from worker.store.histories import read_checkpoints
+from worker.store.records import CheckpointRecord, Claim, Progress
+from worker.store.rows import append_event, update_held, visible_change
+from worker.store.schema import DatabaseNow, checkpoints, job_assignments, job_metrics
+
+KEPT_CHECKPOINTS = 3  # two to fall back to when the newest is torn
+KEPT_ASSIGNMENTS = 64  # enough for a smooth picture of a run
+KEPT_ASSIGNMENT_BYTES = 64 << 20
+
+
+class Recordings:
+    """The history of jobs as it is written; every method raises LeaseLost once the job was taken away.
+
+    Args:
+        directory: Where the jobs' files are, one directory for each job.
+    """
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+
+    def record_progress(self, claim: Claim, progress: Progress) -> None:
+        """Store how the job stands after an epoch; recording an epoch again replaces it."""
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(live=_live(progress)))
+            _forget_later_epochs(connection, claim.job.id, progress.epoch)
+            self._record_assignment(connection, claim.job.id, progress)
+            if progress.metrics:
+                connection.execute(
+                    sa.insert(job_metrics).values(
+                        job_id=claim.job.id,
+                        epoch=progress.epoch,
+                        step=progress.step,
+                        time=DatabaseNow(),
+                        values=dict(progress.metrics),
+                    )
+                )
+
+    def add_event(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
+        """Tell the job's users that something happened."""
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change())
+            append_event(connection, claim.job.id, event, data)
+
+    def record_checkpoint(
+        self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
+    ) -> None:
+        """Make a finished file in the job's directory the newest checkpoint.
+
+        The attempts start counting anew, and all but the newest checkpoints are removed.
+        """
+        job_id = claim.job.id
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(losses=0))
+            _forget_checkpoints(connection, job_id, checkpoints.c.epoch >= epoch)
+            connection.execute(
+                sa.insert(checkpoints).values(
+                    job_id=job_id,
+                    epoch=epoch,
+                    step=step,
+                    file_name=path.name,
+                    digest=digest,
+                    size_bytes=size_bytes,
+                    token=claim.token,
+                    created_at=DatabaseNow(),
+                )
+            )
+            kept = read_checkpoints(connection, job_id, self._directory / job_id)[:KEPT_CHECKPOINTS]
+            _forget_checkpoints(connection, job_id, checkpoints.c.epoch < kept[-1].epoch)
+            append_event(connection, job_id, "checkpoint", {"epoch": epoch, "step": step})
+        _remove_files_except(path.parent, {record.path.name for record in kept})
+
+    def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
+        """The checkpoints to resume from, newest first."""
+        with self._database.read() as connection:
+            return read_checkpoints(connection, claim.job.id, self._directory / claim.job.id)
+
+    def _record_assignment(self, connection: sa.Connection, job_id: str, progress: Progress) -> None:
+        """Keep the newest assignment, and of the older ones an evenly spread choice."""
+        matrix = np.ascontiguousarray(progress.matrix, dtype="<f4")
+        kept = max(2, min(KEPT_ASSIGNMENTS, KEPT_ASSIGNMENT_BYTES // max(1, matrix.nbytes)))
+        spacing = math.ceil(progress.epochs / kept)
+        connection.execute(
+            sa.delete(job_assignments).where(
+                job_assignments.c.job_id == job_id, job_assignments.c.epoch % spacing != 0
+            )
+        )
+        connection.execute(
+            sa.insert(job_assignments).values(
+                job_id=job_id,
+                epoch=progress.epoch,
+                step=progress.step,
+                temperature=progress.temperature,
+                categories=progress.categories,
+                matrix=matrix.tobytes(),
+            )
+        )
+
+
+def _live(progress: Progress) -> dict[str, Any]:
+    return {
+        "progress": {
+            "fraction": progress.step / progress.steps if progress.steps else 0.0,
+            "epoch": progress.epoch,
+            "epochs": progress.epochs,
+            "step": progress.step,
+            "steps": progress.steps,
+            "eta_seconds": progress.eta_seconds,
+        },
+        "temperature": progress.temperature,
+        "losses": dict(progress.losses),
+        "assignment": dict(progress.assignment),
+        "codebook": dict(progress.codebook),
+    }
+
+
+def _forget_later_epochs(connection: sa.Connection, job_id: str, epoch: int) -> None:
+    """Drop what an earlier attempt recorded from this epoch on, which is now done again."""
+    for table in (job_assignments, job_metrics):
+        connection.execute(sa.delete(table).where(table.c.job_id == job_id, table.c.epoch >= epoch))
+
+
+def _forget_checkpoints(connection: sa.Connection, job_id: str, which: sa.ColumnElement[bool]) -> None:
+    connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id, which))
+
+
+def _remove_files_except(directory: Path, kept: set[str]) -> None:
+    """Remove every other file, also those that a killed attempt left half-written."""
+    for path in directory.iterdir():
+        if path.name not in kept:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,234 @@
+"""What the store hands out and takes in: frozen records, times as aware datetimes in UTC."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.contract import JobStatus
+
+Json = dict[str, Any]
+
+
+class Wish(StrEnum):
+    """What somebody wants the worker of a running job to do."""
+
+    NONE = "none"
+    CANCEL = "cancel"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDataset:
+    """A table whose values were parsed and written, but not yet put into the store.
+
+    Args:
+        families: The features of each family, in column order.
+        digest: Over bytes and settings; two datasets with one digest are the same dataset.
+    """
+
+    name: str | None
+    features: list[str]
+    families: dict[str, list[str]]
+    digest: str
+    rows: int
+    warnings: list[Any]
+    strict: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetRecord(NewDataset):
+    """A stored dataset."""
+
+    id: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRecord:
+    """Which attempt at a job this is.
+
+    Args:
+        number: 1 at first and again after an attempt that saved a checkpoint; 0 before the first start.
+        max: The job fails when the worker of this attempt is lost, too.
+        history: One object for each lost worker: number, worker, reason, epoch, ended_at.
+    """
+
+    number: int
+    max: int
+    history: list[Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveState:
+    """How a job stands, as of its last recorded epoch; each field as the API shows it."""
+
+    progress: Json
+    temperature: float | None
+    losses: Json
+    assignment: Json
+    codebook: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobError:
+    """Why a job failed."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord:
+    """A job as it stands.
+
+    Args:
+        version: Grows with every change that a user can see, so it may serve as an ETag.
+        config: The `JobConfig` as given. resolved: What the plan made of it.
+        start_model_id: With init "model": the model meant, its alias resolved when the job was submitted.
+        threads: Torch threads of the first attempt, which all others repeat; None before it.
+        event_count: The number of the newest event.
+    """
+
+    id: str
+    name: str | None
+    labels: dict[str, str]
+    dataset_id: str
+    start_model_id: str | None
+    config: Json
+    resolved: Json
+    status: JobStatus
+    status_reason: str | None
+    wish: Wish
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    live: LiveState | None
+    model_id: str | None
+    error: JobError | None
+    threads: int | None
+    attempt: AttemptRecord
+    token: int
+    worker_name: str | None
+    event_count: int
+
+    @property
+    def seed(self) -> int:
+        """The seed of all randomness in the run."""
+        return int(self.config["training"]["seed"])
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The job of a submission; `replayed` when an earlier one with the same key had made it."""
+
+    job: JobRecord
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run a job; every write of the holder is checked against the token."""
+
+    job: JobRecord
+    token: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What a running job records after an epoch.
+
+    Args:
+        epoch: Completed ones; 0 for the state before the first.
+        matrix: float32 [features, categories], the soft assignment over every uploaded feature.
+        categories: Names of the columns.
+        metrics: Finite or not, one value per name; empty at epoch 0.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    temperature: float | None
+    losses: Mapping[str, float | None]
+    assignment: Mapping[str, Any]
+    codebook: Mapping[str, Any]
+    eta_seconds: float | None
+    matrix: NDArray[np.float32]
+    categories: list[str]
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentRecord:
+    """The soft assignment after an epoch; matrix is float32 [features, categories]."""
+
+    job_id: str
+    epoch: int
+    step: int
+    temperature: float | None
+    categories: list[str]
+    matrix: NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricRecord:
+    """The metrics of one epoch."""
+
+    epoch: int
+    step: int
+    time: datetime
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRecord:
+    """Something that happened to a job; numbered from 1."""
+
+    seq: int
+    time: datetime
+    type: str
+    data: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointRecord:
+    """A state from which a job can be resumed; path is absolute, digest is SHA-256 of the file."""
+
+    job_id: str
+    epoch: int
+    step: int
+    path: Path
+    digest: str
+    size_bytes: int
+    token: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord:
+    """An immutable result; document is what `GET /v1/models/{id}` shows of it."""
+
+    id: str
+    digest: str
+    job_id: str
+    dataset_id: str
+    created_at: datetime
+    document: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasRecord:
+    """A movable name of a model; version grows by 1 with every move."""
+
+    name: str
+    model_id: str
+    version: int
+    updated_at: datetime

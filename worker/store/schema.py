@@ -1,0 +1,185 @@
+"""The tables. The migrations build them; this module is how the code reads and writes them.
+
+Times are seconds since 1970 (UTC) on the database's clock, so that workers on different machines agree.
+`seq` gives lists their order and pages their place. JSON columns keep the order of their keys.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+metadata = sa.MetaData()
+
+
+class DatabaseNow(FunctionElement[float]):
+    """The database's own clock, moving within a transaction."""
+
+    type = sa.Double()
+    inherit_cache = True
+
+
+@compiles(DatabaseNow, "sqlite")
+def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _postgresql_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def _seq() -> sa.Column[int]:
+    return sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True)
+
+
+def _time(name: str, *, nullable: bool = False) -> sa.Column[float]:
+    return sa.Column(name, sa.Double, nullable=nullable)
+
+
+def _of_job() -> sa.Column[str]:
+    return sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+
+
+datasets = sa.Table(
+    "datasets",
+    metadata,
+    _seq(),
+    sa.Column("id", sa.String, nullable=False, unique=True),
+    sa.Column("name", sa.String),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("features", sa.JSON, nullable=False),
+    sa.Column("families", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String, nullable=False, unique=True),
+    sa.Column("warnings", sa.JSON, nullable=False),
+    sa.Column("strict", sa.Boolean, nullable=False),
+    _time("created_at"),
+    sqlite_autoincrement=True,
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    _seq(),
+    sa.Column("id", sa.String, nullable=False, unique=True),
+    sa.Column("name", sa.String),
+    sa.Column("labels", sa.JSON, nullable=False),
+    sa.Column("dataset_id", sa.String, nullable=False),
+    sa.Column("start_model_id", sa.String),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("resolved", sa.JSON, nullable=False),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("status_reason", sa.String),
+    sa.Column("wish", sa.String, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    _time("created_at"),
+    _time("updated_at"),
+    _time("started_at", nullable=True),
+    _time("finished_at", nullable=True),
+    sa.Column("live", sa.JSON(none_as_null=True)),
+    sa.Column("model_id", sa.String),
+    sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Column("threads", sa.Integer),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
+    sa.Column("losses", sa.Integer, nullable=False),
+    sa.Column("history", sa.JSON, nullable=False),
+    sa.Column("token", sa.Integer, nullable=False),
+    sa.Column("worker_name", sa.String),
+    _time("lease_expires_at", nullable=True),
+    _time("next_send_at", nullable=True),
+    sa.Column("sends", sa.Integer, nullable=False),
+    sa.Column("event_count", sa.Integer, nullable=False),
+    sa.Index("jobs_by_status", "status", "seq"),
+    sa.Index("jobs_by_dataset", "dataset_id", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# The labels once more, so that a list filtered by them needs no scan.
+job_labels = sa.Table(
+    "job_labels",
+    metadata,
+    _of_job(),
+    sa.Column("name", sa.String, primary_key=True),
+    sa.Column("value", sa.String, nullable=False),
+    sa.Index("job_labels_by_value", "name", "value", "job_id"),
+)
+
+job_assignments = sa.Table(
+    "job_assignments",
+    metadata,
+    _of_job(),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("temperature", sa.Double),
+    sa.Column("categories", sa.JSON, nullable=False),
+    sa.Column("matrix", sa.LargeBinary, nullable=False),
+)
+
+job_metrics = sa.Table(
+    "job_metrics",
+    metadata,
+    _of_job(),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    _time("time"),
+    sa.Column("values", sa.JSON, nullable=False),
+)
+
+job_events = sa.Table(
+    "job_events",
+    metadata,
+    _of_job(),
+    sa.Column("seq", sa.Integer, primary_key=True),
+    _time("time"),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    _of_job(),
+    sa.Column("epoch", sa.Integer, primary_key=True),
+    sa.Column("step", sa.BigInteger, nullable=False),
+    sa.Column("file_name", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("token", sa.Integer, nullable=False),
+    _time("created_at"),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("request_digest", sa.String, nullable=False),
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
+    _time("created_at"),
+)
+
+models = sa.Table(
+    "models",
+    metadata,
+    _seq(),
+    sa.Column("id", sa.String, nullable=False, unique=True),
+    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("job_id", sa.String, nullable=False),
+    sa.Column("dataset_id", sa.String, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    _time("created_at"),
+    sqlite_autoincrement=True,
+)
+
+aliases = sa.Table(
+    "aliases",
+    metadata,
+    _seq(),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("model_id", sa.ForeignKey("models.id"), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    _time("updated_at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,65 @@
+"""Opens the whole store: database, tables and directories."""
+
+from pathlib import Path
+
+from worker.settings import ServiceSettings
+from worker.store.aliases import Aliases
+from worker.store.database import Database
+from worker.store.datasets import Datasets
+from worker.store.jobs import Jobs
+from worker.store.leases import Leases
+from worker.store.migrate import migrate
+from worker.store.models import Models
+from worker.store.outbox import Outbox
+from worker.store.recordings import Recordings
+
+
+class Store:
+    """The durable record of datasets, jobs, checkpoints and models.
+
+    Safe to share between threads; every process opens its own.
+    """
+
+    def __init__(self, database: Database, settings: ServiceSettings) -> None:
+        data_dir = settings.data_dir.absolute()
+        job_files = data_dir / "jobs"
+        self._database = database
+        self.spool_dir: Path = data_dir / "spool"
+        self.datasets = Datasets(database, data_dir / "datasets")
+        self.jobs = Jobs(
+            database,
+            job_files,
+            max_queued_jobs=settings.max_queued_jobs,
+            max_attempts=settings.max_attempts,
+        )
+        self.leases = Leases(database, lease_s=settings.lease_s)
+        self.recordings = Recordings(database, job_files)
+        self.outbox = Outbox(database)
+        self.models = Models(database, data_dir / "models")
+        self.aliases = Aliases(database)
+
+    @classmethod
+    def open(cls, settings: ServiceSettings) -> "Store":
+        """Connect, making directories and tables as needed; several processes may do so at once.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached.
+        """
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        database = Database(settings.sqlalchemy_url)
+        migrate(database, settings.data_dir)
+        store = cls(database, settings)
+        store.spool_dir.mkdir(exist_ok=True)
+        return store
+
+    def check(self) -> None:
+        """Make sure that the database answers.
+
+        Raises:
+            StoreUnavailable: It does not.
+        """
+        self.outbox.count_queued()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
