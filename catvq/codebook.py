@@ -76,7 +76,7 @@ class CodebookBank(nn.Module):
         return self.distances(latents).argmin(dim=2)
 
     def distances(self, latents: Tensor) -> Tensor:
-        """Squared distance to every code, less the latent's own square: float32 [S, B, K]; inf where padded."""
+        """Squared distance to each code less the latent's own square: float32 [S, B, K]; inf if padded."""
         codes = self.codes.detach()
         squares = codes.square().sum(dim=2).masked_fill(~self.code_mask, torch.inf)
         return torch.baddbmm(squares.unsqueeze(1), latents, codes.transpose(1, 2), alpha=-2.0)

@@ -19,3 +19,7 @@ class CheckpointError(CatvqError, ValueError):
 
 class Interrupted(CatvqError):  # noqa: N818 - a wish that was granted, not an error
     """The caller asked a run to stop in the middle of an epoch; its last checkpoint still holds."""
+
+
+class FreezeError(CatvqError, RuntimeError):
+    """A frozen model gives other codes than the model it was frozen from; it must not be published."""

@@ -95,7 +95,7 @@ def topographic_loss(features: Tensor, representation: Tensor) -> Tensor:
 
 
 def topographic_similarity(features: Tensor, representation: Tensor) -> Tensor:
-    """Pearson correlation of the pairwise distances in two spaces, scalar in [-1, 1]; 0 where one is constant.
+    """Pearson correlation of pairwise distances in two spaces, scalar in [-1, 1]; 0 where one is constant.
 
     Args:
         features: float32 [B, D], at least 3 rows.

@@ -3,11 +3,12 @@
 Shapes: N rows, D uploaded features, D' active features (those left after cleaning), G categories.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from catvq.initialization import (
 from catvq.model import ModelShape
 from catvq.table import FeatureTable, RowSplit
 
+HARD_LOGIT = -1e9  # softmax gives exactly zero at every temperature above the floor
 MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32  # wider latents quantise no better at these codebook sizes
 MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
 CODES_PER_FEATURE = 16  # at ratio 1, before rounding to a power of two
@@ -41,22 +43,62 @@ class Categories:
         names: Length G.
         grouping: int64 [D'], starting category of each active feature.
         allowed: bool [D', G], categories each active feature may take.
+        resting: float32 [D, G], rows sum to 1: the assignment of an uploaded feature that never varies, of
+            which nothing can be learnt.
     """
 
     names: tuple[str, ...]
     grouping: NDArray[np.int64]
     allowed: Tensor
+    resting: NDArray[np.float32]
 
-    def start_logits(self) -> Tensor:
-        """Logits that favour the starting grouping without saturating, float32 [D', G]."""
-        logits = logits_from_grouping(self.grouping, len(self.names), allowed=self.allowed.numpy())
-        return torch.from_numpy(np.asarray(logits))
+    def start_logits(self, *, is_hard: bool) -> Tensor:
+        """Logits that favour the starting grouping, float32 [D', G].
+
+        Args:
+            is_hard: Whether the grouping is final; if not, it does not saturate, so that it can still move.
+        """
+        if is_hard:
+            one_hot = F.one_hot(torch.from_numpy(self.grouping), len(self.names)).float()
+            return one_hot.log().clamp_min(HARD_LOGIT)
+        return torch.from_numpy(
+            logits_from_grouping(self.grouping, len(self.names), allowed=self.allowed.numpy())
+        )
+
+    def expand(self, soft: NDArray[np.float32], cleaner: FeatureCleaner) -> NDArray[np.float32]:
+        """From active to uploaded features, float32 [D', G] -> [D, G]: duplicates follow what they repeat."""
+        is_constant = cleaner.representative < 0
+        return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything but the names, for a checkpoint."""
+        return {
+            "grouping": torch.from_numpy(self.grouping),
+            "allowed": self.allowed,
+            "resting": torch.from_numpy(self.resting),
+        }
+
+    @classmethod
+    def from_tensors(cls, names: Sequence[str], tensors: Mapping[str, Tensor]) -> "Categories":
+        """The inverse of `tensors`."""
+        return cls(tuple(names), tensors["grouping"].numpy(), tensors["allowed"], tensors["resting"].numpy())
 
 
-def fit_cleaner(table: FeatureTable, split: RowSplit, config: RunConfig) -> FeatureCleaner:
-    """Fit the cleaner on the training rows; per family, duplicates are sought only within a family."""
-    family = table.family_of_feature() if keeps_families(config) else None
-    return FeatureCleaner.fit(table.values[split.train], config.cleaning, family)
+def fit_cleaner(
+    table: FeatureTable,
+    split: RowSplit,
+    config: RunConfig,
+    groups: Mapping[str, tuple[str, ...]] | None,
+) -> FeatureCleaner:
+    """Fit the cleaner on the training rows.
+
+    A duplicate joins the category of the feature it repeats, so duplicates are sought only among features
+    that may share one: a family's when families are kept apart, a group's when given groups are final.
+    """
+    scope = table.family_of_feature() if keeps_families(config) else None
+    if groups and config.assignment.mode == "static":
+        scope = grouping_from_names(groups, table.features)
+    return FeatureCleaner.fit(table.values, config.cleaning, family_of_feature=scope, rows=split.train)
 
 
 def keeps_families(config: RunConfig) -> bool:
@@ -66,7 +108,7 @@ def keeps_families(config: RunConfig) -> bool:
 
 def start_categories(
     table: FeatureTable,
-    active: NDArray[np.int64],
+    cleaner: FeatureCleaner,
     normalized: NDArray[np.float32],
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
@@ -75,7 +117,7 @@ def start_categories(
 
     Args:
         table: The uploaded table.
-        active: int64 [D'], uploaded index of each active feature.
+        cleaner: Fitted on its training rows.
         normalized: float32 [rows, D'], cleaned training rows.
         config: The run's configuration.
         groups: Category name to feature names, for init "user" and "model".
@@ -83,30 +125,24 @@ def start_categories(
     Raises:
         ConfigError: The groups do not fit the features, families or number of categories.
     """
-    family = table.family_of_feature()[active]
-    seed = config.training.seed
     if config.assignment.init in {"user", "model"}:
-        return _given_categories(table, active, family, config, groups)
+        return _given_categories(table, cleaner, config, groups)
     if keeps_families(config):
-        counts = _family_counts(table, family, config)
-        per_family = cluster_per_family(normalized, family, counts, seed=seed)
-        counts = counts or {f: len(np.unique(per_family[family == f])) for f in np.unique(family).tolist()}
-        if config.assignment.init == "random":
-            per_family = random_grouping(len(active), sum(counts.values()), seed=seed, families=family, counts=counts)
-        return _family_categories(table, family, counts, per_family)
-    wanted = config.model.categories
-    grouping = (
-        None
-        if isinstance(wanted, int) and config.assignment.init == "random"
-        else cluster_features(normalized, wanted if isinstance(wanted, int) else None, seed=seed)
-    )
-    num_categories = wanted if isinstance(wanted, int) else len(np.unique(grouping))
-    if grouping is None or config.assignment.init == "random":
-        grouping = random_grouping(len(active), num_categories, seed=seed)
+        return _family_categories(table, cleaner, normalized, config)
+    wanted, seed = config.model.categories, config.training.seed
+    is_random = config.assignment.init == "random"
+    if isinstance(wanted, int) and is_random:
+        grouping = random_grouping(len(cleaner.active), wanted, seed=seed)
+    else:
+        grouping = cluster_features(normalized, wanted if isinstance(wanted, int) else None, seed=seed)
+    num_categories = wanted if isinstance(wanted, int) else int(grouping.max()) + 1
+    if is_random:
+        grouping = random_grouping(len(cleaner.active), num_categories, seed=seed)
     return Categories(
         tuple(f"category_{i}" for i in range(num_categories)),
         grouping,
-        torch.ones(len(active), num_categories, dtype=torch.bool),
+        torch.ones(len(grouping), num_categories, dtype=torch.bool),
+        np.full((len(table.features), num_categories), 1 / num_categories, dtype=np.float32),
     )
 
 
@@ -142,7 +178,7 @@ def resolve_shape(
 
 
 def resolve_batch_size(config: RunConfig, rows: int) -> int:
-    """Rows per step: as given, or a power of two near a sixteenth of the training rows; never above `rows`."""
+    """Rows per step: as given, or a power of two near a sixteenth of the training rows; at most `rows`."""
     wanted = config.training.batch_size
     if wanted == "auto":
         wanted = int(np.clip(_power_of_two(rows / BATCHES_PER_EPOCH), MIN_BATCH_SIZE, MAX_BATCH_SIZE))
@@ -160,59 +196,80 @@ def _power_of_two(number: float) -> int:
 
 def _given_categories(
     table: FeatureTable,
-    active: NDArray[np.int64],
-    family: NDArray[np.int64],
+    cleaner: FeatureCleaner,
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
 ) -> Categories:
+    init, wanted = config.assignment.init, config.model.categories
     if not groups:
-        raise ConfigError(f"init {config.assignment.init!r} needs groups")
-    grouping = grouping_from_names(groups, table.features)[active]
+        raise ConfigError(f"init {init!r} needs groups")
+    if isinstance(wanted, Mapping):
+        raise ConfigError(f"with init {init!r} categories must be a number or 'auto'")
     names = list(groups)
-    wanted = config.model.categories
-    if isinstance(wanted, Mapping):
-        raise ConfigError(f"with init {config.assignment.init!r} categories must be a number or 'auto'")
+    if isinstance(wanted, int) and wanted < len(names):
+        raise ConfigError(f"categories is {wanted}, but {len(names)} groups were given")
     if isinstance(wanted, int):
-        if wanted < len(names):
-            raise ConfigError(f"categories is {wanted}, but {len(names)} groups were given")
         names += [f"category_{i}" for i in range(len(names), wanted)]
-    allowed = torch.ones(len(active), len(names), dtype=torch.bool)
+    grouping = grouping_from_names(groups, table.features)
+    allowed = torch.ones(len(grouping), len(names), dtype=torch.bool)
     if config.assignment.per_family:
-        family_of_category = np.full(len(names), -1)
-        for category in range(len(names)):
-            members = np.unique(family[grouping == category])
-            if len(members) > 1:
-                raise ConfigError(f"per_family, but group {names[category]!r} spans several families")
-            family_of_category[category] = members[0] if len(members) else -1
-        allowed = block_diagonal(torch.from_numpy(family), torch.from_numpy(family_of_category))
-    return Categories(tuple(names), grouping, allowed)
+        allowed = _families_of_groups(table.family_of_feature(), grouping, names)
+    resting = np.eye(len(names), dtype=np.float32)[grouping]
+    return Categories(tuple(names), grouping[cleaner.active], allowed[cleaner.active], resting)
 
 
-def _family_counts(
-    table: FeatureTable, family: NDArray[np.int64], config: RunConfig
-) -> dict[int, int] | None:
-    """Categories of each family that has active features; None when they are to be found."""
-    wanted = config.model.categories
-    sizes = {int(f): int((family == f).sum()) for f in np.unique(family)}
-    names = list(table.families)
-    if isinstance(wanted, Mapping):
-        unknown = sorted(set(wanted) - set(names))
-        missing = [name for name in names if name not in wanted]
-        if unknown or missing:
-            raise ConfigError(f"categories per family: unknown {unknown}, missing {missing}")
-        return {f: wanted[names[f]] for f in range(len(names))}
-    if wanted == "auto":
-        return None
-    return share_categories(wanted, sizes)
+def _families_of_groups(
+    family: NDArray[np.int64], grouping: NDArray[np.int64], names: Sequence[str]
+) -> Tensor:
+    """Which of the given groups each feature may take when none may span two families, bool [D, G]."""
+    family_of_category = np.full(len(names), -1)
+    for category, name in enumerate(names):
+        members = np.unique(family[grouping == category])
+        if len(members) > 1:
+            raise ConfigError(f"per_family is set, but group {name!r} spans several families")
+        if len(members):
+            family_of_category[category] = members[0]
+    return block_diagonal(torch.from_numpy(family), torch.from_numpy(family_of_category))
 
 
 def _family_categories(
-    table: FeatureTable, family: NDArray[np.int64], counts: Mapping[int, int], grouping: NDArray[np.int64]
+    table: FeatureTable, cleaner: FeatureCleaner, normalized: NDArray[np.float32], config: RunConfig
 ) -> Categories:
+    family = table.family_of_feature()
+    active_family = family[cleaner.active]
+    counts = _family_counts(table, active_family, config)
+    seed = config.training.seed
+    present = {f: n for f, n in counts.items() if f in active_family} if counts else None
+    grouping = cluster_per_family(normalized, active_family, present, seed=seed)
+    if present is None:
+        present = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
+    if config.assignment.init == "random":
+        grouping = random_grouping(
+            len(grouping), sum(present.values()), seed=seed, families=active_family, counts=present
+        )
+    # A family of constants only still needs a category for them; it comes after the learnt ones.
+    silent = {f: (counts or {}).get(f, 1) for f in range(len(table.families)) if f not in present}
+    blocks = [(f, i) for f, count in (present | silent).items() for i in range(count)]
+    allowed = block_diagonal(torch.from_numpy(family), torch.tensor([f for f, _ in blocks]))
     names = list(table.families)
-    family_of_category = np.repeat(list(counts), list(counts.values()))
     return Categories(
-        tuple(f"{names[f]}_{i}" for f, count in counts.items() for i in range(count)),
+        tuple(f"{names[f]}_{i}" for f, i in blocks),
         grouping,
-        block_diagonal(torch.from_numpy(family), torch.from_numpy(family_of_category)),
+        allowed[cleaner.active],
+        (allowed.float() / allowed.sum(dim=1, keepdim=True)).numpy(),
     )
+
+
+def _family_counts(
+    table: FeatureTable, active_family: NDArray[np.int64], config: RunConfig
+) -> dict[int, int] | None:
+    """Categories of each family; None when they are to be found."""
+    wanted, names = config.model.categories, list(table.families)
+    if isinstance(wanted, Mapping):
+        if set(wanted) != set(names):
+            raise ConfigError(f"categories per family need exactly the families {names}, got {list(wanted)}")
+        return {f: wanted[name] for f, name in enumerate(names)}
+    if wanted == "auto":
+        return None
+    sizes = np.bincount(active_family, minlength=len(names)).clip(min=1)
+    return share_categories(wanted, {f: int(size) for f, size in enumerate(sizes)})

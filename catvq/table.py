@@ -56,9 +56,7 @@ class RowSplit:
     test: NDArray[np.int64]
 
 
-def split_rows(
-    num_rows: int, *, validation_fraction: float, test_fraction: float, seed: int
-) -> RowSplit:
+def split_rows(num_rows: int, *, validation_fraction: float, test_fraction: float, seed: int) -> RowSplit:
     """Draw the split; the same seed and number of rows give the same split.
 
     Raises:

@@ -1,0 +1,207 @@
+"""Freezing: soft assignment to hard groups, weights packed, codes verified, everything measured once more.
+
+Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
+K codebook_size.
+"""
+
+import copy
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catvq.artifact import FrozenModel, describe_grouping
+from catvq.cleaning import FeatureCleaner
+from catvq.config import RunConfig
+from catvq.export import decoder_graph, encoder_graph
+from catvq.frozen import FrozenWeights
+from catvq.losses import topographic_similarity
+from catvq.metrics import feature_error, stream_perplexity, stream_usage
+from catvq.model import CategoricalVQVAE
+from catvq.routing import HardRouting
+from catvq.run_state import RunState
+from catvq.start import Categories
+from catvq.table import FeatureTable, RowSplit
+from catvq.verification import CHUNK_ROWS, OnnxEncoder, check_freeze
+
+TEST_VECTOR_ROWS = 8
+TOPOGRAPHIC_ROWS = 512
+
+
+@dataclass(frozen=True)
+class SoftToHardGap:
+    """What hardening cost: reconstruction error just before and after, on the named rows.
+
+    Attributes:
+        soft_error: Under the soft assignment.
+        hard_error: Under the hard one, before any further training.
+        rows: "validation", or "train" where no validation rows were kept.
+        epoch: Completed epochs at that moment.
+    """
+
+    soft_error: float
+    hard_error: float
+    rows: str
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeInputs:
+    """What a finished run hands over.
+
+    Attributes:
+        grouping: int64 [D'].
+        soft: float32 [D, G], as it was when hardened.
+        features: float32 [N, D'], normalised.
+        gap: None in static mode.
+    """
+
+    table: FeatureTable
+    config: RunConfig
+    cleaner: FeatureCleaner
+    categories: Categories
+    model: CategoricalVQVAE
+    grouping: Tensor
+    soft: NDArray[np.float32]
+    features: Tensor
+    split: RowSplit
+    gap: SoftToHardGap | None
+    state: RunState
+
+
+def freeze(inputs: FreezeInputs) -> FrozenModel:
+    """Pack, export, verify and measure.
+
+    Raises:
+        FreezeError: The frozen model gives other codes than the model under hard assignment.
+    """
+    model = copy.deepcopy(inputs.model).cpu().eval()
+    grouping, features = inputs.grouping.cpu(), inputs.features.cpu()
+    routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
+    weights = FrozenWeights.pack(model, routing)
+    metadata = _metadata(inputs, weights)
+    encoder = encoder_graph(weights, inputs.cleaner, metadata)
+    decoder = decoder_graph(weights, inputs.cleaner, {})
+    onnx_codes = OnnxEncoder(encoder).encode(inputs.table.values)
+    check = check_freeze(model, grouping, weights, features=features, onnx_codes=onnx_codes)
+    codes = torch.from_numpy(onnx_codes)
+    usage = _count_usage(codes[inputs.split.train], weights)
+    grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
+    report = {
+        "losses": inputs.state.losses,
+        "reconstruction_error": _errors(inputs.split, features, codes, weights),
+        "soft_to_hard_gap": _describe_gap(inputs.gap),
+        "freeze_check": asdict(check),
+        "codebook": _describe_usage(usage, model),
+        "topographic_similarity": _topography(inputs.split, features, codes, weights),
+        "assignment": asdict(inputs.state.assignment),
+        "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
+        "codes": {"rows": len(onnx_codes), "sha256": hashlib.sha256(onnx_codes.tobytes()).hexdigest()},
+        "cleaning": inputs.cleaner.report(inputs.table.features),
+        "training": {
+            "epochs": inputs.state.epoch,
+            "seed": inputs.config.training.seed,
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        },
+        "warnings": _warnings(inputs, model, grouping),
+    }
+    return FrozenModel(
+        encoder=encoder,
+        decoder=decoder,
+        weights=weights,
+        cleaner=inputs.cleaner,
+        families={name: list(members) for name, members in inputs.table.families.items()},
+        features=inputs.table.features,
+        categories=inputs.categories.names,
+        levels=model.shape.levels,
+        codebook_sizes=model.shape.codebook_sizes,
+        latent_dims=model.shape.latent_dims,
+        soft=inputs.soft,
+        grouping=grouping_document,
+        usage=usage,
+        report=report,
+    )
+
+
+def _metadata(inputs: FreezeInputs, weights: FrozenWeights) -> dict[str, str]:
+    """Names and a test vector: the first training rows with the frozen model's own codes of them."""
+    picks = inputs.split.train[:TEST_VECTOR_ROWS]
+    rows = np.asarray(inputs.table.values[picks], dtype=np.float32)
+    codes = weights.encode(inputs.features.cpu()[picks])
+    levels = inputs.model.shape.levels
+    names = [f"{category}.{level}" for category in inputs.categories.names for level in range(levels)]
+    return {
+        "catvq_features": json.dumps(list(inputs.table.features)),
+        "catvq_codes": json.dumps(names),
+        "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
+        "catvq_test_codes": json.dumps(codes.tolist()),
+        "catvq_version": "1",
+    }
+
+
+def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:
+    """How often each code was used: int64 [N, S] -> float32 [S, K]."""
+    streams, codebook_size, _ = weights.codes.shape
+    flat = (codes + torch.arange(streams) * codebook_size).flatten()
+    return torch.bincount(flat, minlength=streams * codebook_size).view(streams, codebook_size).float()
+
+
+def _errors(
+    split: RowSplit, features: Tensor, codes: Tensor, weights: FrozenWeights
+) -> dict[str, float | None]:
+    """Mean squared error of normalised features after the way through the codes, per part of the rows."""
+    errors: dict[str, float | None] = {}
+    for name in ("train", "validation", "test"):
+        rows = torch.from_numpy(getattr(split, name))
+        total = sum(
+            float(feature_error(weights.decode(codes[part]), features[part]).mean()) * len(part)
+            for part in rows.split(CHUNK_ROWS)
+        )
+        errors[name] = total / len(rows) if len(rows) else None
+    return errors
+
+
+def _topography(
+    split: RowSplit, features: Tensor, codes: Tensor, weights: FrozenWeights
+) -> dict[str, float] | None:
+    """Similarity of distances before and after quantisation, on test rows where there are any."""
+    rows = torch.from_numpy((split.test if len(split.test) > 2 else split.train)[:TOPOGRAPHIC_ROWS])
+    latents = weights.latents(features[rows]).transpose(0, 1).flatten(1)
+    quantized = weights.codes[torch.arange(len(weights.codes)), codes[rows]].flatten(1)
+    return {
+        "latents": float(topographic_similarity(features[rows], latents)),
+        "quantized": float(topographic_similarity(features[rows], quantized)),
+    }
+
+
+def _describe_gap(gap: SoftToHardGap | None) -> dict[str, Any] | None:
+    return None if gap is None else asdict(gap) | {"gap": gap.hard_error - gap.soft_error}
+
+
+def _describe_usage(usage: Tensor, model: CategoricalVQVAE) -> dict[str, float]:
+    perplexity = stream_perplexity(usage)
+    return {
+        "perplexity": float(perplexity.mean()),
+        "usage": float(stream_usage(usage, model.codebooks.code_mask).mean()),
+        "bits_per_row": float(torch.tensor(model.shape.codebook_sizes).log2().sum()),
+        "used_bits_per_row": float(perplexity.log2().sum()),
+    }
+
+
+def _warnings(inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor) -> list[str]:
+    sizes = F.one_hot(grouping, model.shape.num_categories).sum(dim=0)
+    empty = [name for name, size in zip(inputs.categories.names, sizes.tolist(), strict=True) if size == 0]
+    warnings = [f"category {name!r} is empty: its codes are constant" for name in empty]
+    if inputs.gap is not None and inputs.gap.hard_error > 1.1 * inputs.gap.soft_error:
+        warnings.append(
+            f"hardening the assignment raised the error from {inputs.gap.soft_error:.4f} "
+            f"to {inputs.gap.hard_error:.4f} before further training"
+        )
+    return warnings

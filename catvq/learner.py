@@ -1,0 +1,180 @@
+"""What changes while training: model, assignment and their two optimisers, one step at a time.
+
+Shapes: B rows, D features, G categories, S streams, F families.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from catvq.assignment import CategoryAssignment
+from catvq.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
+from catvq.config import ASSIGNMENT_LR, RunConfig
+from catvq.model import CategoricalVQVAE
+from catvq.objective import ObjectiveWeights, add_assignment_terms, model_terms
+from catvq.routing import HardRouting, Routing, SoftRouting
+
+EVALUATION_ROWS = 4096  # rows a chunk while evaluating: bounds memory, not results
+DECAY_FROM = 0.5  # part of the run after which the model's rate falls
+FINAL_RATE = 0.05  # of the model's rate, at the end
+
+
+class Learner:
+    """Takes gradient steps on the model and, until it is hardened, on the assignment.
+
+    The model's parameters are in one optimiser and the logits in another, each clipped on its own. All
+    randomness of a step comes from a generator state that belongs to the learner and is saved with it.
+
+    Args:
+        model: On `device`.
+        assignment: On `device`.
+        family_one_hot: float32 [D, F], on `device`.
+        config: Rates and weights.
+        device: Where to compute.
+    """
+
+    def __init__(
+        self,
+        model: CategoricalVQVAE,
+        assignment: CategoryAssignment,
+        *,
+        family_one_hot: Tensor,
+        config: RunConfig,
+        device: torch.device,
+    ) -> None:
+        self.model = model
+        self.assignment = assignment
+        self.device = device
+        self.hard_routing: HardRouting | None = None
+        self._family_one_hot = family_one_hot
+        self._weights = ObjectiveWeights.from_config(config)
+        self._learning_rate = config.training.learning_rate
+        self._clip_norm = config.training.gradient_clip_norm or math.inf
+        self._model_optimizer = torch.optim.Adam(model.parameters(), lr=self._learning_rate)
+        self._assignment_optimizer = torch.optim.Adam(
+            assignment.parameters(), lr=config.assignment.assignment_lr or ASSIGNMENT_LR
+        )
+        self._random_state = torch.Generator().manual_seed(config.training.seed).get_state()
+        self._device_random_state: Tensor | None = None
+        if device.type == "cuda":
+            generator = torch.Generator(device).manual_seed(config.training.seed)
+            self._device_random_state = generator.get_state()
+
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Run torch's global generators from the learner's own state, and leave the caller's untouched."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.set_rng_state(self._random_state)
+            if self._device_random_state is not None:
+                torch.cuda.set_rng_state(self._device_random_state, self.device)
+            try:
+                yield
+            finally:
+                self._random_state = torch.get_rng_state()
+                if self._device_random_state is not None:
+                    self._device_random_state = torch.cuda.get_rng_state(self.device)
+
+    def harden(self) -> None:
+        """Fix the present grouping: from now on only the model learns."""
+        self.hard_routing = HardRouting.from_grouping(
+            self.assignment.grouping(), self.assignment.logits.shape[1]
+        )
+
+    def routing(self) -> Routing:
+        """The route of this step: hard once hardened, else by the assignment, noisy perhaps while training."""
+        return self.hard_routing or SoftRouting(self.assignment())
+
+    def step(self, features: Tensor, *, progress: float) -> Tensor:
+        """One gradient step on a batch.
+
+        Args:
+            features: float32 [B, D].
+            progress: Part of the run that is done, in [0, 1); sets the model's rate.
+
+        Returns:
+            The loss terms in the order of LOSS_NAMES, float32, on the device.
+        """
+        self.model.train()
+        self.assignment.train()
+        for group in self._model_optimizer.param_groups:
+            group["lr"] = self._learning_rate * rate_factor(progress)
+        self._model_optimizer.zero_grad(set_to_none=True)
+        self._assignment_optimizer.zero_grad(set_to_none=True)
+        output = self.model(features, self.routing())
+        terms, centroids = model_terms(features, output, self.model.codebooks, self._weights)
+        if self.hard_routing is None:
+            soft = self.assignment.soft()
+            terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
+        self._model_optimizer.step()
+        if self.hard_routing is None:
+            torch.nn.utils.clip_grad_norm_(self.assignment.parameters(), self._clip_norm)
+            self._assignment_optimizer.step()
+        self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)
+        return terms.stacked()
+
+    def place_codebooks(self, sample: Tensor) -> None:
+        """Start the codebooks by k-means on the latents of a sample, float32 [B, D]."""
+        self.model.codebooks.start_from(self._sample_latents(sample))
+
+    def revive_dead_codes(self, sample: Tensor) -> None:
+        """Move the codes that the window never used onto latents of a sample, float32 [B, D]."""
+        self.model.codebooks.revive_dead(self._sample_latents(sample))
+
+    @torch.no_grad()
+    def reconstruction_error(self, features: Tensor, *, hard: bool = False) -> float:
+        """Mean squared reconstruction error without noise or dropout, float32 [B, D] -> number.
+
+        Args:
+            features: float32 [B, D], at least one row.
+            hard: Route by the present grouping even when not hardened yet.
+        """
+        self.model.eval()
+        self.assignment.eval()
+        routing = self.routing()
+        if hard and self.hard_routing is None:
+            routing = HardRouting.from_grouping(self.assignment.grouping(), self.assignment.logits.shape[1])
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for chunk in features.split(EVALUATION_ROWS):
+            total += (self.model(chunk, routing).reconstructed - chunk).square().double().sum()
+        return float(total / features.numel())
+
+    def save_into(self, tensors: dict[str, Tensor]) -> None:
+        """Add everything a resumed learner needs to `tensors`."""
+        tensors |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"assignment.{name}": value for name, value in self.assignment.state_dict().items()}
+        tensors |= flatten_optimizer(self._model_optimizer, "model_optimizer")
+        tensors |= flatten_optimizer(self._assignment_optimizer, "assignment_optimizer")
+        tensors["random.cpu"] = self._random_state
+        if self._device_random_state is not None:
+            tensors["random.device"] = self._device_random_state
+
+    def restore_from(self, checkpoint: Checkpoint, *, hardened: bool) -> None:
+        """Put back what `save_into` took."""
+        self.model.load_state_dict(checkpoint.section("model"))
+        self.assignment.load_state_dict(checkpoint.section("assignment"))
+        restore_optimizer(self._model_optimizer, checkpoint.section("model_optimizer"))
+        restore_optimizer(self._assignment_optimizer, checkpoint.section("assignment_optimizer"))
+        self._random_state = checkpoint.tensors["random.cpu"]
+        self._device_random_state = checkpoint.tensors.get("random.device")
+        if hardened:
+            self.harden()
+
+    @torch.no_grad()
+    def _sample_latents(self, sample: Tensor) -> Tensor:
+        self.model.eval()
+        self.assignment.eval()
+        return self.model.latents(sample, self.routing())
+
+
+def rate_factor(progress: float) -> float:
+    """Factor of the model's learning rate: 1 in the first half, then a cosine down to FINAL_RATE."""
+    if progress <= DECAY_FROM:
+        return 1.0
+    phase = (progress - DECAY_FROM) / (1 - DECAY_FROM)
+    return FINAL_RATE + (1 - FINAL_RATE) * (1 + math.cos(math.pi * phase)) / 2

@@ -1,0 +1,132 @@
+"""The weighted sum of all loss terms, for one forward pass.
+
+Shapes: B rows, D features, G categories, S streams, E latent_dim, F families.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from catvq import losses
+from catvq.codebook import CodebookBank
+from catvq.config import RunConfig
+from catvq.losses import LossTerms
+from catvq.model import Output
+
+
+@dataclass(frozen=True)
+class ObjectiveWeights:
+    """How much each term counts; the reconstruction and the codebook loss count 1."""
+
+    commitment: float
+    codebook_orthogonality: float
+    informativeness: float
+    topographic: float
+    topographic_samples: int
+    assignment_orthogonality: float
+    assignment_balance: float
+    assignment_family: float
+
+    @classmethod
+    def from_config(cls, config: RunConfig) -> "ObjectiveWeights":
+        """Read the weights off a run's configuration."""
+        model, assignment = config.model, config.assignment
+        return cls(
+            commitment=model.commitment_weight,
+            codebook_orthogonality=model.codebook_orthogonality_weight,
+            informativeness=model.informativeness_weight,
+            topographic=model.topographic_weight,
+            topographic_samples=model.topographic_samples,
+            assignment_orthogonality=assignment.orthogonality_weight,
+            assignment_balance=assignment.balance_weight,
+            assignment_family=assignment.family_constraint_weight,
+        )
+
+
+@dataclass(frozen=True)
+class CodeCentroids:
+    """What one batch says about each code: sums float32 [S, K, E] and counts float32 [S, K]."""
+
+    sums: Tensor
+    counts: Tensor
+
+
+def model_terms(
+    features: Tensor, output: Output, codebooks: CodebookBank, weights: ObjectiveWeights
+) -> tuple[LossTerms, CodeCentroids]:
+    """Every term that does not depend on the assignment alone; the assignment's own terms are zero.
+
+    Args:
+        features: float32 [B, D].
+        output: The forward pass of these features.
+        codebooks: The model's codebooks.
+        weights: How much each term counts.
+    """
+    quantization = output.quantization
+    centroids = CodeCentroids(*codebooks.batch_centroids(quantization.latents, quantization.codes))
+    used = centroids.counts > 0
+    codes = (
+        codebooks.codes
+        if codebooks.update_rule == "gradient"
+        else centroids.sums / centroids.counts.clamp_min(1.0).unsqueeze(2)
+    )
+    mask = codebooks.latent_mask
+    some = min(weights.topographic_samples, len(features))
+    latents, quantized = (
+        representation[:, :some].transpose(0, 1).flatten(1)
+        for representation in (quantization.latents, quantization.quantized)
+    )
+    reconstruction = losses.reconstruction_loss(output.reconstructed, features)
+    codebook = losses.codebook_loss(quantization.latents, quantization.rows, mask)
+    commitment = losses.commitment_loss(quantization.latents, quantization.rows, mask)
+    orthogonality = losses.codebook_orthogonality_loss(codes, used)
+    before = losses.topographic_loss(features[:some], latents)
+    after = losses.topographic_loss(features[:some], quantized)
+    zero = torch.zeros_like(reconstruction)
+    terms = LossTerms(
+        total=reconstruction
+        + codebook
+        + weights.commitment * commitment
+        + weights.codebook_orthogonality * orthogonality
+        + weights.informativeness * output.own_feature_error
+        + weights.topographic * (before + after),
+        reconstruction=reconstruction,
+        codebook=codebook,
+        commitment=commitment,
+        codebook_orthogonality=orthogonality,
+        informativeness=output.own_feature_error,
+        topographic_latents=before,
+        topographic_quantized=after,
+        assignment_orthogonality=zero,
+        assignment_balance=zero,
+        assignment_family=zero,
+    )
+    return terms, centroids
+
+
+def add_assignment_terms(
+    terms: LossTerms, assignment: Tensor, family_one_hot: Tensor, weights: ObjectiveWeights
+) -> LossTerms:
+    """The same terms with the assignment's own, weighted, in the total.
+
+    Args:
+        terms: As `model_terms` gives.
+        assignment: float32 [D, G], noise-free.
+        family_one_hot: float32 [D, F].
+        weights: How much each term counts.
+    """
+    orthogonality = losses.assignment_orthogonality_loss(assignment)
+    balance = losses.assignment_balance_loss(assignment)
+    family = losses.assignment_family_loss(assignment, family_one_hot)
+    values = {name: getattr(terms, name) for name in losses.LOSS_NAMES}
+    values["total"] = (
+        terms.total
+        + weights.assignment_orthogonality * orthogonality
+        + weights.assignment_balance * balance
+        + weights.assignment_family * family
+    )
+    values["assignment_orthogonality"] = orthogonality
+    values["assignment_balance"] = balance
+    values["assignment_family"] = family
+    return LossTerms(**values)

@@ -1,0 +1,113 @@
+"""Checks, at every freeze, that the frozen model and its ONNX graph give the codes of the trained model.
+
+Two codes may differ only where they are equally near up to float32 rounding; such near-ties are counted.
+
+Shapes: N rows, D' active features, S streams.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catvq.errors import FreezeError
+from catvq.frozen import FrozenWeights
+from catvq.model import CategoricalVQVAE
+from catvq.routing import SoftRouting
+
+CHUNK_ROWS = 4096  # bounds the memory of all distances at once
+LATENT_TOLERANCE = 1e-5  # of the largest latent, at least of 1
+TIE_TOLERANCE = 1e-4  # of the distance, at least of 1: ten times what rounding of the latents can do
+
+
+@dataclass(frozen=True)
+class FreezeCheck:
+    """What was compared and found.
+
+    Attributes:
+        rows: Rows compared.
+        codes: Codes compared.
+        largest_latent_difference: Frozen against unfrozen latents.
+        near_ties: Codes that differ between unfrozen and frozen model at equal distance.
+        near_ties_onnx: The same between frozen model and ONNX graph.
+    """
+
+    rows: int
+    codes: int
+    largest_latent_difference: float
+    near_ties: int
+    near_ties_onnx: int
+
+
+class OnnxEncoder:
+    """The exported encoder, run as the service runs it.
+
+    Args:
+        content: An ONNX file as `encoder_graph` gives.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+    def encode(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Codes of raw rows: float32 [N, D] -> int64 [N, S], a chunk at a time."""
+        chunks = [rows[i : i + CHUNK_ROWS] for i in range(0, len(rows), CHUNK_ROWS)]
+        codes = [
+            self._session.run(["codes"], {"rows": np.ascontiguousarray(c, np.float32)})[0] for c in chunks
+        ]
+        return np.concatenate(codes)
+
+
+@torch.no_grad()
+def check_freeze(
+    model: CategoricalVQVAE,
+    grouping: Tensor,
+    weights: FrozenWeights,
+    *,
+    features: Tensor,
+    onnx_codes: NDArray[np.int64],
+) -> FreezeCheck:
+    """Compare the model under its hard assignment, the frozen model and the ONNX codes.
+
+    Args:
+        model: The trained model, on the CPU.
+        grouping: int64 [D'].
+        weights: The frozen weights.
+        features: float32 [N, D'], normalised, on the CPU.
+        onnx_codes: int64 [N, S] of the same rows.
+
+    Raises:
+        FreezeError: Latents differ by more than LATENT_TOLERANCE, or codes at unequal distance.
+    """
+    model.eval()
+    routing = SoftRouting(F.one_hot(grouping, model.shape.num_categories).float())
+    difference, ties, ties_onnx = 0.0, 0, 0
+    for features_chunk, onnx_chunk in zip(
+        features.split(CHUNK_ROWS), torch.from_numpy(onnx_codes).split(CHUNK_ROWS), strict=True
+    ):
+        expected = model.latents(features_chunk, routing)
+        latents = weights.latents(features_chunk)
+        scale = max(1.0, float(expected.abs().max()))
+        difference = max(difference, float((latents - expected).abs().max()) / scale)
+        distances = weights.distances(latents)
+        codes = distances.argmin(dim=2)
+        ties += _count_ties(distances, codes, model.codebooks.nearest(expected))
+        ties_onnx += _count_ties(distances, codes, onnx_chunk.T)
+    if difference > LATENT_TOLERANCE:
+        raise FreezeError(f"frozen latents differ by {difference:.1e}, more than {LATENT_TOLERANCE:.0e}")
+    return FreezeCheck(len(features), onnx_codes.size, difference, ties, ties_onnx)
+
+
+def _count_ties(distances: Tensor, codes: Tensor, others: Tensor) -> int:
+    """Number of codes that differ, all of which must be near-ties: [S, N, K], int64 [S, N] twice."""
+    gap = distances.gather(2, others.unsqueeze(2)) - distances.gather(2, codes.unsqueeze(2))
+    allowed = TIE_TOLERANCE * distances.gather(2, codes.unsqueeze(2)).abs().clamp_min(1.0)
+    if bool((gap > allowed).any()):
+        raise FreezeError(f"{int((gap > allowed).sum())} codes differ between frozen and unfrozen model")
+    return int((codes != others).sum())
