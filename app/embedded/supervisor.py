@@ -175,6 +175,8 @@ class Supervisor:
 
     def _python(self, name: str, module: str, *arguments: str) -> Command:
         environment = os.environ | {
+            "CATVQ_HOST": self._place.host,
+            "CATVQ_PORT": str(self._place.port),
             "CATVQ_DATA_DIR": str(self._place.data_dir),
             "CATVQ_REDIS_URL": self._redis.url,
             "PYTHONUNBUFFERED": "1",
