@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 from catvq.cleaning import CleaningConfig
 from catvq.errors import ConfigError
+from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
 
 # The recipe: what a null stands for.
 TEMPERATURE_START = 1.0
 TEMPERATURE_END = 0.1
-TEMPERATURE_SCHEDULE = "exponential"
+TEMPERATURE_SCHEDULE: ScheduleKind = "exponential"
 ASSIGNMENT_LR = 0.02
 FREEZE_FRACTION = 0.6  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
 
@@ -63,7 +64,7 @@ class AssignmentConfig:
     estimator: Literal["auto", "softmax", "gumbel", "straight_through"] = "auto"
     temperature_start: float | None = None
     temperature_end: float | None = None
-    temperature_schedule: Literal["linear", "exponential", "cosine", "constant"] | None = None
+    temperature_schedule: ScheduleKind | None = None
     temperature_update: Literal["epoch", "step"] = "epoch"
     orthogonality_weight: float = 0.1
     balance_weight: float = 0.05

@@ -7,6 +7,7 @@ K codebook_size.
 import copy
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -160,9 +161,9 @@ def _errors(
     errors: dict[str, float | None] = {}
     for name in ("train", "validation", "test"):
         rows = torch.from_numpy(getattr(split, name))
-        total = sum(
+        total = math.fsum(
             float(feature_error(weights.decode(codes[part]), features[part]).mean()) * len(part)
-            for part in rows.split(CHUNK_ROWS)
+            for part in torch.split(rows, CHUNK_ROWS)
         )
         errors[name] = total / len(rows) if len(rows) else None
     return errors

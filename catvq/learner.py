@@ -53,9 +53,9 @@ class Learner:
         self._weights = ObjectiveWeights.from_config(config)
         self._learning_rate = config.training.learning_rate
         self._clip_norm = config.training.gradient_clip_norm or math.inf
-        self._model_optimizer = torch.optim.Adam(model.parameters(), lr=self._learning_rate)
+        self._model_optimizer = torch.optim.Adam(model.parameters(), lr=self._learning_rate, fused=True)
         self._assignment_optimizer = torch.optim.Adam(
-            assignment.parameters(), lr=config.assignment.assignment_lr or ASSIGNMENT_LR
+            assignment.parameters(), lr=config.assignment.assignment_lr or ASSIGNMENT_LR, fused=True
         )
         self._random_state = torch.Generator().manual_seed(config.training.seed).get_state()
         self._device_random_state: Tensor | None = None
@@ -85,7 +85,7 @@ class Learner:
         )
 
     def routing(self) -> Routing:
-        """The route of this step: hard once hardened, else by the assignment, noisy perhaps while training."""
+        """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
         return self.hard_routing or SoftRouting(self.assignment())
 
     def step(self, features: Tensor, *, progress: float) -> Tensor:
@@ -140,7 +140,7 @@ class Learner:
         if hard and self.hard_routing is None:
             routing = HardRouting.from_grouping(self.assignment.grouping(), self.assignment.logits.shape[1])
         total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for chunk in features.split(EVALUATION_ROWS):
+        for chunk in torch.split(features, EVALUATION_ROWS):
             total += (self.model(chunk, routing).reconstructed - chunk).square().double().sum()
         return float(total / features.numel())
 

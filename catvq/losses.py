@@ -78,10 +78,12 @@ def codebook_orthogonality_loss(codes: Tensor, used: Tensor) -> Tensor:
         used: bool [S, K].
     """
     directions = codes * torch.rsqrt(codes.square().sum(dim=2, keepdim=True) + EPSILON)
-    cosines = torch.bmm(directions, directions.transpose(1, 2)).square()
-    pairs = (used.unsqueeze(1) & used.unsqueeze(2)).float()
-    pairs = pairs * (1 - torch.eye(codes.shape[1], device=codes.device))
-    return (cosines * pairs).sum() / pairs.sum().clamp_min(1.0)
+    directions = directions * used.unsqueeze(2)
+    # The squared cosines of all K x K pairs sum to the squared norm of an E x E matrix, which is smaller.
+    gram = torch.bmm(directions.transpose(1, 2), directions)
+    itself = directions.square().sum(dim=2).square().sum()
+    count = used.sum(dim=1)
+    return (gram.square().sum() - itself) / (count * (count - 1)).sum().clamp_min(1)
 
 
 def topographic_loss(features: Tensor, representation: Tensor) -> Tensor:
@@ -101,9 +103,9 @@ def topographic_similarity(features: Tensor, representation: Tensor) -> Tensor:
         features: float32 [B, D], at least 3 rows.
         representation: float32 [B, N].
     """
-    upper = torch.triu_indices(len(features), len(features), offset=1, device=features.device)
-    first = _distances(features, upper)
-    second = _distances(representation, upper)
+    upper = torch.ones(len(features), len(features), dtype=torch.bool, device=features.device).triu(1)
+    first = _distances(features)[upper]
+    second = _distances(representation)[upper]
     first, second = first - first.mean(), second - second.mean()
     return (first * second).sum() * torch.rsqrt(first.square().sum() * second.square().sum() + EPSILON)
 
@@ -150,6 +152,8 @@ def _masked_mean_square(difference: Tensor, mask: Tensor) -> Tensor:
     return total / (mask.sum() * difference.shape[1])
 
 
-def _distances(points: Tensor, pairs: Tensor) -> Tensor:
-    squares = (points[pairs[0]] - points[pairs[1]]).square().sum(dim=1)
-    return (squares + EPSILON).sqrt()  # the root's slope is infinite at 0
+def _distances(points: Tensor) -> Tensor:
+    """Distance of every pair of rows, float32 [B, N] -> [B, B]."""
+    squares = points.square().sum(dim=1)
+    squares = squares.unsqueeze(1) + squares.unsqueeze(0) - 2 * points @ points.T
+    return squares.clamp_min(EPSILON).sqrt()  # the root's slope is infinite at 0

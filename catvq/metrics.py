@@ -44,7 +44,8 @@ class AssignmentSummary:
 def stream_perplexity(usage_counts: Tensor) -> Tensor:
     """Perplexity of each stream: float32 [S, K] counts -> [S]; 1 where nothing was counted."""
     share = usage_counts / usage_counts.sum(dim=1, keepdim=True).clamp_min(1.0)
-    return torch.special.entr(share).sum(dim=1).exp()
+    perplexity: Tensor = torch.special.entr(share).sum(dim=1).exp()
+    return perplexity
 
 
 def stream_usage(usage_counts: Tensor, code_mask: Tensor) -> Tensor:

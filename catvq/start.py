@@ -3,6 +3,7 @@
 Shapes: N rows, D uploaded features, D' active features (those left after cleaning), G categories.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,10 @@ from torch import Tensor
 
 from catvq.assignment import block_diagonal
 from catvq.cleaning import FeatureCleaner
+from catvq.clustering import cluster_features
 from catvq.config import RunConfig
 from catvq.errors import ConfigError
 from catvq.initialization import (
-    cluster_features,
     cluster_per_family,
     grouping_from_names,
     logits_from_grouping,
@@ -191,7 +192,7 @@ def _auto_codebook_size(features: float, rows: int) -> int:
 
 
 def _power_of_two(number: float) -> int:
-    return 1 << max(0, round(np.log2(max(number, 1.0))))
+    return 1 << round(math.log2(max(number, 1.0)))
 
 
 def _given_categories(

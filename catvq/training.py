@@ -278,7 +278,7 @@ class TrainingRun:
     def _train_steps(self, should_stop: Callable[[], bool]) -> None:
         train = self._rows(self.split.train)
         order = np.random.default_rng([self.config.training.seed, 1, self.epoch]).permutation(len(train))
-        batches = train[torch.from_numpy(order).to(self.device)].split(self.batch_size)
+        batches = torch.split(train[self._rows(order)], self.batch_size)
         total_steps = self.config.training.epochs * self.steps_per_epoch
         while self._step_in_epoch < self.steps_per_epoch:
             if should_stop():

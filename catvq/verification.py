@@ -89,7 +89,7 @@ def check_freeze(
     routing = SoftRouting(F.one_hot(grouping, model.shape.num_categories).float())
     difference, ties, ties_onnx = 0.0, 0, 0
     for features_chunk, onnx_chunk in zip(
-        features.split(CHUNK_ROWS), torch.from_numpy(onnx_codes).split(CHUNK_ROWS), strict=True
+        torch.split(features, CHUNK_ROWS), torch.split(torch.from_numpy(onnx_codes), CHUNK_ROWS), strict=True
     ):
         expected = model.latents(features_chunk, routing)
         latents = weights.latents(features_chunk)
