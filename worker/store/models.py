@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import sqlalchemy as sa
 
 from worker.store import files
@@ -71,6 +72,18 @@ class Models:
     def directory(self, model_id: str) -> Path:
         """Where the files of a model are."""
         return self._directory / model_id
+
+    def groups(self, model_id: str) -> dict[str, tuple[str, ...]]:
+        """The features of each of a model's categories, for a run that starts from them.
+
+        Raises:
+            NotFound: There is no such model.
+        """
+        try:
+            grouping = orjson.loads((self.directory(model_id) / "grouping.json").read_bytes())
+        except FileNotFoundError as error:
+            raise NotFound("model", model_id) from error
+        return {category["name"]: tuple(category["features"]) for category in grouping["categories"]}
 
 
 def resolve_model_id(connection: sa.Connection, key: str, *, for_share: bool = False) -> str:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from worker.store import Conflict, NotFound, PreconditionFailed
@@ -12,7 +14,8 @@ def publish(store, submit):
         store.leases.publish(claim, model_id, {"levels": 3}, digest="abc")
         directory = store.models.directory(model_id)
         directory.mkdir(parents=True)
-        (directory / "report.json").write_text("{}")
+        grouping = {"categories": [{"name": "x", "features": ["a0"]}, {"name": "y", "features": []}]}
+        (directory / "grouping.json").write_text(json.dumps(grouping))
         return store.models.get(model_id)
 
     return put
@@ -27,6 +30,13 @@ def test_a_model_is_found_by_its_id_and_by_its_aliases(store, publish, dataset):
     for key in ("model_2", "@worst", "best"):
         with pytest.raises(NotFound):
             store.models.get(key)
+
+
+def test_a_model_tells_its_groups(store, publish):
+    publish("model_1")
+    assert store.models.groups("model_1") == {"x": ("a0",), "y": ()}
+    with pytest.raises(NotFound):
+        store.models.groups("model_2")
 
 
 def test_models_are_listed_newest_first(store, publish):

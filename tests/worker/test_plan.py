@@ -1,0 +1,192 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import catvq.config
+import catvq.start
+import catvq.table
+from catvq.config import RunConfig
+from worker import contract, plan
+from worker.contract import JobConfig
+from worker.plan import FieldError, InvalidPlanError, resolve_plan
+from worker.store import DatasetRecord
+
+FAMILIES = {"a": ["a0", "a1", "a2"], "b": ["b0", "b1"]}
+FEATURES = [name for members in FAMILIES.values() for name in members]
+
+
+def dataset(rows=100):
+    return DatasetRecord(
+        id="ds_1",
+        name=None,
+        features=FEATURES,
+        families=FAMILIES,
+        digest="",
+        rows=rows,
+        warnings=[],
+        created_at=datetime.now(UTC),
+    )
+
+
+def resolve(rows=100, start_groups=None, devices=("cpu",), **sections):
+    config = JobConfig.model_validate(sections)
+    return resolve_plan(config, dataset(rows), start_groups=start_groups, devices=devices)
+
+
+def errors(rows=100, start_groups=None, **sections):
+    with pytest.raises(InvalidPlanError) as raised:
+        resolve(rows, start_groups, **sections)
+    return raised.value.errors
+
+
+def fields(*args, **sections):
+    return [error.field for error in errors(*args, **sections)]
+
+
+def test_the_contract_s_defaults_are_the_core_s():
+    assert RunConfig.from_dict(JobConfig().model_dump()) == RunConfig()
+
+
+def test_the_recipe_and_the_limits_are_the_core_s():
+    for name in ("TEMPERATURE_START", "TEMPERATURE_END", "TEMPERATURE_SCHEDULE", "ASSIGNMENT_LR"):
+        assert getattr(plan, name) == getattr(catvq.config, name)
+    assert contract.MIN_TRAINING_ROWS == catvq.table.MIN_TRAINING_ROWS
+
+
+@given(
+    rows=st.integers(10, 200_000),
+    epochs=st.integers(1, 1000),
+    levels=st.integers(1, 8),
+    fractions=st.tuples(st.floats(0, 0.45), st.floats(0, 0.45)),
+    freeze=st.one_of(st.just("auto"), st.none(), st.integers(0, 2000)),
+    mode=st.sampled_from(["learnable", "static"]),
+)
+def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, freeze, mode):
+    validation, test = fractions
+    sections = {
+        "model": {"levels": levels},
+        "assignment": {"freeze_after_epochs": freeze, "mode": mode},
+        "training": {"epochs": epochs, "validation_fraction": validation, "test_fraction": test},
+    }
+    core = RunConfig.from_dict(JobConfig.model_validate(sections).model_dump())
+    try:
+        split = catvq.table.split_rows(rows, validation_fraction=validation, test_fraction=test, seed=0)
+    except catvq.config.ConfigError:
+        assert fields(rows, **sections) == ["dataset"]
+        return
+    planned = resolve(rows, **sections)
+    counts = (planned.rows.train, planned.rows.validation, planned.rows.test)
+    assert counts == (len(split.train), len(split.validation), len(split.test))
+    assert planned.config["training"]["batch_size"] == catvq.start.resolve_batch_size(core, len(split.train))
+    assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(epochs)
+    assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
+
+
+def test_what_needs_the_data_stays_auto():
+    model = resolve().config["model"]
+    assert (model["categories"], model["codebook_size"], model["latent_dim"]) == ("auto", "auto", "auto")
+
+
+def test_given_values_are_kept():
+    planned = resolve(
+        assignment={"temperature_start": 2.0, "temperature_schedule": "linear", "assignment_lr": 0.5},
+        training={"batch_size": 10, "epochs": 3},
+    )
+    assignment = planned.config["assignment"]
+    assert (assignment["temperature_start"], assignment["temperature_schedule"]) == (2.0, "linear")
+    assert (assignment["temperature_end"], assignment["assignment_lr"]) == (0.1, 0.5)
+    assert (planned.steps_per_epoch, planned.steps) == (8, 24)
+
+
+def test_a_number_for_each_family_keeps_families_apart():
+    assert resolve(model={"categories": {"a": 2, "b": 1}}).config["assignment"]["per_family"] is True
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"), [(["cpu"], "cpu"), (["cpu", "cuda:0"], "cuda"), ([], "cpu")]
+)
+def test_an_automatic_device_is_one_that_a_worker_has(devices, expected):
+    assert resolve(devices=devices).config["training"]["device"] == expected
+
+
+@pytest.mark.parametrize(
+    ("sections", "field", "text"),
+    [
+        ({"model": {"categories": 6}}, "model.categories", "6 is more than the 5 features"),
+        (
+            {"model": {"categories": 1}, "assignment": {"per_family": True}},
+            "model.categories",
+            "fewer than the 2 families",
+        ),
+        ({"model": {"categories": {"a": 1, "c": 1, "b": 1}}}, "model.categories.c", "families are 'a', 'b'"),
+        ({"model": {"categories": {"a": 4, "b": 1}}}, "model.categories.a", "the family's 3 features"),
+        ({"model": {"categories": {"a": 1}}}, "model.categories", "no number for 'b'"),
+        ({"training": {"batch_size": 81}}, "training.batch_size", "more than the 80 training rows"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused_naming_the_field(sections, field, text):
+    (error,) = errors(**sections)
+    assert error.field == field
+    assert text in error.message
+
+
+def test_too_few_rows_are_refused_after_the_split():
+    assert resolve(rows=10).rows.train == 8
+    assert fields(9) == ["dataset"]
+
+
+def user(groups, **assignment):
+    return {"init": "user", "groups": groups} | assignment
+
+
+def test_groups_name_every_feature_once():
+    (unknown, repeated, missing) = errors(
+        assignment=user({"x": ["a0", "a1", "a1", "zz"], "y": ["b0", "b1", "a0"]})
+    )
+    assert unknown == FieldError("assignment.groups", "there are no features 'zz'")
+    assert repeated.message == "named more than once: 'a0', 'a1'"
+    assert missing.message == "in no group: 'a2'"
+
+
+def test_groups_fit_the_number_of_categories_and_the_families():
+    groups = {"x": ["a0", "a1", "b0"], "y": ["a2", "b1"]}
+    assert fields(model={"categories": 1}, assignment=user(groups)) == ["model.categories"]
+    assert fields(model={"categories": {"a": 1, "b": 1}}, assignment=user(groups)) == ["model.categories"]
+    assert fields(assignment=user(groups, per_family=True)) == ["assignment.groups.x", "assignment.groups.y"]
+
+
+def test_the_groups_of_a_start_model_must_be_of_the_same_features():
+    assignment = {"init": "model", "model": "model_1"}
+    assert resolve(start_groups={"x": FEATURES}, assignment=assignment).warnings == []
+    (error,) = errors(start_groups={"x": ["other"], "y": FEATURES}, assignment=assignment)
+    assert error.field == "assignment.model"
+
+
+def test_every_mistake_is_reported_at_once():
+    sections = {"model": {"categories": 6}, "training": {"batch_size": 81}}
+    assert fields(**sections) == ["training.batch_size", "model.categories"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "text"),
+    [
+        ({"training": {"validation_fraction": 0}}, "no rows are held out"),
+        ({"model": {"codebook_size": 81}}, "exceeds the 80 training rows"),
+        ({"assignment": {"temperature_end": 2.0}}, "temperature rises"),
+        ({"assignment": {"freeze_after_epochs": 0}}, "nothing of it is learnt"),
+    ],
+)
+def test_a_questionable_choice_is_warned_of(sections, text):
+    (warning,) = resolve(**sections).warnings
+    assert text in warning
+
+
+def test_a_larger_run_is_estimated_to_take_more():
+    small = resolve(training={"epochs": 1}).estimate
+    longer = resolve(training={"epochs": 50}).estimate
+    larger = resolve(rows=100_000, model={"hidden_dim": 1024}, training={"epochs": 1}).estimate
+    assert small.seconds < longer.seconds < larger.seconds
+    assert small.memory_bytes == longer.memory_bytes < larger.memory_bytes
+    assert "cpu" in small.basis

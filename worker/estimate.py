@@ -1,0 +1,93 @@
+"""How much memory and time a run will roughly take, from its sizes alone.
+
+Shapes: B rows of a batch, N rows, D features, G categories, L levels, S = G * L streams, M hidden_dim,
+H embedding_dim, K codebook_size, E latent_dim.
+"""
+
+import math
+from dataclasses import dataclass
+
+from worker.contract import JobConfig
+
+# The core's own choices where the configuration says "auto"; the estimate takes their upper ends.
+MAX_LATENT_DIM = 32
+MAX_CODEBOOK_SIZE = 256
+PARTIAL_HIDDEN_DIM = 32
+
+FLOAT_BYTES = 4
+COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
+COPIES_OF_WEIGHTS = 4  # value, gradient and the optimiser's two averages
+COPIES_OF_ACTIVATIONS = 3  # forward, kept for the gradient, gradient
+PROCESS_BYTES = 400 << 20  # interpreter and torch before the first tensor
+
+# Measured for small and middling models; a machine may well be half or twice as fast.
+FLOPS_PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
+STEP_OVERHEAD_S = {"cpu": 0.008, "cuda": 0.006}
+START_S = 4.0  # a process that loads torch, the cleaning, the freeze
+FLOPS_PER_WEIGHT = 6  # multiply and add, forward once and backward twice
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A rough forecast; `basis` says what it rests on."""
+
+    memory_bytes: int
+    seconds: float
+    basis: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSize:
+    """What a run's cost depends on beside its configuration."""
+
+    rows: int
+    features: int
+    categories: int
+    batch_size: int
+    steps: int
+    device: str
+
+
+def guess_categories(config: JobConfig, features: int, families: int) -> int:
+    """The number of categories; for "auto", which only the data can tell, a middling one."""
+    wanted = config.model.categories
+    if isinstance(wanted, dict):
+        return sum(wanted.values())
+    if isinstance(wanted, int):
+        return wanted
+    if config.assignment.groups is not None:
+        return len(config.assignment.groups)
+    return min(features, max(families, 2, round(math.sqrt(features))))
+
+
+def estimate(config: JobConfig, size: RunSize) -> Estimate:
+    """Forecast a run's memory and duration."""
+    model = config.model
+    wide, narrow = model.hidden_dim, model.embedding_dim
+    streams = size.categories * model.levels
+    latent_dim = model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM
+    codebook_size = model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE
+    codes = streams * codebook_size * latent_dim
+    routed = size.categories * size.features * wide  # soft: every category sees every feature
+    partial = streams * PARTIAL_HIDDEN_DIM * (latent_dim + size.features)
+    rest = (
+        size.categories * wide * narrow
+        + streams * narrow * latent_dim
+        + 2 * wide * (streams * latent_dim + size.features)
+    )
+    per_row = streams * (codebook_size + 3 * latent_dim + size.features) + 2 * size.categories * (
+        wide + narrow
+    )
+    floats = (
+        COPIES_OF_TABLE * size.rows * size.features
+        + COPIES_OF_WEIGHTS * (size.features * wide + codes + partial + rest)
+        + COPIES_OF_ACTIVATIONS * (size.batch_size * per_row + routed)
+    )
+    kind = size.device.split(":")[0]
+    flops = FLOPS_PER_WEIGHT * (routed + codes + partial + rest) * size.batch_size
+    per_step = STEP_OVERHEAD_S[kind] + flops / FLOPS_PER_SECOND[kind]
+    return Estimate(
+        memory_bytes=PROCESS_BYTES + FLOAT_BYTES * floats,
+        seconds=round(START_S + size.steps * per_step, 1),
+        basis=f"sizes alone, with {size.categories} categories on {size.device}; good to a factor of about 3",
+    )

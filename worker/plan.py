@@ -1,0 +1,149 @@
+"""Works out, without training and without torch, what a job would do: the answer of a dry run."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from worker.contract import JobConfig
+from worker.estimate import Estimate, RunSize, estimate, guess_categories
+from worker.store.records import DatasetRecord
+from worker.validation import (
+    FieldError,
+    InvalidPlanError,
+    RowCounts,
+    count_rows,
+    find_errors,
+    keeps_families,
+)
+
+__all__ = ["FieldError", "InvalidPlanError", "Plan", "resolve_plan"]
+
+# The recipe, equal to the core's (a test compares them).
+TEMPERATURE_START = 1.0
+TEMPERATURE_END = 0.1
+TEMPERATURE_SCHEDULE = "exponential"
+ASSIGNMENT_LR = 0.02
+FREEZE_FRACTION = 0.6
+MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a job would do.
+
+    Args:
+        config: The job's configuration with every null resolved, and every "auto" that needs no look at
+            the data; the sections are those of `JobConfig`.
+        estimate: Rough; it says itself what it rests on.
+    """
+
+    config: dict[str, Any]
+    rows: RowCounts
+    steps_per_epoch: int
+    steps: int
+    estimate: Estimate
+    warnings: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON."""
+        return asdict(self)
+
+
+def resolve_plan(
+    config: JobConfig,
+    dataset: DatasetRecord,
+    *,
+    start_groups: Mapping[str, Sequence[str]] | None = None,
+    devices: Sequence[str] = ("cpu",),
+) -> Plan:
+    """Check a configuration against its dataset and fill in what can be.
+
+    Args:
+        start_groups: With init "model", the groups of that model.
+        devices: What the workers have, such as "cpu" and "cuda".
+
+    Raises:
+        InvalidPlanError: The configuration cannot be trained on the dataset; it holds every mistake.
+    """
+    errors = find_errors(config, dataset, start_groups)
+    if errors:
+        raise InvalidPlanError(errors)
+    rows = count_rows(config, dataset.rows)
+    resolved = _resolve(config, rows, devices)
+    batch_size, device = resolved["training"]["batch_size"], resolved["training"]["device"]
+    steps_per_epoch = rows.train // batch_size
+    steps = config.training.epochs * steps_per_epoch
+    size = RunSize(
+        rows=dataset.rows,
+        features=len(dataset.features),
+        categories=len(start_groups or ())
+        or guess_categories(config, len(dataset.features), len(dataset.families)),
+        batch_size=batch_size,
+        steps=steps,
+        device=device,
+    )
+    return Plan(
+        config=resolved,
+        rows=rows,
+        steps_per_epoch=steps_per_epoch,
+        steps=steps,
+        estimate=estimate(config, size),
+        warnings=list(_warnings(config, rows)),
+    )
+
+
+def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict[str, Any]:
+    resolved = config.model_dump(mode="json")
+    model, assignment, training = resolved["model"], resolved["assignment"], resolved["training"]
+    if model["compression_ratios"] is None:
+        model["compression_ratios"] = _ratios(model["levels"])
+    assignment["per_family"] = keeps_families(config)
+    if assignment["estimator"] == "auto":
+        assignment["estimator"] = "softmax"
+    recipe = {
+        "temperature_start": TEMPERATURE_START,
+        "temperature_end": TEMPERATURE_END,
+        "temperature_schedule": TEMPERATURE_SCHEDULE,
+        "assignment_lr": ASSIGNMENT_LR,
+    }
+    assignment |= {name: value for name, value in recipe.items() if assignment[name] is None}
+    assignment["freeze_after_epochs"] = _freeze_after_epochs(config)
+    if training["batch_size"] == "auto":
+        training["batch_size"] = _batch_size(rows.train)
+    if training["device"] == "auto":
+        training["device"] = "cuda" if any(device.startswith("cuda") for device in devices) else "cpu"
+    return resolved
+
+
+def _ratios(levels: int) -> list[float]:
+    return [1.0] if levels == 1 else [0.5 + level / (levels - 1) for level in range(levels)]
+
+
+def _freeze_after_epochs(config: JobConfig) -> int:
+    epochs, wanted = config.training.epochs, config.assignment.freeze_after_epochs
+    if config.assignment.mode == "static":
+        return 0
+    if wanted == "auto":
+        return max(1, round(FREEZE_FRACTION * epochs))
+    return epochs if wanted is None else min(wanted, epochs)
+
+
+def _batch_size(rows: int) -> int:
+    """A power of two near a sixteenth of the rows."""
+    nearest = 1 << max(0, round(math.log2(max(rows / BATCHES_PER_EPOCH, 1.0))))
+    return min(max(nearest, MIN_BATCH_SIZE), MAX_BATCH_SIZE, rows)
+
+
+def _warnings(config: JobConfig, rows: RowCounts) -> Iterator[str]:
+    model, assignment = config.model, config.assignment
+    if rows.validation == 0:
+        yield "no rows are held out for validation: losses and the soft-to-hard gap are of training rows"
+    if model.codebook_size != "auto" and model.codebook_size > rows.train:
+        yield f"codebook_size {model.codebook_size} exceeds the {rows.train} training rows: codes stay unused"
+    start = assignment.temperature_start or TEMPERATURE_START
+    end = assignment.temperature_end or TEMPERATURE_END
+    if assignment.mode == "learnable" and end > start:
+        yield f"the temperature rises from {start} to {end}: the assignment becomes softer, not harder"
+    if assignment.freeze_after_epochs == 0 and assignment.mode == "learnable":
+        yield "freeze_after_epochs is 0: the assignment is frozen as it starts, nothing of it is learnt"
