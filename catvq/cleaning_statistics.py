@@ -87,8 +87,10 @@ def fit_bounds(
 
     The bounds are the median plus or minus the threshold times the larger of two robust deviations:
     1.4826 MAD, and (q95 - q5) / 3.29. The second keeps two-peaked features and features that are
-    mostly zero, whose MAD is small or 0, from being flattened. Where both are 0, or no threshold is
-    given, nothing is clipped. A fill value is held within the bounds.
+    mostly zero, whose MAD is small or 0, from being flattened. Where both are 0 the bounds are the range
+    seen in training: the rare values that are the whole signal stay, but a later one, measured in the tiny
+    deviation of such a feature, cannot drown all others. Without a threshold nothing is clipped. A fill
+    value is held within the bounds.
     """
     sample = evenly_spaced(rows, QUANTILE_ROWS)
     count = values.shape[1]
@@ -146,15 +148,17 @@ def _block_bounds(
             fill = np.nansum(columns, axis=1, dtype=np.float64) / np.maximum(present, 1)
         case "zero":
             fill = np.zeros_like(median)
-    reach = np.zeros_like(median)
-    if outlier_threshold is not None:
+    if outlier_threshold is None:
+        lower, upper = np.full_like(median, -np.inf), np.full_like(median, np.inf)
+    else:
         inner = _quantile(columns, present, 0.95) - _quantile(columns, present, 0.05)
         distances = np.sort(np.abs(columns - _held(median)[:, None]), axis=1)
         mad = _quantile(distances, present, 0.5)
         reach = outlier_threshold * np.maximum(MAD_TO_DEVIATION * mad, inner / Q5_TO_Q95_IN_DEVIATIONS)
-    reach = np.where(reach > 0, reach, np.inf)
-    lower, upper = _held(median - reach), _held(median + reach)
-    return Bounds(fill=np.clip(_held(fill), lower, upper), lower=lower, upper=upper)
+        lower = np.where(reach > 0, median - reach, _quantile(columns, present, 0.0))
+        upper = np.where(reach > 0, median + reach, _quantile(columns, present, 1.0))
+    low, high = _held(lower), _held(upper)
+    return Bounds(fill=np.clip(_held(fill), low, high), lower=low, upper=high)
 
 
 def _quantile(columns: NDArray[np.float32], present: NDArray[np.int64], part: float) -> NDArray[np.float64]:
