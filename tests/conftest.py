@@ -1,14 +1,21 @@
 """Servers and databases shared by all tests: real ones, outside where their URLs are given, else our own."""
 
 import os
+import subprocess
+import sys
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
+import psutil
 import pytest
 import redis
 import sqlalchemy as sa
 
 from app.embedded.redis import PrivateRedis
+
+ROOT = Path(__file__).parents[1]
 
 OUTSIDE_REDIS = os.environ.get("CATVQ_TEST_REDIS_URL")
 OUTSIDE_POSTGRES = os.environ.get("CATVQ_TEST_POSTGRES_URL")
@@ -57,3 +64,49 @@ def database_url(request, tmp_path):
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """The whole service, started by make or directly; `process` is what was started."""
+
+    process: psutil.Popen
+    url: str
+    data_dir: Path
+
+
+@pytest.fixture(scope="session")
+def start_service(tmp_path_factory):
+    """Start the embedded service on a free port; what is left at the end of the tests is killed."""
+    started = []
+
+    def start(command, data_dir):
+        log = tmp_path_factory.mktemp("service") / "stderr.log"
+        with log.open("w") as stderr:
+            process = psutil.Popen(
+                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+            )
+        started.append(process)
+        line = process.stdout.readline()
+        assert line.startswith("catvq is ready on http://127.0.0.1:"), f"{line}{log.read_text()}"
+        return RunningService(process, line.split()[-1], data_dir)
+
+    yield start
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            for child in process.children(recursive=True):
+                child.kill()
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def service(start_service, tmp_path_factory):
+    """One whole service, shared by all tests of this process that do it no harm."""
+    data_dir = tmp_path_factory.mktemp("data")
+    running = start_service(
+        [sys.executable, "-m", "app.embedded", "--port", "0", "--data", str(data_dir)], data_dir
+    )
+    yield running
+    running.process.terminate()
+    assert running.process.wait(60) == 0
