@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import math
-import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -165,23 +163,44 @@ def _csv_chunks(values: Array, columns: Sequence[str]) -> Iterator[bytes]:
 
 
 def _npz_body(families: Mapping[str, Array]) -> Body:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the body, which may be sent again
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    for name, values in families.items():
+        if values.ndim != 2:
+            raise CatvqError(
+                f"family {name}: needed an array [rows, features], got {values.ndim} dimension(s)"
+            )
+    return Body(NPZ, lambda: _npz_chunks(families))
+
+
+def _npz_chunks(families: Mapping[str, Array]) -> Iterator[bytes]:
+    sink = _Sink()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for name, values in families.items():
-            if values.ndim != 2:
-                raise CatvqError(
-                    f"family {name}: needed an array [rows, features], got {values.ndim} dimension(s)"
-                )
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            # Its time stamp is fixed, so that the same arrays are the same bytes, and so the same dataset.
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 for chunk in _npy_chunks(values):
                     member.write(chunk)
+                    yield sink.take()
+    yield sink.take()
 
-    def chunks() -> Iterator[bytes]:
-        file.seek(0)
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
 
-    return Body(NPZ, chunks, file.seek(0, os.SEEK_END))
+class _Sink(io.RawIOBase):
+    """Hands on what an archive writes, which is why it cannot seek."""
+
+    def __init__(self) -> None:
+        self._written = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any, /) -> int:
+        self._written += content
+        return len(content)
+
+    def take(self) -> bytes:
+        """Return what was written since the last call."""
+        content = bytes(self._written)
+        self._written.clear()
+        return content
 
 
 def _file_body(path: Path) -> Body:

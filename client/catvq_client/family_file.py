@@ -28,7 +28,7 @@ def open_families(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
             f"{path}: families are picked from HDF5 or NPZ files; a flat table lists its features"
         )
     if suffix == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
+        with _open_npz(path) as archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise CatvqError(
@@ -44,6 +44,13 @@ def open_families(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         raise CatvqError(f"{path}: not a readable HDF5 file ({error})") from error
     with file:
         yield {name: _find_array(file, name, path) for name in names}
+
+
+def _open_npz(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise CatvqError(f"{path}: not a readable NPZ file ({error})") from error
 
 
 def _find_array(file: Any, name: str, path: Path) -> Any:

@@ -54,8 +54,8 @@ def run_in_foreground(command: list[str]) -> int:
 
         for number in FORWARDED:
             signal.signal(number, forward)
-        for number in waiting:
-            child.send_signal(number)
+        for early in waiting:
+            child.send_signal(early)
         status = child.wait()
     finally:
         for number, handler in previous.items():
