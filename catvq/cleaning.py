@@ -127,6 +127,7 @@ class FeatureCleaner:
         """
         if values.ndim != 2 or 0 in values.shape:
             raise ShapeError(f"the table must have rows and columns, got shape {values.shape}")
+        # In order, so that a mapped file is read front to back and the chosen rows alone decide.
         rows = np.arange(len(values)) if rows is None else np.sort(rows)
         wants_clipping = config.enabled and config.outliers == "mad"
         bounds = fit_bounds(

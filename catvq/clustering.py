@@ -50,7 +50,8 @@ def cluster_features(
     tree = linkage(squareform(distances, checks=False), method="ward")
     groupings = cut_tree(tree, n_clusters=np.arange(least, most + 1))
     best = int(silhouettes(distances, groupings).argmax())
-    return _numbered_by_first(groupings[:, best])
+    grouping: NDArray[np.int64] = groupings[:, best].astype(np.int64)
+    return grouping
 
 
 def correlation_distances(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
@@ -118,9 +119,3 @@ def _mean_silhouette(sums: NDArray[np.float64], grouping: NDArray[np.int64]) -> 
 
 def _one_hot(grouping: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.eye(grouping.max() + 1)[grouping]
-
-
-def _numbered_by_first(grouping: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Renumber categories by the order of their first features."""
-    _, first, inverse = np.unique(grouping, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]

@@ -76,10 +76,10 @@ def share_categories(total: int, sizes: Mapping[int, int]) -> dict[int, int]:
             "each family needs at least one category, and each category a feature"
         )
     quota = {family: total * size / features for family, size in sizes.items()}
-    counts = {family: min(max(int(quota[family]), 1), size) for family, size in sizes.items()}
+    counts = {family: max(int(quota[family]), 1) for family in sizes}
     while (given := sum(counts.values())) != total:
         step = 1 if given < total else -1
-        able = [family for family in counts if 1 <= counts[family] + step <= sizes[family]]
+        able = [family for family in counts if counts[family] + step >= 1]
         chosen = max(able, key=lambda family: step * (quota[family] - counts[family]))
         counts[chosen] += step
     return counts

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from catvq import cleaning_statistics
 from catvq.cleaning import CleaningConfig, FeatureCleaner
 from catvq.errors import ConfigError, ShapeError
 
@@ -128,6 +129,16 @@ def test_a_duplicate_is_restored_in_its_own_unit_from_its_representative():
     np.testing.assert_allclose(cleaner.restore(cleaner.normalize(values))[:, 3], values[:, 3], atol=1e-3)
 
 
+def test_a_restored_duplicate_is_slope_times_its_representative_plus_intercept():
+    fields = FeatureCleaner.fit(NOISE[:, :2] * 3 + 5, CleaningConfig()).to_dict()
+    fields |= {"representative": [0, 0], "slope": [1.0, -2.0], "intercept": [0.0, 0.25]}
+    cleaner = FeatureCleaner.from_dict(fields)
+
+    restored = cleaner.restore(np.array([[1.5]], np.float32))[0]
+    assert restored[0] == pytest.approx(1.5 * cleaner.scale[0] + cleaner.centre[0])
+    assert restored[1] == pytest.approx((-2 * 1.5 + 0.25) * cleaner.scale[1] + cleaner.centre[1])
+
+
 def test_duplicates_cross_families_unless_families_are_given():
     values = np.stack([NOISE[:, 0], -NOISE[:, 0], NOISE[:, 0]], axis=1)
     families = np.array([0, 1, 0])
@@ -170,15 +181,16 @@ def test_a_mostly_zero_feature_keeps_its_rare_values():
 def test_disabled_cleaning_drops_and_clips_nothing_but_still_fills_and_normalises():
     a = NOISE[:, 0].copy()
     a[3], a[4] = np.nan, 1e4
-    values = np.stack([a, a * 2, np.full(500, 5.0)], axis=1).astype(np.float32)
+    narrow = 1 + 1e-5 * NOISE[:, 1]  # constant by the threshold
+    values = np.stack([a, a * 2, np.full(500, 5.0), narrow], axis=1).astype(np.float32)
     cleaner = FeatureCleaner.fit(values, OFF)
 
     normalized = cleaner.normalize(values)
-    assert cleaner.active.tolist() == [0, 1, 2]
+    assert cleaner.active.tolist() == [0, 1, 2, 3]
     assert cleaner.clipped.sum() == 0
     assert cleaner.scale[2] == 1
     assert set(normalized[:, 2].tolist()) == {0.0}
-    np.testing.assert_allclose(normalized[:, :2].std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(normalized[:, [0, 1, 3]].std(axis=0), 1, rtol=1e-4)
     assert cleaner.restore(normalized)[3, 0] == pytest.approx(np.nanmedian(a), abs=1e-4)
 
 
@@ -201,6 +213,13 @@ def test_the_cleaning_of_chosen_rows_of_a_mapped_file_is_that_of_the_rows_themse
 
     assert chosen.to_dict() == FeatureCleaner.fit(NOISE[np.sort(rows)], CleaningConfig()).to_dict()
     assert chosen.rows == 200
+
+
+def test_the_order_of_the_chosen_rows_changes_nothing(monkeypatch):
+    monkeypatch.setattr(cleaning_statistics, "QUANTILE_ROWS", 20)
+    shuffled = FeatureCleaner.fit(NOISE, CleaningConfig(), rows=rng.permutation(500))
+
+    assert shuffled.to_dict() == FeatureCleaner.fit(NOISE, CleaningConfig()).to_dict()
 
 
 def test_a_fitted_cleaner_cannot_be_changed():

@@ -63,6 +63,13 @@ def test_a_feature_without_any_value_is_filled_with_zero(missing):
     assert bounds.fill[0] == 0
 
 
+def test_the_largest_float32_numbers_have_finite_bounds():
+    largest = np.finfo(np.float32).max
+    bounds = bounds_of([largest, -largest, -largest, 0, -largest])
+
+    assert np.isfinite([bounds.fill, bounds.lower, bounds.upper]).all()
+
+
 def test_bounds_do_not_depend_on_how_many_features_are_read_at_once(monkeypatch):
     values = np.random.default_rng(0).standard_normal((50, 7)).astype(np.float32)
     whole = fit_bounds(values, np.arange(50), "mean", 3.0)

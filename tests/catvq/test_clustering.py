@@ -25,6 +25,14 @@ def test_planted_categories_are_recovered_when_their_number_is_given():
     assert cluster_features(planted(UNEQUAL), 4, seed=0).tolist() == UNEQUAL
 
 
+def test_a_chain_of_neighbours_is_cut_into_even_stretches():
+    steps = np.random.default_rng(0).standard_normal((2000, 15))
+    chain = sum(steps[:, start : start + 12] for start in range(4)).astype(np.float32)
+    sizes = np.bincount(cluster_features(chain, 3, seed=0))
+
+    assert sizes.min() >= 3
+
+
 def test_the_silhouette_finds_the_number_of_planted_categories():
     assert cluster_features(planted(UNEQUAL), None, seed=0).tolist() == UNEQUAL
 

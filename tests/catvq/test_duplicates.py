@@ -47,8 +47,11 @@ def test_a_duplicate_follows_the_kept_feature_it_correlates_with_most():
 
 
 def test_a_correlation_at_or_below_the_threshold_is_no_duplicate():
-    a = SIGNAL[:, 0]
-    assert find_duplicates(columns(a, a), 1.0).representative.tolist() == [0, 1]
+    swinging = np.array([1, -1] * 50)  # its correlation with itself is exactly 1
+    assert find_duplicates(columns(swinging, swinging), 1.0).representative.tolist() == [0, 1]
+
+    many = np.repeat(rng.standard_normal((37, 50)).astype(np.float32), 2, axis=1)  # some round above 1
+    assert find_duplicates(many, 1.0).representative.tolist() == list(range(100))
 
 
 def test_a_feature_that_does_not_vary_repeats_nothing():
