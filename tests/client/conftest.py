@@ -1,7 +1,9 @@
 """A small HTTP server that answers as it is told, for what the real service does only rarely."""
 
 import json
+import socket
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -15,6 +17,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     content: bytes | None = None
     drops_connection: bool = False
+    delay_s: float = 0
 
 
 @dataclass
@@ -51,11 +54,13 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.drops_connection:
             self.close_connection = True
             return
+        time.sleep(answer.delay_s)
         content = json.dumps(answer.document).encode() if answer.content is None else answer.content
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
+        if answer.status != 304:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
 
@@ -89,3 +94,11 @@ def scripted():
 @pytest.fixture
 def answer():
     return Answer
+
+
+@pytest.fixture
+def unused_port():
+    """A port on which nobody listens; held until the test ends, so that nobody starts to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
