@@ -1,0 +1,61 @@
+"""What routes are given: the parts of the service, and values of the path that look like names."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path
+from pydantic import AfterValidator
+from starlette.requests import Request
+
+from app.encoder_cache import EncoderCache
+from app.errors import NotFoundError
+from app.queue import JobAnnouncer
+from app.settings import ApiSettings
+from app.tables.table import TableLimits
+from app.telemetry import Telemetry
+from worker.store import Store
+
+_PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one API process, made at its start."""
+
+    settings: ApiSettings
+    store: Store
+    encoders: EncoderCache
+    announcer: JobAnnouncer
+    telemetry: Telemetry
+
+    @property
+    def table_limits(self) -> TableLimits:
+        """What one upload may hold."""
+        return TableLimits(
+            max_rows=self.settings.max_rows,
+            max_features=self.settings.max_features,
+            max_expanded_bytes=self.settings.max_expanded_bytes,
+            scratch_dir=self.store.spool_dir,
+        )
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _plausible_id(value: str) -> str:
+    """Let no database see what cannot be an id, such as a NUL character, which PostgreSQL refuses."""
+    if not _PLAUSIBLE_ID.fullmatch(value):
+        raise NotFoundError("there is nothing of this id")
+    return value
+
+
+Api = Annotated[Services, Depends(_services)]
+DatasetId = Annotated[str, Path(description="Id of a dataset."), AfterValidator(_plausible_id)]
+JobId = Annotated[str, Path(description="Id of a job."), AfterValidator(_plausible_id)]
+ModelId = Annotated[
+    str, Path(description="Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)
+]
+AliasName = Annotated[str, Path(description="Name of an alias."), AfterValidator(_plausible_id)]

@@ -1,0 +1,111 @@
+"""What OpenAPI says beyond the types: errors, binary formats, and an example for every body."""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from app.errors import PROBLEM_MEDIA_TYPE
+from app.media import Format
+from app.schemas.common import Problem
+
+Responses = dict[int | str, dict[str, Any]]
+
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
+_TEXT = {"type": "string"}
+_REQUEST_ID = {
+    "description": "Names the request in logs and errors.",
+    "required": True,
+    "schema": {"type": "string"},
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """Document that these errors may be the answer."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}},
+        }
+        for status in statuses
+    }
+
+
+def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_example: str) -> Responses:
+    """Document a 200 in several formats, JSON of this model among them."""
+    content: dict[str, Any] = {
+        option.value: binary_content(option, csv_example) for option in formats if option is not Format.JSON
+    }
+    return {200: {"model": model, "content": content, "description": "The format that `Accept` asks for."}}
+
+
+def table_body(schema: dict[str, Any], formats: Sequence[Format], *, csv_example: str) -> dict[str, Any]:
+    """Document a request body in several formats, JSON of this schema among them."""
+    content: dict[str, Any] = {
+        option.value: {"schema": schema} if option is Format.JSON else binary_content(option, csv_example)
+        for option in formats
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
+    """Document one format that is not JSON."""
+    return {"schema": _TEXT, "example": csv_example} if option is Format.CSV else {"schema": _BINARY}
+
+
+def install_documentation(app: FastAPI) -> None:
+    """Make `app` describe itself completely."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _complete(
+                get_openapi(
+                    title=app.title, version=app.version, description=app.description, routes=app.routes
+                )
+            )
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(schemas["Problem"].pop("$defs"))
+    for path in document["paths"].values():
+        for operation in path.values():
+            bodies = [operation.get("requestBody", {})]
+            for response in operation["responses"].values():
+                response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
+                bodies.append(response)
+            for body in bodies:
+                for content in body.get("content", {}).values():
+                    _add_example(content, schemas)
+    return document
+
+
+def _add_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    schema = content.get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    example = _example_of(schemas[name], schemas) if name else schema.get("example")
+    if example is not None:
+        content.setdefault("example", example)
+
+
+def _example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """Return a schema's own example, or one put together from its properties' examples."""
+    if "example" in schema:
+        return schema["example"]
+    properties = schema.get("properties", {})
+    parts: dict[str, Any] = {}
+    for name, part in properties.items():
+        item = part.get("items", {}).get("$ref", "").rpartition("/")[2]
+        if part.get("examples"):
+            parts[name] = part["examples"][0]
+        elif item and "example" in schemas[item]:
+            parts[name] = [schemas[item]["example"]]
+    return parts or None

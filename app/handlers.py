@@ -1,0 +1,136 @@
+"""Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import compile_path
+
+from app.errors import (
+    ApiError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    NotParseableError,
+    Place,
+    PreconditionFailedError,
+    UnavailableError,
+    problem_response,
+)
+from worker.store import errors as store_errors
+
+
+class MethodNotAllowedError(ApiError):
+    """The path exists, but not with this method."""
+
+    status = 405
+    default_code = "method_not_allowed"
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Let every error of `app` be answered as problem+json."""
+    app.add_exception_handler(HTTPException, _answer_http_exception)
+    app.add_exception_handler(RequestValidationError, _answer_validation_error)
+    app.add_exception_handler(store_errors.StoreError, _answer_store_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    if isinstance(error, ApiError):
+        return problem_response(request, error)
+    if isinstance(error, HTTPException) and error.status_code == MethodNotAllowedError.status:
+        allowed = ", ".join(_methods_of(request))
+        refusal = MethodNotAllowedError(
+            f"{request.method} is not offered here, but {allowed}", headers={"Allow": allowed}
+        )
+        return problem_response(request, refusal)
+    if isinstance(error, HTTPException) and error.status_code == NotFoundError.status:
+        return problem_response(
+            request, NotFoundError(f"there is nothing at {request.url.path}", code="no_such_route")
+        )
+    return problem_response(request, NotParseableError("the request cannot be read"))
+
+
+async def _answer_validation_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    return problem_response(request, to_invalid(error.errors(), error.body))
+
+
+async def _answer_store_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, store_errors.StoreError):
+        raise error
+    return problem_response(request, from_store(error))
+
+
+async def _answer_nobody(request: Request, _: Exception) -> Response:
+    return problem_response(
+        request, NotParseableError("the client went away before its request was complete")
+    )
+
+
+def from_store(error: store_errors.StoreError) -> ApiError:
+    """Return what the store's refusal means to a client."""
+    text = str(error)
+    match error:
+        case store_errors.NotFound():
+            return NotFoundError(text, code=error.code)
+        case store_errors.PreconditionFailed():
+            return PreconditionFailedError(text, code=error.code)
+        case store_errors.InvalidCursor():
+            return InvalidError(text, [Place(detail=text, field="cursor")], code=error.code)
+        case store_errors.Conflict(code="idempotency_key_reused"):
+            return InvalidError(text, [Place(detail=text, field="Idempotency-Key")], code=error.code)
+        case store_errors.Conflict():
+            return ConflictError(text, code=error.code)
+        case store_errors.QueueFull() | store_errors.StoreUnavailable():
+            return UnavailableError(text, code=error.code)
+        case _:
+            raise error
+
+
+def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
+    """Return validation errors as one answer that names each field once, as the client wrote it."""
+    details: dict[str, list[str]] = {}
+    for error in errors:
+        field = _field_of(error["loc"], body)
+        text = "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
+        details.setdefault(field, []).append(text)
+    places = [
+        Place(detail="; or ".join(dict.fromkeys(texts)), field=field) for field, texts in details.items()
+    ]
+    summary = "; ".join(f"{place.field}: {place.detail}" for place in places[:3])
+    is_unknown = all(error["type"] == "extra_forbidden" for error in errors)
+    return InvalidError(summary, places, code="unknown_field" if is_unknown else "invalid_field")
+
+
+def _field_of(location: Sequence[int | str], body: Any) -> str:
+    """Return a field's path, without the names that pydantic gives to the members of a union."""
+    source, *parts = location
+    if source != "body":
+        return ".".join(str(part) for part in parts)
+    path: list[str] = []
+    value = body
+    for position, part in enumerate(parts, start=1):
+        is_key = isinstance(value, dict) and part in value
+        is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if is_key or is_index:
+            value = value[part]
+        elif not (isinstance(value, dict) and position == len(parts)):
+            continue
+        path.append(str(part))
+    return ".".join(path) or "body"
+
+
+def _methods_of(request: Request) -> list[str]:
+    """Return every method that some route offers at the request's path."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and route.methods and compile_path(route.path)[0].match(request.url.path):
+            methods |= route.methods
+    return sorted(methods)

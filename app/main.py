@@ -1,0 +1,73 @@
+"""Makes the API: `uvicorn app.main:create_app --factory`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.dependencies import Services
+from app.documentation import install_documentation
+from app.encoder import Encoder
+from app.encoder_cache import EncoderCache
+from app.handlers import install_handlers
+from app.middleware import RequestMiddleware
+from app.queue import JobAnnouncer
+from app.routes import aliases, datasets, encodings, job_records, jobs, models, service
+from app.settings import ApiSettings
+from app.telemetry import Telemetry
+from app.uploads import remove_stale
+from worker.store import Store
+
+DESCRIPTION = """
+Learns which features belong together, and serves the result: upload a dataset, submit a job, read the
+grouping of its model, encode rows. Errors are RFC 9457 problems; lists are paged by their `Link` header.
+"""
+
+
+def create_app(settings: ApiSettings | None = None) -> FastAPI:
+    """Make an API process; it opens its store when it starts to serve.
+
+    Args:
+        settings: Read from the environment when left out.
+    """
+    settings = settings or ApiSettings()
+    telemetry = Telemetry()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = _open_services(settings, telemetry)
+        app.state.services = services
+        yield
+        services.announcer.close()
+        services.store.close()
+
+    app = FastAPI(
+        title="catvq",
+        version=version("catvq"),
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
+    app.add_middleware(RequestMiddleware, telemetry=telemetry, is_trusted=settings.trusted_network)
+    install_handlers(app)
+    install_documentation(app)
+    for module in (service, datasets, jobs, job_records, models, encodings, aliases):
+        app.include_router(module.router)
+    return app
+
+
+def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
+    store = Store.open(settings)
+    remove_stale(store.spool_dir)
+
+    def load(model_id: str) -> Encoder:
+        return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
+
+    return Services(
+        settings=settings,
+        store=store,
+        encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
+        announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
+        telemetry=telemetry,
+    )

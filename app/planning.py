@@ -1,0 +1,37 @@
+"""Fits a job's configuration to its dataset, and says what does not fit."""
+
+import orjson
+
+from app.dependencies import Services
+from app.devices import find_devices
+from app.errors import InvalidError, Place
+from worker.contract import JobRequest
+from worker.plan import InvalidPlanError, Plan, resolve_plan
+from worker.store import NotFound
+
+
+def plan_of(api: Services, request: JobRequest) -> Plan:
+    """Return what the job would do.
+
+    Raises:
+        NotFound: There is no such dataset, or no such model to start from.
+        InvalidError: The configuration cannot be trained on the dataset.
+    """
+    dataset = api.store.datasets.get(request.dataset)
+    start = request.assignment.model
+    groups = None if start is None else _groups_of(api, start)
+    try:
+        return resolve_plan(request.config, dataset, start_groups=groups, devices=find_devices())
+    except InvalidPlanError as error:
+        faults = [Place(detail=fault.message, field=fault.field) for fault in error.errors]
+        raise InvalidError(str(error), faults, code="invalid_config") from None
+
+
+def _groups_of(api: Services, key: str) -> dict[str, list[str]]:
+    """Return the features of each category of a model."""
+    model = api.store.models.get(key)
+    try:
+        grouping = orjson.loads((api.store.models.directory(model.id) / "grouping.json").read_bytes())
+    except FileNotFoundError:  # deleted a moment ago
+        raise NotFound("model", model.id) from None
+    return {category["name"]: category["features"] for category in grouping["categories"]}

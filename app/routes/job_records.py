@@ -1,0 +1,176 @@
+"""What is recorded of a job while it trains: temperature, assignment, metrics, events, checkpoints."""
+
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.answers import array_answer, json_answer, list_answer
+from app.dependencies import Api, JobId, Services
+from app.documentation import array_response, problems
+from app.errors import InvalidError, NotFoundError, Place
+from app.media import ARRAY_FORMATS, METRIC_FORMATS
+from app.routing import Route
+from app.schemas.common import Cursor, ListPage, PageLimit
+from app.schemas.jobs import (
+    Checkpoints,
+    Event,
+    Metrics,
+    SoftAssignment,
+    Temperature,
+    to_checkpoint,
+    to_event,
+)
+from app.tables.writing import Answer, Column, matrix_columns
+from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
+
+ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.9,0.1\np1,0.2,0.8\n"
+METRICS_CSV = "epoch,step,time,total,validation\n1,400,2026-01-01T12:00:05+00:00,1.9,0.9\n"
+MAX_CURSOR_DIGITS = 9
+
+router = APIRouter(
+    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 422, 503)
+)
+
+
+@router.get("/temperature", response_model=Temperature)
+def get_temperature(api: Api, job_id: JobId) -> Response:
+    """The temperature now, and where it started and will end."""
+    job = api.store.jobs.get(job_id)
+    settings = job.resolved["config"]["assignment"]
+    is_learnable = settings["mode"] == "learnable"
+    return json_answer(
+        {
+            "temperature": job.live.temperature if job.live else None,
+            "start": settings["temperature_start"] if is_learnable else None,
+            "end": settings["temperature_end"] if is_learnable else None,
+            "schedule": settings["temperature_schedule"] if is_learnable else None,
+            "epoch": job.live.progress["epoch"] if job.live else None,
+            "epochs": job.config["training"]["epochs"],
+            "held": False,
+        }
+    )
+
+
+@router.get(
+    "/assignment",
+    responses={**array_response(SoftAssignment, ARRAY_FORMATS, csv_example=ASSIGNMENT_CSV), **problems(406)},
+)
+def get_job_assignment(
+    request: Request,
+    api: Api,
+    job_id: JobId,
+    epoch: Annotated[
+        int | None, Query(ge=0, le=100_000, description="As it was after this epoch, where that was kept.")
+    ] = None,
+) -> Response:
+    """The soft assignment as it stands now; null (in NPY: no columns) before the first step."""
+    job = api.store.jobs.get(job_id)
+    found = api.store.jobs.assignment(job_id, epoch)
+    if found is None and epoch is not None:
+        raise NotFoundError(f"the assignment after epoch {epoch} was not kept", code="epoch_not_found")
+    features = _features_of(api, job)
+    return array_answer(request, _assignment_answer(features, found), ARRAY_FORMATS)
+
+
+@router.get(
+    "/metrics",
+    responses={**array_response(Metrics, METRIC_FORMATS, csv_example=METRICS_CSV), **problems(406)},
+)
+def get_job_metrics(
+    request: Request,
+    api: Api,
+    job_id: JobId,
+    max_points: Annotated[
+        int,
+        Query(ge=2, le=10_000, description="Epochs shown, evenly spread; the first and last are among them."),
+    ] = 500,
+) -> Response:
+    """What was measured after each epoch."""
+    points = api.store.jobs.metrics(job_id, max_points)
+    names = list(dict.fromkeys(name for point in points for name in point.values))
+    table = _metric_columns(points, names)
+    answer = Answer(
+        document=lambda: {
+            "columns": [column.name for column in table],
+            "points": [
+                {"epoch": point.epoch, "step": point.step, "time": point.time, **point.values}
+                for point in points
+            ],
+        },
+        array=lambda: np.empty((0, 0)),
+        columns=lambda: table,
+    )
+    return array_answer(request, answer, METRIC_FORMATS)
+
+
+@router.get("/events", response_model=ListPage[Event])
+def list_events(
+    request: Request, api: Api, job_id: JobId, limit: PageLimit = 100, cursor: Cursor = None
+) -> Response:
+    """What happened to the job, oldest first."""
+    after = _event_number(cursor)
+    events = api.store.jobs.events(job_id, after=after, limit=limit + 1)
+    shown = events[:limit]
+    return list_answer(
+        request, [to_event(event) for event in shown], str(shown[-1].seq) if len(events) > limit else None
+    )
+
+
+@router.get("/checkpoints", response_model=Checkpoints)
+def list_checkpoints(api: Api, job_id: JobId) -> Response:
+    """The states from which the job can be resumed, newest first."""
+    records = api.store.jobs.checkpoints(job_id)
+    return json_answer({"items": [to_checkpoint(record) for record in records]})
+
+
+def _assignment_answer(features: list[str] | None, found: AssignmentRecord | None) -> Answer:
+    height = len(features or ()) if found is None else len(found.matrix)
+    matrix = np.empty((height, 0), np.float32) if found is None else found.matrix
+    names = [] if found is None else found.categories
+
+    def document() -> dict[str, Any]:
+        return {
+            "features": features,
+            "categories": None if found is None else names,
+            "matrix": None if found is None else np.ascontiguousarray(matrix),
+            "temperature": None if found is None else found.temperature,
+            "epoch": None if found is None else found.epoch,
+        }
+
+    rows: list[str | None] = [*features] if features else [None] * height
+    return Answer(document, lambda: matrix, lambda: [Column("feature", rows), *matrix_columns(names, matrix)])
+
+
+def _features_of(api: Services, job: JobRecord) -> list[str] | None:
+    """Return the names of the uploaded features, as long as anything still knows them."""
+    try:
+        return api.store.datasets.get(job.dataset_id).features
+    except NotFound:
+        if job.model_id is None:
+            return None
+    try:
+        features: list[str] = api.store.models.get(job.model_id).document["features"]
+    except NotFound:
+        return None
+    return features
+
+
+def _metric_columns(points: list[MetricRecord], names: list[str]) -> list[Column]:
+    return [
+        Column("epoch", np.array([point.epoch for point in points], np.int64)),
+        Column("step", np.array([point.step for point in points], np.int64)),
+        Column("time", [point.time.isoformat() for point in points]),
+        *(Column(name, np.array([point.values.get(name) for point in points], np.float64)) for name in names),
+    ]
+
+
+def _event_number(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
+        detail = "this cursor was not given out by this list"
+        raise InvalidError(detail, [Place(detail=detail, field="cursor")], code="invalid_cursor")
+    return int(cursor)

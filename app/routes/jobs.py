@@ -1,0 +1,168 @@
+"""Jobs: submitted, watched, cancelled, deleted."""
+
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.answers import json_answer, list_answer
+from app.caching import REVALIDATE, is_known, not_modified
+from app.dependencies import Api, JobId
+from app.documentation import problems
+from app.errors import InvalidError, Place
+from app.planning import plan_of
+from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
+from app.schemas.common import Cursor, ListPage, PageLimit
+from app.schemas.jobs import Job, JobPlan, complete_config, to_job
+from app.waiting import Seen, look, wait_for_change, wished_wait_s
+from worker.contract import JobRequest, JobStatus
+
+POLL_AFTER_S = "1"
+JOB_REQUEST_EXAMPLE = {
+    "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
+    "name": "digits",
+    "labels": {"team": "x"},
+    "model": {"categories": 8, "levels": 3},
+    "training": {"epochs": 50, "seed": 0},
+}
+LABELS = {
+    "name": LABELS_PARAMETER,
+    "in": "query",
+    "style": "form",
+    "explode": True,
+    "description": "Any number of `label.NAME=VALUE`; a job fits when it has them all.",
+    "schema": {
+        "type": "object",
+        "propertyNames": {"pattern": r"^label\.[a-z]{1,20}$"},
+        "additionalProperties": {"type": "string", "maxLength": 200},
+    },
+    "example": {"label.team": "x"},
+}
+
+router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], responses=problems(422, 503))
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=Job,
+    responses={
+        200: {"model": JobPlan, "description": "With `dry_run`: what the job would do; nothing is stored."},
+        **problems(400, 404, 413, 415),
+    },
+    openapi_extra={"requestBody": {"content": {"application/json": {"example": JOB_REQUEST_EXAMPLE}}}},
+)
+def create_job(
+    api: Api,
+    body: JobRequest,
+    dry_run: Annotated[bool, Query(description="Only say what the job would do.")] = False,  # noqa: FBT002 - a query parameter
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            pattern=r"^[!-~]+$",
+            description="Requests with one key and one body make one job.",
+        ),
+    ] = None,
+) -> Response:
+    """Submit a job; only the dataset is required."""
+    plan = plan_of(api, body)
+    if dry_run:
+        config = complete_config(body.dataset, body.name, body.labels, plan.config)
+        return json_answer(plan.to_dict() | {"config": config})
+    submission = api.store.jobs.submit(
+        body,
+        plan.to_dict(),
+        idempotency_key=idempotency_key,
+        request_digest=hashlib.sha256(body.model_dump_json().encode()).hexdigest(),
+    )
+    job = submission.job
+    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": POLL_AFTER_S}
+    if submission.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    else:
+        api.announcer.announce(job.id)
+    return json_answer(to_job(job, api.store.jobs.queue_position(job.id)), 202, headers)
+
+
+@router.get("", response_model=ListPage[Job], openapi_extra={"parameters": [LABELS]})
+def list_jobs(
+    request: Request,
+    api: Api,
+    status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
+    dataset: Annotated[str | None, Query(max_length=200, description="Only jobs on this dataset.")] = None,
+    limit: PageLimit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """List jobs, newest first."""
+    page = api.store.jobs.list(
+        status=status, labels=_labels(request), dataset=dataset, limit=limit, cursor=cursor
+    )
+    items = [to_job(record, api.store.jobs.queue_position(record.id)) for record in page.items]
+    return list_answer(request, items, page.next_cursor)
+
+
+@router.get(
+    "/{job_id}",
+    response_model=Job,
+    responses={304: {"description": "The job is as the client knows it."}, **problems(404)},
+)
+async def get_job(
+    request: Request,
+    api: Api,
+    job_id: JobId,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` that is known.")] = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=30`: answer at the next change, after 30 s at the latest.",
+            examples=["wait=30"],
+        ),
+    ] = None,
+) -> Response:
+    """Describe a job as it stands."""
+    seen: Seen = await run_in_threadpool(look, api.store.jobs, job_id)
+    headers = {"Cache-Control": REVALIDATE}
+    wait_s = wished_wait_s(prefer)
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+        if if_none_match is None or is_known(request, seen.tag):
+            seen = await wait_for_change(request, api.store.jobs, seen, wait_s)
+    headers["ETag"] = seen.tag
+    if is_known(request, seen.tag):
+        return not_modified(headers)
+    return json_answer(to_job(seen.job, seen.position), headers=headers)
+
+
+@router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
+def delete_job(api: Api, job_id: JobId) -> Response:
+    """Delete a job that has ended; its model stays."""
+    api.store.jobs.delete(job_id)
+    return Response(status_code=204)
+
+
+@router.post("/{job_id}/cancel", status_code=202, response_model=Job, responses=problems(404, 409))
+def cancel_job(api: Api, job_id: JobId) -> Response:
+    """Stop a job: at once when it waits, at its next step when it runs."""
+    job = api.store.jobs.request_cancel(job_id)
+    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": POLL_AFTER_S}
+    return json_answer(to_job(job, None), 202, headers)
+
+
+def _labels(request: Request) -> dict[str, str]:
+    labels = {
+        name.removeprefix(LABEL_PREFIX): value
+        for name, value in request.query_params.items()
+        if name.startswith(LABEL_PREFIX)
+    }
+    for name, value in labels.items():
+        if not name or "\0" in name + value:
+            field = f"{LABEL_PREFIX}{name}"
+            raise InvalidError(
+                "a label needs a name, and no NUL character", [Place(detail="invalid", field=field)]
+            )
+    return labels

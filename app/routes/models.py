@@ -1,0 +1,189 @@
+"""Models: what they are, their grouping, assignment, codebook, report and artifact; all of it immutable."""
+
+import io
+from enum import StrEnum
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query
+from numpy.typing import NDArray
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.answers import cacheable_array, list_answer
+from app.caching import IMMUTABLE, REVALIDATE, is_known, not_modified, strong_tag
+from app.dependencies import Api, ModelId, Services
+from app.documentation import array_response, problems
+from app.encoder import ENCODER_FILE
+from app.media import ARRAY_FORMATS, Format
+from app.routing import Route
+from app.schemas.common import Cursor, ListPage, PageLimit
+from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
+from app.tables.writing import Answer, Column, matrix_columns, to_json
+from worker.store import ModelRecord, NotFound
+
+ARTIFACT_MEDIA_TYPE = "application/octet-stream"
+ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.97,0.03\np1,0.1,0.9\n"
+REPORT_EXAMPLE = {"model": "model_1b9e4c7d2a5f6e8b0c3d4a5b", "losses": {}, "warnings": []}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
+
+router = APIRouter(prefix="/v1/models", route_class=Route, tags=["models"], responses=problems(422, 503))
+
+
+class Kind(StrEnum):
+    """Which assignment of a frozen model."""
+
+    SOFT = "soft"
+    HARD = "hard"
+
+
+@router.get("", response_model=ListPage[Model])
+def list_models(request: Request, api: Api, limit: PageLimit = 50, cursor: Cursor = None) -> Response:
+    """List models, newest first."""
+    page = api.store.models.list(limit, cursor)
+    return list_answer(request, [to_model(record) for record in page.items], page.next_cursor)
+
+
+@router.get("/{model_id}", response_model=Model, responses={**NOT_MODIFIED, **problems(404)})
+def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
+    """Describe a model."""
+    record = api.store.models.get(model_id)
+    return _immutable(request, to_json(to_model(record)), headers_of(model_id, record, ""))
+
+
+@router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
+def delete_model(api: Api, model_id: ModelId) -> Response:
+    """Delete a model that no alias and no unfinished job needs."""
+    api.store.models.delete(model_id)
+    api.encoders.drop(model_id)
+    return Response(status_code=204)
+
+
+@router.get("/{model_id}/grouping", response_model=Grouping, responses={**NOT_MODIFIED, **problems(404)})
+def get_grouping(request: Request, api: Api, model_id: ModelId) -> Response:
+    """The frozen category of every feature."""
+    record = api.store.models.get(model_id)
+    document = {"model": record.id, **_read_json(api, record, "grouping.json")}
+    return _immutable(request, to_json(document), headers_of(model_id, record, "/grouping"))
+
+
+@router.get(
+    "/{model_id}/assignment",
+    responses={
+        **array_response(FrozenAssignment, ARRAY_FORMATS, csv_example=ASSIGNMENT_CSV),
+        **NOT_MODIFIED,
+        **problems(404, 406),
+    },
+)
+def get_model_assignment(
+    request: Request,
+    api: Api,
+    model_id: ModelId,
+    kind: Annotated[Kind, Query(description="As it was when frozen, or 0 and 1.")] = Kind.SOFT,
+) -> Response:
+    """How much each feature belongs to each category."""
+    record = api.store.models.get(model_id)
+    features, categories = record.document["features"], record.document["categories"]
+    matrix = _matrix(api, record, kind)
+    answer = Answer(
+        document=lambda: {
+            "model": record.id,
+            "features": features,
+            "categories": categories,
+            "matrix": matrix,
+        },
+        array=lambda: matrix,
+        columns=lambda: [Column("feature", features), *matrix_columns(categories, matrix)],
+    )
+    headers = headers_of(model_id, record, "/assignment")
+    return cacheable_array(request, answer, ARRAY_FORMATS, identity=[record.id, kind], headers=headers)
+
+
+@router.get("/{model_id}/codebook", response_model=Codebook, responses={**NOT_MODIFIED, **problems(404)})
+def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
+    """Every codebook, with its usage on the training rows."""
+    record = api.store.models.get(model_id)
+    document = {"model": record.id, **_read_json(api, record, "codebook.json")}
+    return _immutable(request, to_json(document), headers_of(model_id, record, "/codebook"))
+
+
+@router.get(
+    "/{model_id}/report",
+    responses={
+        200: {
+            "description": "Losses, the soft-to-hard gap, what was done to each feature, and so on.",
+            "content": {"application/json": {"schema": {"type": "object"}, "example": REPORT_EXAMPLE}},
+        },
+        **NOT_MODIFIED,
+        **problems(404),
+    },
+)
+def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
+    """How the training went."""
+    record = api.store.models.get(model_id)
+    document = {"model": record.id, **_read_json(api, record, "report.json")}
+    return _immutable(request, to_json(document), headers_of(model_id, record, "/report"))
+
+
+@router.get(
+    "/{model_id}/artifact",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "One ONNX file: `rows` float32 [rows, features] to `codes` int64 [rows, tokens].",
+            "content": {
+                ARTIFACT_MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": ARTIFACT_MEDIA_TYPE}}
+            },
+        },
+        **NOT_MODIFIED,
+        **problems(404),
+    },
+)
+def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
+    """The encoder, to run without this service; `Repr-Digest` holds its SHA-256."""
+    record = api.store.models.get(model_id)
+    headers = headers_of(model_id, record, "/artifact")
+    headers["Content-Disposition"] = f'attachment; filename="{record.id}.onnx"'
+    return _immutable(request, _read(api, record, ENCODER_FILE), headers, ARTIFACT_MEDIA_TYPE)
+
+
+def headers_of(asked: str, record: ModelRecord, part: str) -> dict[str, str]:
+    """Return what an answer about a model says of itself: an alias may move, a model never changes."""
+    if asked == record.id:
+        return {"Cache-Control": IMMUTABLE}
+    return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{record.id}{part}"}
+
+
+def _immutable(
+    request: Request, body: bytes, headers: dict[str, str], media_type: str = Format.JSON.value
+) -> Response:
+    tag = strong_tag(body)
+    headers["ETag"] = tag
+    if is_known(request, tag):
+        return not_modified(headers)
+    return Response(body, 200, headers, media_type)
+
+
+def _matrix(api: Services, record: ModelRecord, kind: Kind) -> NDArray[np.float32]:
+    if kind is Kind.SOFT:
+        matrix: NDArray[np.float32] = np.load(
+            io.BytesIO(_read(api, record, "assignment.npy")), allow_pickle=False
+        )
+        return matrix
+    features = _read_json(api, record, "grouping.json")["features"]
+    hard = np.zeros((len(features), len(record.document["categories"])), np.float32)
+    hard[np.arange(len(features)), [feature["category"] for feature in features]] = 1
+    return hard
+
+
+def _read_json(api: Services, record: ModelRecord, name: str) -> dict[str, Any]:
+    document: dict[str, Any] = orjson.loads(_read(api, record, name))
+    return document
+
+
+def _read(api: Services, record: ModelRecord, name: str) -> bytes:
+    try:
+        return (api.store.models.directory(record.id) / name).read_bytes()
+    except FileNotFoundError:  # deleted a moment ago
+        raise NotFound("model", record.id) from None

@@ -1,0 +1,103 @@
+"""Health, metrics, and what the service is and takes."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import onnxruntime
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import Response
+
+from app.answers import json_answer
+from app.dependencies import Api
+from app.devices import find_devices
+from app.documentation import problems
+from app.media import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
+from app.routing import Route
+from app.schemas.service import Health, ServiceInfo
+
+router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 503))
+
+
+@router.get("/livez", response_model=Health)
+def is_alive() -> Response:
+    """Whether the process answers."""
+    return json_answer({"status": "ok"})
+
+
+@router.get("/readyz", response_model=Health)
+def is_ready(api: Api) -> Response:
+    """Whether the database answers, too."""
+    api.store.check()
+    return json_answer({"status": "ok"})
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus's text form.",
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": "catvq_queued_jobs 0.0\n"}},
+        }
+    },
+)
+def get_service_metrics(api: Api) -> Response:
+    """The service's own numbers."""
+    text = api.telemetry.render(
+        queued_jobs=api.store.outbox.count_queued(), cached_bytes=api.encoders.size_bytes
+    )
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1", response_model=ServiceInfo)
+def get_service_info(api: Api) -> Response:
+    """Where things are, what is spoken, and how much is taken."""
+    return json_answer(
+        {
+            "name": "catvq",
+            "links": _links(),
+            "versions": {
+                "api": "v1",
+                "catvq": version("catvq"),
+                "onnxruntime": onnxruntime.__version__,
+                "python": platform.python_version(),
+            },
+            "formats": {
+                "datasets": [option.value for option in DATASET_FORMATS],
+                "arrays": [option.value for option in ARRAY_FORMATS],
+                "metrics": [option.value for option in METRIC_FORMATS],
+            },
+            "limits": _limits(api),
+            "devices": find_devices(),
+        }
+    )
+
+
+def _links() -> dict[str, str]:
+    resources = {name: f"/v1/{name}" for name in ("datasets", "jobs", "models", "aliases")}
+    return (
+        {"self": "/v1"}
+        | resources
+        | {
+            "openapi": "/openapi.json",
+            "docs": "/docs",
+            "livez": "/livez",
+            "readyz": "/readyz",
+            "metrics": "/metrics",
+        }
+    )
+
+
+def _limits(api: Api) -> dict[str, Any]:
+    names = (
+        "max_body_bytes",
+        "max_json_bytes",
+        "max_expanded_bytes",
+        "max_rows",
+        "max_features",
+        "max_encode_rows",
+        "max_queued_jobs",
+    )
+    return {name: getattr(api.settings, name) for name in names}

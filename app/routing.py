@@ -1,0 +1,97 @@
+"""How routes read requests: strict JSON, bodies counted while they arrive, no unknown query parameters."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.errors import TooLargeError
+from app.media import Format, sent_format
+from app.tables.json_reader import load_json
+
+LABELS_PARAMETER = "labels"  # how OpenAPI calls the filters together
+LABEL_PREFIX = "label."  # `label.team=x` filters a list of jobs; the names are the users' own
+
+
+class BoundedRequest(Request):
+    """A request whose body is refused as soon as it is too large, before it is read if it says so.
+
+    JSON is parsed strictly and in memory, so it has a limit of its own, below that of other bodies.
+    """
+
+    max_bytes: int
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body as it arrives.
+
+        Raises:
+            TooLargeError: It is, or says that it will be, larger than `max_bytes`.
+        """
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > self.max_bytes:
+            raise self._too_large()
+        received = 0
+        async for chunk in super().stream():
+            received += len(chunk)
+            if received > self.max_bytes:
+                raise self._too_large()
+            yield chunk
+
+    async def json(self) -> Any:
+        """Return the parsed body.
+
+        Raises:
+            NotParseableError: It is not strict JSON.
+        """
+        return load_json(await self.body())
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"the body is larger than {self.max_bytes} bytes", code="body_too_large")
+
+
+class Route(APIRoute):
+    """A route that reads its request as a `BoundedRequest` and refuses unknown query parameters."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler FastAPI made, with the request replaced."""
+        handler = super().get_route_handler()
+        known = set(_query_names(self.dependant))
+        documented = (self.openapi_extra or {}).get("parameters", [])
+        takes_labels = any(parameter["name"] == LABELS_PARAMETER for parameter in documented)
+        takes_json = self.body_field is not None
+
+        async def handle(request: Request) -> Response:
+            bounded = BoundedRequest(request.scope, request.receive)
+            bounded.max_bytes = request.app.state.services.settings.max_json_bytes
+            if takes_json and ("content-type" in request.headers or _has_body(request)):
+                sent_format(request.headers.get("content-type"), (Format.JSON,))
+            unknown = [
+                name
+                for name in request.query_params
+                if name not in known and not (takes_labels and name.startswith(LABEL_PREFIX))
+            ]
+            if unknown:
+                raise RequestValidationError(
+                    [
+                        {"type": "extra_forbidden", "loc": ("query", name), "msg": "unknown"}
+                        for name in unknown
+                    ]
+                )
+            return await handler(bounded)
+
+        return handle
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    for parameter in dependant.query_params:
+        yield parameter.alias
+    for part in dependant.dependencies:
+        yield from _query_names(part)
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers

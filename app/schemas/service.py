@@ -1,0 +1,61 @@
+"""Bodies of the service's own routes."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from app.schemas.common import Body
+
+
+class Health(Body):
+    """The service answers."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
+
+    status: Literal["ok"]
+
+
+class Limits(Body):
+    """How much is taken."""
+
+    max_body_bytes: int
+    max_json_bytes: int = Field(description="Of a JSON body.")
+    max_expanded_bytes: int = Field(
+        description="What a compressed upload may unpack to, and a dataset take as float32."
+    )
+    max_rows: int
+    max_features: int
+    max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
+    max_queued_jobs: int
+
+
+class ServiceInfo(Body):
+    """What the service is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "name": "catvq",
+                "links": {"self": "/v1", "datasets": "/v1/datasets"},
+                "versions": {"api": "v1", "catvq": "0.1.0"},
+                "formats": {"datasets": ["text/csv"], "arrays": ["application/json"]},
+                "limits": {
+                    "max_body_bytes": 1073741824,
+                    "max_json_bytes": 67108864,
+                    "max_expanded_bytes": 4294967296,
+                    "max_rows": 10000000,
+                    "max_features": 10000,
+                    "max_encode_rows": 100000,
+                    "max_queued_jobs": 10000,
+                },
+                "devices": ["cpu"],
+            }
+        }
+    )
+
+    name: str
+    links: dict[str, str]
+    versions: dict[str, str]
+    formats: dict[str, list[str]]
+    limits: Limits
+    devices: list[str] = Field(description="Of the machine that answers; workers elsewhere may have others.")

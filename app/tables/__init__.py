@@ -1,0 +1,1 @@
+"""Tables in and out: every upload format read block by block, every array written in the format asked for."""

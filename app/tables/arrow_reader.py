@@ -1,0 +1,101 @@
+"""Reads Arrow streams and Parquet files: typed columns, batch by batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import parquet, types
+
+from app.errors import InvalidError, NotParseableError, Place
+from app.tables.table import Table, TableLimits, check_names, rows_per_block
+
+MAX_METADATA_BYTES = 16 << 20
+
+
+def read_arrow(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read an Arrow IPC stream; null and NaN are missing.
+
+    Raises:
+        NotParseableError: It is no Arrow stream, or a damaged one (also while the blocks are read).
+        InvalidError: Its columns cannot be used.
+    """
+    with _readable("an Arrow stream"):
+        reader = pa.ipc.open_stream(file)
+    columns = _check_schema(reader.schema, limits)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            batch.validate(full=True)
+            yield batch
+
+    return Table(columns=columns, blocks=_blocks(batches(), "an Arrow stream"), has_names=True)
+
+
+def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read a Parquet file; null and NaN are missing.
+
+    Raises:
+        NotParseableError: It is no Parquet file, or a damaged one (also while the blocks are read).
+        InvalidError: Its columns cannot be used, or it says that it holds more than the limits.
+    """
+    with _readable("a Parquet file"):
+        source = parquet.ParquetFile(
+            file,
+            thrift_string_size_limit=MAX_METADATA_BYTES,
+            thrift_container_size_limit=limits.max_features * 100,
+        )
+        schema = source.schema_arrow
+    columns = _check_schema(schema, limits)
+    metadata = source.metadata
+    if metadata.num_rows > limits.max_rows:
+        raise InvalidError(
+            f"the table has {metadata.num_rows} rows; at most {limits.max_rows} are taken",
+            code="too_many_rows",
+        )
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    if sum(group.total_byte_size for group in groups) > limits.max_expanded_bytes:
+        raise InvalidError(
+            f"the file unpacks to more than {limits.max_expanded_bytes} bytes", code="too_large"
+        )
+    batches = source.iter_batches(batch_size=rows_per_block(len(columns)), use_threads=False)
+    return Table(columns=columns, blocks=_blocks(batches, "a Parquet file"), has_names=True)
+
+
+def _check_schema(schema: pa.Schema, limits: TableLimits) -> tuple[str, ...]:
+    columns = check_names([str(name) for name in schema.names], limits)
+    faults = [
+        Place(detail=f"not numbers but {field.type}", column=field.name, row=1)
+        for field in schema
+        if not (
+            types.is_integer(field.type)
+            or types.is_floating(field.type)
+            or types.is_boolean(field.type)
+            or types.is_decimal(field.type)
+        )
+    ]
+    if faults:
+        raise InvalidError(
+            f"column {faults[0].column!r} holds {faults[0].detail}", faults, code="not_numeric"
+        )
+    return columns
+
+
+def _blocks(batches: Iterator[pa.RecordBatch], kind: str) -> Iterator[NDArray[Any]]:
+    with _readable(kind):
+        for batch in batches:
+            for start in range(0, batch.num_rows, rows_per_block(batch.num_columns)):
+                part = batch.slice(start, rows_per_block(batch.num_columns))
+                numbers = (column.cast(pa.float64(), safe=False) for column in part.columns)
+                yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in numbers])
+
+
+@contextmanager
+def _readable(kind: str) -> Iterator[None]:
+    """Turn Arrow's complaints about a file into the API's."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError) as error:
+        raise NotParseableError(f"the body is not {kind} that can be read: {str(error)[:200]}") from None

@@ -1,0 +1,166 @@
+"""Reads CSV: fast through Arrow, and once more slowly to say where the fault is."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv as arrow_csv
+
+from app.errors import InvalidError, NotParseableError, Place
+from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, rows_per_block
+
+MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
+MAX_SHOWN_CELL = 40
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_BLANK_CELLS = [" " * count for count in range(17)]  # Arrow knows only exact spellings of "empty"
+_BLANK = re.compile(r" {0,16}")
+_NUMBER = re.compile(
+    r"[ \t]*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|nan(\([a-z0-9_]*\))?|inf(inity)?)[ \t]*",
+    re.ASCII | re.IGNORECASE,
+)
+
+
+def read_csv(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read CSV with one header line, in UTF-8; empty lines are skipped, an empty or NaN cell is missing.
+
+    Raises:
+        NotParseableError: The header is not UTF-8.
+        InvalidError: The header cannot be used, or (while the blocks are read) a row or a cell.
+    """
+    header, body_offset = _read_header(file)
+    columns = check_names(header, limits)
+    remarks: tuple[Place, ...] = ()
+    if all(_NUMBER.fullmatch(name) for name in columns):
+        remarks = (
+            Place(
+                detail="every column name is a number; if the file has no header line, its first row is lost"
+            ),
+        )
+    return Table(
+        columns=columns,
+        blocks=_blocks(file, columns, body_offset),
+        has_names=True,
+        line_of=lambda row: _line_of(file, body_offset, row),
+        remarks=remarks,
+    )
+
+
+def _read_header(file: BinaryIO) -> tuple[list[str], int]:
+    file.seek(0)
+    start = file.read(MAX_HEADER_BYTES)
+    offset = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
+    # A character may be cut in two at the end of what was read.
+    text = start[offset:].decode("utf-8", errors="surrogateescape")
+    lines = _CountedLines(text)
+    header: list[str] = []
+    try:
+        while not header:
+            header = next(csv.reader(lines))
+    except StopIteration:
+        raise InvalidError("the table is empty: no header line and no rows", code="no_rows") from None
+    except csv.Error as error:
+        raise InvalidError(f"the header line cannot be read: {error}", code="invalid_csv") from None
+    if len(start) == MAX_HEADER_BYTES and lines.used == len(text):
+        raise InvalidError(f"the header line is longer than {MAX_HEADER_BYTES} bytes", code="invalid_csv")
+    try:
+        used = text[: lines.used].encode("utf-8")
+    except UnicodeEncodeError:
+        raise NotParseableError("the header line is not UTF-8 text") from None
+    return [name.strip() for name in header], offset + len(used)
+
+
+class _CountedLines:
+    """The lines of a text, counting the characters that were handed out."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = iter(io.StringIO(text, newline=""))
+        self.used = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.used += len(line)
+        return line
+
+
+def _blocks(file: BinaryIO, columns: tuple[str, ...], offset: int) -> Iterator[NDArray[Any]]:
+    names = [str(index) for index in range(len(columns))]
+    file.seek(0, io.SEEK_END)
+    if file.tell() == offset:
+        return
+    file.seek(offset)
+    try:
+        batches = arrow_csv.open_csv(
+            pa.PythonFile(file, mode="r"),
+            read_options=arrow_csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=max(8 << 20, len(columns) * 64)
+            ),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.float64()),
+                null_values=_BLANK_CELLS,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+        for batch in batches:
+            for start in range(0, batch.num_rows, rows_per_block(len(columns))):
+                part = batch.slice(start, rows_per_block(len(columns)))
+                yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in part.columns])
+    except pa.ArrowInvalid as error:
+        raise _explain(file, columns, offset, str(error)) from None
+
+
+def _explain(file: BinaryIO, columns: tuple[str, ...], offset: int, reason: str) -> InvalidError:
+    """Find the first row that cannot be read, and what is wrong with it."""
+    row = 0
+    try:
+        for row, (line, cells) in enumerate(_slow_rows(file, offset), start=1):
+            if len(cells) != len(columns):
+                detail = f"row {row} has {len(cells)} cells, the header {len(columns)}"
+                return InvalidError(detail, [Place(detail=detail, row=row, line=line)], code="ragged_row")
+            faults = [
+                Place(detail=f"{_shown(cell)} is not a number", column=name, row=row, line=line)
+                for name, cell in zip(columns, cells, strict=True)
+                if not (_NUMBER.fullmatch(cell) or _BLANK.fullmatch(cell))
+            ]
+            if faults:
+                detail = f"column {faults[0].column!r}, row {row} (line {line}): {faults[0].detail}"
+                return InvalidError(detail, faults, code="not_numeric")
+    except csv.Error as error:
+        return InvalidError(
+            f"row {row + 1}: {error}", [Place(detail=str(error), row=row + 1)], code="invalid_csv"
+        )
+    return InvalidError(f"the rows cannot be read: {reason[:MAX_NAME_LENGTH]}", code="invalid_csv")
+
+
+def _slow_rows(file: BinaryIO, offset: int) -> Iterator[tuple[int, list[str]]]:
+    """Return the line on which each row ends, and its cells."""
+    file.seek(0)
+    text = io.TextIOWrapper(file, "utf-8", errors="replace", newline="")
+    try:
+        header = file.read(offset).decode("utf-8", errors="replace")
+        lines_before = sum(1 for _ in io.StringIO(header, newline=""))
+        reader = csv.reader(text)
+        for cells in reader:
+            if cells:
+                yield lines_before + reader.line_num, cells
+    finally:
+        text.detach()
+
+
+def _line_of(file: BinaryIO, offset: int, row: int) -> int:
+    for number, (line, _) in enumerate(_slow_rows(file, offset), start=1):
+        if number == row:
+            return line
+    raise InvalidError(f"row {row} cannot be found again", code="invalid_csv")
+
+
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= MAX_SHOWN_CELL else f"{cell[:MAX_SHOWN_CELL]}...")

@@ -1,0 +1,156 @@
+"""Families of features: named by the user, by a prefix rule, or by the arrays of a file."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.errors import InvalidError, NotParseableError, Place
+from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, numbered, rows_per_block
+
+ONE_FAMILY = "features"  # the family of a table that names none
+_PREFIX_RULE = "prefix:"
+
+Families = dict[str, list[str]]
+
+
+def join_families(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Table:
+    """Put arrays [rows, features of one family] side by side; features are named family_0, family_1, ...
+
+    Raises:
+        InvalidError: There is no array, their rows differ in number, or a name cannot be used.
+    """
+    check_names(list(arrays), limits, "families")
+    rows = {name: array.shape[0] for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
+        faults = [Place(detail=f"{count} rows", field=name) for name, count in rows.items()]
+        raise InvalidError(
+            f"the arrays differ in their number of rows: {rows}"[:500], faults, code="ragged_row"
+        )
+    widths = {name: array.shape[1] for name, array in arrays.items()}
+    names = [name for family, width in widths.items() for name in numbered(width, family, "_")]
+    return Table(
+        columns=check_names(names, limits),
+        blocks=_side_by_side(list(arrays.values())),
+        has_names=False,
+        family_widths=widths,
+    )
+
+
+def _side_by_side(arrays: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    step = rows_per_block(sum(array.shape[1] for array in arrays))
+    for start in range(0, arrays[0].shape[0], step):
+        # One family may be integers, another single floats: float64 holds both.
+        yield np.column_stack([array[start : start + step].astype(np.float64) for array in arrays])
+
+
+def families_of(table: Table, columns: tuple[str, ...], asked: str | None) -> Families:
+    """Return the features of each family, in column order.
+
+    Args:
+        table: Its own families hold when it has some.
+        columns: The final names.
+        asked: JSON `{family: [feature, ...]}`, `prefix:` and a separator, or None.
+
+    Raises:
+        NotParseableError: The JSON cannot be read.
+        InvalidError: A feature is in no family or in two, or is unknown.
+    """
+    if table.family_widths is not None:
+        if asked is not None:
+            raise _invalid("the file names its families itself, so families= does not apply")
+        return _cut(table.family_widths, columns)
+    if asked is None:
+        return {ONE_FAMILY: list(columns)}
+    if asked.startswith(_PREFIX_RULE):
+        return _by_prefix(columns, asked.removeprefix(_PREFIX_RULE))
+    return _by_name(columns, _parse(asked))
+
+
+def columns_of(table: Table, asked: str | None, limits: TableLimits) -> tuple[str, ...]:
+    """Return the table's names, or the ones given as a JSON list for an array that has none.
+
+    Raises:
+        NotParseableError: The JSON cannot be read.
+        InvalidError: The names cannot be used, or are not needed.
+    """
+    if asked is None:
+        return table.columns
+    if table.has_names:
+        raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
+    try:
+        names = orjson.loads(asked)
+    except orjson.JSONDecodeError as error:
+        raise NotParseableError(f"columns= is not JSON: {error}", code="invalid_json") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidError(
+            "columns= needs a JSON list of names", [Place(detail="not a list", field="columns")]
+        )
+    if len(names) != len(table.columns):
+        detail = f"{len(names)} names for {len(table.columns)} columns"
+        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
+    return check_names(names, limits)
+
+
+def _cut(widths: Mapping[str, int], columns: tuple[str, ...]) -> Families:
+    families: Families = {}
+    start = 0
+    for name, width in widths.items():
+        families[name] = list(columns[start : start + width])
+        start += width
+    return families
+
+
+def _by_prefix(columns: tuple[str, ...], separator: str) -> Families:
+    if not separator:
+        raise _invalid("prefix: needs the separator that ends a prefix, such as prefix:_")
+    families: Families = {}
+    for name in columns:
+        families.setdefault(name.partition(separator)[0], []).append(name)
+    if "" in families:
+        name = families[""][0]
+        raise _invalid(f"{name!r} begins with the separator", [Place(detail="no prefix", column=name)])
+    return families
+
+
+def _parse(asked: str) -> Families:
+    try:
+        families = orjson.loads(asked)
+    except orjson.JSONDecodeError as error:
+        raise NotParseableError(
+            f"families= is neither JSON nor a prefix rule: {error}", code="invalid_json"
+        ) from None
+    if not isinstance(families, dict) or not all(isinstance(names, list) for names in families.values()):
+        raise _invalid('families= needs JSON such as {"family": ["feature", ...]}')
+    for family, names in families.items():
+        if not names or not all(isinstance(name, str) for name in names):
+            raise _invalid(f"family {family!r} needs a list of at least one feature's name")
+        is_printable = all(character >= " " and character != "\x7f" for character in family)
+        if not family or len(family) > MAX_NAME_LENGTH or not is_printable:
+            raise _invalid(f"{family[:MAX_NAME_LENGTH]!r} cannot be the name of a family")
+    return families
+
+
+def _by_name(columns: tuple[str, ...], asked: Families) -> Families:
+    position = {name: index for index, name in enumerate(columns)}
+    owner: dict[str, str] = {}
+    faults: list[Place] = []
+    for family, names in asked.items():
+        for name in names:
+            if name not in position:
+                faults.append(Place(detail=f"family {family!r}: no such feature", column=name))
+            elif name in owner:
+                faults.append(Place(detail=f"in the families {owner[name]!r} and {family!r}", column=name))
+            owner[name] = family
+    faults += [Place(detail="in no family", column=name) for name in columns if name not in owner]
+    if faults:
+        raise _invalid(
+            f"every feature belongs to one family; {faults[0].column!r}: {faults[0].detail}", faults
+        )
+    return {family: sorted(names, key=position.__getitem__) for family, names in asked.items()}
+
+
+def _invalid(detail: str, places: list[Place] | None = None) -> InvalidError:
+    return InvalidError(detail, places or [Place(detail=detail, field="families")], code="invalid_families")

@@ -1,0 +1,153 @@
+"""Reads NPY and NPZ: arrays without names; a pickled one is refused unread."""
+
+import io
+import math
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidError, NotParseableError, TooLargeError
+from app.tables.families import join_families
+from app.tables.table import Table, TableLimits, array_blocks, check_number_type, check_width, numbered
+
+MAX_FAMILIES = 1000
+MAX_DIRECTORY_BYTES = 1 << 20  # the list of members of a zip file, which is read as a whole
+_END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
+_COPY_BYTES = 1 << 20
+
+
+def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read an NPY file, [rows, features] or [rows].
+
+    Raises:
+        NotParseableError: It is not an NPY file, or a damaged or pickled one.
+        InvalidError: It does not hold a matrix of real numbers.
+    """
+    matrix = as_matrix(_open_array(file, "the body"), "the array")
+    check_width(matrix.shape[1], limits)
+    return Table(columns=numbered(matrix.shape[1]), blocks=array_blocks(matrix), has_names=False)
+
+
+def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read an NPZ file: one family for each array.
+
+    Raises:
+        NotParseableError: It is not an NPZ file, or holds something damaged or pickled.
+        InvalidError: Its arrays cannot be put side by side.
+        TooLargeError: It unpacks to more than the limit.
+    """
+    _check_directory(file)
+    families: dict[str, NDArray[Any]] = {}
+    left = limits.max_expanded_bytes
+    with _readable_zip(), zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            name = str(PurePosixPath(member.filename).with_suffix(""))
+            if name in families:
+                raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
+            unpacked = _unpack(archive, member, left, limits)
+            left -= unpacked.seek(0, io.SEEK_END)
+            families[name] = as_matrix(_open_array(unpacked, f"the array {name!r}"), f"the array {name!r}")
+    return join_families(families, limits)
+
+
+def as_matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
+    """Return real numbers as [rows, columns]; one dimension is one column.
+
+    Raises:
+        InvalidError: They are not real numbers, or have another number of dimensions.
+    """
+    check_number_type(array.dtype, name)
+    if array.ndim == 1:
+        return array[:, np.newaxis]
+    if array.ndim != 2:
+        raise InvalidError(
+            f"{name} has {array.ndim} dimensions; it needs two: rows and features", code="not_a_matrix"
+        )
+    return array
+
+
+def _open_array(file: BinaryIO, name: str) -> NDArray[Any]:
+    """Map an NPY file into memory, unless it would need unpickling."""
+    file.seek(0)
+    try:
+        version = np.lib.format.read_magic(file)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise NotParseableError(f"{name} is NPY of version {version}; 1.0 and 2.0 are read")
+        shape, is_fortran, dtype = readers[version](file)
+        if dtype.hasobject:
+            raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
+        if any(length < 0 for length in shape):
+            raise NotParseableError(f"{name} says that its shape is {shape}")
+        if 0 in shape:
+            return np.empty(shape, dtype)
+        return _map(file, dtype, shape, "F" if is_fortran else "C")
+    except (ValueError, TypeError, OverflowError, EOFError, OSError, SyntaxError, MemoryError) as error:
+        raise NotParseableError(f"{name} is not an NPY file that can be read: {str(error)[:200]}") from None
+
+
+def _map(
+    file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]
+) -> NDArray[Any]:
+    """View the array that begins where the file stands, without a copy."""
+    if isinstance(file, io.BytesIO):
+        flat = np.frombuffer(file.getbuffer(), dtype, count=math.prod(shape), offset=file.tell())
+        return flat.reshape(shape, order=order)
+    return np.memmap(cast(Any, file), dtype, "r", file.tell(), shape, order)
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse a zip file whose list of members is absurd, before anything reads that list."""
+    end = file.seek(0, io.SEEK_END)
+    start = max(0, end - _END_OF_DIRECTORY.size - 0xFFFF)
+    file.seek(start)
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or place + _END_OF_DIRECTORY.size > len(tail):
+        raise NotParseableError("the body is not an NPZ file")
+    *_, members, size, _, _ = _END_OF_DIRECTORY.unpack_from(tail, place)
+    is_zip64 = tail[max(0, place - 20) :].startswith(b"PK\x06\x07")
+    if members > MAX_FAMILIES or size > MAX_DIRECTORY_BYTES or is_zip64:
+        raise InvalidError(f"the file holds more than {MAX_FAMILIES} arrays", code="too_many_families")
+    file.seek(0)
+
+
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int, limits: TableLimits) -> BinaryIO:
+    """Unpack one member into a file without a name, counting what really comes out."""
+    if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+        raise NotParseableError("the file is compressed in another way than numpy's savez does")
+    unpacked = tempfile.TemporaryFile(dir=limits.scratch_dir)  # noqa: SIM115 - closed with its last mapping
+    with archive.open(member) as source:
+        while block := source.read(_COPY_BYTES):
+            left -= len(block)
+            if left < 0:
+                unpacked.close()
+                raise TooLargeError(f"the file unpacks to more than {limits.max_expanded_bytes} bytes")
+            unpacked.write(block)
+    unpacked.flush()
+    return unpacked
+
+
+@contextmanager
+def _readable_zip() -> Iterator[None]:
+    """Turn complaints about a zip file into the API's."""
+    try:
+        yield
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+        EOFError,
+        OSError,
+        ValueError,
+        zlib.error,
+    ) as error:
+        raise NotParseableError(f"the body is not an NPZ file that can be read: {str(error)[:200]}") from None

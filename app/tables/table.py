@@ -1,0 +1,125 @@
+"""What every reader returns: named columns, and rows that arrive block by block."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.errors import InvalidError, Place
+
+MAX_NAME_LENGTH = 200  # the same as a name's length in a job
+BLOCK_CELLS = 1 << 20  # 8 MB of float64 at a time: large enough to be fast, small enough to be nothing
+
+
+@dataclass(frozen=True)
+class TableLimits:
+    """How much one table may hold.
+
+    Args:
+        max_rows: Rows of data.
+        max_features: Columns.
+        max_expanded_bytes: What a compressed file may unpack to.
+        scratch_dir: Where it is unpacked.
+    """
+
+    max_rows: int
+    max_features: int
+    max_expanded_bytes: int
+    scratch_dir: Path
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers as they were sent; NaN is missing.
+
+    Args:
+        columns: One name per column.
+        blocks: Arrays [rows of the block, columns] of any number type.
+        has_names: Whether the file named its columns; otherwise the names were made up.
+        family_widths: Columns of each family, in order, when the file is made of families.
+        line_of: The line of a row in a text file; rows count from 1.
+        remarks: What is odd about the file although it can be read.
+    """
+
+    columns: tuple[str, ...]
+    blocks: Iterator[NDArray[Any]]
+    has_names: bool
+    family_widths: dict[str, int] | None = None
+    line_of: Callable[[int], int] | None = None
+    remarks: tuple[Place, ...] = field(default=())
+
+
+def numbered(width: int, prefix: str = "f", separator: str = "") -> tuple[str, ...]:
+    """Make up names for `width` columns: f0, f1, ... or family_0, family_1, ..."""
+    return tuple(f"{prefix}{separator}{index}" for index in range(width))
+
+
+def rows_per_block(width: int) -> int:
+    """Return how many rows to read at a time."""
+    return max(1, BLOCK_CELLS // max(1, width))
+
+
+def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "columns") -> tuple[str, ...]:
+    """Return the names as a tuple when a dataset can use them.
+
+    Raises:
+        InvalidError: There are none or too many, or one is empty, too long, not printable or there twice.
+    """
+    if not names:
+        raise InvalidError("the table has no columns", code="no_columns")
+    check_width(len(names), limits)
+    faults: list[Place] = []
+    seen: set[str] = set()
+    for position, name in enumerate(names, start=1):
+        fault = _fault_of(name, seen)
+        seen.add(name)
+        if fault:
+            shown = name[:MAX_NAME_LENGTH]
+            faults.append(Place(detail=f"column {position} {fault}", field=field_name, column=shown))
+    if faults:
+        code = "duplicate_column" if "twice" in faults[0].detail else "invalid_column_name"
+        raise InvalidError(f"the names of the columns cannot be used: {faults[0].detail}", faults, code=code)
+    return tuple(names)
+
+
+def _fault_of(name: str, seen: set[str]) -> str | None:
+    if not name:
+        return "has no name"
+    if len(name) > MAX_NAME_LENGTH:
+        return f"has a name longer than {MAX_NAME_LENGTH} characters"
+    if any(character < " " or character == "\x7f" for character in name):
+        return "has a control character in its name"
+    if name in seen:
+        return f"is named {name!r}, which is there twice"
+    return None
+
+
+def check_width(width: int, limits: TableLimits) -> None:
+    """Raise `InvalidError` when a table has no columns or more than the limit."""
+    if width == 0:
+        raise InvalidError("the table has no columns", code="no_columns")
+    if width > limits.max_features:
+        raise InvalidError(
+            f"the table has {width} columns; at most {limits.max_features} are taken",
+            code="too_many_features",
+        )
+
+
+def check_number_type(dtype: np.dtype[Any], name: str) -> None:
+    """Raise `InvalidError` when an array does not hold real numbers."""
+    if dtype.kind not in "biuf":
+        raise InvalidError(
+            f"{name} holds {dtype}, not real numbers",
+            [Place(detail=f"not numbers but {dtype}", column=name, row=1)],
+            code="not_numeric",
+        )
+
+
+def array_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Cut a 2-D array, possibly memory-mapped, into blocks of rows."""
+    step = rows_per_block(array.shape[1])
+    for start in range(0, array.shape[0], step):
+        yield np.asarray(array[start : start + step])

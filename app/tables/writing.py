@@ -1,0 +1,65 @@
+"""Writes arrays in the format a client asked for."""
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.media import Format
+
+
+@dataclass(frozen=True)
+class Column:
+    """One named column; NaN in numbers is written as null."""
+
+    name: str
+    values: NDArray[Any] | Sequence[str] | Sequence[str | None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One result in its three shapes; only the one asked for is made.
+
+    Args:
+        document: What JSON holds.
+        array: What NPY holds.
+        columns: What CSV, Arrow and Parquet hold.
+    """
+
+    document: Callable[[], Any]
+    array: Callable[[], NDArray[Any]]
+    columns: Callable[[], list[Column]]
+
+
+def write_answer(answer: Answer, file_format: Format) -> bytes:
+    """Return the body of a response in this format."""
+    if file_format is Format.JSON:
+        return to_json(answer.document())
+    if file_format is Format.NPY:
+        return to_npy(answer.array())
+    # Loaded on its first use: most processes only ever speak JSON and NPY.
+    writer = import_module("app.tables.arrow_writer")
+    body: bytes = writer.write_columns(answer.columns(), file_format)
+    return body
+
+
+def to_json(document: Any) -> bytes:
+    """Write JSON; NaN and infinity become null."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)
+
+
+def to_npy(array: NDArray[Any]) -> bytes:
+    """Write an NPY file."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    return buffer.getvalue()
+
+
+def matrix_columns(names: Sequence[str], matrix: NDArray[Any]) -> list[Column]:
+    """Return the columns of a matrix [rows, names]."""
+    return [Column(name, np.ascontiguousarray(matrix[:, index])) for index, name in enumerate(names)]

@@ -1,0 +1,82 @@
+"""Receives a body into a file while it arrives, so that memory holds only a piece of it."""
+
+import hashlib
+import io
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.concurrency import run_in_threadpool
+
+from app.routing import BoundedRequest
+
+PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
+STALE_S = 24 * 3600  # no upload takes a day: its process was killed
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A complete body; digest is SHA-256 over it."""
+
+    file: BinaryIO
+    digest: str
+
+
+@asynccontextmanager
+async def received(
+    request: BoundedRequest, directory: Path, *, max_bytes: int, memory_bytes: int = 0
+) -> AsyncIterator[Upload]:
+    """Receive a whole body.
+
+    Args:
+        directory: Where the file is, which is removed at the end.
+        max_bytes: Limit of the body.
+        memory_bytes: Bodies up to this stay in memory.
+
+    Raises:
+        TooLargeError: The body is larger than the limit, or says so.
+    """
+    request.max_bytes = max_bytes
+    digest = hashlib.sha256()
+    file: BinaryIO = io.BytesIO() if memory_bytes else _spool(directory)
+    try:
+        async for piece in _pieces(request):
+            if isinstance(file, io.BytesIO) and file.tell() + len(piece) > memory_bytes:
+                spool = _spool(directory)
+                spool.write(file.getbuffer())
+                file = spool
+            await run_in_threadpool(_append, file, digest, piece)
+        file.flush()
+        yield Upload(file, digest.hexdigest())
+    finally:
+        file.close()
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove what killed processes left behind."""
+    for path in directory.iterdir():
+        if path.is_file() and path.stat().st_mtime < time.time() - STALE_S:
+            path.unlink(missing_ok=True)
+
+
+async def _pieces(request: BoundedRequest) -> AsyncIterator[bytes]:
+    piece = bytearray()
+    async for chunk in request.stream():
+        piece += chunk
+        if len(piece) >= PIECE_BYTES:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
+
+
+def _append(file: BinaryIO, digest: "hashlib._Hash", piece: bytes) -> None:
+    digest.update(piece)
+    file.write(piece)
+
+
+def _spool(directory: Path) -> BinaryIO:
+    return tempfile.NamedTemporaryFile(dir=directory, prefix="upload-")  # type: ignore[return-value]
