@@ -53,9 +53,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise CheckpointError(f"checkpoint {path.name} cannot be read: {error}") from error
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"checkpoint {path.name} is not of format {FORMAT}")
-    if metadata["digest"] != _digest(tensors, metadata["document"]):
+    document = metadata.get("document", "")
+    if metadata.get("digest") != _digest(tensors, document):
         raise CheckpointError(f"checkpoint {path.name} is corrupt: its digest does not match")
-    return Checkpoint(tensors, json.loads(metadata["document"]))
+    return Checkpoint(tensors, json.loads(document))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -100,6 +101,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 def _digest(tensors: Mapping[str, Tensor], document: str) -> str:
     digest = hashlib.sha256(document.encode())
     for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].numpy().tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
