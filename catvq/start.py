@@ -238,19 +238,18 @@ def _family_categories(
 ) -> Categories:
     family = table.family_of_feature()
     active_family = family[cleaner.active]
-    counts = _family_counts(table, active_family, config)
+    counts = _family_counts(table, family, config)
     seed = config.training.seed
-    present = {f: n for f, n in counts.items() if f in active_family} if counts else None
-    grouping = cluster_per_family(normalized, active_family, present, seed=seed)
-    if present is None:
-        present = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
+    grouping = cluster_per_family(normalized, active_family, counts, seed=seed)
+    if counts is None:
+        counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
+        # A family of constants only still needs a category for them; it comes after the learnt ones.
+        counts |= {f: 1 for f in range(len(table.families)) if f not in counts}
     if config.assignment.init == "random":
         grouping = random_grouping(
-            len(grouping), sum(present.values()), seed=seed, families=active_family, counts=present
+            len(grouping), sum(counts.values()), seed=seed, families=active_family, counts=counts
         )
-    # A family of constants only still needs a category for them; it comes after the learnt ones.
-    silent = {f: (counts or {}).get(f, 1) for f in range(len(table.families)) if f not in present}
-    blocks = [(f, i) for f, count in (present | silent).items() for i in range(count)]
+    blocks = [(f, i) for f, count in counts.items() for i in range(count)]
     allowed = block_diagonal(torch.from_numpy(family), torch.tensor([f for f, _ in blocks]))
     names = list(table.families)
     return Categories(
@@ -262,7 +261,7 @@ def _family_categories(
 
 
 def _family_counts(
-    table: FeatureTable, active_family: NDArray[np.int64], config: RunConfig
+    table: FeatureTable, family: NDArray[np.int64], config: RunConfig
 ) -> dict[int, int] | None:
     """Categories of each family; None when they are to be found."""
     wanted, names = config.model.categories, list(table.families)
@@ -272,5 +271,4 @@ def _family_counts(
         return {f: wanted[name] for f, name in enumerate(names)}
     if wanted == "auto":
         return None
-    sizes = np.bincount(active_family, minlength=len(names)).clip(min=1)
-    return share_categories(wanted, {f: int(size) for f, size in enumerate(sizes)})
+    return share_categories(wanted, {f: int(size) for f, size in enumerate(np.bincount(family))})
