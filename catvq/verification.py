@@ -83,7 +83,8 @@ def check_freeze(
         onnx_codes: int64 [N, S] of the same rows.
 
     Raises:
-        FreezeError: Latents differ by more than LATENT_TOLERANCE, or codes at unequal distance.
+        FreezeError: Latents are not finite, differ by more than LATENT_TOLERANCE, or give codes at
+            unequal distance.
     """
     model.eval()
     routing = SoftRouting(F.one_hot(grouping, model.shape.num_categories).float())
@@ -93,6 +94,8 @@ def check_freeze(
     ):
         expected = model.latents(features_chunk, routing)
         latents = weights.latents(features_chunk)
+        if not bool(expected.isfinite().all() and latents.isfinite().all()):
+            raise FreezeError("latents are not finite, so no code is the nearest")
         scale = max(1.0, float(expected.abs().max()))
         difference = max(difference, float((latents - expected).abs().max()) / scale)
         distances = weights.distances(latents)

@@ -14,6 +14,11 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _same_random_numbers_in_every_run():
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def make_table():
     """Blocks of features that rise and fall together: [rows, blocks * width], one family per block."""
