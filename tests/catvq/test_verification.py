@@ -116,7 +116,7 @@ def test_a_code_of_padding_is_refused(model, weights):
 def test_a_twin_code_counts_as_a_near_tie_and_not_as_a_failure(model, weights):
     twin = CategoricalVQVAE(model.shape)
     twin.load_state_dict(model.state_dict())
-    twin.codebooks.codes[0] = torch.tensor([[90.0, 90.0], [90.0, 90.0], [1.0, 1.0], [1.0, 1.0]])
+    twin.codebooks.codes[0, :, :2] = torch.tensor([[90.0, 90.0], [90.0, 90.0], [1.0, 1.0], [1.0, 1.0]])
     packed = FrozenWeights.pack(twin, HardRouting.from_grouping(GROUPING, 2))
     features = torch.randn(64, 5)
     codes = packed.encode(features)
