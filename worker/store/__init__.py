@@ -29,6 +29,7 @@ from worker.store.records import (
     Progress,
     Submission,
     Wish,
+    WorkerRecord,
 )
 from worker.store.store import Store
 
@@ -60,4 +61,5 @@ __all__ = [
     "StoreUnavailable",
     "Submission",
     "Wish",
+    "WorkerRecord",
 ]

@@ -99,7 +99,7 @@ class Histories:
 def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) -> list[CheckpointRecord]:
     """The checkpoints of a job, newest first; directory is where its files are."""
     rows = connection.execute(
-        sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.epoch.desc())
+        sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step.desc())
     ).mappings()
     return [
         CheckpointRecord(

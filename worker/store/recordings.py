@@ -63,7 +63,7 @@ class Recordings:
         job_id = claim.job.id
         with self._database.write() as connection:
             update_held(connection, claim, visible_change(losses=0))
-            _forget_checkpoints(connection, job_id, checkpoints.c.epoch >= epoch)
+            _forget_checkpoints(connection, job_id, checkpoints.c.step >= step)
             connection.execute(
                 sa.insert(checkpoints).values(
                     job_id=job_id,
@@ -77,7 +77,7 @@ class Recordings:
                 )
             )
             kept = read_checkpoints(connection, job_id, self._directory / job_id)[:KEPT_CHECKPOINTS]
-            _forget_checkpoints(connection, job_id, checkpoints.c.epoch < kept[-1].epoch)
+            _forget_checkpoints(connection, job_id, checkpoints.c.step < kept[-1].step)
             append_event(connection, job_id, "checkpoint", {"epoch": epoch, "step": step})
         _remove_files_except(path.parent, {record.path.name for record in kept})
 
@@ -111,12 +111,12 @@ class Recordings:
 def _live(progress: Progress) -> dict[str, Any]:
     return {
         "progress": {
-            "fraction": progress.step / progress.steps if progress.steps else 0.0,
+            "fraction": 1.0 if progress.is_finished else progress.step / progress.steps,
             "epoch": progress.epoch,
             "epochs": progress.epochs,
             "step": progress.step,
             "steps": progress.steps,
-            "eta_seconds": progress.eta_seconds,
+            "eta_seconds": 0.0 if progress.is_finished else progress.eta_seconds,
         },
         "temperature": progress.temperature,
         "losses": dict(progress.losses),

@@ -147,6 +147,7 @@ class Progress:
 
     Args:
         epoch: Completed ones; 0 for the state before the first.
+        is_finished: Whether no epoch is left; it may have ended before the last.
         matrix: float32 [features, categories], the soft assignment over every uploaded feature.
         categories: Names of the columns.
         metrics: Finite or not, one value per name; empty at epoch 0.
@@ -164,6 +165,7 @@ class Progress:
     matrix: NDArray[np.float32]
     categories: list[str]
     metrics: Mapping[str, float | None] = field(default_factory=dict)
+    is_finished: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +224,15 @@ class ModelRecord:
     dataset_id: str
     created_at: datetime
     document: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerRecord:
+    """A worker that is there; devices such as "cpu" or "cuda:0"."""
+
+    name: str
+    threads: int
+    devices: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

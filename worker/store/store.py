@@ -12,6 +12,7 @@ from worker.store.migrate import migrate
 from worker.store.models import Models
 from worker.store.outbox import Outbox
 from worker.store.recordings import Recordings
+from worker.store.workers import Workers
 
 
 class Store:
@@ -36,6 +37,7 @@ class Store:
         self.recordings = Recordings(database, job_files)
         self.outbox = Outbox(database)
         self.models = Models(database, data_dir / "models")
+        self.workers = Workers(settings.data_dir / "workers")
         self.aliases = Aliases(database)
 
     @classmethod
@@ -51,6 +53,11 @@ class Store:
         store = cls(database, settings)
         store.spool_dir.mkdir(exist_ok=True)
         return store
+
+    @classmethod
+    def connect(cls, settings: ServiceSettings) -> "Store":
+        """Use a store that another process has opened: connects when first used, and changes no layout."""
+        return cls(Database(settings.sqlalchemy_url), settings)
 
     def check(self) -> None:
         """Make sure that the database answers.

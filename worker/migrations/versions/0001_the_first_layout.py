@@ -95,15 +95,15 @@ def upgrade() -> None:
 
     op.create_table('checkpoints',
     sa.Column('job_id', sa.String(), nullable=False),
+    sa.Column('step', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('epoch', sa.Integer(), nullable=False),
-    sa.Column('step', sa.BigInteger(), nullable=False),
     sa.Column('file_name', sa.String(), nullable=False),
     sa.Column('digest', sa.String(), nullable=False),
     sa.Column('size_bytes', sa.BigInteger(), nullable=False),
     sa.Column('token', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.Double(), nullable=False),
     sa.ForeignKeyConstraint(['job_id'], ['jobs.id'], ondelete='CASCADE'),
-    sa.PrimaryKeyConstraint('job_id', 'epoch')
+    sa.PrimaryKeyConstraint('job_id', 'step')
     )
     op.create_table('idempotency_keys',
     sa.Column('key', sa.String(), nullable=False),

@@ -1,0 +1,80 @@
+"""Keeps a claimed job alive while it trains, and hears what is wished of it."""
+
+import logging
+import threading
+import time
+from typing import Self
+
+from worker.store import Claim, LeaseLost, StoreUnavailable, Wish
+from worker.store.leases import Leases
+
+LONGEST_INTERVAL_S = 0.5  # a cancelled job shall end within a second
+GIVE_UP_AFTER = 0.7  # of a lease without an answer: stop before another worker starts
+
+_log = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """A thread that renews the lease of a claim; use it as a context manager around the training.
+
+    A cancelled job is ended here, so that its user does not wait for a step that cannot be interrupted; the
+    training then finds the job lost.
+    """
+
+    def __init__(self, leases: Leases, claim: Claim, *, lease_s: float) -> None:
+        self._leases = leases
+        self._claim = claim
+        self._patience_s = GIVE_UP_AFTER * lease_s
+        self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
+        self._last_answer = time.monotonic()
+        self._is_taken = threading.Event()
+        self._is_draining = threading.Event()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the job is another's by now, or may be: nothing may be written any more."""
+        return self._is_taken.is_set() or time.monotonic() - self._last_answer > self._patience_s
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the job shall be put back into the queue."""
+        return self._is_draining.is_set()
+
+    def drain(self) -> None:
+        """Wish that the job be put back into the queue."""
+        self._is_draining.set()
+
+    def should_stop(self) -> bool:
+        """Whether training must not take another step, for whatever reason."""
+        return self._is_draining.is_set() or self.is_lost
+
+    def _run(self) -> None:
+        while not self._is_taken.is_set() and not self._is_over.wait(self._interval_s):
+            try:
+                self._beat()
+            except LeaseLost:
+                self._is_taken.set()
+            except StoreUnavailable as error:
+                _log.warning("job %s: no heartbeat: %s", self._claim.job.id, error)
+            except Exception:  # noqa: BLE001 - a dead heartbeat would let the training run on unseen
+                _log.exception("job %s: the heartbeat failed", self._claim.job.id)
+                self._is_taken.set()
+
+    def _beat(self) -> None:
+        wish = self._leases.heartbeat(self._claim)
+        self._last_answer = time.monotonic()
+        if wish is Wish.DRAIN:
+            self._is_draining.set()
+        elif wish is Wish.CANCEL:
+            self._leases.cancel(self._claim)
+            self._is_taken.set()

@@ -1,0 +1,58 @@
+"""What a worker's parent process does beside taking messages: it reconciles, and drains when told to stop."""
+
+import logging
+import os
+import sys
+from typing import Any
+
+from celery import signals
+
+from worker.reconciler import Reconciler
+from worker.settings import WorkerSettings
+from worker.store import Store, StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+
+class _Worker:
+    """The one worker of this process."""
+
+    store: Store | None = None
+    reconciler: Reconciler | None = None
+
+
+def _open_store(**_: Any) -> None:
+    """Prepare the database before the first message is taken."""
+    settings = WorkerSettings()
+    # For the training processes: threads that spin while they wait for each other make every step ten
+    # times as long as soon as anything else wants the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        _Worker.store = Store.open(settings)
+    except StoreUnavailable as error:
+        _log.critical("cannot start: %s (%s)", error, error.__cause__)
+        sys.exit(1)
+    _Worker.reconciler = Reconciler(_Worker.store, settings, process_id=os.getpid())
+
+
+def _start_reconciling(**_: Any) -> None:
+    if _Worker.reconciler is not None:
+        _Worker.reconciler.start()
+
+
+def _drain(**_: Any) -> None:
+    if _Worker.reconciler is not None:
+        _Worker.reconciler.drain()
+
+
+def _close(**_: Any) -> None:
+    if _Worker.reconciler is not None:
+        _Worker.reconciler.stop()
+    if _Worker.store is not None:
+        _Worker.store.close()
+
+
+signals.worker_init.connect(_open_store)
+signals.worker_ready.connect(_start_reconciling)
+signals.worker_shutting_down.connect(_drain)
+signals.worker_shutdown.connect(_close)

@@ -1,0 +1,104 @@
+"""A thread of every worker that sets right what crashes left behind."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from worker.announcer import Announcer
+from worker.locks import child_prefix, dead_holder, remove_abandoned
+from worker.settings import WorkerSettings
+from worker.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Takes jobs from dead workers and announces waiting jobs whose message was lost.
+
+    Every worker runs one; they do not disturb each other. Nothing that fails here ends the thread.
+
+    Args:
+        process_id: Of the worker's parent process.
+    """
+
+    def __init__(self, store: Store, settings: WorkerSettings, *, process_id: int) -> None:
+        self._store = store
+        self._settings = settings
+        self._process_id = process_id
+        self._announcer = Announcer(settings.redis_url)
+        self._is_draining = threading.Event()
+        self._is_over = threading.Event()
+        self._wake = threading.Event()
+        self._complaints: dict[str, str] = {}
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first round at once."""
+        self._settings.workers_dir.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self._settings.workers_dir)
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Have this worker's training processes save their jobs and put them back; announce nothing more."""
+        self._is_draining.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._is_over.set()
+        self._wake.set()
+        self._thread.join()
+        self._announcer.close()
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            self._attempt("reporting for duty", self._report)
+            if self._is_draining.is_set():
+                self._attempt("draining", self._drain)
+            self._attempt("looking for dead workers", self._release_dead_workers)
+            self._attempt("looking for expired leases", self._expire_leases)
+            if not self._is_draining.is_set():
+                self._attempt("announcing waiting jobs", self._announce)
+            self._wake.wait(self._settings.reconcile_interval_s)
+            if self._is_draining.is_set() or self._is_over.is_set():
+                self._wake.clear()
+
+    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the database or the broker may be away for a while
+            complaint = f"{type(error).__name__}: {error}"
+            if self._complaints.get(what) != complaint:
+                _log.warning("%s failed, and is tried again: %s", what, complaint)
+            self._complaints[what] = complaint
+        else:
+            if self._complaints.pop(what, None) is not None:
+                _log.info("%s works again", what)
+
+    def _report(self) -> None:
+        self._store.workers.report(self._settings.worker_name, threads=self._settings.threads)
+
+    def _drain(self) -> None:
+        prefix = child_prefix(self._settings.worker_name, self._process_id)
+        self._store.outbox.drain_workers(prefix)
+
+    def _release_dead_workers(self) -> None:
+        for name in self._store.outbox.busy_workers():
+            with dead_holder(self._settings.workers_dir, name) as is_dead:
+                if is_dead:
+                    for job_id in self._store.outbox.release_worker(name):
+                        _log.warning("job %s was taken from %s, which died", job_id, name)
+
+    def _expire_leases(self) -> None:
+        for job_id in self._store.outbox.expire_leases():
+            _log.warning("job %s was taken from a worker that stopped answering", job_id)
+
+    def _announce(self) -> None:
+        """Send as many messages as there are jobs waiting without one; which job is which does not matter."""
+        queued = self._store.outbox.count_queued()
+        if queued == 0:
+            return
+        missing = queued - self._announcer.count_waiting()
+        if missing > 0:
+            for job_id in self._store.outbox.take_due(missing):
+                self._announcer.announce(job_id)

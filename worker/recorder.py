@@ -1,0 +1,121 @@
+"""Records what a training run reports, in the store's terms, through short absences of the database."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from catvq.run_state import RunState
+from catvq.training import TrainingRun
+from worker.failures import DivergedError
+from worker.heartbeat import Heartbeat
+from worker.store import Claim, Progress, Store, StoreUnavailable
+from worker.store.files import file_digest
+
+RETRY_AFTER_S = 0.5
+
+Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """The only way in which a training process writes about its job.
+
+    While the database does not answer, every method waits, until the job may be another's; then it raises
+    StoreUnavailable. Every method raises LeaseLost once the job is another's.
+    """
+
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+        self._store = store
+        self._claim = claim
+        self._heartbeat = heartbeat
+        self._started = time.monotonic()
+        self._first_step: int | None = None
+
+    def record_epoch(self, run: TrainingRun) -> None:
+        """Record how a run stands after an epoch, or before the first.
+
+        Raises:
+            DivergedError: The losses are not finite.
+        """
+        state = run.state()
+        total = state.losses.get("total")
+        if total is not None and not math.isfinite(total):
+            raise DivergedError(
+                f"the loss became {total} in epoch {state.epoch}: try a lower learning_rate or assignment_lr"
+            )
+        progress = self._progress(run, state)
+        self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))
+
+    def save_checkpoint(self, run: TrainingRun) -> None:
+        """Write a checkpoint and make it the one to resume from."""
+        state = run.state()
+        job_id, token = self._claim.job.id, self._claim.token
+        directory = self._store.jobs.directory(job_id)
+        # The token keeps a holder that lost the job from writing over its successor's file.
+        path = directory / f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
+        run.save(path)
+        digest, size_bytes = file_digest(path), path.stat().st_size
+        self._persist(
+            lambda: self._store.recordings.record_checkpoint(
+                self._claim,
+                epoch=state.epoch,
+                step=state.step,
+                path=path,
+                digest=digest,
+                size_bytes=size_bytes,
+            )
+        )
+
+    def add_event(self, event: str, **data: Any) -> None:
+        """Tell the job's users that something happened."""
+        self._persist(lambda: self._store.recordings.add_event(self._claim, event, data))
+
+    def publish(self, model_id: str, document: dict[str, Any], digest: str) -> None:
+        """End the job with a model whose files are in place."""
+        self._persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
+
+    def _progress(self, run: TrainingRun, state: RunState) -> Progress:
+        assignment = state.to_dict()["assignment"]
+        codebook = state.to_dict()["codebook"] or {}
+        metrics: dict[str, float | None] = {}
+        if state.epoch > 0:
+            metrics = dict(state.losses) | {"temperature": state.temperature}
+            metrics |= {f"assignment_{name}": value for name, value in assignment.items()}
+            metrics |= {f"codebook_{name}": value for name, value in codebook.items()}
+        return Progress(
+            epoch=state.epoch,
+            epochs=state.epochs,
+            step=state.step,
+            steps=state.steps,
+            is_finished=run.is_finished,
+            temperature=state.temperature,
+            losses=state.losses,
+            assignment=assignment,
+            codebook=codebook,
+            eta_seconds=self._eta(state),
+            matrix=run.soft_assignment(),
+            categories=run.category_names,
+            metrics=metrics,
+        )
+
+    def _eta(self, state: RunState) -> float | None:
+        """Time left at the pace of this attempt; None before it took a step."""
+        if self._first_step is None:
+            self._first_step, self._started = state.step, time.monotonic()
+        done = state.step - self._first_step
+        if done == 0:
+            return None
+        return round((time.monotonic() - self._started) / done * (state.steps - state.step), 1)
+
+    def _persist(self, write: Callable[[], Result]) -> Result:
+        while True:
+            try:
+                return write()
+            except StoreUnavailable as error:
+                if self._heartbeat.is_lost:
+                    raise
+                _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
+                time.sleep(RETRY_AFTER_S)

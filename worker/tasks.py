@@ -1,0 +1,48 @@
+"""The task that the queue's messages ask for."""
+
+import logging
+import threading
+from typing import Any
+
+from celery import shared_task, signals
+
+from worker.contract import TRAIN_TASK
+from worker.locks import held_lock
+from worker.settings import WorkerSettings
+from worker.store import Store, StoreUnavailable
+
+_log = logging.getLogger(__name__)
+
+
+@shared_task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
+def train(job_id: str) -> None:
+    """Run the job, or, should it have found another worker meanwhile, the one that waits longest."""
+    settings = WorkerSettings()
+    store = Store.connect(settings)
+    try:
+        with held_lock(settings.workers_dir, settings.worker_name) as name:
+            claim = store.leases.claim(job_id, name, threads=settings.threads)
+            claim = claim or store.leases.claim_next(name, threads=settings.threads)
+            if claim is None:
+                _log.info("no job is waiting: %s was taken or has ended", job_id)
+                return
+            # Torch is loaded only now, so that the job is seen to run at once.
+            from worker.train import run_claim  # noqa: PLC0415
+
+            run_claim(store, settings, claim)
+    except StoreUnavailable:
+        _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
+    finally:
+        store.close()
+
+
+def _load_torch_meanwhile(**_: Any) -> None:
+    """Let a fresh training process load torch while it waits for its job."""
+
+    def load() -> None:
+        import worker.train  # noqa: F401, PLC0415
+
+    threading.Thread(target=load, name="preload", daemon=True).start()
+
+
+signals.worker_process_init.connect(_load_torch_meanwhile)

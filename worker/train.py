@@ -1,0 +1,181 @@
+"""Runs a claimed job to its end: starts or resumes, records every epoch, freezes and publishes."""
+
+import hashlib
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from catvq.config import RunConfig
+from catvq.errors import CheckpointError, Interrupted
+from catvq.table import FeatureTable
+from catvq.training import TrainingRun
+from worker.failures import describe_failure
+from worker.heartbeat import Heartbeat
+from worker.recorder import Recorder
+from worker.settings import WorkerSettings
+from worker.store import (
+    CancelRequested,
+    CheckpointRecord,
+    Claim,
+    JobRecord,
+    LeaseLost,
+    Store,
+    StoreUnavailable,
+    files,
+)
+
+_log = logging.getLogger(__name__)
+
+
+def run_claim(store: Store, settings: WorkerSettings, claim: Claim) -> None:
+    """Run a job until it has ended, was put back into the queue, or was taken away. Raises nothing of it."""
+    job = claim.job
+    _log.info("job %s: attempt %d begins", job.id, job.attempt.number)
+    heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
+    with heartbeat, _drained_by_sigterm(heartbeat):
+        try:
+            try:
+                _Attempt(store, claim, heartbeat).run()
+            except Interrupted:
+                _release(store, claim, heartbeat)
+            except CancelRequested:
+                store.leases.cancel(claim)
+            except (LeaseLost, StoreUnavailable):
+                raise
+            except Exception as error:  # noqa: BLE001 - every job ends with a reason
+                _log.exception("job %s failed", job.id)
+                failure = describe_failure(error)
+                store.leases.fail(claim, failure.code, failure.text)
+        except (LeaseLost, StoreUnavailable) as error:
+            _log.warning("job %s is no longer ours: %s", job.id, error)
+    _log.info("job %s: attempt %d is over", job.id, job.attempt.number)
+
+
+def model_id_of(job_id: str, token: int) -> str:
+    """The id of the model that an attempt may publish; known beforehand, so that leftovers can be found."""
+    return f"model_{hashlib.sha256(f'{job_id}/{token}'.encode()).hexdigest()[:24]}"
+
+
+@contextmanager
+def _drained_by_sigterm(heartbeat: Heartbeat) -> Iterator[None]:
+    """Let SIGTERM save the job, which a service manager sends to every process of a worker at once."""
+
+    def drain(_number: int, _frame: FrameType | None) -> None:
+        heartbeat.drain()
+
+    previous = signal.signal(signal.SIGTERM, drain)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _release(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+    if not heartbeat.is_lost:
+        store.leases.release(claim, "its worker was stopped")
+
+
+class _Attempt:
+    """One attempt at a job."""
+
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+        self._store = store
+        self._claim = claim
+        self._heartbeat = heartbeat
+        self._recorder = Recorder(store, claim, heartbeat)
+
+    def run(self) -> None:
+        """Train and publish.
+
+        Raises:
+            Interrupted: The job shall be put back into the queue, and is ready for it, or is lost.
+        """
+        job = self._claim.job
+        threads = job.threads or 1
+        torch.set_num_threads(threads)
+        self._remove_leftovers()
+        with threadpool_limits(limits=threads):
+            run = self._start_or_resume()
+            self._train(run)
+            self._publish(run)
+
+    def _train(self, run: TrainingRun) -> None:
+        checkpoint_every = run.config.training.checkpoint_every_epochs
+        while not run.is_finished:
+            try:
+                run.train_epoch(self._heartbeat.should_stop)
+            except Interrupted:
+                if not self._heartbeat.is_lost:
+                    self._recorder.save_checkpoint(run)
+                raise
+            self._recorder.record_epoch(run)
+            if run.is_finished or run.epoch % checkpoint_every == 0:
+                self._recorder.save_checkpoint(run)
+
+    def _publish(self, run: TrainingRun) -> None:
+        job = self._claim.job
+        frozen = run.freeze()
+        model_id = model_id_of(job.id, self._claim.token)
+        directory, staging = self._store.models.directory(model_id), self._store.spool_dir / model_id
+        frozen.save(staging)
+        self._recorder.add_event("frozen", digest=frozen.digest)
+        files.move_directory_into_place(staging, directory)
+        try:
+            self._recorder.publish(model_id, frozen.document(), frozen.digest)
+        except (LeaseLost, CancelRequested):
+            files.remove_directory(directory)
+            raise
+
+    def _start_or_resume(self) -> TrainingRun:
+        job = self._claim.job
+        table = _load_table(self._store, job)
+        config = RunConfig.from_dict(job.config)
+        checkpoints = self._store.recordings.latest_checkpoints(self._claim)
+        for record in checkpoints:
+            try:
+                run = _resume(table, config, record)
+            except CheckpointError as error:
+                _log.warning("job %s: %s", job.id, error)
+                self._recorder.add_event("warning", text=f"{error}; falling back to an earlier state")
+                continue
+            self._recorder.add_event("resumed", epoch=run.epoch, step=record.step)
+            self._recorder.record_epoch(run)
+            return run
+        start_groups = None if job.start_model_id is None else self._store.models.groups(job.start_model_id)
+        run = TrainingRun.start(table, config, start_groups)
+        self._recorder.record_epoch(run)
+        return run
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of models that earlier attempts did not come to publish."""
+        for token in range(1, self._claim.token):
+            model_id = model_id_of(self._claim.job.id, token)
+            files.remove_directory(self._store.models.directory(model_id))
+            files.remove_directory(self._store.spool_dir / model_id)
+
+
+def _load_table(store: Store, job: JobRecord) -> FeatureTable:
+    dataset = store.datasets.get(job.dataset_id)
+    values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
+    families = {name: tuple(members) for name, members in dataset.families.items()}
+    return FeatureTable(values, tuple(dataset.features), families)
+
+
+def _resume(table: FeatureTable, config: RunConfig, record: CheckpointRecord) -> TrainingRun:
+    if _digest_or_none(record.path) != record.digest:
+        raise CheckpointError(f"checkpoint {record.path.name} is missing or corrupt")
+    return TrainingRun.resume(table, config, record.path)
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return files.file_digest(path)
+    except OSError:
+        return None
