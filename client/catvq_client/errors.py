@@ -33,16 +33,14 @@ class FieldProblem(BaseModel):
     field: str | None = None
     column: str | None = None
     row: int | None = None
-    detail: str | None = None
+    detail: str
 
     def __str__(self) -> str:
         """Name the place, then the fault: `column b, row 2: not a number`."""
         place = [str(self.field)] if self.field else []
         place += [f"column {self.column}"] if self.column is not None else []
         place += [f"row {self.row}"] if self.row is not None else []
-        extra = self.model_extra or {}
-        text = self.detail or extra.get("message") or extra.get("msg") or "invalid"
-        return f"{', '.join(place)}: {text}" if place else str(text)
+        return f"{', '.join(place)}: {self.detail}" if place else self.detail
 
 
 class Problem(BaseModel):

@@ -1,12 +1,13 @@
 """Jobs: runs of work, from submission to their end."""
 
+import builtins
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catvq_client.errors import WaitTimeoutError
-from catvq_client.records import Assignment, Job, Temperature
+from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
 from catvq_client.transport import Call, Transport, read_json, read_record, segment
 
 LONG_POLL_S = 20.0
@@ -94,14 +95,14 @@ class Jobs:
         params = {} if epoch is None else {"epoch": str(epoch)}
         return self._transport.record(Assignment, Call("GET", f"{_path(job_id)}/assignment", params=params))
 
-    def metrics(self, job_id: str, *, max_points: int = 500) -> Any:
+    def metrics(self, job_id: str, *, max_points: int = 500) -> Metrics:
         """Return the recorded metrics, down-sampled to `max_points`."""
         call = Call("GET", f"{_path(job_id)}/metrics", params={"max_points": str(max_points)})
-        return read_json(self._transport.send(call))
+        return self._transport.record(Metrics, call)
 
-    def events(self, job_id: str) -> Any:
-        """Return what happened to the job."""
-        return read_json(self._transport.send(Call("GET", f"{_path(job_id)}/events")))
+    def events(self, job_id: str) -> builtins.list[Event]:
+        """Return what happened to the job, in order."""
+        return [*self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
 
     def _poll(self, job_id: str, etag: str | None, wait_s: float) -> Call:
         if etag is None:

@@ -29,6 +29,14 @@ class Family(Record):
     kind: str = "tabular"
 
 
+class Notice(Record):
+    """Something about a table that is handled but worth knowing."""
+
+    code: str
+    detail: str
+    column: str | None = None
+
+
 class Dataset(Record):
     """An uploaded table."""
 
@@ -38,7 +46,7 @@ class Dataset(Record):
     features: tuple[str, ...]
     families: dict[str, Family]
     digest: str
-    warnings: tuple[Any, ...] = ()
+    warnings: tuple[Notice, ...] = ()
 
 
 class Queue(Record):
@@ -67,6 +75,13 @@ class AssignmentSummary(Record):
     active_categories: int | None = None
 
 
+class JobFailure(Record):
+    """Why a job failed."""
+
+    code: str
+    text: str
+
+
 class Job(Record):
     """A run of work, as it stands now."""
 
@@ -74,9 +89,6 @@ class Job(Record):
     status: JobState
     status_reason: str | None = None
     queue: Queue | None = None
-    name: str | None = None
-    labels: dict[str, str] = {}
-    dataset: str | None = None
     created_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -89,12 +101,29 @@ class Job(Record):
     config: dict[str, Any] = {}
     seed: int | None = None
     model: str | None = None
-    error: dict[str, Any] | None = None
+    error: JobFailure | None = None
 
     @property
     def is_terminal(self) -> bool:
         """Whether the job has ended for good."""
         return self.status in TERMINAL_STATES
+
+    @property
+    def name(self) -> str | None:
+        """The name that the job was given."""
+        name: str | None = self.config.get("name")
+        return name
+
+    @property
+    def dataset(self) -> str | None:
+        """Id of the dataset that it learns from."""
+        dataset: str | None = self.config.get("dataset")
+        return dataset
+
+    @property
+    def reason(self) -> str | None:
+        """Why the job failed, or stands where it stands."""
+        return self.error.text if self.error else self.status_reason
 
 
 class Temperature(Record):
@@ -117,6 +146,22 @@ class Assignment(Record):
     matrix: tuple[tuple[float, ...], ...] | None = None
     temperature: float | None = None
     epoch: int | None = None
+
+
+class Metrics(Record):
+    """What was recorded at each epoch, down-sampled."""
+
+    columns: tuple[str, ...]
+    points: tuple[dict[str, Any], ...]
+
+
+class Event(Record):
+    """Something that happened to a job; the ids count from 1."""
+
+    id: int
+    time: datetime
+    type: str
+    data: dict[str, Any]
 
 
 class Category(Record):
@@ -147,18 +192,18 @@ class Grouping(Record):
 
 
 class Model(Record):
-    """The immutable result of a job."""
+    """The immutable result of a job; sizes are listed by category and level."""
 
     id: str
     digest: str
-    job: str | None = None
-    dataset: str | None = None
-    created_at: datetime | None = None
-    features: Any = None
-    categories: Any = None
-    levels: int | None = None
-    codebook_size: Any = None
-    metrics: dict[str, Any] = {}
+    job: str
+    dataset: str
+    created_at: datetime
+    features: tuple[str, ...]
+    categories: tuple[str, ...]
+    levels: int
+    codebook_size: tuple[tuple[int, ...], ...]
+    metrics: dict[str, Any]
 
 
 class Encodings(Record):

@@ -9,7 +9,7 @@ JOB = {
     "id": "job_1",
     "status": "succeeded",
     "created_at": "2026-01-01T00:00:00Z",
-    "dataset": "ds_1",
+    "config": {"dataset": "ds_1", "name": None},
     "progress": {"fraction": 1.0, "epoch": 5, "epochs": 5},
     "temperature": 0.1,
     "losses": {"total": 0.5, "reconstruction": 0.25, "validation": None},
@@ -22,7 +22,7 @@ DATASET = {
     "features": ["a", "b"],
     "families": {"f": {"features": 2, "kind": "tabular"}},
     "digest": "sha256:0",
-    "warnings": ["column b is constant"],
+    "warnings": [{"code": "constant_column", "detail": "column b is constant", "column": "b"}],
 }
 
 
@@ -160,7 +160,7 @@ def test_following_shows_epochs_temperature_and_losses(catvq, scripted, answer, 
 
 
 def test_following_a_job_that_fails_ends_with_its_reason(catvq, scripted, answer, config):
-    failure = {"code": "invalid_config", "detail": "more categories than features"}
+    failure = {"code": "invalid_config", "text": "more categories than features"}
     failed = {**JOB, "status": "failed", "model": None, "error": failure}
     scripted.answers = [answer(202, {**JOB, "status": "queued"}), answer(200, failed)]
     ended = catvq("train", "--config", config, "--follow")

@@ -36,9 +36,12 @@ def test_a_job_is_watched_change_by_change_with_long_polls(scripted, answer):
 
 
 def test_waiting_ends_with_the_job_however_it_ended(scripted, answer):
-    scripted.answers = [job(answer, '"1"'), job(answer, '"2"', status="failed", error={"detail": "no"})]
+    scripted.answers = [
+        job(answer, '"1"'),
+        job(answer, '"2"', status="failed", error={"code": "invalid", "text": "no"}),
+    ]
     with Client(scripted.url) as client:
-        assert client.jobs.wait("job_1").error == {"detail": "no"}
+        assert client.jobs.wait("job_1").reason == "no"
 
 
 def test_waiting_longer_than_allowed_is_an_error(scripted, answer):

@@ -55,7 +55,7 @@ def upload(
             print_json(dataset.document())
             return
         for warning in dataset.warnings:
-            say(f"warning: {warning}", style="yellow")
+            say(f"warning: {warning.detail}", style="yellow")
         sizes = ", ".join(f"{family} {size.features}" for family, size in dataset.families.items())
         print_fields(
             {"id": dataset.id, "rows": dataset.rows, "features": len(dataset.features), "families": sizes}

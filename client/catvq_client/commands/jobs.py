@@ -99,7 +99,7 @@ def _fields(job: Job) -> dict[str, object]:
         "job": job.id,
         "name": job.name,
         "status": job.status,
-        "reason": (job.error or {}).get("detail") or job.status_reason,
+        "reason": job.reason,
         "position in the queue": job.queue.position if job.queue else None,
         "epoch": _epoch(job),
         "seconds left": job.progress.eta_seconds if job.progress else None,

@@ -93,7 +93,7 @@ def _upload(client: Client, path: Path, run_file: RunFile) -> Dataset:
     sizes = f"{len(dataset.features)} features in {len(dataset.families)} families"
     say(f"{dataset.id}: {dataset.rows} rows, {sizes}")
     for warning in dataset.warnings:
-        say(f"warning: {warning}", style="yellow")
+        say(f"warning: {warning.detail}", style="yellow")
     return dataset
 
 
@@ -105,7 +105,6 @@ def _finish(job: Job, *, as_json: bool) -> None:
     if as_json:
         print_json(job.document())
     if job.status in {"failed", "cancelled"}:
-        reason = (job.error or {}).get("detail") or job.status_reason or "no reason was given"
-        fail(f"{job.id} {job.status}: {reason}")
+        fail(f"{job.id} {job.status}: {job.reason or 'no reason was given'}")
     if job.model is not None and not as_json:
         say(f"model {job.model}; see `catvq grouping {job.model}`")
