@@ -53,7 +53,9 @@ async def received(
         file.flush()
         yield Upload(file, digest.hexdigest())
     finally:
-        file.close()
+        # Memory goes with its last reference: an error on its way up may still hold an array that views it.
+        if not isinstance(file, io.BytesIO):
+            file.close()
 
 
 def remove_stale(directory: Path) -> None:
