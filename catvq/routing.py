@@ -115,8 +115,9 @@ class HardRouting:
         Raises:
             ShapeError: The grouping is not a vector of categories.
         """
-        if grouping.ndim != 1 or len(grouping) == 0 or not bool((grouping < num_categories).all()):
-            raise ShapeError(f"grouping needs shape [D] with values below {num_categories}")
+        in_range = (grouping >= 0) & (grouping < num_categories)
+        if grouping.ndim != 1 or len(grouping) == 0 or not bool(in_range.all()):
+            raise ShapeError(f"grouping needs shape [D] with values from 0 to {num_categories - 1}")
         sizes = torch.bincount(grouping, minlength=num_categories)
         width = int(sizes.max())
         order = torch.argsort(grouping, stable=True)

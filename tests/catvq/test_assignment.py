@@ -1,0 +1,222 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catvq.assignment import (
+    ESTIMATORS,
+    TEMPERATURE_FLOOR,
+    CategoryAssignment,
+    assignment_confidence,
+    block_diagonal,
+)
+from catvq.errors import ConfigError, ShapeError
+
+temperatures = st.floats(1e-6, 1e4)
+BLOCKS = torch.tensor([[True, True, False], [True, True, False], [False, False, True]])
+
+
+def example(estimator="softmax", temperature=1.0, allowed=None):
+    logits = torch.tensor([[math.log(3.0), 0.0, -1.0], [0.0, 2.0, 5.0], [1.0, 1.0, 0.0]])
+    return CategoryAssignment(logits, allowed=allowed, estimator=estimator, temperature=temperature)
+
+
+def test_the_soft_assignment_by_hand():
+    assignment = CategoryAssignment(torch.tensor([[math.log(3.0), 0.0]]), temperature=1.0)
+    assert assignment.soft()[0].tolist() == pytest.approx([0.75, 0.25])
+
+    assignment.set_temperature(0.5)
+    assert assignment.soft()[0].tolist() == pytest.approx([0.9, 0.1])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6), temperatures, st.floats(0, 1e6), st.sampled_from(ESTIMATORS))
+def test_rows_sum_to_one_at_every_temperature_and_scale_of_logits(
+    features, categories, temperature, scale, estimator
+):
+    assignment = CategoryAssignment(
+        scale * torch.randn(features, categories), estimator=estimator, temperature=temperature
+    )
+
+    for matrix in (assignment.soft(), assignment(), assignment.eval()(), assignment.hard()):
+        assert torch.allclose(matrix.sum(dim=1), torch.ones(features), atol=1e-5)
+        assert (matrix >= 0).all()
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+@pytest.mark.parametrize("temperature", [1e-3, 0.1, 1.0, 100.0])
+def test_probability_across_families_is_exactly_zero_and_gets_no_gradient(estimator, temperature):
+    assignment = example(estimator, temperature, BLOCKS)
+
+    for matrix in (assignment(), assignment.soft(), assignment.hard()):
+        assert (matrix[~BLOCKS] == 0).all()
+    weight = torch.arange(9.0).reshape(3, 3)
+    (assignment() * weight).sum().backward()
+
+    assert (assignment.logits.grad[~BLOCKS] == 0).all()
+    assert assignment.logits.grad.isfinite().all()
+
+
+def test_a_feature_with_one_allowed_category_is_wholly_in_it():
+    assert example(allowed=BLOCKS).soft()[2].tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_evaluation_adds_no_noise(estimator):
+    assignment = example(estimator).eval()
+    before = torch.get_rng_state()
+
+    assert torch.equal(assignment(), assignment())
+    assert torch.equal(assignment(), assignment.soft())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_softmax_adds_no_noise_in_training_either():
+    assignment = example("softmax").train()
+
+    assert torch.equal(assignment(), assignment.soft())
+
+
+@pytest.mark.parametrize("estimator", ["gumbel", "straight_through"])
+def test_training_draws_new_noise_each_time(estimator):
+    assignment = example(estimator, temperature=5.0).train()
+    draws = torch.stack([assignment() for _ in range(20)])
+
+    assert len({tuple(draw.flatten().tolist()) for draw in draws}) > 1
+
+
+def test_gumbel_argmax_follows_the_softmax_of_the_logits():
+    """What makes it Gumbel noise: at any temperature the argmax is distributed as softmax(logits)."""
+    assignment = CategoryAssignment(
+        torch.tensor([[math.log(3.0), 0.0]]).repeat(20_000, 1), estimator="gumbel"
+    )
+
+    share = (assignment().argmax(dim=1) == 0).float().mean().item()
+
+    assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 20_000))
+
+
+def test_straight_through_is_exactly_one_hot_with_the_gradient_of_the_sample():
+    torch.manual_seed(3)
+    hard = example("straight_through", 0.7)
+    matrix = hard()
+    weight = torch.arange(9.0).reshape(3, 3)
+    (matrix * weight).sum().backward()
+    torch.manual_seed(3)
+    soft = example("gumbel", 0.7)
+    sample = soft()
+    (sample * weight).sum().backward()
+
+    assert set(matrix.flatten().tolist()) == {0.0, 1.0}
+    assert torch.equal(matrix.argmax(dim=1), sample.argmax(dim=1))
+    assert torch.equal(hard.logits.grad, soft.logits.grad)
+
+
+def test_the_hard_assignment_is_the_largest_probability_and_the_lower_index_of_a_tie():
+    assignment = example()
+
+    assert assignment.grouping().tolist() == [0, 2, 0]
+    assert assignment.hard().tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0]]
+
+
+def test_confidence_and_runner_up_by_hand():
+    found = example().confidence()
+
+    assert found.category.tolist() == [0, 2, 0]
+    assert found.runner_up.tolist() == [1, 1, 1]
+    assert found.confidence[0].item() == pytest.approx(3 / (3 + 1 + math.exp(-1)))
+    assert found.confidence[2].item() == pytest.approx(math.e / (2 * math.e + 1))
+    assert not found.confidence.requires_grad
+
+
+def test_a_runner_up_is_an_allowed_category_or_minus_one():
+    assert example(allowed=BLOCKS).confidence().runner_up.tolist() == [1, 0, -1]
+
+
+def test_a_runner_up_of_probability_zero_is_still_the_other_allowed_category():
+    soft = torch.tensor([[1.0, 0.0, 0.0]])
+    allowed = torch.tensor([[True, False, True]])
+
+    assert assignment_confidence(soft, allowed).runner_up.tolist() == [2]
+
+
+def test_one_category_has_no_runner_up_and_no_gradient():
+    assignment = CategoryAssignment(torch.randn(4, 1), estimator="gumbel")
+    assignment().sum().backward()
+
+    assert assignment.soft().tolist() == [[1.0]] * 4
+    assert assignment.confidence().runner_up.tolist() == [-1] * 4
+    assert (assignment.logits.grad == 0).all()
+
+
+def test_the_temperature_survives_a_reload():
+    assignment = example(temperature=0.37)
+    other = example(temperature=2.0)
+
+    other.load_state_dict(assignment.state_dict())
+
+    assert "temperature" in assignment.state_dict()
+    assert torch.equal(other.temperature, assignment.temperature)
+    assert torch.equal(other.soft(), assignment.soft())
+
+
+def test_only_the_logits_are_learnt():
+    assert [name for name, _ in example().named_parameters()] == ["logits"]
+
+
+@pytest.mark.parametrize("temperature", [1e-300, 1e-9, TEMPERATURE_FLOOR / 2])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_temperature_near_zero_is_raised_to_the_floor_and_gives_no_nan(temperature, estimator):
+    assignment = example(estimator, temperature)
+    (assignment() * torch.arange(9.0).reshape(3, 3)).sum().backward()
+
+    assert assignment.temperature.item() == pytest.approx(TEMPERATURE_FLOOR)
+    assert assignment.soft().isfinite().all()
+    assert assignment.logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_a_temperature_that_is_not_positive_is_refused(temperature):
+    with pytest.raises(ConfigError, match="above 0"):
+        example(temperature=temperature)
+    with pytest.raises(ConfigError, match="above 0"):
+        example().set_temperature(temperature)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 3), (3, 0), (1, 2, 3)])
+def test_logits_that_are_no_matrix_are_refused(shape):
+    with pytest.raises(ShapeError, match=r"\[D, G\]"):
+        CategoryAssignment(torch.zeros(shape))
+
+
+def test_a_mask_of_another_shape_is_refused():
+    with pytest.raises(ShapeError, match=r"\(2, 2\)"):
+        CategoryAssignment(torch.zeros(2, 2), allowed=torch.ones(2, 3, dtype=torch.bool))
+
+
+def test_a_feature_without_any_category_is_refused():
+    with pytest.raises(ConfigError, match="at least one"):
+        CategoryAssignment(torch.zeros(2, 2), allowed=torch.tensor([[True, True], [False, False]]))
+
+
+def test_an_unknown_estimator_is_refused_by_name():
+    with pytest.raises(ConfigError, match="hardmax"):
+        CategoryAssignment(torch.zeros(2, 2), estimator="hardmax")
+
+
+def test_the_given_tensors_are_not_shared():
+    logits, allowed = torch.zeros(2, 2), torch.ones(2, 2, dtype=torch.bool)
+    assignment = CategoryAssignment(logits, allowed=allowed)
+    logits += 1
+    allowed[0, 0] = False
+
+    assert (assignment.logits == 0).all()
+    assert assignment.allowed.all()
+
+
+def test_blocks_join_the_features_and_categories_of_one_family():
+    allowed = block_diagonal(torch.tensor([0, 1, 0]), torch.tensor([0, 0, 1]))
+
+    assert allowed.tolist() == [[True, True, False], [False, False, True], [True, True, False]]

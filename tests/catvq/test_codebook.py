@@ -1,0 +1,270 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from catvq.codebook import CodebookBank
+from catvq.errors import ConfigError
+
+
+def bank_of(codes, **settings_):
+    """One stream with the given codes."""
+    codes = torch.tensor([codes])
+    bank = CodebookBank([codes.shape[1]], [codes.shape[2]], **settings_)
+    with torch.no_grad():
+        bank.codes.copy_(codes)
+        bank.ema_sums.copy_(codes)
+    return bank
+
+
+def take_in(bank, latents):
+    latents = torch.tensor([latents])
+    bank.observe(*bank.batch_centroids(latents, bank.nearest(latents)))
+
+
+def test_the_nearest_code_is_the_one_at_the_smallest_distance():
+    bank = CodebookBank([7, 3, 5], [4, 2, 3])
+    latents = torch.randn(3, 50, 4) * bank.latent_mask.unsqueeze(1)
+    expected = torch.stack(
+        [
+            torch.cdist(latents[s, :, :width], bank.codes[s, :size, :width]).argmin(dim=1)
+            for s, (size, width) in enumerate([(7, 4), (3, 2), (5, 3)])
+        ]
+    )
+
+    assert torch.equal(bank.nearest(latents), expected)
+
+
+def test_distances_are_squared_distances_less_the_latents_own_square():
+    bank = bank_of([[1.0, 0.0], [0.0, 3.0]])
+
+    distances = bank.distances(torch.tensor([[[2.0, 1.0]]]))
+
+    # squared distances 2 and 8, the latent's own square is 5
+    assert distances.tolist() == [[[-3.0, 3.0]]]
+
+
+def test_the_lower_index_wins_a_tie():
+    assert bank_of([[1.0], [-1.0], [1.0]]).nearest(torch.tensor([[[0.0], [9.0]]])).tolist() == [[0, 0]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 4)), min_size=1, max_size=4), st.floats(0, 1e6))
+def test_a_padded_code_is_never_chosen_and_padding_stays_zero(streams, scale):
+    sizes, widths = (list(values) for values in zip(*streams, strict=True))
+    bank = CodebookBank(sizes, widths)
+    latents = scale * torch.randn(len(sizes), 9, max(widths)) * bank.latent_mask.unsqueeze(1)
+
+    for _ in range(2):
+        codes = bank.nearest(latents)
+        assert (codes < torch.tensor(sizes).unsqueeze(1)).all()
+        bank.observe(*bank.batch_centroids(latents, codes))
+        bank.start_from(latents)
+        bank.revive_dead(latents)
+
+    assert (bank.codes[~bank.code_mask] == 0).all()
+    assert (bank.codes.transpose(1, 2)[bank.latent_mask == 0] == 0).all()
+    assert (bank.usage_counts[~bank.code_mask] == 0).all()
+
+
+def test_lookup_gives_the_codebook_rows_bit_for_bit():
+    bank = CodebookBank([4, 4], [3, 3])
+    codes = torch.tensor([[0, 3], [2, 2]])
+
+    rows = bank.lookup(codes)
+
+    assert torch.equal(rows[0], bank.codes[0, [0, 3]])
+    assert torch.equal(rows[1], bank.codes[1, [2, 2]])
+
+
+def test_batch_centroids_are_sums_and_counts_per_code():
+    bank = bank_of([[0.0, 0.0], [1.0, 1.0]])
+    latents = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]], requires_grad=True)
+
+    sums, counts = bank.batch_centroids(latents, torch.tensor([[1, 0, 1]]))
+    sums[0, 1].sum().backward()
+
+    assert sums.tolist() == [[[3.0, 4.0], [6.0, 8.0]]]
+    assert counts.tolist() == [[1.0, 2.0]]
+    assert latents.grad.tolist() == [[[1.0, 1.0], [0.0, 0.0], [1.0, 1.0]]]
+
+
+def test_the_moving_average_by_hand():
+    """Van den Oord et al. 2017, appendix A.1: N <- 0.5 N + 0.5 n, m <- 0.5 m + 0.5 sum, e = m / N."""
+    bank = bank_of([[0.0], [10.0]], decay=0.5)
+
+    take_in(bank, [[2.0], [4.0], [12.0]])
+    # counts become 1.5 and 1, sums 3 and 11
+    assert bank.codes.flatten().tolist() == [2.0, 11.0]
+
+    take_in(bank, [[2.0]])
+    # counts become 1.25 and 0.5, sums 2.5 and 5.5; the second was not used and keeps its place
+    assert bank.codes.flatten().tolist() == [2.0, 11.0]
+    assert bank.ema_counts.flatten().tolist() == [1.25, 0.5]
+
+
+def test_an_unused_code_does_not_move_by_a_single_bit_over_thousands_of_steps():
+    bank = CodebookBank([4], [3], decay=0.99)
+    with torch.no_grad():
+        bank.codes[0, 2] = torch.tensor([1e4, -1e4, 0.1])
+        bank.ema_sums.copy_(bank.codes)
+    before = bank.codes.clone()
+    latents = 0.1 * torch.randn(1, 8, 3)
+    sums, counts = bank.batch_centroids(latents, bank.nearest(latents) % 2)
+
+    for _ in range(10_000):  # long enough for the unused counts to leave float32's range
+        bank.observe(sums, counts)
+
+    assert bank.ema_counts[0, 2] < 1e-40
+    assert torch.equal(bank.codes[0, 2:], before[0, 2:])
+
+
+def test_a_code_used_again_after_a_long_rest_moves_to_its_latents():
+    bank = bank_of([[0.0], [5.0]], decay=0.99)
+    for _ in range(10_000):
+        bank.observe(torch.tensor([[[0.0], [0.0]]]), torch.tensor([[4.0, 0.0]]))
+
+    take_in(bank, [[5.5], [6.5]])
+
+    assert bank.codes.flatten().tolist() == pytest.approx([0.0, 6.0])
+
+
+def test_a_used_code_settles_on_the_mean_of_its_latents():
+    bank = bank_of([[0.0], [10.0]], decay=0.9)
+    for _ in range(300):
+        take_in(bank, [[1.0], [2.0], [12.0]])
+
+    assert bank.codes.flatten().tolist() == pytest.approx([1.5, 12.0], rel=1e-4)
+
+
+def test_a_moving_average_codebook_is_a_buffer_and_no_parameter():
+    bank = CodebookBank([2], [2], update="ema")
+
+    assert list(bank.parameters()) == []
+    assert {"codes", "ema_counts", "ema_sums"} <= set(dict(bank.named_buffers()))
+
+
+def test_a_gradient_codebook_is_the_only_parameter_and_is_not_averaged():
+    bank = CodebookBank([2], [1], update="gradient")
+    before = bank.codes.detach().clone()
+
+    take_in(bank, [[5.0], [7.0]])
+
+    assert [name for name, _ in bank.named_parameters()] == ["codes"]
+    assert torch.equal(bank.codes, before)
+    assert bank.usage_counts.sum() == 2
+
+
+def test_usage_adds_up_until_a_new_window_is_opened():
+    bank = bank_of([[0.0], [10.0]])
+    take_in(bank, [[1.0], [9.0], [2.0]])
+    take_in(bank, [[1.0]])
+    assert bank.usage_counts.tolist() == [[3.0, 1.0]]
+
+    bank.reset_usage()
+
+    assert bank.usage_counts.tolist() == [[0.0, 0.0]]
+
+
+def test_k_means_finds_well_separated_clusters_of_every_stream_at_once():
+    centres = torch.tensor([[[0.0, 0.0], [50.0, 0.0], [0.0, 50.0]], [[-9.0, 9.0], [9.0, 9.0], [9.0, -9.0]]])
+    latents = (centres.unsqueeze(2) + 0.1 * torch.randn(2, 3, 40, 2)).flatten(1, 2)
+    for seed in range(40):  # a start may put two codes into one cluster, and stays there
+        torch.manual_seed(seed)
+        bank = CodebookBank([3, 3], [2, 2])
+        bank.start_from(latents)
+        if torch.cdist(centres, bank.codes).amin(dim=2).max() < 1:
+            break
+    else:
+        pytest.fail("no start of forty found the clusters")
+
+    assert bank.ema_counts.tolist() == [[40.0] * 3] * 2
+    assert torch.allclose(bank.ema_sums, bank.codes * 40)
+
+
+def test_k_means_never_raises_the_distance_to_the_nearest_code():
+    latents = torch.randn(1, 200, 3)
+    bank = CodebookBank([8], [3])
+    torch.manual_seed(5)
+    start = latents[0, torch.rand(1, 200).argsort(dim=1)[0, :8]]
+    torch.manual_seed(5)
+
+    bank.start_from(latents)
+
+    assert (
+        torch.cdist(latents[0], bank.codes[0]).amin(1).square().mean()
+        < torch.cdist(latents[0], start).amin(1).square().mean()
+    )
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_k_means_with_fewer_latents_than_codes_places_every_code_on_one(rows):
+    latents = torch.arange(float(rows)).reshape(1, rows, 1)
+    bank = CodebookBank([5], [1])
+
+    bank.start_from(latents)
+
+    assert set(bank.codes.flatten().tolist()) == set(range(rows))
+    assert bank.nearest(latents).unique().numel() == rows
+
+
+def test_after_k_means_an_unused_code_stays_where_it_was_put():
+    bank = CodebookBank([5], [1], decay=0.5)
+    bank.start_from(torch.tensor([[[0.0], [1.0]]]))
+    before = bank.codes.clone()
+    counts = torch.zeros(1, 5)
+
+    bank.observe(torch.zeros(1, 5, 1), counts)
+
+    assert torch.equal(bank.codes, before)
+
+
+def test_revival_moves_dead_codes_onto_latents_and_leaves_the_others():
+    bank = bank_of([[0.0], [10.0], [99.0], [-99.0]])
+    take_in(bank, [[0.0], [10.0]])
+    living = bank.codes[0, :2].clone()
+    latents = torch.tensor([[[3.0], [4.0]]])
+
+    moved = bank.revive_dead(latents)
+
+    assert moved == 2
+    assert torch.equal(bank.codes[0, :2], living)
+    assert set(bank.codes[0, 2:].flatten().tolist()) <= {3.0, 4.0}
+    assert bank.ema_counts[0, 2:].tolist() == [1.0, 1.0]
+    assert torch.equal(bank.ema_sums[0, 2:], bank.codes[0, 2:])
+
+
+def test_revival_finds_nothing_where_every_code_was_used():
+    bank = bank_of([[0.0], [10.0]])
+    take_in(bank, [[0.0], [10.0]])
+
+    assert bank.revive_dead(torch.tensor([[[3.0]]])) == 0
+
+
+def test_the_codebook_survives_a_reload():
+    bank, other = CodebookBank([3], [2]), CodebookBank([3], [2])
+    bank.start_from(torch.randn(1, 9, 2))
+    bank.observe(torch.randn(1, 3, 2), torch.tensor([[1.0, 0.0, 2.0]]))
+
+    other.load_state_dict(bank.state_dict())
+
+    for name, value in bank.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+    assert {"codes", "ema_counts", "ema_sums", "usage_counts"} <= bank.state_dict().keys()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "widths", "options"),
+    [
+        ([], [], {}),
+        ([0], [2], {}),
+        ([2], [0], {}),
+        ([2, 2], [2], {}),
+        ([2], [2], {"update": "sgd"}),
+        ([2], [2], {"decay": 1.0}),
+        ([2], [2], {"decay": -0.1}),
+    ],
+)
+def test_a_codebook_that_cannot_be_is_refused(sizes, widths, options):
+    with pytest.raises(ConfigError):
+        CodebookBank(sizes, widths, **options)
