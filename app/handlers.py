@@ -98,7 +98,7 @@ def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
     """Return validation errors as one answer that names each field once, as the client wrote it."""
     details: dict[str, list[str]] = {}
     for error in errors:
-        field = _field_of(error["loc"], body)
+        field = _field_of(error["loc"], body, is_missing=error["type"] == "missing")
         text = "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
         details.setdefault(field, []).append(text)
     places = [
@@ -109,7 +109,7 @@ def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
     return InvalidError(summary, places, code="unknown_field" if is_unknown else "invalid_field")
 
 
-def _field_of(location: Sequence[int | str], body: Any) -> str:
+def _field_of(location: Sequence[int | str], body: Any, *, is_missing: bool) -> str:
     """Return a field's path, without the names that pydantic gives to the members of a union."""
     source, *parts = location
     if source != "body":
@@ -121,7 +121,7 @@ def _field_of(location: Sequence[int | str], body: Any) -> str:
         is_index = isinstance(value, list) and isinstance(part, int) and part < len(value)
         if is_key or is_index:
             value = value[part]
-        elif not (isinstance(value, dict) and position == len(parts)):
+        elif not (is_missing and position == len(parts)):
             continue
         path.append(str(part))
     return ".".join(path) or "body"

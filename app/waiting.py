@@ -8,6 +8,7 @@ from time import monotonic
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from worker.contract import JobStatus
 from worker.store import JobRecord
 from worker.store.jobs import Jobs
 
@@ -35,7 +36,13 @@ def look(jobs: Jobs, job_id: str) -> Seen:
     Raises:
         NotFound: There is none.
     """
-    return Seen(jobs.get(job_id), jobs.queue_position(job_id))
+    job = jobs.get(job_id)
+    return Seen(job, position_of(jobs, job))
+
+
+def position_of(jobs: Jobs, job: JobRecord) -> int | None:
+    """Return a job's place in the queue, asking the database only when it can have one."""
+    return jobs.queue_position(job.id) if job.status is JobStatus.QUEUED else None
 
 
 def wished_wait_s(prefer: str | None) -> int | None:

@@ -17,7 +17,7 @@ from app.planning import plan_of
 from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
-from app.waiting import Seen, look, wait_for_change, wished_wait_s
+from app.waiting import Seen, look, position_of, wait_for_change, wished_wait_s
 from worker.contract import JobRequest, JobStatus
 
 POLL_AFTER_S = "1"
@@ -86,7 +86,7 @@ def create_job(
         headers["Idempotency-Replayed"] = "true"
     else:
         api.announcer.announce(job.id)
-    return json_answer(to_job(job, api.store.jobs.queue_position(job.id)), 202, headers)
+    return json_answer(to_job(job, position_of(api.store.jobs, job)), 202, headers)
 
 
 @router.get("", response_model=ListPage[Job], openapi_extra={"parameters": [LABELS]})
@@ -102,7 +102,7 @@ def list_jobs(
     page = api.store.jobs.list(
         status=status, labels=_labels(request), dataset=dataset, limit=limit, cursor=cursor
     )
-    items = [to_job(record, api.store.jobs.queue_position(record.id)) for record in page.items]
+    items = [to_job(record, position_of(api.store.jobs, record)) for record in page.items]
     return list_answer(request, items, page.next_cursor)
 
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
 from worker.contract import JobStatus
-from worker.store import CheckpointRecord, EventRecord, JobRecord, LiveState
+from worker.store import CheckpointRecord, EventRecord, JobRecord
 
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
@@ -54,10 +54,10 @@ class JobProgress(Body):
     """How far a job has come."""
 
     fraction: float
-    epoch: int | None
-    epochs: int | None
-    step: int | None
-    steps: int | None
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
     eta_seconds: float | None
 
 
@@ -329,8 +329,10 @@ def complete_config(
 
 
 def _progress(record: JobRecord) -> dict[str, Any]:
-    live: LiveState | None = record.live
-    return _pick(JobProgress, live.progress if live else {"fraction": 0.0})
+    if record.live is not None:
+        return _pick(JobProgress, record.live.progress)
+    epochs, steps = record.config["training"]["epochs"], record.resolved["steps"]
+    return {"fraction": 0.0, "epoch": 0, "epochs": epochs, "step": 0, "steps": steps, "eta_seconds": None}
 
 
 def _pick(model: type[Body], values: dict[str, Any]) -> dict[str, Any]:

@@ -22,9 +22,10 @@ def read_arrow(file: BinaryIO, limits: TableLimits) -> Table:
         NotParseableError: It is no Arrow stream, or a damaged one (also while the blocks are read).
         InvalidError: Its columns cannot be used.
     """
+    file.seek(0)
     with _readable("an Arrow stream"):
         reader = pa.ipc.open_stream(file)
-    columns = _check_schema(reader.schema, limits)
+        columns = _check_schema(reader.schema, limits)
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in reader:
@@ -47,8 +48,7 @@ def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
             thrift_string_size_limit=MAX_METADATA_BYTES,
             thrift_container_size_limit=limits.max_features * 100,
         )
-        schema = source.schema_arrow
-    columns = _check_schema(schema, limits)
+        columns = _check_schema(source.schema_arrow, limits)
     metadata = source.metadata
     if metadata.num_rows > limits.max_rows:
         raise InvalidError(

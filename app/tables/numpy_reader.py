@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import Any, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,10 @@ MAX_FAMILIES = 1000
 MAX_DIRECTORY_BYTES = 1 << 20  # the list of members of a zip file, which is read as a whole
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 _COPY_BYTES = 1 << 20
+_HEADER_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
@@ -52,9 +56,11 @@ def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
             name = str(PurePosixPath(member.filename).with_suffix(""))
             if name in families:
                 raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
-            unpacked = _unpack(archive, member, left, limits)
-            left -= unpacked.seek(0, io.SEEK_END)
-            families[name] = as_matrix(_open_array(unpacked, f"the array {name!r}"), f"the array {name!r}")
+            # The mapping stays when the file, which has no name, is closed.
+            with tempfile.TemporaryFile(dir=limits.scratch_dir) as unpacked:
+                left -= _unpack(archive, member, unpacked, left)
+                array = _open_array(unpacked, f"the array {name!r}")
+            families[name] = as_matrix(array, f"the array {name!r}")
     return join_families(families, limits)
 
 
@@ -74,28 +80,33 @@ def as_matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def _open_array(file: BinaryIO, name: str) -> NDArray[Any]:
+def _open_array(file: IO[bytes], name: str) -> NDArray[Any]:
     """Map an NPY file into memory, unless it would need unpickling."""
-    file.seek(0)
+    shape, is_fortran, dtype = _read_header(file, name)
+    if dtype.hasobject:
+        raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
     try:
-        version = np.lib.format.read_magic(file)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in readers:
-            raise NotParseableError(f"{name} is NPY of version {version}; 1.0 and 2.0 are read")
-        shape, is_fortran, dtype = readers[version](file)
-        if dtype.hasobject:
-            raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
-        if any(length < 0 for length in shape):
-            raise NotParseableError(f"{name} says that its shape is {shape}")
         if 0 in shape:
             return np.empty(shape, dtype)
         return _map(file, dtype, shape, "F" if is_fortran else "C")
-    except (ValueError, TypeError, OverflowError, EOFError, OSError, SyntaxError, MemoryError) as error:
+    except (ValueError, OverflowError, OSError, MemoryError) as error:
+        raise NotParseableError(f"{name} is damaged: {str(error)[:200]}") from None
+
+
+def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    file.seek(0)
+    try:
+        read = _HEADER_READERS[np.lib.format.read_magic(file)]
+        shape, is_fortran, dtype = read(file)
+    except Exception as error:  # noqa: BLE001 - numpy lets the errors of Python's parser and tokenizer out
         raise NotParseableError(f"{name} is not an NPY file that can be read: {str(error)[:200]}") from None
+    if any(length < 0 for length in shape):
+        raise NotParseableError(f"{name} says that its shape is {shape}")
+    return shape, is_fortran, dtype
 
 
 def _map(
-    file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]
+    file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]
 ) -> NDArray[Any]:
     """View the array that begins where the file stands, without a copy."""
     if isinstance(file, io.BytesIO):
@@ -120,20 +131,19 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, left: int, limits: TableLimits) -> BinaryIO:
-    """Unpack one member into a file without a name, counting what really comes out."""
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: IO[bytes], limit: int) -> int:
+    """Unpack one member, counting what really comes out; return its size."""
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise NotParseableError("the file is compressed in another way than numpy's savez does")
-    unpacked = tempfile.TemporaryFile(dir=limits.scratch_dir)  # noqa: SIM115 - closed with its last mapping
+    size = 0
     with archive.open(member) as source:
         while block := source.read(_COPY_BYTES):
-            left -= len(block)
-            if left < 0:
-                unpacked.close()
-                raise TooLargeError(f"the file unpacks to more than {limits.max_expanded_bytes} bytes")
-            unpacked.write(block)
-    unpacked.flush()
-    return unpacked
+            size += len(block)
+            if size > limit:
+                raise TooLargeError("the file unpacks to more than the limit")
+            target.write(block)
+    target.flush()
+    return size
 
 
 @contextmanager

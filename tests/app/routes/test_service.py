@@ -1,0 +1,70 @@
+"""Health, metrics and what the service says of itself."""
+
+import pytest
+
+from app.devices import find_devices
+from app.main import create_app
+
+
+def test_health_says_ok(client):
+    for path in ("/livez", "/readyz"):
+        answer = client.get(path)
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+def test_the_entrance_leads_everywhere(client):
+    info = client.get("/v1").json()
+    for path in info["links"].values():
+        assert client.get(path).status_code == 200, path
+    assert info["versions"]["api"] == "v1"
+    assert info["limits"]["max_rows"] == 5000
+    assert "text/csv" in info["formats"]["datasets"]
+    assert info["devices"][0] == "cpu"
+
+
+def test_gpus_are_counted_without_torch(tmp_path):
+    assert find_devices(tmp_path / "none") == ["cpu"]
+    for name in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / name).mkdir()
+    assert find_devices(tmp_path) == ["cpu", "cuda:0", "cuda:1"]
+
+
+def test_metrics_count_requests_by_route_not_by_path(client):
+    for number in range(3):
+        client.get(f"/v1/jobs/unknown-{number}")
+        client.get(f"/nothing/{number}")
+    text = client.get("/metrics").text
+    assert 'route="/v1/jobs/{job_id}",status="404"' in text
+    assert "unknown-1" not in text
+    assert "/nothing" not in text
+    assert "catvq_queued_jobs" in text
+
+
+@pytest.fixture(scope="module")
+def document(base_settings):
+    return create_app(base_settings).openapi()
+
+
+def test_every_json_body_has_an_example(document):
+    lacking = []
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+            for name, body in bodies.items():
+                for media_type, content in body.get("content", {}).items():
+                    is_text = "json" in media_type or media_type.startswith("text/")
+                    if is_text and "example" not in content:
+                        lacking.append((method, path, name, media_type))
+    assert lacking == []
+
+
+def test_every_route_documents_its_errors(document):
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert {"422", "503"} <= set(operation["responses"])
+            assert "404" in operation["responses"] or "{" not in path
+
+
+def test_the_document_says_nothing_of_keys_and_streams_that_do_not_exist(document):
+    assert "securitySchemes" not in document["components"]
+    assert not any(path.endswith(("/pause", "/resume", "/finish", "/retry")) for path in document["paths"])

@@ -1,0 +1,94 @@
+"""Families cover every feature once, in column order; names apply only where there are none."""
+
+import numpy as np
+import pytest
+
+from app.errors import InvalidError, NotParseableError
+from app.tables.families import columns_of, families_of
+from app.tables.table import Table
+
+COLUMNS = ("p_0", "p_1", "m_0")
+
+
+def table(columns=COLUMNS, *, has_names=True, widths=None):
+    return Table(
+        columns=columns, blocks=iter([np.zeros((1, len(columns)))]), has_names=has_names, family_widths=widths
+    )
+
+
+def test_without_a_word_all_features_are_one_family():
+    assert families_of(table(), COLUMNS, None) == {"features": list(COLUMNS)}
+
+
+def test_json_names_every_feature_and_columns_keep_their_order():
+    asked = '{"moments": ["m_0"], "pixels": ["p_1", "p_0"]}'
+    assert families_of(table(), COLUMNS, asked) == {"moments": ["m_0"], "pixels": ["p_0", "p_1"]}
+
+
+def test_a_prefix_ends_at_the_first_separator():
+    columns = ("p_a_0", "p_b_0", "m_0", "alone")
+    assert families_of(table(), columns, "prefix:_") == {
+        "p": ["p_a_0", "p_b_0"],
+        "m": ["m_0"],
+        "alone": ["alone"],
+    }
+
+
+def test_the_families_of_a_file_hold():
+    widths = {"p": 2, "m": 1}
+    assert families_of(table(widths=widths), COLUMNS, None) == {"p": ["p_0", "p_1"], "m": ["m_0"]}
+    with pytest.raises(InvalidError, match="itself"):
+        families_of(table(widths=widths), COLUMNS, "prefix:_")
+
+
+@pytest.mark.parametrize(
+    ("asked", "column", "detail"),
+    [
+        ('{"p": ["p_0", "p_1"]}', "m_0", "in no family"),
+        ('{"p": ["p_0", "p_1", "m_0", "x"]}', "x", "no such feature"),
+        ('{"p": ["p_0", "p_1"], "q": ["p_1", "m_0"]}', "p_1", "in the families 'p' and 'q'"),
+    ],
+)
+def test_a_feature_that_is_not_in_exactly_one_family_is_named(asked, column, detail):
+    with pytest.raises(InvalidError) as caught:
+        families_of(table(), COLUMNS, asked)
+    assert caught.value.code == "invalid_families"
+    assert any(place.column == column and detail in place.detail for place in caught.value.places)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["[]", "1", '{"p": "p_0"}', '{"p": []}', '{"p": [1]}', '{"": ["p_0"]}', '{"\\n": ["p_0"]}', "prefix:"],
+)
+def test_families_of_another_form_are_refused(asked):
+    with pytest.raises(InvalidError):
+        families_of(table(), COLUMNS, asked)
+
+
+def test_a_name_that_begins_with_the_separator_is_named():
+    with pytest.raises(InvalidError) as caught:
+        families_of(table(), ("_0", "p_0"), "prefix:_")
+    assert caught.value.places[0].column == "_0"
+
+
+@pytest.mark.parametrize("asked", ["", "pixels", "{", '{"p": NaN}'])
+def test_neither_json_nor_a_rule_cannot_be_parsed(asked):
+    with pytest.raises(NotParseableError):
+        families_of(table(), COLUMNS, asked)
+
+
+def test_columns_name_an_array_without_names(limits):
+    nameless = table(("f0", "f1"), has_names=False)
+    assert columns_of(nameless, '["x", "y"]', limits) == ("x", "y")
+    assert columns_of(nameless, None, limits) == ("f0", "f1")
+
+
+@pytest.mark.parametrize("asked", ['["x"]', '["x", "x"]', '["x", 1]', '{"x": 1}', '["x", ""]'])
+def test_columns_that_do_not_fit_are_refused(asked, limits):
+    with pytest.raises(InvalidError):
+        columns_of(table(("f0", "f1"), has_names=False), asked, limits)
+
+
+def test_columns_are_refused_where_the_file_has_names(limits):
+    with pytest.raises(InvalidError, match="itself"):
+        columns_of(table(), '["x", "y", "z"]', limits)

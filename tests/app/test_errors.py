@@ -1,0 +1,156 @@
+"""Every error leaves as problem+json with the request's id, whatever went wrong."""
+
+import asyncio
+
+import httpx
+import pytest
+
+PROBLEM = "application/problem+json"
+FIELDS = {"type", "title", "status", "detail", "instance", "code", "errors", "retryable"}
+
+
+def problem(answer, status, code):
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == PROBLEM
+    document = answer.json()
+    assert set(document) == FIELDS
+    assert (document["status"], document["code"]) == (status, code)
+    assert document["instance"].endswith(answer.headers["x-request-id"])
+    return document
+
+
+def test_an_unknown_path_is_a_problem(client):
+    problem(client.get("/v1/nothing"), 404, "no_such_route")
+    problem(client.get("/"), 404, "no_such_route")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/v1/datasets", "GET, POST"),
+        ("POST", "/v1/datasets/x", "DELETE, GET"),
+        ("GET", "/v1/models/x/encodings", "POST"),
+        ("DELETE", "/openapi.json", "GET, HEAD"),
+        ("TRACE", "/v1/aliases/x", "DELETE, GET, PUT"),
+    ],
+)
+def test_another_method_names_every_allowed_one(client, method, path, allowed):
+    answer = client.request(method, path)
+    problem(answer, 405, "method_not_allowed")
+    assert answer.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("path", ["datasets", "jobs", "models", "aliases"])
+@pytest.mark.parametrize("key", ["nope", "%00", "a%20b", "%F0%9F%98%80", "x" * 300, "'; drop table jobs"])
+def test_an_id_that_nobody_gave_out_is_unknown(client, path, key):
+    assert client.get(f"/v1/{path}/{key}").status_code == 404
+
+
+def test_unknown_query_parameters_are_named_everywhere(client):
+    for path in ("/v1", "/livez", "/v1/datasets", "/v1/jobs", "/v1/jobs/x/metrics", "/v1/models/x/grouping"):
+        document = problem(client.get(path, params={"lmit": 1, "labelteam": 2}), 422, "unknown_field")
+        assert [place["field"] for place in document["errors"]] == ["lmit", "labelteam"]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "x", "", "1.5"])
+def test_a_limit_out_of_range_is_named(client, limit):
+    document = problem(client.get("/v1/jobs", params={"limit": limit}), 422, "invalid_field")
+    assert document["errors"][0]["field"] == "limit"
+
+
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/jobs", "/v1/models", "/v1/aliases"])
+def test_a_cursor_that_nobody_gave_out_is_refused(client, path):
+    for cursor in ("x", "djE6", "é"):
+        problem(client.get(path, params={"cursor": cursor}), 422, "invalid_cursor")
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"dataset": NaN}', b'{"dataset": Infinity}', b"[" * 3000, b'"\xff"', b'{"a": 1e999}']
+)
+def test_a_body_that_is_no_strict_json_is_not_parseable(client, body):
+    answer = client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    problem(answer, 400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/xml", "application/json; charset=utf-16", None]
+)
+def test_json_routes_read_nothing_else(client, content_type):
+    headers = {} if content_type is None else {"content-type": content_type}
+    problem(client.post("/v1/jobs", content=b"{}", headers=headers), 415, "unsupported_media_type")
+
+
+def test_a_missing_body_is_named(client):
+    problem(client.post("/v1/jobs"), 422, "invalid_field")
+
+
+def test_every_wrong_field_is_named_once_by_its_path(client):
+    body = {
+        "dataset": 1,
+        "unknown": True,
+        "model": {"categories": "many", "levels": 0},
+        "training": {"epochs": 0},
+        "assignment": {"groups": {"a": "x"}},
+    }
+    document = problem(client.post("/v1/jobs", json=body), 422, "invalid_field")
+    assert {place["field"] for place in document["errors"]} == {
+        "dataset",
+        "unknown",
+        "model.categories",
+        "model.levels",
+        "training.epochs",
+        "assignment.groups.a",
+    }
+
+
+def test_numbers_are_not_read_from_text_or_booleans(client):
+    for epochs in ("5", True, 5.0):
+        document = problem(
+            client.post("/v1/jobs", json={"dataset": "x", "training": {"epochs": epochs}}),
+            422,
+            "invalid_field",
+        )
+        assert document["errors"][0]["field"] == "training.epochs"
+
+
+def test_a_missing_field_is_named(client):
+    document = problem(client.post("/v1/jobs", json={}), 422, "invalid_field")
+    assert document["errors"][0]["field"] == "dataset"
+
+
+def test_a_request_keeps_its_own_id_when_it_is_usable(client):
+    assert client.get("/livez", headers={"x-request-id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    for unusable in ("a b", "x" * 129, ""):
+        assert (
+            client.get("/livez", headers={"x-request-id": unusable})
+            .headers["x-request-id"]
+            .startswith("req_")
+        )
+
+
+def test_a_failure_of_the_service_is_a_problem_too(base_settings, serve, tmp_path):
+    settings = base_settings.model_copy(update={"data_dir": tmp_path})
+    with serve(settings) as api:
+
+        def fail():
+            raise RuntimeError("a defect")
+
+        api.app.add_api_route("/fail", fail)
+        document = problem(api.client.get("/fail"), 500, "internal_error")
+    assert "a defect" not in document["detail"]
+
+
+async def status_for_another_machine(app):
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.7") as client:
+        return (await client.get("/livez")).status_code
+
+
+@pytest.mark.parametrize(("is_trusted", "expected"), [(False, 403), (True, 200)])
+def test_other_machines_are_served_only_where_the_network_is_trusted(
+    base_settings, serve, tmp_path, is_trusted, expected
+):
+    settings = base_settings.model_copy(update={"data_dir": tmp_path, "trusted_network": is_trusted})
+    with serve(settings) as api:
+        assert api.client.get("/livez").status_code == 200
+        assert asyncio.run(status_for_another_machine(api.app)) == expected
