@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # A service that was killed needs a moment until the last of its processes is gone.
-PATIENCE_S = 5.0
+PATIENCE_S = 3.0
 RETRY_INTERVAL_S = 0.1
 
 
