@@ -14,12 +14,16 @@ from catvq.errors import ConfigError
 from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
+Estimator = Literal["mirror", "softmax", "gumbel", "straight_through"]
+SCHEDULED_SETTINGS = ("temperature_start", "temperature_end", "temperature_schedule", "assignment_lr")
 
 # The recipe: what a null stands for.
 TEMPERATURE_START = 1.0
 TEMPERATURE_END = 0.1
 TEMPERATURE_SCHEDULE: ScheduleKind = "exponential"
 ASSIGNMENT_LR = 0.02
+ORTHOGONALITY_WEIGHT = 0.1  # with a scheduled temperature
+BALANCE_WEIGHT = 0.05  # likewise
 FREEZE_FRACTION = 0.6  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
 
 
@@ -52,6 +56,15 @@ class ModelConfig:
         return tuple(0.5 + level / (self.levels - 1) for level in range(self.levels))
 
 
+@dataclass(frozen=True)
+class AssignmentWeights:
+    """Weights of the assignment's own terms; zero leaves a term out."""
+
+    orthogonality: float
+    balance: float
+    family: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class AssignmentConfig:
     """How features find their categories; the fields are documented in the service's contract."""
@@ -61,16 +74,46 @@ class AssignmentConfig:
     init: Literal["clustering", "random", "user", "model"] = "clustering"
     groups: Mapping[str, tuple[str, ...]] | None = None
     model: str | None = None
-    estimator: Literal["auto", "softmax", "gumbel", "straight_through"] = "auto"
+    estimator: Estimator | Auto = "auto"
     temperature_start: float | None = None
     temperature_end: float | None = None
-    temperature_schedule: ScheduleKind | None = None
+    temperature_schedule: ScheduleKind | Literal["adaptive"] | None = None
     temperature_update: Literal["epoch", "step"] = "epoch"
-    orthogonality_weight: float = 0.1
-    balance_weight: float = 0.05
+    orthogonality_weight: float | None = None
+    balance_weight: float | None = None
     family_constraint_weight: float = 0.0
     assignment_lr: float | None = None
     freeze_after_epochs: int | Auto | None = "auto"
+
+    def __post_init__(self) -> None:
+        given = [name for name in SCHEDULED_SETTINGS if getattr(self, name) is not None]
+        is_adaptive = self.temperature_schedule == "adaptive"
+        if self.estimator == "mirror" and given and not is_adaptive:
+            raise ConfigError(f"estimator 'mirror' solves its own temperature; leave out {', '.join(given)}")
+        if is_adaptive and (self.resolved_estimator() != "mirror" or len(given) > 1):
+            raise ConfigError(
+                "temperature_schedule 'adaptive' belongs to estimator 'mirror' and stands alone"
+            )
+
+    def resolved_estimator(self) -> Estimator:
+        """The estimator to use: "auto" is "mirror", unless a setting of the scheduled form was given."""
+        if self.estimator != "auto":
+            return self.estimator
+        is_adaptive = self.temperature_schedule in {None, "adaptive"}
+        others = (self.temperature_start, self.temperature_end, self.assignment_lr)
+        return "mirror" if is_adaptive and others == (None, None, None) else "softmax"
+
+    def own_weights(self) -> AssignmentWeights:
+        """Weights of the assignment's own terms; the mirror step needs neither of the first two."""
+        is_scheduled = self.resolved_estimator() != "mirror"
+        orthogonality, balance = self.orthogonality_weight, self.balance_weight
+        return AssignmentWeights(
+            orthogonality=(ORTHOGONALITY_WEIGHT if is_scheduled else 0.0)
+            if orthogonality is None
+            else orthogonality,
+            balance=(BALANCE_WEIGHT if is_scheduled else 0.0) if balance is None else balance,
+            family=self.family_constraint_weight,
+        )
 
     def freeze_epoch(self, epochs: int) -> int:
         """The number of completed epochs after which the assignment is hard (0 in static mode)."""

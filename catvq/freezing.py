@@ -26,30 +26,14 @@ from catvq.losses import topographic_similarity
 from catvq.metrics import feature_error, stream_perplexity, stream_usage
 from catvq.model import CategoricalVQVAE
 from catvq.routing import HardRouting
-from catvq.run_state import RunState
+from catvq.run_state import RunState, SoftToHardGap
+from catvq.search import SearchSummary
 from catvq.start import Categories
 from catvq.table import FeatureTable, RowSplit
 from catvq.verification import CHUNK_ROWS, OnnxEncoder, check_freeze
 
 TEST_VECTOR_ROWS = 8
 TOPOGRAPHIC_ROWS = 512
-
-
-@dataclass(frozen=True)
-class SoftToHardGap:
-    """What hardening cost: reconstruction error just before and after, on the named rows.
-
-    Attributes:
-        soft_error: Under the soft assignment.
-        hard_error: Under the hard one, before any further training.
-        rows: "validation", or "train" where no validation rows were kept.
-        epoch: Completed epochs at that moment.
-    """
-
-    soft_error: float
-    hard_error: float
-    rows: str
-    epoch: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +45,7 @@ class FreezeInputs:
         soft: float32 [D, G], as it was when hardened.
         features: float32 [N, D'], normalised.
         gap: None in static mode.
+        search: How the restarts compare; None where the assignment was not searched for.
     """
 
     table: FeatureTable
@@ -73,6 +58,7 @@ class FreezeInputs:
     features: Tensor
     split: RowSplit
     gap: SoftToHardGap | None
+    search: SearchSummary | None
     state: RunState
 
 
@@ -98,6 +84,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "losses": inputs.state.losses,
         "reconstruction_error": _errors(inputs.split, features, codes, weights),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
+        "restarts": asdict(inputs.search) if inputs.search else None,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),

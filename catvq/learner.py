@@ -49,6 +49,7 @@ class Learner:
         self.assignment = assignment
         self.device = device
         self.hard_routing: HardRouting | None = None
+        self.learns_logits = config.assignment.resolved_estimator() != "mirror"
         self._family_one_hot = family_one_hot
         self._weights = ObjectiveWeights.from_config(config)
         self._learning_rate = config.training.learning_rate
@@ -86,7 +87,9 @@ class Learner:
 
     def routing(self) -> Routing:
         """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
-        return self.hard_routing or SoftRouting(self.assignment())
+        if self.hard_routing is not None:
+            return self.hard_routing
+        return SoftRouting(self.assignment() if self.learns_logits else self.assignment.soft().detach())
 
     def step(self, features: Tensor, *, progress: float) -> Tensor:
         """One gradient step on a batch.
@@ -108,11 +111,11 @@ class Learner:
         terms, centroids = model_terms(features, output, self.model.codebooks, self._weights)
         if self.hard_routing is None:
             soft = self.assignment.soft()
-            terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights)
+            terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights.assignment)
         terms.total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
         self._model_optimizer.step()
-        if self.hard_routing is None:
+        if self.learns_logits and self.hard_routing is None:
             torch.nn.utils.clip_grad_norm_(self.assignment.parameters(), self._clip_norm)
             self._assignment_optimizer.step()
         self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)

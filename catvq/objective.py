@@ -10,7 +10,7 @@ from torch import Tensor
 
 from catvq import losses
 from catvq.codebook import CodebookBank
-from catvq.config import RunConfig
+from catvq.config import AssignmentWeights, RunConfig
 from catvq.losses import LossTerms
 from catvq.model import Output
 
@@ -24,23 +24,19 @@ class ObjectiveWeights:
     informativeness: float
     topographic: float
     topographic_samples: int
-    assignment_orthogonality: float
-    assignment_balance: float
-    assignment_family: float
+    assignment: AssignmentWeights
 
     @classmethod
     def from_config(cls, config: RunConfig) -> "ObjectiveWeights":
         """Read the weights off a run's configuration."""
-        model, assignment = config.model, config.assignment
+        model = config.model
         return cls(
             commitment=model.commitment_weight,
             codebook_orthogonality=model.codebook_orthogonality_weight,
             informativeness=model.informativeness_weight,
             topographic=model.topographic_weight,
             topographic_samples=model.topographic_samples,
-            assignment_orthogonality=assignment.orthogonality_weight,
-            assignment_balance=assignment.balance_weight,
-            assignment_family=assignment.family_constraint_weight,
+            assignment=config.assignment.own_weights(),
         )
 
 
@@ -106,7 +102,7 @@ def model_terms(
 
 
 def add_assignment_terms(
-    terms: LossTerms, assignment: Tensor, family_one_hot: Tensor, weights: ObjectiveWeights
+    terms: LossTerms, assignment: Tensor, family_one_hot: Tensor, weights: AssignmentWeights
 ) -> LossTerms:
     """The same terms with the assignment's own, weighted, in the total.
 
@@ -122,9 +118,9 @@ def add_assignment_terms(
     values = {name: getattr(terms, name) for name in losses.LOSS_NAMES}
     values["total"] = (
         terms.total
-        + weights.assignment_orthogonality * orthogonality
-        + weights.assignment_balance * balance
-        + weights.assignment_family * family
+        + weights.orthogonality * orthogonality
+        + weights.balance * balance
+        + weights.family * family
     )
     values["assignment_orthogonality"] = orthogonality
     values["assignment_balance"] = balance

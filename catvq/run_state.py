@@ -1,6 +1,7 @@
-"""What a training run reports after each epoch, as plain values."""
+"""Where a training run stands: what it remembers between steps, and what it reports after each epoch."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from catvq.metrics import AssignmentSummary, CodebookSummary
@@ -34,3 +35,57 @@ class RunState:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class SoftToHardGap:
+    """What hardening cost: reconstruction error just before and after, on the named rows.
+
+    Attributes:
+        soft_error: Under the soft assignment.
+        hard_error: Under the hard one, before any further training.
+        rows: "validation", or "train" where no validation rows were kept.
+        epoch: Completed epochs at that moment.
+    """
+
+    soft_error: float
+    hard_error: float
+    rows: str
+    epoch: int
+
+
+@dataclass
+class RunProgress:
+    """What a run remembers besides its tensors; it changes as the run goes on.
+
+    Attributes:
+        summary: Of the soft assignment at the last epoch's end.
+        epoch: Completed epochs.
+        step_in_epoch: Completed steps of the present one.
+        seconds: Spent training, over all attempts.
+        is_stopped_early: No further epoch is wanted.
+        is_hardened: The grouping is fixed.
+        losses: As in `RunState`.
+        codebook: As in `RunState`.
+        gap: None until hardened, and in static mode.
+    """
+
+    summary: AssignmentSummary
+    epoch: int = 0
+    step_in_epoch: int = 0
+    seconds: float = 0.0
+    is_stopped_early: bool = False
+    is_hardened: bool = False
+    losses: dict[str, float | None] = field(default_factory=dict)
+    codebook: CodebookSummary | None = None
+    gap: SoftToHardGap | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunProgress":
+        """The inverse of `to_dict`."""
+        nested = {"summary": AssignmentSummary, "codebook": CodebookSummary, "gap": SoftToHardGap}
+        return cls(**{k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()})

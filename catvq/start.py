@@ -6,6 +6,7 @@ Shapes: N rows, D uploaded features, D' active features (those left after cleani
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 import torch
@@ -210,7 +211,8 @@ def _given_categories(
     if isinstance(wanted, int) and wanted < len(names):
         raise ConfigError(f"categories is {wanted}, but {len(names)} groups were given")
     if isinstance(wanted, int):
-        names += [f"category_{i}" for i in range(len(names), wanted)]
+        free = (name for i in count(len(names)) if (name := f"category_{i}") not in groups)
+        names += islice(free, wanted - len(names))
     grouping = grouping_from_names(groups, table.features)
     allowed = torch.ones(len(grouping), len(names), dtype=torch.bool)
     if config.assignment.per_family:

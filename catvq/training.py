@@ -8,30 +8,26 @@ Shapes: N rows, D uploaded features, D' active features, G categories.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catvq.annealing import Annealer
 from catvq.artifact import FrozenModel
-from catvq.assignment import CategoryAssignment
+from catvq.assembly import build_learner, family_one_hot, resolve_device
 from catvq.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.cleaning import FeatureCleaner
-from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
-from catvq.errors import CheckpointError, ConfigError, Interrupted
-from catvq.freezing import FreezeInputs, SoftToHardGap, freeze
-from catvq.learner import Learner
+from catvq.config import RunConfig
+from catvq.errors import CheckpointError, Interrupted
+from catvq.freezing import FreezeInputs, freeze
 from catvq.losses import LOSS_NAMES
-from catvq.metrics import AssignmentSummary, CodebookSummary, summarize_assignment, summarize_codebooks
-from catvq.model import CategoricalVQVAE, ModelShape
-from catvq.run_state import RunState
-from catvq.start import Categories, fit_cleaner, resolve_batch_size, resolve_shape, start_categories
+from catvq.metrics import summarize_assignment, summarize_codebooks
+from catvq.run_state import RunProgress, RunState, SoftToHardGap
+from catvq.start import Categories, fit_cleaner, resolve_batch_size, start_categories
 from catvq.table import FeatureTable, RowSplit, split_rows
-from catvq.temperature import TemperatureSchedule
 
 SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
@@ -57,19 +53,22 @@ class TrainingRun:
         self.device = resolve_device(config.training.device)
         self.split = _split(table, config)
         self.batch_size = resolve_batch_size(config, len(self.split.train))
-        self.epoch = 0
-        self._step_in_epoch = 0
-        self._seconds = 0.0
-        self._is_stopped_early = False
-        self._gap: SoftToHardGap | None = None
-        self._losses: dict[str, float | None] = {}
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=self.device)
-        self._codebook: CodebookSummary | None = None
         self._features = torch.from_numpy(cleaner.normalize(table.values)).to(self.device)
-        self._learner = self._build_learner()
+        families = family_one_hot(self._rows(table.family_of_feature()[cleaner.active]), len(table.families))
+        self._learner = build_learner(
+            config, categories, family_one_hot=families, rows=len(self.split.train), device=self.device
+        )
+        self._annealer = Annealer(
+            self._learner.assignment,
+            config=config,
+            categories=categories,
+            family_one_hot=families,
+            steps_per_epoch=self.steps_per_epoch,
+        )
         self._frozen_soft = self._learner.assignment.soft().detach()
         self._grouping = self._frozen_soft.argmax(dim=1)
-        self._summary = summarize_assignment(self._frozen_soft, self._grouping)
+        self._progress = RunProgress(summarize_assignment(self._frozen_soft, self._grouping))
         if self._freeze_epoch == 0:
             self._harden()
 
@@ -115,6 +114,11 @@ class TrainingRun:
         return run
 
     @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+        return self._progress.epoch
+
+    @property
     def category_names(self) -> list[str]:
         """Names of the G categories."""
         return list(self.categories.names)
@@ -127,11 +131,11 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         """Whether no epoch is left, by count, by `max_seconds` or by `finish`."""
-        return self._is_stopped_early or self.epoch >= self.config.training.epochs
+        return self._progress.is_stopped_early or self.epoch >= self.config.training.epochs
 
     def finish(self) -> None:
         """Train no further: the next thing to do is `freeze`."""
-        self._is_stopped_early = True
+        self._progress.is_stopped_early = True
 
     def train_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> RunState:
         """Train to the end of the present epoch.
@@ -148,9 +152,9 @@ class TrainingRun:
                 self._train_steps(should_stop)
                 self._end_epoch()
         finally:
-            self._seconds += time.monotonic() - started
+            self._progress.seconds += time.monotonic() - started
         limit = self.config.training.max_seconds
-        self._is_stopped_early |= limit is not None and self._seconds >= limit
+        self._progress.is_stopped_early |= limit is not None and self._progress.seconds >= limit
         return self.state()
 
     def state(self) -> RunState:
@@ -163,9 +167,9 @@ class TrainingRun:
             step=self._step,
             steps=training.epochs * self.steps_per_epoch,
             temperature=float(learner.assignment.temperature) if has_temperature else None,
-            losses=dict(self._losses),
-            assignment=self._summary,
-            codebook=self._codebook,
+            losses=dict(self._progress.losses),
+            assignment=self._progress.summary,
+            codebook=self._progress.codebook,
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:
@@ -184,22 +188,13 @@ class TrainingRun:
         }
         tensors |= {f"categories.{name}": value for name, value in self.categories.tensors().items()}
         self._learner.save_into(tensors)
+        self._annealer.save_into(tensors)
         document = {
             "config": self.config.to_dict(),
             "features": list(self.table.features),
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
-            "run": {
-                "epoch": self.epoch,
-                "step_in_epoch": self._step_in_epoch,
-                "seconds": self._seconds,
-                "is_stopped_early": self._is_stopped_early,
-                "is_hardened": self._learner.hard_routing is not None,
-                "losses": self._losses,
-            },
-            "gap": asdict(self._gap) if self._gap else None,
-            "summary": asdict(self._summary),
-            "codebook": asdict(self._codebook) if self._codebook else None,
+            "progress": self._progress.to_dict(),
             "device": str(self.device),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
@@ -225,131 +220,91 @@ class TrainingRun:
                 soft=self.soft_assignment(),
                 features=self._features,
                 split=self.split,
-                gap=self._gap,
+                gap=self._progress.gap,
+                search=self._annealer.summary(),
                 state=self.state(),
             )
         )
 
     @property
     def _step(self) -> int:
-        return self.epoch * self.steps_per_epoch + self._step_in_epoch
+        return self.epoch * self.steps_per_epoch + self._progress.step_in_epoch
 
     @property
     def _freeze_epoch(self) -> int:
         return self.config.assignment.freeze_epoch(self.config.training.epochs)
-
-    def _build_learner(self) -> Learner:
-        config = self.config
-        family = torch.from_numpy(self.table.family_of_feature()[self.cleaner.active])
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.training.seed)
-            model = CategoricalVQVAE(self._shape())
-        estimator = "softmax" if config.assignment.estimator == "auto" else config.assignment.estimator
-        assignment = CategoryAssignment(
-            self.categories.start_logits(is_hard=config.assignment.mode == "static"),
-            allowed=self.categories.allowed,
-            estimator=estimator,
-            temperature=self._schedule().at(0.0),
-        )
-        return Learner(
-            model.to(self.device),
-            assignment.to(self.device),
-            family_one_hot=F.one_hot(family, len(self.table.families)).float().to(self.device),
-            config=config,
-            device=self.device,
-        )
-
-    def _shape(self) -> ModelShape:
-        return resolve_shape(
-            self.config,
-            grouping=self.categories.grouping,
-            num_categories=len(self.categories.names),
-            rows=len(self.split.train),
-        )
-
-    def _schedule(self) -> TemperatureSchedule:
-        assignment = self.config.assignment
-        return TemperatureSchedule(
-            assignment.temperature_schedule or TEMPERATURE_SCHEDULE,
-            assignment.temperature_start or TEMPERATURE_START,
-            assignment.temperature_end or TEMPERATURE_END,
-        )
 
     def _train_steps(self, should_stop: Callable[[], bool]) -> None:
         train = self._rows(self.split.train)
         order = np.random.default_rng([self.config.training.seed, 1, self.epoch]).permutation(len(train))
         batches = torch.split(train[self._rows(order)], self.batch_size)
         total_steps = self.config.training.epochs * self.steps_per_epoch
-        while self._step_in_epoch < self.steps_per_epoch:
+        while self._progress.step_in_epoch < self.steps_per_epoch:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {self.epoch + 1}, before step {self._step + 1}")
             if self._step == 0:
                 self._learner.place_codebooks(self._features[self._sample(train)])
-            self._anneal()
-            batch = self._features[batches[self._step_in_epoch]]
+            if self._learner.hard_routing is None:
+                self._annealer.advance(self._features, train, epoch=self.epoch, step=self._step)
+            batch = self._features[batches[self._progress.step_in_epoch]]
             self._loss_sums += self._learner.step(batch, progress=self._step / total_steps)
-            self._step_in_epoch += 1
-
-    def _anneal(self) -> None:
-        if self._learner.hard_routing is not None:
-            return
-        per_epoch = self.config.assignment.temperature_update == "epoch"
-        position = self.epoch if per_epoch else self._step
-        last = (self._freeze_epoch if per_epoch else self._freeze_epoch * self.steps_per_epoch) - 1
-        self._learner.assignment.set_temperature(self._schedule().at(min(1.0, position / max(last, 1))))
+            self._progress.step_in_epoch += 1
 
     def _end_epoch(self) -> None:
         means = (self._loss_sums / self.steps_per_epoch).tolist()
         self._loss_sums.zero_()
-        self._step_in_epoch = 0
-        self.epoch += 1
+        self._progress.step_in_epoch = 0
+        self._progress.epoch += 1
         codebooks = self._learner.model.codebooks
-        self._codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
+        self._progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
         training = self.config.training
         is_due = self.epoch % training.dead_code_interval_epochs == 0
         if is_due and self.epoch < REVIVE_UNTIL * training.epochs:
             train = self._rows(self.split.train)
             self._learner.revive_dead_codes(self._features[self._sample(train)])
         codebooks.reset_usage()
+        if self._learner.hard_routing is None:
+            self._annealer.compare(self._held_out)
         soft = self._soft()
-        self._summary = summarize_assignment(soft, self._grouping)
+        self._progress.summary = summarize_assignment(soft, self._grouping)
         self._grouping = soft.argmax(dim=1)
         if self.epoch == self._freeze_epoch and self._learner.hard_routing is None:
             self._harden()
         error = None
         if len(self.split.validation):
             error = self._learner.reconstruction_error(self._features[self._rows(self.split.validation)])
-        self._losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
+        self._progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
 
     def _harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
         learner = self._learner
+        if self._step > 0:
+            with learner.own_randomness():
+                self._annealer.compare(self._held_out, is_final=True)
         self._frozen_soft = learner.assignment.soft().detach()
         if self.config.assignment.mode == "learnable" and self._step > 0:
-            held_out = self.split.validation if len(self.split.validation) else self.split.train
-            features = self._features[self._rows(held_out)]
-            self._gap = SoftToHardGap(
-                soft_error=learner.reconstruction_error(features),
-                hard_error=learner.reconstruction_error(features, hard=True),
+            self._progress.gap = SoftToHardGap(
+                soft_error=learner.reconstruction_error(self._held_out),
+                hard_error=learner.reconstruction_error(self._held_out, hard=True),
                 rows="validation" if len(self.split.validation) else "train",
                 epoch=self.epoch,
             )
         learner.harden()
+        self._progress.is_hardened = True
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        document, gap, codebook = (checkpoint.document[k] for k in ("run", "gap", "codebook"))
-        self.epoch = document["epoch"]
-        self._step_in_epoch = document["step_in_epoch"]
-        self._seconds = document["seconds"]
-        self._is_stopped_early = document["is_stopped_early"]
-        self._losses = document["losses"]
-        self._summary = AssignmentSummary(**checkpoint.document["summary"])
-        self._codebook = CodebookSummary(**codebook) if codebook else None
-        self._gap = SoftToHardGap(**gap) if gap else None
+        self._progress = RunProgress.from_dict(checkpoint.document["progress"])
         self._loss_sums = checkpoint.tensors["run.loss_sums"].to(self.device)
         self._frozen_soft = checkpoint.tensors["run.frozen_soft"].to(self.device)
         self._grouping = checkpoint.tensors["run.grouping"].to(self.device)
-        self._learner.restore_from(checkpoint, hardened=document["is_hardened"])
+        self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
+        self._annealer.restore_from(checkpoint)
+
+    @property
+    def _held_out(self) -> Tensor:
+        """Rows that choices may look at: validation rows, or the training rows where there are none."""
+        has_validation = len(self.split.validation) > 0
+        return self._features[self._rows(self.split.validation if has_validation else self.split.train)]
 
     def _soft(self) -> Tensor:
         return self._frozen_soft if self._learner.hard_routing else self._learner.assignment.soft().detach()
@@ -360,20 +315,6 @@ class TrainingRun:
     def _sample(self, train: Tensor) -> Tensor:
         picks = torch.randperm(len(train), device="cpu")[:SAMPLE_ROWS]
         return train[picks.to(train.device)]
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device to compute on; "auto" takes a GPU where there is one.
-
-    Raises:
-        ConfigError: The device was asked for by name and is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r} is not on this machine: it has {torch.cuda.device_count()} GPUs")
-    return device
 
 
 def _split(table: FeatureTable, config: RunConfig) -> RowSplit:

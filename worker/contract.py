@@ -94,18 +94,42 @@ class AssignmentSettings(_Section):
     model: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="With init 'model': the model whose grouping to start from."
     )
-    estimator: Literal["auto", "softmax", "gumbel", "straight_through"] = "auto"
+    estimator: Literal["auto", "mirror", "softmax", "gumbel", "straight_through"] = Field(
+        "auto",
+        description="'mirror' anneals several restarts on held-out error and solves its own temperature; the "
+        "others follow the model's gradient on a scheduled temperature. 'auto' is 'mirror', unless a "
+        "temperature or assignment_lr is given: then 'softmax'.",
+    )
     temperature_start: Temperature | None = Field(None, description="Null: the recipe's own.")
     temperature_end: Temperature | None = Field(None, description="Null: the recipe's own.")
-    temperature_schedule: Literal["linear", "exponential", "cosine", "constant"] | None = None
+    temperature_schedule: Literal["linear", "exponential", "cosine", "constant", "adaptive"] | None = Field(
+        None, description="'adaptive' is the mirror estimator's own: its temperature follows the entropy."
+    )
     temperature_update: Literal["epoch", "step"] = "epoch"
-    orthogonality_weight: Weight = 0.1
-    balance_weight: Weight = 0.05
+    orthogonality_weight: Weight | None = Field(
+        None, description="Null: 0.1 with a scheduled temperature, 0 with the mirror estimator."
+    )
+    balance_weight: Weight | None = Field(
+        None, description="Null: 0.05 with a scheduled temperature, 0 with the mirror estimator."
+    )
     family_constraint_weight: Weight = 0.0
     assignment_lr: LearningRate | None = Field(None, description="Null: the recipe's own.")
     freeze_after_epochs: Annotated[int, Field(ge=0)] | Auto | None = Field(
         "auto", description="Epochs after which the assignment is hard; null: only at the end."
     )
+
+    @model_validator(mode="after")
+    def _temperature_has_one_owner(self) -> Self:
+        fixed = self.temperature_start, self.temperature_end, self.assignment_lr
+        is_fixed = any(value is not None for value in fixed)
+        if self.estimator == "mirror" and (is_fixed or self.temperature_schedule not in {None, "adaptive"}):
+            raise ValueError(
+                "estimator 'mirror' solves its own temperature: leave out temperature_start, temperature_end, "
+                "temperature_schedule and assignment_lr"
+            )
+        if self.temperature_schedule == "adaptive" and (is_fixed or self.estimator not in {"auto", "mirror"}):
+            raise ValueError("temperature_schedule 'adaptive' belongs to estimator 'mirror' and stands alone")
+        return self
 
     @model_validator(mode="after")
     def _start_is_complete(self) -> Self:

@@ -1,0 +1,70 @@
+"""Builds the parts of a run from its configuration and its starting categories, seeded.
+
+Shapes: D' active features, G categories, F families.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from catvq.annealing import temperature_schedule
+from catvq.assignment import CategoryAssignment
+from catvq.config import TEMPERATURE_START, RunConfig
+from catvq.errors import ConfigError
+from catvq.learner import Learner
+from catvq.model import CategoricalVQVAE
+from catvq.start import Categories, resolve_shape
+
+
+def build_learner(
+    config: RunConfig, categories: Categories, *, family_one_hot: Tensor, rows: int, device: torch.device
+) -> Learner:
+    """Build model, assignment and optimisers on the device.
+
+    Args:
+        config: The run's configuration.
+        categories: Where the assignment starts.
+        family_one_hot: float32 [D', F], on the device.
+        rows: Training rows, which bound the automatic codebook sizes.
+        device: Where to compute.
+    """
+    shape = resolve_shape(
+        config, grouping=categories.grouping, num_categories=len(categories.names), rows=rows
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        model = CategoricalVQVAE(shape)
+    estimator = config.assignment.resolved_estimator()
+    schedule = temperature_schedule(config)
+    assignment = CategoryAssignment(
+        categories.start_logits(is_hard=config.assignment.mode == "static"),
+        allowed=categories.allowed,
+        estimator="softmax" if estimator == "mirror" else estimator,
+        temperature=TEMPERATURE_START if schedule is None else schedule.at(0.0),
+    )
+    return Learner(
+        model.to(device),
+        assignment.to(device),
+        family_one_hot=family_one_hot,
+        config=config,
+        device=device,
+    )
+
+
+def family_one_hot(family_of_feature: Tensor, num_families: int) -> Tensor:
+    """Family of each feature, int64 [D'] -> float32 [D', F]."""
+    return F.one_hot(family_of_feature, num_families).float()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device to compute on; "auto" takes a GPU where there is one.
+
+    Raises:
+        ConfigError: The device was asked for by name and is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r} is not on this machine: it has {torch.cuda.device_count()} GPUs")
+    return device

@@ -1,0 +1,93 @@
+"""Small networks that foretell hidden features from the visible ones of one category, all restarts at once.
+
+A part of the cells is hidden from every category; each category predicts every feature, and its error on
+the hidden cells says how well the category's *other* features foretell this one. Members and non-members
+are so judged alike, which a reconstruction of what the category was shown cannot do. One narrow global
+code that all categories see absorbs what all features have in common.
+
+Shapes: R restarts, B rows, D features, G categories, M SCORER_HIDDEN_DIM, Z SCORER_LATENT_DIM.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SCORER_HIDDEN_DIM = 48
+SCORER_LATENT_DIM = 4  # close to the dimension of one latent cause: wider lets a category swallow two
+GLOBAL_DIM = 1  # wide enough for one common factor; wider takes work from the categories
+LATENT_NOISE = 0.15  # of a standardised latent: keeps the bottleneck from smuggling
+HIDDEN_FRACTION = 0.5  # of the cells
+EPSILON = 1e-5
+
+
+class HeldOutScorer(nn.Module):
+    """R independent sets of G category networks and one global encoder each.
+
+    Args:
+        restarts: R.
+        num_categories: G.
+        num_features: D.
+    """
+
+    def __init__(self, *, restarts: int, num_categories: int, num_features: int) -> None:
+        super().__init__()
+        members = max(1.0, num_features / num_categories / 2)
+        inputs = 2 * num_features  # the values, and which of them are visible
+        hidden, latent = SCORER_HIDDEN_DIM, SCORER_LATENT_DIM
+        shape = (restarts, num_categories)
+        self.input_weight = _normal(*shape, inputs, hidden, scale=members**-0.5)
+        self.input_bias = nn.Parameter(torch.zeros(*shape, 1, hidden))
+        self.latent_weight = _normal(*shape, hidden, latent, scale=hidden**-0.5)
+        self.global_weight = _normal(restarts, 1, inputs, hidden, scale=(num_features / 2) ** -0.5)
+        self.global_bias = nn.Parameter(torch.zeros(restarts, 1, 1, hidden))
+        self.global_latent_weight = _normal(restarts, 1, hidden, GLOBAL_DIM, scale=hidden**-0.5)
+        width = latent + GLOBAL_DIM
+        self.decoder_weight = _normal(*shape, width, hidden, scale=width**-0.5)
+        self.decoder_bias = nn.Parameter(torch.zeros(*shape, 1, hidden))
+        self.output_weight = _normal(*shape, hidden, num_features, scale=(4 * hidden) ** -0.5)
+        self.output_bias = nn.Parameter(torch.zeros(*shape, 1, num_features))
+
+    def forward(self, features: Tensor, assignment: Tensor) -> Tensor:
+        """Mean squared error of every category on the hidden cells of every feature.
+
+        Hides cells at random; adds latent noise only while training.
+
+        Args:
+            features: float32 [B, D], unit variance.
+            assignment: float32 [R, D, G], held fixed.
+
+        Returns:
+            float32 [R, G, D].
+        """
+        visible = (torch.rand_like(features) >= HIDDEN_FRACTION).float()
+        inputs = torch.cat([features * visible, visible - 0.5], dim=1)
+        gates = restart_gate(assignment).transpose(1, 2).repeat(1, 1, 2).unsqueeze(-1)  # [R, G, 2D, 1]
+        hidden = F.relu(torch.matmul(inputs, gates * self.input_weight) + self.input_bias)
+        latents = self._bottleneck(torch.matmul(hidden, self.latent_weight))
+        common = F.relu(torch.matmul(inputs, self.global_weight) + self.global_bias)
+        common = self._bottleneck(torch.matmul(common, self.global_latent_weight))
+        latents = torch.cat([latents, common.expand(-1, latents.shape[1], -1, -1)], dim=3)
+        decoded = F.relu(torch.matmul(latents, self.decoder_weight) + self.decoder_bias)
+        predicted = torch.matmul(decoded, self.output_weight) + self.output_bias  # [R, G, B, D]
+        weight = (1 - visible) / (1 - visible).sum(dim=0).clamp_min(1.0)
+        return ((predicted - features).square() * weight).sum(dim=2)
+
+    def _bottleneck(self, latents: Tensor) -> Tensor:
+        """Standardise over the batch, and blur while training: [R, G, B, Z] -> the same."""
+        centred = latents - latents.mean(dim=2, keepdim=True)
+        standard = centred * torch.rsqrt(centred.square().mean(dim=2, keepdim=True) + EPSILON)
+        return standard + LATENT_NOISE * torch.randn_like(standard) if self.training else standard
+
+
+def restart_gate(assignment: Tensor) -> Tensor:
+    """Give each category's column the same energy in every restart, float32 [R, D, G] -> the same.
+
+    As `routing.gate`, for R assignments at once.
+    """
+    _, num_features, num_categories = assignment.shape
+    energy = assignment.square().sum(dim=1, keepdim=True).clamp_min(EPSILON**2)
+    return assignment * (num_features / num_categories / energy).sqrt()
+
+
+def _normal(*shape: int, scale: float) -> nn.Parameter:
+    return nn.Parameter(torch.randn(*shape) * scale)
