@@ -248,6 +248,7 @@ def _family_categories(
         # A family of constants only still needs a category for them; it comes after the learnt ones.
         counts |= {f: 1 for f in range(len(table.families)) if f not in counts}
     if config.assignment.init == "random":
+        counts = dict(sorted(counts.items()))  # the order of the blocks that features are dealt out over
         grouping = random_grouping(
             len(grouping), sum(counts.values()), seed=seed, families=active_family, counts=counts
         )
