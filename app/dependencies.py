@@ -59,3 +59,9 @@ ModelId = Annotated[
     str, Path(description="Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)
 ]
 AliasName = Annotated[str, Path(description="Name of an alias."), AfterValidator(_plausible_id)]
+NewAliasName = Annotated[
+    str,
+    Path(
+        description="Letters, digits, and `.`, `_`, `-` within.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+    ),
+]

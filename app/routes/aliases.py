@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.answers import json_answer, list_answer
 from app.caching import REVALIDATE, is_known, not_modified, strong_tags
-from app.dependencies import AliasName, Api, Services
+from app.dependencies import AliasName, Api, NewAliasName, Services
 from app.documentation import problems
 from app.errors import PreconditionFailedError
 from app.routing import Route
@@ -38,7 +38,7 @@ def list_aliases(request: Request, api: Api, limit: PageLimit = 50, cursor: Curs
         **problems(400, 404, 412, 413, 415),
     },
 )
-def put_alias(api: Api, name: AliasName, body: AliasRequest, if_match: IfMatch = None) -> Response:
+def put_alias(api: Api, name: NewAliasName, body: AliasRequest, if_match: IfMatch = None) -> Response:
     """Let a name stand for a model from now on."""
     record = api.store.aliases.put(name, body.model, _expected_version(api, name, if_match))
     status = 201 if record.version == 1 else 200

@@ -13,7 +13,7 @@ from app.answers import array_answer
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems, table_body
 from app.encoder import Encoder
-from app.errors import MAX_PLACES, InvalidError, Place
+from app.errors import MAX_PLACES, InvalidError, Place, TooLargeError
 from app.media import ARRAY_FORMATS, Format, asked_format, sent_format
 from app.routing import BoundedRequest, Route
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
@@ -170,7 +170,7 @@ def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format)
     else:
         codes = _whole_numbers(read_npy(upload.file, api.table_limits), width)
     if len(codes) > api.settings.max_encode_rows:
-        raise InvalidError(f"more than {api.settings.max_encode_rows} rows", code="too_many_rows")
+        raise TooLargeError(f"more than {api.settings.max_encode_rows} rows", code="too_many_rows")
     # Beyond int64 nothing is a code; clipping keeps it out of range for the check that follows.
     whole: NDArray[np.int64] = np.clip(codes, -1, np.iinfo(np.int32).max).astype(np.int64)
     return whole

@@ -1,6 +1,8 @@
 """Models: what they are, their grouping, assignment, codebook, report and artifact; all of it immutable."""
 
+import hashlib
 import io
+from base64 import b64encode
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -145,7 +147,9 @@ def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
     record = api.store.models.get(model_id)
     headers = headers_of(model_id, record, "/artifact")
     headers["Content-Disposition"] = f'attachment; filename="{record.id}.onnx"'
-    return _immutable(request, _read(api, record, ENCODER_FILE), headers, ARTIFACT_MEDIA_TYPE)
+    body = _read(api, record, ENCODER_FILE)
+    headers["Repr-Digest"] = f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode()}:"
+    return _immutable(request, body, headers, ARTIFACT_MEDIA_TYPE)
 
 
 def headers_of(asked: str, record: ModelRecord, part: str) -> dict[str, str]:

@@ -1,7 +1,11 @@
 """Writes columns as CSV, Arrow stream or Parquet."""
 
+import csv
+import io
+
 import pyarrow as pa
-from pyarrow import csv, parquet
+from pyarrow import csv as arrow_csv
+from pyarrow import parquet
 
 from app.media import Format
 from app.tables.writing import Column
@@ -13,12 +17,29 @@ def write_columns(columns: list[Column], file_format: Format) -> bytes:
         [pa.array(column.values, from_pandas=True) for column in columns],
         names=[column.name for column in columns],
     )
-    sink = pa.BufferOutputStream()
     if file_format is Format.CSV:
-        csv.write_csv(table, sink, csv.WriteOptions(quoting_style="needed"))
-    elif file_format is Format.ARROW:
+        return _csv(table)
+    sink = pa.BufferOutputStream()
+    if file_format is Format.ARROW:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
     else:
         parquet.write_table(table, sink)
+    return bytes(sink.getvalue())
+
+
+def _csv(table: pa.Table) -> bytes:
+    """Return CSV with quotes only where something needs them; Arrow alone would quote every text."""
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(table.column_names)
+    try:
+        rows = _csv_rows(table, "none")
+    except pa.ArrowInvalid:  # some text holds a comma, a quote or a line break
+        rows = _csv_rows(table, "needed")
+    return header.getvalue().encode() + rows
+
+
+def _csv_rows(table: pa.Table, quoting: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    arrow_csv.write_csv(table, sink, arrow_csv.WriteOptions(include_header=False, quoting_style=quoting))
     return bytes(sink.getvalue())

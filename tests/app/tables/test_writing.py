@@ -16,7 +16,7 @@ MATRIX = np.array([[0.1, np.nan], [1e-30, 3]], np.float32)
 ANSWER = Answer(
     document=lambda: {"matrix": MATRIX, "bad": float("inf")},
     array=lambda: MATRIX,
-    columns=lambda: [Column("name", ["x", None]), *matrix_columns(["a", 'b,"c"'], MATRIX)],
+    columns=lambda: [Column("name", ['x,"y"', None]), *matrix_columns(["a", 'b,"c"'], MATRIX)],
 )
 READERS = {
     Format.CSV: lambda body: csv.read_csv(io.BytesIO(body)),
@@ -29,7 +29,7 @@ READERS = {
 def test_columns_read_back(file_format):
     table = READERS[file_format](write_answer(ANSWER, file_format))
     assert table.column_names == ["name", "a", 'b,"c"']
-    assert table["name"].to_pylist()[0] == "x"
+    assert table["name"].to_pylist()[0] == 'x,"y"'
     assert np.array(table["a"].to_pylist(), np.float32).tolist() == MATRIX[:, 0].tolist()
     assert table['b,"c"'].to_pylist() == [None, 3]
 
@@ -37,6 +37,13 @@ def test_columns_read_back(file_format):
 def test_csv_reads_back_with_pandas():
     frame = pd.read_csv(io.BytesIO(write_answer(ANSWER, Format.CSV)))
     assert frame["a"].astype(np.float32).tolist() == MATRIX[:, 0].tolist()
+
+
+def test_csv_quotes_only_what_needs_it():
+    plain = Answer(
+        dict, lambda: MATRIX, lambda: [Column("name", ["x", None]), *matrix_columns(["a", "b"], MATRIX)]
+    )
+    assert write_answer(plain, Format.CSV) == b"name,a,b\nx,0.1,\n,1e-30,3\n"
 
 
 def test_npy_reads_back():

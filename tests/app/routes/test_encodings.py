@@ -1,0 +1,231 @@
+"""Rows to codes and back: every format in and out, names matched, bad rows marked and not spread."""
+
+import io
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv, parquet
+
+ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan]], np.float32)
+CODES = [[0, 0], [1, 2], [1, 1]]
+NPY = "application/x-npy"
+
+
+def encode(client, model_id, body, content_type, accept=None, **params):
+    headers = {"content-type": content_type} | ({} if accept is None else {"accept": accept})
+    return client.post(f"/v1/models/{model_id}/encodings", content=body, headers=headers, params=params)
+
+
+def encode_json(client, model_id, **body):
+    return client.post(f"/v1/models/{model_id}/encodings", json=body)
+
+
+def npy(array):
+    body = io.BytesIO()
+    np.save(body, array)
+    return body.getvalue()
+
+
+def arrow(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return bytes(sink.getvalue())
+
+
+def as_parquet(table):
+    sink = pa.BufferOutputStream()
+    parquet.write_table(table, sink)
+    return bytes(sink.getvalue())
+
+
+TABLE = pa.table({name: ROWS[:, index] for index, name in enumerate("abc")})
+BODIES = {
+    "application/json": json.dumps({"rows": [[-1, 0, 2], [3, 4, 4], [3, 4, None]]}).encode(),
+    NPY: npy(ROWS),
+    "text/csv": b"c,a,b\n2,-1,0\n4,3,4\n,3,4\n",
+    "application/vnd.apache.arrow.stream": arrow(TABLE.select(["b", "c", "a"])),
+    "application/vnd.apache.parquet": as_parquet(TABLE),
+}
+READERS = {
+    "text/csv": lambda body: csv.read_csv(io.BytesIO(body)),
+    "application/vnd.apache.arrow.stream": lambda body: pa.ipc.open_stream(body).read_all(),
+    "application/vnd.apache.parquet": lambda body: parquet.read_table(io.BytesIO(body)),
+}
+
+
+@pytest.mark.parametrize("content_type", BODIES)
+def test_every_format_is_read_to_the_same_codes(client, model_id, content_type):
+    answer = encode(client, model_id, BODIES[content_type], content_type)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "model": model_id,
+        "codes": CODES,
+        "reconstruction_error": [0.0, 0.0, 0.0],
+        "status": ["ok", "ok", "imputed"],
+    }
+
+
+@pytest.mark.parametrize("accept", READERS)
+def test_tables_carry_codes_error_and_status(client, model_id, accept):
+    answer = encode(client, model_id, BODIES[NPY], NPY, accept)
+    assert answer.headers["content-type"].startswith(accept)
+    table = READERS[accept](answer.content)
+    assert table.column_names == ["first/0", "second/0", "reconstruction_error", "status"]
+    assert table["second/0"].to_pylist() == [0, 2, 1]
+    assert table["status"].to_pylist() == ["ok", "ok", "imputed"]
+
+
+def test_npy_holds_the_codes_alone(client, model_id):
+    codes = np.load(io.BytesIO(encode(client, model_id, BODIES[NPY], NPY, NPY).content))
+    assert (codes.dtype, codes.tolist()) == (np.int64, CODES)
+
+
+def test_a_bad_row_is_marked_and_spoils_no_other(client, model_id):
+    rows = np.array([[3, 4, 4], [np.inf, 0, 0], [1e39, 0, 0], [3, 4, 4]])
+    document = encode(client, model_id, npy(rows), NPY).json()
+    assert document["codes"] == [[1, 2], [-1, -1], [-1, -1], [1, 2]]
+    assert document["status"] == ["ok", "invalid", "invalid", "ok"]
+    assert document["reconstruction_error"] == [0.0, None, None, 0.0]
+    document = encode_json(client, model_id, rows=[[-1e39, 0, 0]]).json()
+    assert document["status"] == ["invalid"]
+
+
+def test_columns_are_matched_by_name_and_others_left_out(client, model_id):
+    named = encode_json(client, model_id, rows=[[9, 4, 3, 4]], columns=["x", "c", "a", "b"])
+    assert named.json()["codes"] == [[1, 2]]
+    array = npy(np.array([[4, 4, 3]], np.float32))
+    assert encode(client, model_id, array, NPY, columns='["c", "b", "a"]').json()["codes"] == [[1, 2]]
+
+
+def test_missing_columns_are_named(client, model_id):
+    answer = encode(client, model_id, b"a,x\n1,2\n", "text/csv")
+    assert (answer.status_code, answer.json()["code"]) == (422, "missing_column")
+    assert [place["column"] for place in answer.json()["errors"]] == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "place"),
+    [
+        ({"rows": [[1, 2]]}, "wrong_width", {"field": "rows"}),
+        ({"rows": [[1, 2, 3], [1, 2]]}, "wrong_width", {"field": "rows", "row": 2}),
+        ({"rows": [[1, 2, "3"]]}, "not_numeric", {"row": 1, "column": "f2"}),
+        ({"rows": []}, "no_rows", {"field": "rows"}),
+        ({"rows": [[1, 2, 3]], "model": "x"}, "unknown_field", {"field": "model"}),
+        ({"rows": [[1, 2, 3]], "columns": ["a", "b", "b"]}, "duplicate_column", {"column": "b"}),
+        ({}, "missing_field", {"field": "rows"}),
+    ],
+)
+def test_a_body_of_another_form_is_refused_by_place(client, model_id, body, code, place):
+    answer = encode_json(client, model_id, **body)
+    document = answer.json()
+    assert (answer.status_code, document["code"]) == (422, code)
+    assert {name: document["errors"][0].get(name) for name in place} == place
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 3)), np.zeros((2, 4)), np.zeros(3), np.zeros((2, 3), complex)])
+def test_an_array_of_another_form_is_refused(client, model_id, rows):
+    assert encode(client, model_id, npy(rows), NPY).status_code == 422
+
+
+def test_more_rows_than_the_limit_are_too_many(client, model_id):
+    assert encode(client, model_id, npy(np.zeros((1000, 3))), NPY).status_code == 200
+    answer = encode(client, model_id, npy(np.zeros((1001, 3))), NPY)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_many_rows")
+
+
+def test_another_media_type_is_refused_before_the_body_is_read(client, model_id):
+    assert encode(client, model_id, b"x", "application/x-npz").status_code == 415
+    assert encode(client, model_id, BODIES[NPY], NPY, "image/png").status_code == 406
+    assert encode(client, "model_0", BODIES[NPY], NPY).status_code == 404
+
+
+def test_an_alias_says_which_model_it_was(client, model_id):
+    client.put("/v1/aliases/encoder", json={"model": model_id})
+    answer = encode(client, "@encoder", BODIES[NPY], NPY)
+    assert answer.json()["model"] == model_id
+    assert model_id in answer.headers["link"]
+
+
+def test_simultaneous_requests_each_get_their_own_codes(api, model_id):
+    random = np.random.default_rng(0)
+    batches = [random.normal(2, 3, (int(size), 3)).astype(np.float32) for size in random.integers(1, 50, 60)]
+    alone = [encode(api.client, model_id, npy(batch), NPY, NPY).content for batch in batches]
+
+    def ask(number):
+        content_type = list(BODIES)[number % 2]
+        body = npy(batches[number])
+        if content_type == "application/json":
+            body = json.dumps({"rows": batches[number].tolist()}).encode()
+        return encode(api.client, model_id, body, content_type, NPY).content
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(ask, range(len(batches)))) == alone
+
+
+def decode(client, model_id, codes, accept="application/json"):
+    return client.post(f"/v1/models/{model_id}/decodings", json={"codes": codes}, headers={"accept": accept})
+
+
+def test_codes_are_decoded_to_rows(client, model_id):
+    answer = decode(client, model_id, [[1, 2], [0, 1]])
+    assert answer.json() == {"model": model_id, "features": ["a", "b", "c"], "rows": [[3, 4, 4], [-1, 0, 3]]}
+    rows = np.load(io.BytesIO(decode(client, model_id, [[1, 2]], NPY).content))
+    assert (rows.dtype, rows.tolist()) == (np.float32, [[3, 4, 4]])
+    table = READERS["text/csv"](decode(client, model_id, [[1, 2]], "text/csv").content)
+    assert table.to_pylist() == [{"a": 3, "b": 4, "c": 4}]
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, ">i4"])
+def test_codes_may_come_as_npy(client, model_id, dtype):
+    headers = {"content-type": NPY}
+    body = npy(np.array([[1, 2]], dtype))
+    answer = client.post(f"/v1/models/{model_id}/decodings", content=body, headers=headers)
+    assert answer.json()["rows"] == [[3, 4, 4]]
+
+
+@pytest.mark.parametrize("code", [-1, 3, 2**40, 2**63])
+def test_a_code_out_of_range_is_named(client, model_id, code):
+    answer = decode(client, model_id, [[1, 2], [0, code]])
+    document = answer.json()
+    assert (answer.status_code, document["code"]) == (422, "code_out_of_range")
+    assert (document["errors"][0]["row"], document["errors"][0]["token"]) == (2, "second/0")
+
+
+@pytest.mark.parametrize("codes", [[[1]], [[1, 2, 0]], [], [[1, 0.5]], [[1, None]], "x", [[1, "2"]]])
+def test_codes_of_another_form_are_refused(client, model_id, codes):
+    assert decode(client, model_id, codes).status_code == 422
+
+
+@pytest.mark.parametrize("array", [np.zeros((1, 2)), np.zeros((1, 3), int), np.zeros((0, 2), int)])
+def test_arrays_of_codes_of_another_form_are_refused(client, model_id, array):
+    answer = client.post(
+        f"/v1/models/{model_id}/decodings", content=npy(array), headers={"content-type": NPY}
+    )
+    assert answer.status_code == 422
+
+
+def test_too_many_codes_are_too_many(client, model_id):
+    assert decode(client, model_id, [[0, 0]] * 1001).status_code == 413
+
+
+def test_an_api_that_has_encoded_has_loaded_no_torch(api, model_id):
+    program = """
+import sys
+from pathlib import Path
+import numpy as np
+import app.main
+from app.encoder import Encoder
+app.main.create_app().openapi()
+assert Encoder(Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32)).codes.shape == (1, 2)
+loaded = {"torch", "catvq", "sklearn", "scipy", "pyarrow", "h5py", "pandas", "onnx"} & set(sys.modules)
+assert not loaded, loaded
+"""
+    command = [sys.executable, "-c", program, str(api.store.models.directory(model_id))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

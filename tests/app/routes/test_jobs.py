@@ -1,0 +1,273 @@
+"""Jobs: submitted once per key, watched, listed by labels, cancelled, deleted."""
+
+import threading
+import time
+from datetime import datetime
+
+import httpx
+import pytest
+
+FIELDS = {
+    "id",
+    "status",
+    "status_reason",
+    "queue",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "progress",
+    "temperature",
+    "losses",
+    "assignment",
+    "codebook",
+    "attempt",
+    "config",
+    "seed",
+    "model",
+    "error",
+    "links",
+}
+
+
+def submit(api, headers=None, params=None, **fields):
+    body = {"dataset": api.dataset()} | fields
+    return api.client.post("/v1/jobs", json=body, headers=headers or {}, params=params or {})
+
+
+def test_a_job_needs_only_a_dataset(api):
+    answer = submit(api)
+    job = answer.json()
+    assert answer.status_code == 202
+    assert answer.headers["location"] == f"/v1/jobs/{job['id']}"
+    assert int(answer.headers["retry-after"]) > 0
+    assert set(job) == FIELDS
+    assert job["status"] == "queued"
+    assert job["queue"]["position"] >= 1
+    assert datetime.fromisoformat(job["created_at"]).tzinfo is not None
+    assert api.client.get(answer.headers["location"]).json()["id"] == job["id"]
+
+
+def test_the_configuration_comes_back_complete(api):
+    job = submit(api, name="n", labels={"team": "x"}, training={"epochs": 7, "seed": 5}).json()
+    assert (job["config"]["name"], job["config"]["labels"], job["seed"]) == ("n", {"team": "x"}, 5)
+    assert job["config"]["training"]["epochs"] == 7
+    assert isinstance(job["config"]["training"]["batch_size"], int)
+    assert job["config"]["assignment"]["temperature_start"] is not None
+    assert job["progress"]["epochs"] == 7
+
+
+def test_a_configuration_that_came_back_can_be_sent_again(api):
+    config = submit(api).json()["config"]
+    again = api.client.post("/v1/jobs", json=config)
+    assert (again.status_code, again.json()["config"]) == (202, config)
+
+
+def test_a_dry_run_stores_nothing(api):
+    before = len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"])
+    answer = submit(api, params={"dry_run": "true"}, training={"epochs": 4})
+    plan = answer.json()
+    assert answer.status_code == 200
+    assert plan["steps"] == 4 * plan["steps_per_epoch"]
+    assert plan["estimate"]["memory_bytes"] > 0
+    assert plan["config"]["training"]["epochs"] == 4
+    assert len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"]) == before
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+def test_what_does_not_fit_the_dataset_is_named(api, dry_run):
+    answer = submit(api, params={"dry_run": dry_run}, model={"categories": 50})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_config")
+    assert answer.json()["errors"][0]["field"] == "model.categories"
+
+
+def test_an_unknown_dataset_or_model_is_not_found(api):
+    answer = submit(api, dataset="ds_0")
+    assert (answer.status_code, answer.json()["code"]) == (404, "dataset_not_found")
+    answer = submit(api, assignment={"init": "model", "model": "model_0"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
+def test_a_job_may_start_from_a_model(api, model_id):
+    answer = submit(api, assignment={"init": "model", "model": model_id})
+    assert answer.status_code == 202, answer.text
+    api.client.post(f"/v1/jobs/{answer.json()['id']}/cancel")
+
+
+def test_one_key_and_one_body_are_one_job(api):
+    headers = {"Idempotency-Key": "key-1"}
+    first = submit(api, headers, training={"epochs": 3})
+    again = submit(api, headers, training={"epochs": 3})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert "idempotency-replayed" not in first.headers
+    assert again.headers["idempotency-replayed"] == "true"
+    other = submit(api, headers, training={"epochs": 4})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a b", "\u00e9"])
+def test_a_key_of_another_form_is_refused(api, key):
+    answer = submit(api, {"Idempotency-Key": key.encode("latin-1")})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Idempotency-Key".lower())
+
+
+def test_a_running_job_shows_how_it_stands(api):
+    claim = api.running_job(epochs=4, recorded=2)
+    job = api.client.get(f"/v1/jobs/{claim.job.id}").json()
+    assert set(job) == FIELDS
+    assert job["status"] == "running"
+    assert job["queue"] == {"position": None}
+    assert job["progress"] == {
+        "fraction": 0.5,
+        "epoch": 2,
+        "epochs": 4,
+        "step": 20,
+        "steps": 40,
+        "eta_seconds": 1.0,
+    }
+    assert job["losses"] == {"total": 1.0, "reconstruction": 0.5, "validation": None}
+    assert job["attempt"]["number"] == 1
+
+
+def test_a_failed_job_says_why(api):
+    claim = api.running_job()
+    api.store.leases.fail(claim, "out_of_memory", "the device is full")
+    job = api.client.get(f"/v1/jobs/{claim.job.id}").json()
+    assert (job["status"], job["error"]) == (
+        "failed",
+        {"code": "out_of_memory", "text": "the device is full"},
+    )
+    assert "cancel" not in job["links"]
+
+
+def test_links_of_a_finished_job_all_answer(api, model_id):
+    job_id = api.client.get(f"/v1/models/{model_id}").json()["job"]
+    job = api.client.get(f"/v1/jobs/{job_id}").json()
+    assert job["links"]["model"] == f"/v1/models/{model_id}"
+    for link in job["links"].values():
+        assert api.client.get(link).status_code == 200, link
+
+
+def test_a_job_that_is_as_before_is_not_sent_again(api):
+    claim = api.running_job()
+    path = f"/v1/jobs/{claim.job.id}"
+    tag = api.client.get(path).headers["etag"]
+    same = api.client.get(path, headers={"if-none-match": tag})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
+    api.record(claim, 3, 3)
+    changed = api.client.get(path, headers={"if-none-match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != tag
+
+
+def test_a_place_in_the_queue_that_changes_is_a_change(api):
+    first, second = api.job(), api.job()
+    tag = api.client.get(f"/v1/jobs/{second}").headers["etag"]
+    api.client.post(f"/v1/jobs/{first}/cancel")
+    assert api.client.get(f"/v1/jobs/{second}", headers={"if-none-match": tag}).status_code == 200
+
+
+def test_a_long_poll_answers_at_the_next_change(api):
+    claim = api.running_job()
+    path = f"/v1/jobs/{claim.job.id}"
+    tag = api.client.get(path).headers["etag"]
+    timer = threading.Timer(0.5, api.record, (claim, 3, 3))
+    started = time.monotonic()
+    timer.start()
+    answer = api.client.get(path, headers={"if-none-match": tag, "prefer": "respond-async, wait=20"})
+    assert 0.4 < time.monotonic() - started < 5
+    assert (answer.status_code, answer.json()["progress"]["epoch"]) == (200, 3)
+    assert answer.headers["preference-applied"] == "wait=20"
+    timer.join()
+
+
+def test_a_long_poll_ends_with_its_time(api):
+    claim = api.running_job()
+    path = f"/v1/jobs/{claim.job.id}"
+    tag = api.client.get(path).headers["etag"]
+    started = time.monotonic()
+    answer = api.client.get(path, headers={"if-none-match": tag, "prefer": "wait=1"})
+    assert time.monotonic() - started >= 0.9
+    assert answer.status_code == 304
+
+
+def test_a_long_poll_does_not_wait_for_what_has_changed_or_ended(api):
+    claim = api.running_job()
+    path = f"/v1/jobs/{claim.job.id}"
+    started = time.monotonic()
+    assert api.client.get(path, headers={"if-none-match": '"old"', "prefer": "wait=20"}).status_code == 200
+    api.store.leases.fail(claim, "x", "y")
+    assert api.client.get(path, headers={"prefer": "wait=20"}).status_code == 200
+    assert time.monotonic() - started < 5
+
+
+def test_long_polls_do_not_hold_up_other_requests(api):
+    claim = api.running_job()
+    url = f"{api.client.base_url}/v1/jobs/{claim.job.id}"
+    threads = [
+        threading.Thread(
+            target=httpx.get, args=(url,), kwargs={"headers": {"prefer": "wait=2"}, "timeout": 30}
+        )
+        for _ in range(60)
+    ]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    started = time.monotonic()
+    assert api.client.get("/v1/jobs?limit=1").status_code == 200
+    assert time.monotonic() - started < 1.5
+    for thread in threads:
+        thread.join()
+
+
+def test_jobs_are_listed_by_state_label_and_dataset(api):
+    claim = api.running_job(labels={"team": "x", "run": "list"})
+    waiting = api.job(labels={"team": "y", "run": "list"})
+
+    def listed(**params):
+        items = api.client.get("/v1/jobs", params=params).json()["items"]
+        return [item["id"] for item in items]
+
+    assert listed(**{"label.run": "list"}) == [waiting, claim.job.id]
+    assert listed(**{"label.run": "list", "label.team": "x"}) == [claim.job.id]
+    assert listed(**{"label.run": "list", "status": "queued"}) == [waiting]
+    assert listed(**{"label.run": "list", "dataset": "ds_0"}) == []
+    assert waiting in listed(dataset=api.dataset(), limit="1000")
+
+
+@pytest.mark.parametrize("params", [{"status": "dead"}, {"label.": "x"}, {"label.a": "\0"}, {"labels": "x"}])
+def test_a_filter_of_another_form_is_refused(client, params):
+    assert client.get("/v1/jobs", params=params).status_code == 422
+
+
+def test_a_list_of_jobs_keeps_its_filters_in_its_links(api):
+    ids = [api.job(labels={"page": "links"}) for _ in range(3)]
+    answer = api.client.get("/v1/jobs", params={"label.page": "links", "limit": 2})
+    following = api.client.get(answer.links["next"]["url"])
+    assert [item["id"] for item in answer.json()["items"] + following.json()["items"]] == ids[::-1]
+    assert "next" not in following.links
+
+
+def test_a_waiting_job_is_cancelled_at_once_and_then_deleted(api):
+    job_id = api.job()
+    assert api.client.delete(f"/v1/jobs/{job_id}").json()["code"] == "job_not_ended"
+    answer = api.client.post(f"/v1/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelled")
+    assert api.client.post(f"/v1/jobs/{job_id}/cancel").status_code == 409
+    assert api.client.delete(f"/v1/jobs/{job_id}").status_code == 204
+    assert api.client.get(f"/v1/jobs/{job_id}").status_code == 404
+
+
+def test_a_running_job_is_told_to_cancel(api):
+    claim = api.running_job()
+    answer = api.client.post(f"/v1/jobs/{claim.job.id}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "cancelling")
+    assert api.client.delete(f"/v1/jobs/{claim.job.id}").status_code == 409
+
+
+def test_a_full_queue_says_when_to_come_back(base_settings, serve, tmp_path):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path, "max_queued_jobs": 1})) as small:
+        assert submit(small).status_code == 202
+        answer = submit(small)
+        assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
+        assert int(answer.headers["retry-after"]) > 0

@@ -1,0 +1,140 @@
+"""Models are immutable: strong tags, 304, aliases that say what they stand for."""
+
+import base64
+import hashlib
+import io
+
+import numpy as np
+import onnxruntime
+import pytest
+
+PARTS = ["", "/grouping", "/assignment", "/codebook", "/report", "/artifact"]
+
+
+def test_a_model_says_what_it_is(client, model_id):
+    model = client.get(f"/v1/models/{model_id}").json()
+    assert (model["id"], model["digest"], model["levels"]) == (model_id, "sha256:hand", 1)
+    assert model["features"] == ["a", "b", "c"]
+    assert model["categories"] == ["first", "second"]
+    assert model["codebook_size"] == [[2], [3]]
+    assert model["job"].startswith("job_")
+    assert client.get(f"/v1/datasets/{model['dataset']}").status_code == 200
+
+
+def test_the_grouping_covers_every_feature_once(client, model_id):
+    grouping = client.get(f"/v1/models/{model_id}/grouping").json()
+    assert set(grouping) == {"model", "digest", "categories", "features"}
+    assert grouping["model"] == model_id
+    members = [name for category in grouping["categories"] for name in category["features"]]
+    assert sorted(members) == ["a", "b", "c"]
+    assert grouping["features"][0] == {
+        "name": "a",
+        "family": "features",
+        "category": 0,
+        "confidence": 0.75,
+        "runner_up": 1,
+    }
+
+
+def test_the_assignment_is_soft_or_hard(client, model_id):
+    path = f"/v1/models/{model_id}/assignment"
+    soft = client.get(path).json()
+    assert soft == {
+        "model": model_id,
+        "features": ["a", "b", "c"],
+        "categories": ["first", "second"],
+        "matrix": [[0.75, 0.25], [1, 0], [0.125, 0.875]],
+    }
+    hard = client.get(path, params={"kind": "hard"}, headers={"accept": "application/x-npy"})
+    assert np.load(io.BytesIO(hard.content)).tolist() == [[1, 0], [1, 0], [0, 1]]
+    assert client.get(path, params={"kind": "firm"}).status_code == 422
+    text = client.get(path, headers={"accept": "text/csv"}).text
+    assert text.splitlines() == ["feature,first,second", "a,0.75,0.25", "b,1,0", "c,0.125,0.875"]
+
+
+def test_codebook_and_report_belong_to_the_model(client, model_id):
+    codebook = client.get(f"/v1/models/{model_id}/codebook").json()
+    assert (codebook["model"], len(codebook["categories"])) == (model_id, 2)
+    report = client.get(f"/v1/models/{model_id}/report").json()
+    assert report == {"model": model_id, "losses": {"test": 0.5}, "soft_to_hard_gap": 0.0, "warnings": []}
+
+
+def test_the_artifact_runs_without_the_service(client, model_id):
+    answer = client.get(f"/v1/models/{model_id}/artifact")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    digest = base64.b64encode(hashlib.sha256(answer.content).digest()).decode()
+    assert answer.headers["repr-digest"] == f"sha-256=:{digest}:"
+    session = onnxruntime.InferenceSession(answer.content, providers=["CPUExecutionProvider"])
+    rows = np.array([[3, 4, 4]], np.float32)
+    assert session.run(None, {session.get_inputs()[0].name: rows})[0].tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_the_client_has_is_not_sent_again(client, model_id, part):
+    path = f"/v1/models/{model_id}{part}"
+    first = client.get(path)
+    tag = first.headers["etag"]
+    assert not tag.startswith("W/")
+    assert "immutable" in first.headers["cache-control"]
+    for header in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        again = client.get(path, headers={"if-none-match": header})
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["etag"] == tag
+    assert client.get(path, headers={"if-none-match": '"other"'}).content == first.content
+
+
+def test_another_format_and_kind_is_another_tag(client, model_id):
+    path = f"/v1/models/{model_id}/assignment"
+    answers = [
+        client.get(path),
+        client.get(path, params={"kind": "hard"}),
+        client.get(path, headers={"accept": "application/x-npy"}),
+    ]
+    assert len({answer.headers["etag"] for answer in answers}) == 3
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_an_alias_says_what_it_stands_for_and_is_asked_again(client, model_id, part):
+    client.put("/v1/aliases/reader", json={"model": model_id})
+    answer = client.get(f"/v1/models/@reader{part}")
+    assert answer.status_code == 200
+    assert answer.headers["content-location"] == f"/v1/models/{model_id}{part}"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.content == client.get(f"/v1/models/{model_id}{part}").content
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("key", ["model_0", "@nobody"])
+def test_an_unknown_model_or_alias_is_not_found(client, key, part):
+    assert client.get(f"/v1/models/{key}{part}").status_code == 404
+
+
+def test_links_of_a_model_lead_somewhere(client, model_id):
+    for name, link in client.get(f"/v1/models/{model_id}").json()["links"].items():
+        expected = 405 if name in {"encodings", "decodings"} else 200
+        assert client.get(link).status_code == expected, link
+
+
+def test_models_are_listed_newest_first(api):
+    first, second = api.model(), api.model()
+    listed = [item["id"] for item in api.client.get("/v1/models", params={"limit": 2}).json()["items"]]
+    assert listed == [second, first]
+
+
+def test_a_deleted_model_is_gone_from_everywhere(api):
+    model_id = api.model()
+    path = f"/v1/models/{model_id}"
+    rows = {"rows": [[1, 2, 3]]}
+    assert api.client.post(f"{path}/encodings", json=rows).status_code == 200
+    assert api.client.delete(path).status_code == 204
+    assert api.client.post(f"{path}/encodings", json=rows).status_code == 404
+    for part in PARTS:
+        assert api.client.get(f"{path}{part}").status_code == 404
+
+
+def test_a_damaged_model_is_the_services_own_fault(api):
+    model_id = api.model()
+    encoder = api.store.models.directory(model_id) / "encoder.onnx"
+    encoder.write_bytes(encoder.read_bytes()[:50])
+    answer = api.client.post(f"/v1/models/{model_id}/encodings", json={"rows": [[1, 2, 3]]})
+    assert (answer.status_code, answer.json()["code"]) == (500, "damaged_model")
