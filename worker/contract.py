@@ -124,8 +124,8 @@ class AssignmentSettings(_Section):
         is_fixed = any(value is not None for value in fixed)
         if self.estimator == "mirror" and (is_fixed or self.temperature_schedule not in {None, "adaptive"}):
             raise ValueError(
-                "estimator 'mirror' solves its own temperature: leave out temperature_start, temperature_end, "
-                "temperature_schedule and assignment_lr"
+                "estimator 'mirror' solves its own temperature; leave out assignment_lr, temperature_start, "
+                "temperature_end and temperature_schedule"
             )
         if self.temperature_schedule == "adaptive" and (is_fixed or self.estimator not in {"auto", "mirror"}):
             raise ValueError("temperature_schedule 'adaptive' belongs to estimator 'mirror' and stands alone")

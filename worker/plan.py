@@ -20,10 +20,19 @@ from worker.validation import (
 __all__ = ["FieldError", "InvalidPlanError", "Plan", "resolve_plan"]
 
 # The recipe, equal to the core's (a test compares them).
-TEMPERATURE_START = 1.0
-TEMPERATURE_END = 0.1
-TEMPERATURE_SCHEDULE = "exponential"
-ASSIGNMENT_LR = 0.02
+SCHEDULED_RECIPE: dict[str, Any] = {
+    "temperature_start": 1.0,
+    "temperature_end": 0.1,
+    "temperature_schedule": "exponential",
+    "assignment_lr": 0.02,
+    "orthogonality_weight": 0.1,
+    "balance_weight": 0.05,
+}
+MIRROR_RECIPE: dict[str, Any] = {
+    "temperature_schedule": "adaptive",
+    "orthogonality_weight": 0.0,
+    "balance_weight": 0.0,
+}
 FREEZE_FRACTION = 0.6
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
 
@@ -100,13 +109,8 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
         model["compression_ratios"] = _ratios(model["levels"])
     assignment["per_family"] = keeps_families(config)
     if assignment["estimator"] == "auto":
-        assignment["estimator"] = "softmax"
-    recipe = {
-        "temperature_start": TEMPERATURE_START,
-        "temperature_end": TEMPERATURE_END,
-        "temperature_schedule": TEMPERATURE_SCHEDULE,
-        "assignment_lr": ASSIGNMENT_LR,
-    }
+        assignment["estimator"] = _auto_estimator(config)
+    recipe = MIRROR_RECIPE if assignment["estimator"] == "mirror" else SCHEDULED_RECIPE
     assignment |= {name: value for name, value in recipe.items() if assignment[name] is None}
     assignment["freeze_after_epochs"] = _freeze_after_epochs(config)
     if training["batch_size"] == "auto":
@@ -114,6 +118,14 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     if training["device"] == "auto":
         training["device"] = "cuda" if any(device.startswith("cuda") for device in devices) else "cpu"
     return resolved
+
+
+def _auto_estimator(config: JobConfig) -> str:
+    """Mirror descent, unless a setting of the scheduled form was given."""
+    assignment = config.assignment
+    is_adaptive = assignment.temperature_schedule in {None, "adaptive"}
+    others = (assignment.temperature_start, assignment.temperature_end, assignment.assignment_lr)
+    return "mirror" if is_adaptive and others == (None, None, None) else "softmax"
 
 
 def _ratios(levels: int) -> list[float]:
@@ -141,8 +153,8 @@ def _warnings(config: JobConfig, rows: RowCounts) -> Iterator[str]:
         yield "no rows are held out for validation: losses and the soft-to-hard gap are of training rows"
     if model.codebook_size != "auto" and model.codebook_size > rows.train:
         yield f"codebook_size {model.codebook_size} exceeds the {rows.train} training rows: codes stay unused"
-    start = assignment.temperature_start or TEMPERATURE_START
-    end = assignment.temperature_end or TEMPERATURE_END
+    start = assignment.temperature_start or SCHEDULED_RECIPE["temperature_start"]
+    end = assignment.temperature_end or SCHEDULED_RECIPE["temperature_end"]
     if assignment.mode == "learnable" and end > start:
         yield f"the temperature rises from {start} to {end}: the assignment becomes softer, not harder"
     if assignment.freeze_after_epochs == 0 and assignment.mode == "learnable":

@@ -50,9 +50,34 @@ def test_the_contract_s_defaults_are_the_core_s():
 
 
 def test_the_recipe_and_the_limits_are_the_core_s():
-    for name in ("TEMPERATURE_START", "TEMPERATURE_END", "TEMPERATURE_SCHEDULE", "ASSIGNMENT_LR"):
-        assert getattr(plan, name) == getattr(catvq.config, name)
+    for name, value in plan.SCHEDULED_RECIPE.items():
+        assert value == getattr(catvq.config, name.upper())
     assert contract.MIN_TRAINING_ROWS == catvq.table.MIN_TRAINING_ROWS
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"estimator": "mirror"},
+        {"estimator": "gumbel"},
+        {"temperature_schedule": "adaptive"},
+        {"temperature_schedule": "cosine"},
+        {"temperature_start": 2.0, "balance_weight": 0.3},
+        {"assignment_lr": 0.01},
+    ],
+)
+def test_the_estimator_and_its_weights_are_the_core_s(settings):
+    resolved = resolve(assignment=settings).config["assignment"]
+    core = RunConfig.from_dict({"assignment": settings}).assignment
+
+    assert resolved["estimator"] == core.resolved_estimator()
+    weights = core.own_weights()
+    assert (resolved["orthogonality_weight"], resolved["balance_weight"]) == (
+        weights.orthogonality,
+        weights.balance,
+    )
+    assert RunConfig.from_dict(resolve(assignment=settings).config)
 
 
 @given(
