@@ -17,6 +17,10 @@ from app.embedded.redis import PrivateRedis
 
 ROOT = Path(__file__).parents[1]
 
+# Before anything loads torch: threads that spin while they wait make training ten times slower where tests
+# or services share the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 OUTSIDE_REDIS = os.environ.get("CATVQ_TEST_REDIS_URL")
 OUTSIDE_POSTGRES = os.environ.get("CATVQ_TEST_POSTGRES_URL")
 
