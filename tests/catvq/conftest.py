@@ -38,13 +38,13 @@ def make_table():
 
 @pytest.fixture(scope="session")
 def make_config():
-    """A small model, two levels, four epochs; every section can be changed."""
+    """A small model, two levels, four epochs, a scheduled temperature; every section can be changed."""
 
     def make(*, model=None, assignment=None, training=None, cleaning=None):
         return RunConfig.from_dict(
             {
                 "model": {"categories": 3, "levels": 2, "embedding_dim": 8, "hidden_dim": 8} | (model or {}),
-                "assignment": assignment or {},
+                "assignment": {"estimator": "softmax"} | (assignment or {}),
                 "training": {"epochs": 4, "batch_size": 16, "device": "cpu"} | (training or {}),
                 "cleaning": cleaning or {},
             }

@@ -1,0 +1,103 @@
+import dataclasses
+import json
+
+import pytest
+
+from catvq.config import AssignmentConfig, AssignmentWeights, ModelConfig, RunConfig
+from catvq.errors import ConfigError
+from catvq.table import MIN_TRAINING_ROWS
+from worker import contract
+
+
+def test_the_contracts_defaults_are_the_cores():
+    assert RunConfig.from_dict(contract.JobConfig().model_dump()) == RunConfig()
+    assert contract.JobConfig(**RunConfig().to_dict()) == contract.JobConfig()
+    assert contract.MIN_TRAINING_ROWS == MIN_TRAINING_ROWS
+
+
+def test_the_contract_and_the_core_have_the_same_fields():
+    sections = contract.JobConfig().model_dump()
+
+    assert sections.keys() == RunConfig().to_dict().keys()
+    for name, fields in sections.items():
+        assert fields.keys() == RunConfig().to_dict()[name].keys()
+
+
+EXAMPLE = {
+    "model": {"categories": {"a": 2, "b": 1}, "levels": 2, "compression_ratios": [0.5, 2.0]},
+    "assignment": {"init": "user", "groups": {"x": ["f1", "f0"], "y": ["f2"]}, "estimator": "gumbel"},
+    "training": {"epochs": 3, "gradient_clip_norm": None},
+    "cleaning": {"enabled": False},
+}
+
+
+def test_a_configuration_comes_back_from_plain_values_and_from_json():
+    config = RunConfig.from_dict(EXAMPLE)
+
+    assert RunConfig.from_dict(config.to_dict()) == config
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.assignment.groups == {"x": ("f1", "f0"), "y": ("f2",)}
+    assert config.model.ratios() == (0.5, 2.0)
+    assert config.training.gradient_clip_norm is None
+
+
+def test_missing_sections_and_fields_take_their_defaults():
+    assert RunConfig.from_dict({}) == RunConfig()
+    assert RunConfig.from_dict({"training": {"epochs": 7}}).training == dataclasses.replace(
+        RunConfig().training, epochs=7
+    )
+
+
+def test_unknown_sections_and_fields_are_refused_by_name():
+    with pytest.raises(ConfigError, match=r"model\.depth, network, training\.rate"):
+        RunConfig.from_dict({"model": {"depth": 3}, "training": {"rate": 1}, "network": {}})
+
+
+@pytest.mark.parametrize(("levels", "expected"), [(1, (1.0,)), (2, (0.5, 1.5)), (3, (0.5, 1.0, 1.5))])
+def test_ratios_that_were_not_given_are_spread_around_one(levels, expected):
+    assert ModelConfig(levels=levels).ratios() == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "epochs", "expected"),
+    [("auto", 100, 60), ("auto", 1, 1), ("auto", 0, 1), (None, 10, 10), (0, 10, 0), (3, 10, 3), (30, 10, 10)],
+)
+def test_the_epoch_at_which_the_assignment_hardens(wanted, epochs, expected):
+    assert AssignmentConfig(freeze_after_epochs=wanted).freeze_epoch(epochs) == expected
+    assert AssignmentConfig(freeze_after_epochs=wanted, mode="static").freeze_epoch(epochs) == 0
+
+
+def test_an_automatic_estimator_searches_unless_a_schedule_was_asked_for():
+    assert AssignmentConfig().resolved_estimator() == "mirror"
+    assert AssignmentConfig(temperature_schedule="adaptive").resolved_estimator() == "mirror"
+    for field, value in (
+        ("temperature_start", 2.0),
+        ("temperature_end", 0.2),
+        ("temperature_schedule", "linear"),
+        ("assignment_lr", 0.1),
+    ):
+        assert AssignmentConfig(**{field: value}).resolved_estimator() == "softmax"
+    assert AssignmentConfig(estimator="gumbel").resolved_estimator() == "gumbel"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"estimator": "mirror", "temperature_start": 1.0},
+        {"estimator": "mirror", "assignment_lr": 0.1},
+        {"estimator": "mirror", "temperature_schedule": "linear"},
+        {"estimator": "softmax", "temperature_schedule": "adaptive"},
+        {"temperature_schedule": "adaptive", "temperature_end": 0.1},
+    ],
+)
+def test_a_temperature_that_is_solved_for_cannot_be_scheduled_as_well(settings):
+    with pytest.raises(ConfigError, match=r"mirror"):
+        AssignmentConfig(**settings)
+
+
+def test_the_assignments_own_terms_weigh_nothing_in_a_search_unless_asked_for():
+    assert AssignmentConfig().own_weights() == AssignmentWeights(0.0, 0.0, 0.0)
+    assert AssignmentConfig(estimator="softmax").own_weights() == AssignmentWeights(0.1, 0.05, 0.0)
+    given = AssignmentConfig(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
+    assert given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
+    assert dataclasses.replace(given, estimator="softmax").own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
