@@ -164,7 +164,8 @@ class Learner:
         restore_optimizer(self._model_optimizer, checkpoint.section("model_optimizer"))
         restore_optimizer(self._assignment_optimizer, checkpoint.section("assignment_optimizer"))
         self._random_state = checkpoint.tensors["random.cpu"]
-        self._device_random_state = checkpoint.tensors.get("random.device")
+        if self._device_random_state is not None:  # a checkpoint written without a GPU holds none
+            self._device_random_state = checkpoint.tensors.get("random.device", self._device_random_state)
         if hardened:
             self.harden()
 

@@ -1,0 +1,267 @@
+import math
+from contextlib import suppress
+
+import pytest
+import torch
+
+from catvq.assignment import CategoryAssignment
+from catvq.checkpoint import Checkpoint
+from catvq.errors import Interrupted
+from catvq.learner import FINAL_RATE, Learner, rate_factor
+from catvq.losses import LOSS_NAMES
+from catvq.model import CategoricalVQVAE, ModelShape
+
+ROWS, FEATURES, CATEGORIES = 16, 6, 2
+
+
+@pytest.fixture
+def build(make_config):
+    def make(*, update="ema", assignment=None, training=None, model=None):
+        torch.manual_seed(0)
+        config = make_config(
+            model={"codebook_update": update, **(model or {})}, assignment=assignment, training=training
+        )
+        shape = ModelShape(
+            num_features=FEATURES,
+            num_categories=CATEGORIES,
+            levels=2,
+            codebook_sizes=(4,) * 4,
+            latent_dims=(2, 3, 2, 3),
+            embedding_dim=4,
+            hidden_dim=5,
+            dropout=0.2,
+            codebook_update=update,
+        )
+        estimator = config.assignment.resolved_estimator()
+        return Learner(
+            CategoricalVQVAE(shape),
+            CategoryAssignment(
+                torch.randn(FEATURES, CATEGORIES), estimator="softmax" if estimator == "mirror" else estimator
+            ),
+            family_one_hot=torch.eye(2).repeat(3, 1),
+            config=config,
+            device=torch.device("cpu"),
+        )
+
+    return make
+
+
+def parameters_of(optimizer):
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_every_parameter_is_in_exactly_one_optimiser_and_no_buffer_in_any(build, update):
+    learner = build(update=update)
+    model, assignment = parameters_of(learner._model_optimizer), parameters_of(learner._assignment_optimizer)
+    ids = [id(parameter) for parameter in model + assignment]
+    codes = learner.model.codebooks.codes
+
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == {id(p) for module in (learner.model, learner.assignment) for p in module.parameters()}
+    assert [id(parameter) for parameter in assignment] == [id(learner.assignment.logits)]
+    assert (id(codes) in ids) == (update == "gradient")
+    assert ids.count(id(codes)) == (update == "gradient")
+
+
+def test_a_step_moves_the_model_and_the_logits_and_returns_every_term(build):
+    learner = build()
+    before = [p.detach().clone() for p in learner.model.parameters()], learner.assignment.logits.clone()
+
+    terms = learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
+
+    assert terms.shape == (len(LOSS_NAMES),)
+    assert terms.isfinite().all()
+    assert all(not torch.equal(p, old) for p, old in zip(learner.model.parameters(), before[0], strict=True))
+    assert not torch.equal(learner.assignment.logits, before[1])
+
+
+def test_once_hardened_the_logits_rest_and_their_terms_are_zero(build):
+    learner = build(assignment={"family_constraint_weight": 1.0})
+    learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
+    learner.harden()
+    before = learner.assignment.logits.detach().clone()
+
+    terms = dict(
+        zip(LOSS_NAMES, learner.step(torch.randn(ROWS, FEATURES), progress=0.5).tolist(), strict=True)
+    )
+
+    assert torch.equal(learner.assignment.logits, before)
+    assert all(terms[name] == 0 for name in LOSS_NAMES if name.startswith("assignment"))
+
+
+def test_a_searched_assignment_is_left_to_the_search(build):
+    learner = build(assignment={"estimator": "mirror"})
+    before = learner.assignment.logits.detach().clone()
+
+    learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
+
+    assert not learner.learns_logits
+    assert torch.equal(learner.assignment.logits, before)
+
+
+def test_both_rates_are_the_configured_ones(build):
+    """Adam's first step moves every entry by its rate, whatever the gradient."""
+    learner = build(
+        assignment={"assignment_lr": 0.5}, training={"learning_rate": 0.01, "gradient_clip_norm": None}
+    )
+    bias, logits = learner.model.decoder.output.bias, learner.assignment.logits
+    before = bias.detach().clone(), logits.detach().clone()
+
+    learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
+
+    assert (bias - before[0]).abs().tolist() == pytest.approx([0.01] * FEATURES, rel=1e-3)
+    assert (logits - before[1]).abs().flatten().tolist() == pytest.approx([0.5] * 12, rel=1e-2)
+
+
+def test_the_rate_is_whole_in_the_first_half_and_falls_to_its_end():
+    assert rate_factor(0.0) == rate_factor(0.5) == 1.0
+    assert rate_factor(0.75) == pytest.approx((1 + FINAL_RATE) / 2)
+    assert rate_factor(1.0) == pytest.approx(FINAL_RATE)
+
+
+def test_model_and_logits_are_clipped_each_on_its_own(build):
+    learner = build(training={"gradient_clip_norm": 0.001})
+
+    learner.step(100 * torch.randn(ROWS, FEATURES), progress=0.0)
+
+    for module in (learner.model, learner.assignment):
+        norm = math.sqrt(sum(p.grad.square().sum().item() for p in module.parameters()))
+        assert norm == pytest.approx(0.001, rel=1e-3)
+
+
+def test_without_a_clip_norm_gradients_stay_as_they_are(build):
+    learner = build(training={"gradient_clip_norm": None})
+
+    learner.step(100 * torch.randn(ROWS, FEATURES), progress=0.0)
+
+    assert sum(p.grad.square().sum().item() for p in learner.model.parameters()) > 100
+
+
+def test_an_unused_code_does_not_move_in_training(build):
+    learner = build()
+    codes = learner.model.codebooks.codes
+    codes[:, 3] = 1e3 * learner.model.codebooks.latent_mask
+    learner.model.codebooks.ema_sums.copy_(codes)
+    before = codes[:, 3].clone()
+
+    for _ in range(50):
+        learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
+
+    assert torch.equal(codes[:, 3], before)
+    assert not torch.equal(codes[:, :3], before.unsqueeze(1).expand(-1, 3, -1))
+
+
+@pytest.mark.parametrize("estimator", ["softmax", "gumbel", "straight_through"])
+def test_evaluation_is_free_of_noise_and_dropout_and_draws_no_random_number(build, estimator):
+    learner = build(assignment={"estimator": estimator})
+    features = torch.randn(ROWS, FEATURES)
+    learner.step(features, progress=0.0)
+    state = torch.get_rng_state()
+
+    errors = {learner.reconstruction_error(features) for _ in range(3)}
+
+    assert len(errors) == 1
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_codes_are_placed_and_revived_on_latents_without_dropout(build):
+    learner = build()
+    features = torch.randn(3, FEATURES)
+    latents = learner.model.eval().latents(features, learner.routing())
+
+    learner.place_codebooks(features)
+    codes = learner.model.codebooks.codes
+    assert torch.allclose(torch.cdist(codes, latents).amin(dim=2), torch.zeros(4, 4), atol=1e-3)
+
+    codes.fill_(50.0)
+    learner.revive_dead_codes(features)
+    assert torch.allclose(torch.cdist(codes, latents).amin(dim=2), torch.zeros(4, 4), atol=1e-3)
+
+
+def test_the_reconstruction_error_does_not_depend_on_how_rows_are_chunked(build, monkeypatch):
+    learner = build()
+    features = torch.randn(100, FEATURES)
+    whole = learner.reconstruction_error(features)
+
+    monkeypatch.setattr("catvq.learner.EVALUATION_ROWS", 7)
+
+    assert learner.reconstruction_error(features) == pytest.approx(whole, rel=1e-6)
+
+
+def test_the_hard_error_is_the_error_after_hardening(build):
+    learner = build()
+    features = torch.randn(400, FEATURES)
+    soft, hard = learner.reconstruction_error(features), learner.reconstruction_error(features, hard=True)
+
+    learner.harden()
+
+    assert soft != hard
+    assert learner.reconstruction_error(features) == hard
+
+
+def test_its_own_randomness_goes_on_where_it_stopped_and_leaves_the_callers_alone(build):
+    learner, other = build(), build()
+    outside = torch.get_rng_state()
+    with learner.own_randomness():
+        first = torch.rand(3)
+    with learner.own_randomness():
+        second = torch.rand(3)
+    assert torch.equal(torch.get_rng_state(), outside)
+
+    torch.rand(99)
+    with other.own_randomness():
+        together = torch.rand(6)
+
+    assert torch.equal(torch.cat([first, second]), together)
+
+
+def test_its_own_randomness_is_kept_when_a_step_is_interrupted(build):
+    learner, other = build(), build()
+    with suppress(Interrupted), learner.own_randomness():
+        torch.rand(3)
+        raise Interrupted
+    with other.own_randomness():
+        torch.rand(3)
+
+    assert torch.equal(learner._random_state, other._random_state)
+
+
+@pytest.mark.parametrize("hardened", [False, True])
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_a_restored_learner_goes_on_bit_for_bit(build, update, hardened):
+    batches = torch.randn(6, ROWS, FEATURES)
+    learner = build(update=update, assignment={"estimator": "gumbel"})
+
+    def steps(one, some):
+        with one.own_randomness():
+            return [one.step(batch, progress=0.1) for batch in some]
+
+    steps(learner, batches[:3])
+    if hardened:
+        learner.harden()
+    tensors = {}
+    learner.save_into(tensors)
+    saved = {name: value.clone() for name, value in tensors.items()}
+    restored = build(update=update, assignment={"estimator": "gumbel"}, training={"seed": 9})
+    restored.restore_from(Checkpoint(saved, {}), hardened=hardened)
+
+    expected, got = steps(learner, batches[3:]), steps(restored, batches[3:])
+
+    assert all(torch.equal(one, other) for one, other in zip(expected, got, strict=True))
+    for name, value in learner.model.state_dict().items():
+        assert torch.equal(restored.model.state_dict()[name], value)
+    assert torch.equal(restored.assignment.logits, learner.assignment.logits)
+    assert (restored.hard_routing is not None) == hardened
+
+
+def test_a_checkpoint_of_a_machine_with_a_gpu_goes_on_without_one(build):
+    learner = build()
+    tensors = {}
+    learner.save_into(tensors)
+    tensors["random.device"] = torch.zeros(16, dtype=torch.uint8)
+
+    learner.restore_from(Checkpoint(tensors, {}), hardened=False)
+
+    with learner.own_randomness():
+        assert learner.step(torch.randn(ROWS, FEATURES), progress=0.0).isfinite().all()

@@ -1,0 +1,53 @@
+import dataclasses
+import json
+
+from catvq.metrics import AssignmentSummary, CodebookSummary
+from catvq.run_state import RunProgress, RunState, SoftToHardGap
+
+SUMMARY = AssignmentSummary(entropy=0.5, confident_fraction=0.25, changed_last_epoch=3, active_categories=2)
+CODEBOOK = CodebookSummary(perplexity=3.5, usage=0.75)
+GAP = SoftToHardGap(soft_error=0.5, hard_error=0.6, rows="validation", epoch=4)
+
+
+def test_progress_comes_back_from_json():
+    started = RunProgress(SUMMARY)
+    finished = RunProgress(
+        SUMMARY,
+        epoch=4,
+        step_in_epoch=2,
+        seconds=1.5,
+        is_stopped_early=True,
+        is_hardened=True,
+        losses={"total": 0.1, "validation": None},
+        codebook=CODEBOOK,
+        gap=GAP,
+    )
+
+    for progress in (started, finished):
+        assert RunProgress.from_dict(json.loads(json.dumps(progress.to_dict()))) == progress
+
+
+def test_two_runs_do_not_share_their_losses():
+    first, second = RunProgress(SUMMARY), RunProgress(SUMMARY)
+    first.losses["total"] = 1.0
+
+    assert second.losses == {}
+
+
+def test_a_state_is_plain_nested_values():
+    state = RunState(
+        epoch=1,
+        epochs=2,
+        step=3,
+        steps=6,
+        temperature=None,
+        losses={"total": 0.5, "validation": None},
+        assignment=SUMMARY,
+        codebook=CODEBOOK,
+    )
+
+    plain = state.to_dict()
+
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["assignment"] == dataclasses.asdict(SUMMARY)
+    assert plain["codebook"] == {"perplexity": 3.5, "usage": 0.75}
