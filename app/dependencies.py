@@ -39,6 +39,11 @@ class Services:
             scratch_dir=self.store.spool_dir,
         )
 
+    @property
+    def devices(self) -> list[str]:
+        """What the workers that are there can compute on."""
+        return sorted({device for worker in self.store.workers.list() for device in worker.devices})
+
 
 def _services(request: Request) -> Services:
     services: Services = request.app.state.services

@@ -3,7 +3,6 @@
 import orjson
 
 from app.dependencies import Services
-from app.devices import find_devices
 from app.errors import InvalidError, Place
 from worker.contract import JobRequest
 from worker.plan import InvalidPlanError, Plan, resolve_plan
@@ -21,7 +20,7 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
     start = request.assignment.model
     groups = None if start is None else _groups_of(api, start)
     try:
-        return resolve_plan(request.config, dataset, start_groups=groups, devices=find_devices())
+        return resolve_plan(request.config, dataset, start_groups=groups, devices=api.devices)
     except InvalidPlanError as error:
         faults = [Place(detail=fault.message, field=fault.field) for fault in error.errors]
         raise InvalidError(str(error), faults, code="invalid_config") from None

@@ -40,6 +40,7 @@ def list_aliases(request: Request, api: Api, limit: PageLimit = 50, cursor: Curs
 )
 def put_alias(api: Api, name: NewAliasName, body: AliasRequest, if_match: IfMatch = None) -> Response:
     """Let a name stand for a model from now on."""
+    api.store.models.get(body.model)  # an unknown one is unknown, whatever the precondition
     record = api.store.aliases.put(name, body.model, _expected_version(api, name, if_match))
     status = 201 if record.version == 1 else 200
     return json_answer(to_alias(record), status, {"ETag": _tag(record), "Location": f"/v1/aliases/{name}"})
@@ -62,6 +63,7 @@ def get_alias(request: Request, api: Api, name: AliasName) -> Response:
 @router.delete("/{name}", status_code=204, responses=problems(404, 412))
 def delete_alias(api: Api, name: AliasName, if_match: IfMatch = None) -> Response:
     """Forget a name; the model stays."""
+    api.store.aliases.get(name)  # an unknown one is unknown, whatever the precondition
     api.store.aliases.delete(name, _expected_version(api, name, if_match))
     return Response(status_code=204)
 

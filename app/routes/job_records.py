@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.answers import array_answer, json_answer, list_answer
 from app.dependencies import Api, JobId, Services
 from app.documentation import array_response, problems
-from app.errors import InvalidError, NotFoundError, Place
+from app.errors import NotFoundError
 from app.media import ARRAY_FORMATS, METRIC_FORMATS
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
@@ -25,10 +25,10 @@ from app.schemas.jobs import (
 )
 from app.tables.writing import Answer, Column, matrix_columns
 from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
+from worker.store.pagination import decode_cursor, encode_cursor
 
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.9,0.1\np1,0.2,0.8\n"
 METRICS_CSV = "epoch,step,time,total,validation\n1,400,2026-01-01T12:00:05+00:00,1.9,0.9\n"
-MAX_CURSOR_DIGITS = 9
 
 router = APIRouter(
     prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 422, 503)
@@ -111,11 +111,13 @@ def list_events(
     request: Request, api: Api, job_id: JobId, limit: PageLimit = 100, cursor: Cursor = None
 ) -> Response:
     """What happened to the job, oldest first."""
-    after = _event_number(cursor)
+    after = 0 if cursor is None else decode_cursor(cursor)
     events = api.store.jobs.events(job_id, after=after, limit=limit + 1)
     shown = events[:limit]
     return list_answer(
-        request, [to_event(event) for event in shown], str(shown[-1].seq) if len(events) > limit else None
+        request,
+        [to_event(event) for event in shown],
+        encode_cursor(shown[-1].seq) if len(events) > limit else None,
     )
 
 
@@ -165,12 +167,3 @@ def _metric_columns(points: list[MetricRecord], names: list[str]) -> list[Column
         Column("time", [point.time.isoformat() for point in points]),
         *(Column(name, np.array([point.values.get(name) for point in points], np.float64)) for name in names),
     ]
-
-
-def _event_number(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= MAX_CURSOR_DIGITS):
-        detail = "this cursor was not given out by this list"
-        raise InvalidError(detail, [Place(detail=detail, field="cursor")], code="invalid_cursor")
-    return int(cursor)

@@ -120,7 +120,7 @@ async def get_job(
         str | None,
         Header(
             description="`wait=30`: answer at the next change, after 30 s at the latest.",
-            examples=["wait=30"],
+            examples=["wait=5"],
         ),
     ] = None,
 ) -> Response:

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from app.answers import json_answer
 from app.dependencies import Api
-from app.devices import find_devices
 from app.documentation import problems
 from app.media import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
 from app.routing import Route
@@ -70,7 +69,7 @@ def get_service_info(api: Api) -> Response:
                 "metrics": [option.value for option in METRIC_FORMATS],
             },
             "limits": _limits(api),
-            "devices": find_devices(),
+            "devices": api.devices,
         }
     )
 

@@ -5,6 +5,8 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.store.pagination import CURSOR_PATTERN
+
 Item = TypeVar("Item")
 
 MAX_PAGE = 1000
@@ -48,5 +50,9 @@ class Problem(Body):
 
 PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many to list.")]
 Cursor = Annotated[
-    str | None, Query(max_length=200, description="From the `Link` header of the page before.")
+    str | None,
+    Query(
+        description="From the `Link` header of the page before.",
+        json_schema_extra={"pattern": CURSOR_PATTERN},
+    ),
 ]

@@ -58,4 +58,4 @@ class ServiceInfo(Body):
     versions: dict[str, str]
     formats: dict[str, list[str]]
     limits: Limits
-    devices: list[str] = Field(description="Of the machine that answers; workers elsewhere may have others.")
+    devices: list[str] = Field(description="Of the workers that are there now.")

@@ -1,4 +1,4 @@
-"""A new job's id reaches the queue when the broker answers; when it does not, nothing waits and nothing fails."""
+"""A new job reaches the queue when the broker answers; when it does not, nothing waits and nothing fails."""
 
 import base64
 import json

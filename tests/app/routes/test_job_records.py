@@ -15,7 +15,8 @@ def running(api):
 
 @pytest.fixture(scope="module")
 def waiting(api):
-    return api.job()
+    settings = {"temperature_start": 1.0, "temperature_end": 0.1, "temperature_schedule": "linear"}
+    return api.job(assignment=settings)
 
 
 def test_the_temperature_is_null_before_the_first_step(client, waiting):
@@ -23,7 +24,7 @@ def test_the_temperature_is_null_before_the_first_step(client, waiting):
         "temperature": None,
         "start": 1.0,
         "end": 0.1,
-        "schedule": "exponential",
+        "schedule": "linear",
         "epoch": None,
         "epochs": 100,
         "held": False,

@@ -52,7 +52,7 @@ def test_the_configuration_comes_back_complete(api):
     assert (job["config"]["name"], job["config"]["labels"], job["seed"]) == ("n", {"team": "x"}, 5)
     assert job["config"]["training"]["epochs"] == 7
     assert isinstance(job["config"]["training"]["batch_size"], int)
-    assert job["config"]["assignment"]["temperature_start"] is not None
+    assert job["config"]["assignment"]["estimator"] != "auto"
     assert job["progress"]["epochs"] == 7
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from app.devices import find_devices
 from app.main import create_app
 
 
@@ -19,14 +18,17 @@ def test_the_entrance_leads_everywhere(client):
     assert info["versions"]["api"] == "v1"
     assert info["limits"]["max_rows"] == 5000
     assert "text/csv" in info["formats"]["datasets"]
-    assert info["devices"][0] == "cpu"
 
 
-def test_gpus_are_counted_without_torch(tmp_path):
-    assert find_devices(tmp_path / "none") == ["cpu"]
-    for name in ("0000:01:00.0", "0000:02:00.0"):
-        (tmp_path / name).mkdir()
-    assert find_devices(tmp_path) == ["cpu", "cuda:0", "cuda:1"]
+def test_devices_are_those_of_the_workers(api):
+    assert api.client.get("/v1").json()["devices"] == []
+    api.store.workers.report("w1", threads=1, devices=("cpu",))
+    api.store.workers.report("w2", threads=1, devices=("cpu", "cuda:0"))
+    plan = api.client.post("/v1/jobs", json={"dataset": api.dataset()}, params={"dry_run": "true"}).json()
+    assert api.client.get("/v1").json()["devices"] == ["cpu", "cuda:0"]
+    for name in ("w1", "w2"):
+        api.store.workers.leave(name)
+    assert plan["config"]["training"]["device"] == "cuda"
 
 
 def test_metrics_count_requests_by_route_not_by_path(client):
