@@ -23,6 +23,7 @@ def api_is_ready(host: str, port: int) -> bool:
 def worker_answers(redis_url: str, node: str) -> bool:
     """Whether the Celery worker called `node` takes part in the queue."""
     with Celery(broker=redis_url, set_as_current=False) as celery:
+        celery.conf.broker_transport_options = {"max_retries": 0}  # the caller asks again
         try:
             return bool(celery.control.ping([node], timeout=TIMEOUT_S))
         except (OperationalError, OSError):

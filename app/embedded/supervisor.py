@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from app.embedded.child import Child, Command
 from app.embedded.guard import Guard
 from app.embedded.lock import locked
@@ -16,13 +18,15 @@ from app.embedded.ports import free_port, is_free
 from app.embedded.readiness import api_is_ready, worker_answers
 from app.embedded.redis import PrivateRedis
 from app.embedded.stopping import StopWish
-from worker.contract import TRAIN_QUEUE
+from app.settings import ApiSettings
 
 WORKER_NODE = "worker@embedded"
+# There are no other workers to talk with.
+WORKER_OPTIONS = ["--hostname", WORKER_NODE, "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
 
 TICK_S = 0.25
 READY_TIMEOUT_S = 120.0
-ENDS_BEFORE_READY = 5  # of one part, before the start is given up
+ENDS_BEFORE_READY = 3  # of one part, before the start is given up
 # A worker saves its job and a request is answered in seconds; the whole stop is promised within 60.
 DRAIN_TIMEOUT_S = 45.0
 REDIS_STOP_TIMEOUT_S = 8.0
@@ -63,10 +67,11 @@ def run(place: Place) -> None:
 
     Raises:
         DirectoryInUseError: Another service uses the data directory.
-        StartError: The port is taken, or a part does not come up.
+        StartError: The settings or the port will not do, or a part does not come up.
         RedisNotFoundError: There is no Redis server to start.
     """
     wish = StopWish()
+    check_settings(place)
     with locked(place.data_dir) as lock, Guard(lock) as guard:
         supervisor = Supervisor(with_port(place), wish, guard)
         try:
@@ -76,6 +81,20 @@ def run(place: Place) -> None:
             _log.info("asked to stop before the service was ready")
         finally:
             supervisor.stop()
+
+
+def check_settings(place: Place) -> None:
+    """Check what the API would refuse, before anything is started.
+
+    Raises:
+        StartError: A setting in the environment is wrong, or the API may not listen on this host.
+    """
+    try:
+        ApiSettings(host=place.host, port=place.port)
+    except ValidationError as error:
+        # Without the values: some hold passwords.
+        problems = [f"{'.'.join(map(str, found['loc']))} {found['msg']}".strip() for found in error.errors()]
+        raise StartError("; ".join(problems)) from None
 
 
 def with_port(place: Place) -> Place:
@@ -112,7 +131,7 @@ class Supervisor:
         self._wait_until(self._redis.is_answering)
         self._migrate()
         self._add(self._python("api", "uvicorn", "app.main:create_app", "--factory", *self._api_options()))
-        self._add(self._python("worker", "celery", "-A", "worker.celery_app", "worker", *worker_options()))
+        self._add(self._python("worker", "celery", "-A", "worker.celery_app", "worker", *WORKER_OPTIONS))
         self._wait_until(self._can_serve)
         url = f"http://{self._place.local_host}:{self._place.port}"
         print(f"catvq is ready on {url}", flush=True)  # noqa: T201 - the line that callers wait for
@@ -193,11 +212,3 @@ class Supervisor:
             "--timeout-graceful-shutdown",
             "5",
         ]
-
-
-def worker_options() -> list[str]:
-    """Return the arguments of the worker: one job at a time, no talk with other workers."""
-    return [
-        *("--concurrency", "1", "--queues", TRAIN_QUEUE, "--hostname", WORKER_NODE, "--loglevel", "INFO"),
-        *("--without-gossip", "--without-mingle"),
-    ]

@@ -69,6 +69,7 @@ class Containers:
 
 def main() -> None:
     containers = Containers()
+    print(containers.compose("version"))  # ends the test at once where there is no `docker compose`
     started = time.monotonic()
     try:
         containers.up("--build")
