@@ -91,10 +91,11 @@ def temperature_schedule(config: RunConfig) -> TemperatureSchedule | None:
     if assignment.resolved_estimator() == "mirror":
         return None
     schedule = assignment.temperature_schedule
+    start, end = assignment.temperature_start, assignment.temperature_end
     return TemperatureSchedule(
         TEMPERATURE_SCHEDULE if schedule is None or schedule == "adaptive" else schedule,
-        assignment.temperature_start or TEMPERATURE_START,
-        assignment.temperature_end or TEMPERATURE_END,
+        TEMPERATURE_START if start is None else start,
+        TEMPERATURE_END if end is None else end,
     )
 
 

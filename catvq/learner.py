@@ -53,10 +53,11 @@ class Learner:
         self._family_one_hot = family_one_hot
         self._weights = ObjectiveWeights.from_config(config)
         self._learning_rate = config.training.learning_rate
-        self._clip_norm = config.training.gradient_clip_norm or math.inf
+        clip_norm, assignment_lr = config.training.gradient_clip_norm, config.assignment.assignment_lr
+        self._clip_norm = math.inf if clip_norm is None else clip_norm
         self._model_optimizer = torch.optim.Adam(model.parameters(), lr=self._learning_rate, fused=True)
         self._assignment_optimizer = torch.optim.Adam(
-            assignment.parameters(), lr=config.assignment.assignment_lr or ASSIGNMENT_LR, fused=True
+            assignment.parameters(), lr=ASSIGNMENT_LR if assignment_lr is None else assignment_lr, fused=True
         )
         self._random_state = torch.Generator().manual_seed(config.training.seed).get_state()
         self._device_random_state: Tensor | None = None
