@@ -23,7 +23,7 @@ $(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(INSTALLED) ## Train on real data, learnable against static, and show what was learnt
-	$(BIN)/python examples/demo.py
+	$(BIN)/python -m examples.demo
 
 # exec: signals sent to make reach the service itself.
 up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir
