@@ -7,7 +7,6 @@ WORKERS = 2
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-SOURCES := app catvq client examples tests worker
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test check lint types format compose-test
@@ -36,16 +35,16 @@ test: $(INSTALLED) ## Run all tests
 check: lint types test ## Everything that must pass: format, lint, types, imports, documents, tests
 
 lint: $(INSTALLED) ## Check format, style, docstrings and the direction of imports
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
 
 types: $(INSTALLED) ## Check types
 	$(BIN)/mypy
 
 format: $(INSTALLED) ## Put the code into its format, and mend what can be mended by rule
-	$(BIN)/ruff format $(SOURCES)
-	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 compose-test: ## Bring the containers up, train a model, restart, and take them down
 	$(PYTHON) tests/compose/run.py

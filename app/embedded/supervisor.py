@@ -186,8 +186,14 @@ class Supervisor:
 
     def _migrate(self) -> None:
         command = self._python("migrate", "worker.store", "migrate")
+        # A process group of its own, so that Ctrl-C does not tear it.
         done = subprocess.run(
-            command.words, env=command.environment, capture_output=True, text=True, check=False
+            command.words,
+            env=command.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            process_group=0,
         )
         if done.returncode != 0:
             raise StartError(f"the database cannot be brought up to date:\n{done.stdout}{done.stderr}")
