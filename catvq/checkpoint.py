@@ -34,7 +34,7 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint so that `path` holds either all of it or what was there before."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    document = json.dumps(checkpoint.document, sort_keys=True, allow_nan=False)
+    document = json.dumps(checkpoint.document, allow_nan=False)
     metadata = {"format": FORMAT, "document": document, "digest": _digest(tensors, document)}
     write_atomically(path, save(tensors, metadata=metadata))
 
