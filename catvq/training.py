@@ -105,7 +105,8 @@ class TrainingRun:
         """
         checkpoint = load_checkpoint(path)
         document = checkpoint.document
-        if RunConfig.from_dict(document["config"]) != config or tuple(document["features"]) != table.features:
+        is_of_table = (tuple(document["features"]), document["rows"]) == (table.features, len(table.values))
+        if RunConfig.from_dict(document["config"]) != config or not is_of_table:
             raise CheckpointError(f"checkpoint {path.name} belongs to another configuration or table")
         categories = Categories.from_tensors(document["categories"], checkpoint.section("categories"))
         cleaner = FeatureCleaner.from_dict(document["cleaner"])
@@ -192,6 +193,7 @@ class TrainingRun:
         document = {
             "config": self.config.to_dict(),
             "features": list(self.table.features),
+            "rows": len(self.table.values),
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
             "progress": self._progress.to_dict(),
@@ -208,7 +210,8 @@ class TrainingRun:
             FreezeError: The frozen model's codes differ from the unfrozen model's under hard assignment.
         """
         if self._learner.hard_routing is None:
-            self._harden()
+            with self._learner.own_randomness():
+                self._harden()
         return freeze(
             FreezeInputs(
                 table=self.table,
@@ -279,8 +282,7 @@ class TrainingRun:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
         learner = self._learner
         if self._step > 0:
-            with learner.own_randomness():
-                self._annealer.compare(self._held_out, is_final=True)
+            self._annealer.compare(self._held_out, is_final=True)
         self._frozen_soft = learner.assignment.soft().detach()
         if self.config.assignment.mode == "learnable" and self._step > 0:
             self._progress.gap = SoftToHardGap(

@@ -66,6 +66,13 @@ def train(make_table, make_config):
     return to_the_end
 
 
+@pytest.fixture
+def _short_search(monkeypatch):
+    """A search of a few steps: enough to see that it is repeated bit for bit, not to find anything."""
+    for module in ("search", "annealing"):
+        monkeypatch.setattr(f"catvq.{module}.SEARCH_STEPS", 24)
+
+
 @pytest.fixture(scope="session")
 def blemished_table(make_table):
     """A table with missing values, a constant, an all-missing feature and a duplicate."""

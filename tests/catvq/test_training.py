@@ -1,0 +1,261 @@
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from catvq.errors import ConfigError, Interrupted
+from catvq.losses import LOSS_NAMES
+from catvq.table import FeatureTable
+from catvq.training import TrainingRun
+
+ESTIMATORS = ["mirror", "softmax", "gumbel", "straight_through"]
+
+
+def families_kept_apart(soft, table, names):
+    family_of_category = [int(name[len("family") :].split("_")[0]) for name in names]
+    across = table.family_of_feature()[:, None] != np.array(family_of_category)[None, :]
+    return (soft[across] == 0).all()
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_same_seed_gives_the_same_run_bit_for_bit_and_another_does_not(train, make_config, estimator):
+    first, again, other = (
+        train(config=make_config(assignment={"estimator": estimator}, training={"seed": seed}))
+        for seed in (3, 3, 4)
+    )
+
+    assert np.array_equal(first.soft_assignment(), again.soft_assignment())
+    assert first.freeze().digest == again.freeze().digest
+    assert first.state().losses == again.state().losses
+    assert not np.array_equal(first.soft_assignment(), other.soft_assignment())
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_a_run_neither_reads_nor_moves_the_callers_random_state(train, make_config, estimator):
+    config = make_config(assignment={"estimator": estimator})
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = train(config=config)
+    assert torch.equal(torch.get_rng_state(), before)
+
+    torch.manual_seed(2)
+
+    assert train(config=config).freeze().digest == first.freeze().digest
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("per_family", [False, True])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_rows_of_the_assignment_sum_to_one_at_every_epoch(make_table, make_config, estimator, per_family):
+    def edit(values):
+        values[:, 4] = 1.0
+        values[:, 2] = values[:, 1]
+
+    table = make_table(edit=edit)
+    config = make_config(
+        model={"categories": 5}, assignment={"estimator": estimator, "per_family": per_family}
+    )
+    run = TrainingRun.start(table, config)
+
+    while not run.is_finished:
+        soft = run.soft_assignment()
+        assert soft.shape == (9, 5)
+        assert soft.dtype == np.float32
+        assert np.allclose(soft.sum(axis=1), 1, atol=1e-6)
+        assert np.array_equal(soft[2], soft[1])
+        assert not per_family or families_kept_apart(soft, table, run.category_names)
+        run.train_epoch()
+
+
+def test_a_state_counts_epochs_and_steps_and_names_every_loss(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config())  # 48 training rows, 16 a batch
+    before = run.state()
+    assert (before.epoch, before.epochs, before.step, before.steps) == (0, 4, 0, 12)
+    assert before.temperature is before.codebook is None
+    assert before.losses == {}
+
+    after = run.train_epoch()
+
+    assert (after.epoch, after.step, run.epoch) == (1, 3, 1)
+    assert list(after.losses) == [*LOSS_NAMES, "validation"]
+    assert all(math.isfinite(value) for value in after.losses.values())
+    assert after.temperature == 1.0
+    assert after.codebook.perplexity >= 1
+    assert 0 < after.codebook.usage <= 1
+
+
+def test_losses_are_means_over_the_epochs_steps(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config())
+    learner, seen = run._learner, []
+    step = learner.step
+    learner.step = lambda *args, **kwargs: seen.append(step(*args, **kwargs)) or seen[-1]
+
+    losses = run.train_epoch().losses
+
+    means = torch.stack(seen).mean(dim=0).tolist()
+    assert [losses[name] for name in LOSS_NAMES] == pytest.approx(means, rel=1e-6)
+
+
+def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config):
+    run = TrainingRun.start(make_table(rows=65), make_config())
+    learner, seen = run._learner, []
+    step = learner.step
+    learner.step = lambda batch, **kwargs: seen.append(batch) or step(batch, **kwargs)
+
+    run.train_epoch()
+    first = torch.cat(seen)
+    seen.clear()
+    run.train_epoch()
+    second = torch.cat(seen)
+
+    train = {tuple(row) for row in run._features[torch.from_numpy(run.split.train)].tolist()}
+    for epoch in (first, second):
+        rows = [tuple(row) for row in epoch.tolist()]
+        assert len(rows) == len(set(rows)) == 48
+        assert set(rows) <= train
+    assert not torch.equal(first, second)
+
+
+def test_a_run_learns_to_reconstruct(train, make_config):
+    run = train(
+        config=make_config(
+            training={"epochs": 60, "learning_rate": 0.01}, model={"dropout": 0.0, "codebook_size": 16}
+        )
+    )
+
+    assert run.state().losses["reconstruction"] < 0.6
+
+
+@pytest.mark.parametrize(("freeze", "hard_from"), [(0, 0), (1, 1), (2, 2), ("auto", 2), (9, 4), (None, 4)])
+def test_the_assignment_is_hard_from_the_asked_epoch_on_and_stays_as_it_was(
+    make_table, make_config, freeze, hard_from
+):
+    config = make_config(assignment={"freeze_after_epochs": freeze})
+    run = TrainingRun.start(make_table(), config)
+    history = [run.soft_assignment()]
+    for epoch in range(4):
+        assert (run._learner.hard_routing is not None) == (epoch >= hard_from)
+        run.train_epoch()
+        history.append(run.soft_assignment())
+
+    for earlier, later in pairwise(history[: hard_from + 1]):
+        assert not np.array_equal(earlier, later)
+    assert all(np.array_equal(soft, history[hard_from]) for soft in history[hard_from:])
+    assert run._learner.hard_routing is not None
+
+
+def test_the_frozen_grouping_is_the_most_probable_category_when_hardened(train):
+    run = train()
+    soft = run.soft_assignment()
+
+    frozen = run.freeze()
+
+    assert [entry["category"] for entry in frozen.grouping["features"]] == soft.argmax(axis=1).tolist()
+    assert np.array_equal(frozen.soft, soft)
+
+
+def test_hardening_is_measured_where_it_happens(train, make_config):
+    gap = train(config=make_config(assignment={"freeze_after_epochs": 3})).freeze().report["soft_to_hard_gap"]
+
+    assert (gap["rows"], gap["epoch"]) == ("validation", 3)
+    assert gap["gap"] == gap["hard_error"] - gap["soft_error"]
+
+
+def test_a_static_run_keeps_its_groups_and_has_no_temperature(train, make_config, make_table):
+    groups = {"x": ("f0", "f3", "f6"), "y": ("f1", "f4", "f7"), "z": ("f2", "f5", "f8")}
+    run = train(config=make_config(assignment={"mode": "static", "init": "user", "groups": groups}))
+
+    assert np.array_equal(run.soft_assignment(), np.eye(3)[[0, 1, 2] * 3])
+    assert run.state().temperature is None
+    assert run.state().assignment.entropy == 0
+    report = run.freeze().report
+    assert report["soft_to_hard_gap"] is None
+    assert report["losses"]["assignment_balance"] == 0
+
+
+def test_static_and_learnable_runs_start_from_the_same_model(make_table, make_config):
+    """So that they are compared on what differs: who chose the groups."""
+    runs = [
+        TrainingRun.start(make_table(), make_config(assignment={"mode": mode}))
+        for mode in ("static", "learnable")
+    ]
+
+    states = [run._learner.model.state_dict() for run in runs]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+
+
+def test_given_groups_of_another_model_are_the_start(make_table, make_config):
+    groups = {"x": tuple(f"f{i}" for i in range(0, 9, 2)), "y": tuple(f"f{i}" for i in range(1, 9, 2))}
+    config = make_config(model={"categories": "auto"}, assignment={"init": "model", "model": "some"})
+
+    run = TrainingRun.start(make_table(), config, groups)
+
+    assert run.category_names == ["x", "y"]
+    assert run.soft_assignment().argmax(axis=1).tolist() == [0, 1] * 4 + [0]
+
+
+def test_a_run_ends_after_the_epoch_in_which_its_time_is_up(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config(training={"max_seconds": 1e-6}))
+    assert not run.is_finished
+
+    run.train_epoch()
+
+    assert run.is_finished
+    assert run.epoch == 1
+    assert run.freeze().report["training"]["epochs"] == 1
+
+
+def test_a_run_that_is_told_to_finish_can_be_frozen_at_once(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config())
+    run.train_epoch()
+
+    run.finish()
+
+    assert run.is_finished
+    assert run.freeze().report["soft_to_hard_gap"]["epoch"] == 1
+
+
+def test_an_interrupted_epoch_stops_before_the_next_step(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config())
+    answers = iter([False, False, True])
+
+    with pytest.raises(Interrupted, match="epoch 1, before step 3"):
+        run.train_epoch(lambda: next(answers))
+
+    assert (run.epoch, run.state().step) == (0, 2)
+    run.train_epoch()
+    assert run.state().step == 3
+
+
+def test_without_validation_rows_the_gap_is_measured_on_training_rows(train, make_config):
+    run = train(config=make_config(training={"validation_fraction": 0.0, "test_fraction": 0.0}))
+
+    assert run.state().losses["validation"] is None
+    report = run.freeze().report
+    assert report["soft_to_hard_gap"]["rows"] == "train"
+    assert report["reconstruction_error"]["validation"] is None
+    assert report["reconstruction_error"]["train"] > 0
+
+
+def test_a_memory_mapped_table_trains_like_one_in_memory(train, make_table, tmp_path):
+    table = make_table()
+    np.save(tmp_path / "values.npy", table.values)
+    mapped = FeatureTable(np.load(tmp_path / "values.npy", mmap_mode="r"), table.features, table.families)
+
+    assert train(mapped).freeze().digest == train(table).freeze().digest
+
+
+def test_a_table_without_any_varying_feature_is_refused(make_config):
+    table = FeatureTable(np.ones((20, 2), np.float32), ("a", "b"), {"all": ("a", "b")})
+
+    with pytest.raises(ConfigError, match="nothing to learn"):
+        TrainingRun.start(table, make_config())
+
+
+def test_too_few_rows_are_refused(make_table, make_config):
+    with pytest.raises(ConfigError, match="9 rows"):
+        TrainingRun.start(make_table(rows=9), make_config())
