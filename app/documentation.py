@@ -17,6 +17,29 @@ Responses = dict[int | str, dict[str, Any]]
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TEXT = {"type": "string"}
+_NULL = {"type": "null"}
+_NO_FIXED_TEMPERATURE = {
+    "temperature_start": _NULL,
+    "temperature_end": _NULL,
+    "assignment_lr": _NULL,
+}
+_TEMPERATURE_HAS_ONE_OWNER = {
+    "anyOf": [
+        {
+            "properties": {
+                **_NO_FIXED_TEMPERATURE,
+                "estimator": {"enum": ["auto", "mirror"]},
+                "temperature_schedule": {"enum": ["adaptive", None]},
+            }
+        },
+        {
+            "properties": {
+                "estimator": {"not": {"const": "mirror"}},
+                "temperature_schedule": {"not": {"const": "adaptive"}},
+            }
+        },
+    ]
+}
 _REQUEST_ID = {
     "description": "Names the request in logs and errors.",
     "required": True,
@@ -76,6 +99,9 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schemas["Problem"].pop("$defs"))
+    for schema in schemas.values():
+        _close_patterns(schema)
+    _add_conditions(schemas)
     for path in document["paths"].values():
         for operation in path.values():
             bodies = [operation.get("requestBody", {})]
@@ -86,6 +112,47 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
                 for content in body.get("content", {}).values():
                     _add_example(content, schemas)
     return document
+
+
+def _close_patterns(schema: Any) -> None:
+    """Say that keys which fit no pattern are refused; pydantic leaves that out."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and "patternProperties" in schema:
+        schema["additionalProperties"] = False
+    for part in parts:
+        _close_patterns(part)
+
+
+def _add_conditions(schemas: dict[str, Any]) -> None:
+    """Say in the schema what the job's own validators demand of several fields together."""
+    schemas["AssignmentSettings"]["allOf"] = [
+        _belongs("groups", to_init="user", of_type="object"),
+        _belongs("model", to_init="model", of_type="string"),
+        _TEMPERATURE_HAS_ONE_OWNER,
+    ]
+    schemas["ModelSettings"]["anyOf"] = [
+        {"properties": {"compression_ratios": {"type": "null"}}},
+        {"properties": {"levels": {"const": 3}, "compression_ratios": {"minItems": 3, "maxItems": 3}}},
+        *(
+            {
+                "properties": {
+                    "levels": {"const": levels},
+                    "compression_ratios": {"minItems": levels, "maxItems": levels},
+                },
+                "required": ["levels"],
+            }
+            for levels in range(1, 9)
+        ),
+    ]
+
+
+def _belongs(field: str, *, to_init: str, of_type: str) -> dict[str, Any]:
+    """The field is there with this `init`, and only then."""
+    return {
+        "if": {"properties": {"init": {"const": to_init}}, "required": ["init"]},
+        "then": {"properties": {field: {"type": of_type}}, "required": [field]},
+        "else": {"properties": {field: {"type": "null"}}},
+    }
 
 
 def _add_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:

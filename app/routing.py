@@ -42,12 +42,12 @@ class BoundedRequest(Request):
             yield chunk
 
     async def json(self) -> Any:
-        """Return the parsed body.
+        """Return the parsed body; 5.0 is the whole number 5, as JSON knows only one kind of number.
 
         Raises:
             NotParseableError: It is not strict JSON.
         """
-        return load_json(await self.body())
+        return _with_whole_numbers(load_json(await self.body()))
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(f"the body is larger than {self.max_bytes} bytes", code="body_too_large")
@@ -84,6 +84,17 @@ class Route(APIRoute):
             return await handler(bounded)
 
         return handle
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_with_whole_numbers(item) for item in value]
+        case dict():
+            return {key: _with_whole_numbers(item) for key, item in value.items()}
+    return value
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

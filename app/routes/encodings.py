@@ -166,7 +166,7 @@ def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format)
     width = len(encoder.tokens)
     if file_format is Format.JSON:
         upload.file.seek(0)
-        codes: NDArray[Any] = parse_codes(load_json(upload.file.read()), width, list(encoder.tokens))
+        codes: NDArray[Any] = parse_codes(load_json(upload.file.read()), encoder.tokens)
     else:
         codes = _whole_numbers(read_npy(upload.file, api.table_limits), width)
     if len(codes) > api.settings.max_encode_rows:

@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, NotParseableError, Place
+from app.errors import InvalidError, Place
 from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, numbered, rows_per_block
 
 ONE_FAMILY = "features"  # the family of a table that names none
@@ -55,8 +55,7 @@ def families_of(table: Table, columns: tuple[str, ...], asked: str | None) -> Fa
         asked: JSON `{family: [feature, ...]}`, `prefix:` and a separator, or None.
 
     Raises:
-        NotParseableError: The JSON cannot be read.
-        InvalidError: A feature is in no family or in two, or is unknown.
+        InvalidError: It has another form, or a feature is in no family, in two, or unknown.
     """
     if table.family_widths is not None:
         if asked is not None:
@@ -73,7 +72,6 @@ def columns_of(table: Table, asked: str | None, limits: TableLimits) -> tuple[st
     """Return the table's names, or the ones given as a JSON list for an array that has none.
 
     Raises:
-        NotParseableError: The JSON cannot be read.
         InvalidError: The names cannot be used, or are not needed.
     """
     if asked is None:
@@ -82,8 +80,8 @@ def columns_of(table: Table, asked: str | None, limits: TableLimits) -> tuple[st
         raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
     try:
         names = orjson.loads(asked)
-    except orjson.JSONDecodeError as error:
-        raise NotParseableError(f"columns= is not JSON: {error}", code="invalid_json") from None
+    except orjson.JSONDecodeError:
+        names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise InvalidError(
             "columns= needs a JSON list of names", [Place(detail="not a list", field="columns")]
@@ -119,9 +117,7 @@ def _parse(asked: str) -> Families:
     try:
         families = orjson.loads(asked)
     except orjson.JSONDecodeError as error:
-        raise NotParseableError(
-            f"families= is neither JSON nor a prefix rule: {error}", code="invalid_json"
-        ) from None
+        raise _invalid(f"families= is neither JSON nor a prefix rule: {error}") from None
     if not isinstance(families, dict) or not all(isinstance(names, list) for names in families.values()):
         raise _invalid('families= needs JSON such as {"family": ["feature", ...]}')
     for family, names in families.items():

@@ -1,10 +1,13 @@
 """Reads rows written as JSON: strict JSON, numbers and nulls only."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from app.errors import InvalidError, NotParseableError, Place
 from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
@@ -42,7 +45,7 @@ def read_json(file: BinaryIO, limits: TableLimits) -> Table:
         )
     rows = document["rows"]
     width = len(names) if names is not None else _width_of(rows)
-    matrix = parse_matrix(rows, width, field="rows", allowed=_CELLS, columns=names)
+    matrix = _parse_matrix(rows, _Layout("rows", "column", names or (), width, allowed=_CELLS))
     check_width(width, limits)
     return Table(
         columns=numbered(width) if names is None else check_names(names, limits),
@@ -67,56 +70,71 @@ def check_keys(document: Any, *, required: str, optional: str | None = None) -> 
         )
 
 
-def parse_codes(document: Any, width: int, tokens: list[str]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return `{"codes": [[...]]}` as numbers [rows, tokens].
+def parse_codes(document: Any, tokens: Sequence[str]) -> NDArray[np.float64]:
+    """Return `{"codes": [[...]]}` as whole numbers [rows, tokens].
 
     Raises:
-        InvalidError: It has another form or width, or something in it is not a number.
+        InvalidError: It has another form or width, or something in it is not a whole number.
     """
     check_keys(document, required="codes")
-    return parse_matrix(document["codes"], width, field="codes", allowed={int}, columns=tokens)
+    layout = _Layout("codes", "token", tokens, len(tokens), allowed=_NUMBERS)
+    codes = _parse_matrix(document["codes"], layout)
+    for row, token in np.argwhere(codes != np.floor(codes))[:1].tolist():
+        raise layout.fault_at(row + 1, token, "not a whole number")
+    return codes
 
 
-def parse_matrix(
-    rows: Any, width: int, *, field: str, allowed: set[type], columns: list[str] | None
-) -> np.ndarray[Any, np.dtype[np.float64]]:
+@dataclass(frozen=True)
+class _Layout:
+    """What a list of lists should look like, and what its columns are called in errors."""
+
+    field: str
+    kind: Literal["column", "token"]
+    names: Sequence[str]
+    width: int
+    allowed: set[type]
+
+    def fault_at(self, row: int, index: int, detail: str) -> InvalidError:
+        """Return the error about one cell; rows count from 1, the index from 0."""
+        name = self.names[index] if self.names else f"f{index}"
+        named = {self.kind: name}
+        place = Place(
+            detail=detail, field=self.field, row=row, column=named.get("column"), token=named.get("token")
+        )
+        return InvalidError(f"row {row}, {self.kind} {name!r}: {detail}", [place], code="not_numeric")
+
+
+def _parse_matrix(rows: Any, layout: _Layout) -> NDArray[np.float64]:
     """Return a list of lists as float64 [rows, width], null as NaN.
 
     Raises:
         InvalidError: A row has another length, or a cell another type.
     """
+    field = layout.field
     if not isinstance(rows, list):
-        raise InvalidError(
-            f"{field} needs a list of rows", [Place(detail="not a list", field=field)], code="invalid_type"
-        )
+        place = Place(detail="not a list", field=field)
+        raise InvalidError(f"{field} needs a list of rows", [place], code="invalid_type")
     if not rows:
         raise InvalidError("there are no rows", [Place(detail="no rows", field=field)], code="no_rows")
     # Whole-body checks first: they run in C, and looking for the place only starts when they fail.
-    is_regular = all(type(row) is list for row in rows) and set(map(len, rows)) == {width}
-    if not is_regular or not set(map(type, chain.from_iterable(rows))) <= allowed:
-        raise _explain(rows, width, field=field, allowed=allowed, columns=columns)
-    return np.array(rows, dtype=np.float64).reshape(len(rows), width)
+    is_regular = all(type(row) is list for row in rows) and set(map(len, rows)) == {layout.width}
+    if not is_regular or not set(map(type, chain.from_iterable(rows))) <= layout.allowed:
+        raise _explain(rows, layout)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), layout.width)
 
 
-def _explain(
-    rows: list[Any], width: int, *, field: str, allowed: set[type], columns: list[str] | None
-) -> InvalidError:
+def _explain(rows: list[Any], layout: _Layout) -> InvalidError:
     for number, row in enumerate(rows, start=1):
         if type(row) is not list:
-            place = Place(detail="not a list", field=field, row=number)
+            place = Place(detail="not a list", field=layout.field, row=number)
             return InvalidError(f"row {number} is not a list", [place], code="invalid_type")
-        if len(row) != width:
-            place = Place(detail=f"{len(row)} values, {width} needed", field=field, row=number)
-            return InvalidError(
-                f"row {number} has {len(row)} values, {width} are needed", [place], code="wrong_width"
-            )
+        if len(row) != layout.width:
+            detail = f"{len(row)} values, {layout.width} needed"
+            place = Place(detail=detail, field=layout.field, row=number)
+            return InvalidError(f"row {number} has {detail}", [place], code="wrong_width")
         for index, cell in enumerate(row):
-            if type(cell) not in allowed:
-                name = columns[index] if columns else f"f{index}"
-                place = Place(detail="not a number", field=field, column=name, row=number)
-                return InvalidError(
-                    f"row {number}, column {name!r}: not a number", [place], code="not_numeric"
-                )
+            if type(cell) not in layout.allowed:
+                return layout.fault_at(number, index, "not a number")
     raise AssertionError("the rows were refused although they are regular")
 
 

@@ -62,6 +62,13 @@ def test_a_configuration_that_came_back_can_be_sent_again(api):
     assert (again.status_code, again.json()["config"]) == (202, config)
 
 
+def test_a_whole_number_may_be_written_as_a_float(api):
+    headers = {"content-type": "application/json"}
+    body = f'{{"dataset": "{api.dataset()}", "training": {{"epochs": 7.0, "learning_rate": 1}}}}'
+    answer = api.client.post("/v1/jobs", content=body, headers=headers)
+    assert answer.json()["config"]["training"]["epochs"] == 7
+
+
 def test_a_dry_run_stores_nothing(api):
     before = len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"])
     answer = submit(api, params={"dry_run": "true"}, training={"epochs": 4})

@@ -76,8 +76,9 @@ def test_each_fault_is_named(document, code, place, limits):
         assert (first.field, first.row, first.column) == place
 
 
-def test_a_code_is_a_whole_number():
-    assert parse_codes({"codes": [[1, 2]]}, 2, ["x", "y"]).tolist() == [[1, 2]]
+@pytest.mark.parametrize("value", [2.5, "2", True, None, [2]])
+def test_a_code_is_a_whole_number(value):
+    assert parse_codes({"codes": [[1, 2.0]]}, ["x", "y"]).tolist() == [[1, 2]]
     with pytest.raises(InvalidError) as caught:
-        parse_codes({"codes": [[1, 2], [1, 2.0]]}, 2, ["x", "y"])
-    assert (caught.value.places[0].row, caught.value.places[0].column) == (2, "y")
+        parse_codes({"codes": [[1, 2], [1, value]]}, ["x", "y"])
+    assert (caught.value.places[0].row, caught.value.places[0].token) == (2, "y")
