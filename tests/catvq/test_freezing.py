@@ -1,0 +1,194 @@
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from catvq.losses import topographic_similarity
+from catvq.table import FeatureTable
+from catvq.verification import OnnxEncoder
+
+
+def metadata(frozen):
+    return {p.key: json.loads(p.value) for p in onnx.load_from_string(frozen.encoder).metadata_props}
+
+
+@pytest.fixture(scope="module")
+def codes(frozen, blemished_table):
+    return OnnxEncoder(frozen.encoder).encode(blemished_table.values)
+
+
+def test_the_frozen_models_codes_are_the_trained_models_under_its_hard_route(blemished_run, frozen, codes):
+    learner = blemished_run._learner
+    learner.model.eval()
+
+    assert np.array_equal(learner.model.encode(blemished_run._features, learner.hard_routing).numpy(), codes)
+    assert np.array_equal(frozen.weights.encode(blemished_run._features).numpy(), codes)
+
+
+def test_the_report_vouches_for_the_codes(frozen, codes):
+    report = frozen.report
+
+    assert report["codes"] == {"rows": 60, "sha256": hashlib.sha256(codes.tobytes()).hexdigest()}
+    check = report["freeze_check"]
+    assert (check["rows"], check["codes"]) == (60, codes.size)
+    assert check["largest_latent_difference"] <= 1e-5
+    assert check["near_ties"] == check["near_ties_onnx"] == 0
+
+
+def test_the_file_holds_rows_to_test_it_with(frozen, blemished_table, blemished_run):
+    notes = metadata(frozen)
+
+    rows = np.array(notes["catvq_test_rows"], dtype=np.float64).astype(np.float32)
+    assert np.array_equal(rows, blemished_table.values[blemished_run.split.train[:8]], equal_nan=True)
+    assert np.isnan(rows).any()
+    assert OnnxEncoder(frozen.encoder).encode(rows).tolist() == notes["catvq_test_codes"]
+    assert notes["catvq_features"] == list(blemished_table.features)
+    assert notes["catvq_codes"] == [f"category_{g}.{level}" for g in range(3) for level in range(2)]
+
+
+def test_reconstruction_errors_are_those_of_decoded_codes_per_part_of_the_rows(frozen, codes, blemished_run):
+    features = blemished_run._features
+    squares = (frozen.weights.decode(torch.from_numpy(codes)) - features).square().mean(dim=1)
+
+    for name, error in frozen.report["reconstruction_error"].items():
+        rows = torch.from_numpy(getattr(blemished_run.split, name))
+        assert error == pytest.approx(squares[rows].mean().item(), rel=1e-5)
+    assert frozen.report["rows"] == {"train": 48, "validation": 6, "test": 6}
+
+
+def test_usage_is_counted_on_training_rows(frozen, codes, blemished_run):
+    train = codes[blemished_run.split.train]
+
+    for stream in range(6):
+        counts = np.bincount(train[:, stream], minlength=frozen.usage.shape[1])
+        assert frozen.usage[stream].tolist() == counts.tolist()
+    book = frozen.report["codebook"]
+    assert book["bits_per_row"] == pytest.approx(np.log2(frozen.codebook_sizes).sum(), rel=1e-6)
+    assert 0 < book["used_bits_per_row"] <= book["bits_per_row"]
+    assert 1 <= book["perplexity"] <= max(frozen.codebook_sizes)
+
+
+def test_topography_is_measured_on_test_rows(frozen, codes, blemished_run):
+    rows = torch.from_numpy(blemished_run.split.test)
+    features = blemished_run._features[rows]
+    streams = torch.arange(len(frozen.weights.codes))
+    quantized = frozen.weights.codes[streams, torch.from_numpy(codes)[rows]].flatten(1)
+
+    found = frozen.report["topographic_similarity"]
+
+    assert found["quantized"] == pytest.approx(topographic_similarity(features, quantized).item(), rel=1e-5)
+    assert -1 <= found["latents"] <= 1
+
+
+def test_the_report_names_what_cleaning_did_to_each_feature(frozen):
+    statuses = {entry["name"]: entry["status"] for entry in frozen.report["cleaning"]}
+
+    assert statuses == {
+        **{f"f{i}": "kept" for i in (0, 1, 2, 3, 6, 7)},
+        "f4": "constant",
+        "f5": "constant",
+        "f8": "duplicate",
+    }
+
+
+def test_an_empty_category_is_warned_of_by_name(train, make_config):
+    groups = {"x": tuple(f"f{i}" for i in range(9))}
+    settings = {"mode": "static", "init": "user", "groups": groups}
+
+    frozen = train(config=make_config(model={"categories": 2}, assignment=settings)).freeze()
+
+    assert frozen.report["warnings"] == ["category 'category_1' is empty: its codes are constant"]
+    assert (frozen.usage[2:] > 0).sum(dim=1).tolist() == [1, 1]
+
+
+def test_a_search_reports_its_restarts_and_a_schedule_none(frozen, train, make_config, request):
+    request.getfixturevalue("_short_search")
+    restarts = train(config=make_config(assignment={"estimator": "mirror"})).freeze().report["restarts"]
+
+    assert frozen.report["restarts"] is None
+    errors = restarts["held_out_errors"]
+    assert restarts["winner"] == errors.index(min(errors))
+    assert -1 <= restarts["stability"] <= 1
+
+
+def test_the_trained_model_is_left_as_it_was(blemished_run):
+    before = {name: value.clone() for name, value in blemished_run._learner.model.state_dict().items()}
+
+    blemished_run.freeze()
+
+    assert all(torch.equal(v, before[n]) for n, v in blemished_run._learner.model.state_dict().items())
+
+
+def columns(values):
+    names = tuple(f"f{i}" for i in range(values.shape[1]))
+    return FeatureTable(values.astype(np.float32), names, {"all": names})
+
+
+def twins(values):
+    values[:, 1:] = values[:, :1]
+
+
+EDGES = {
+    "one category": {"model": {"categories": 1}},
+    "one category, one level": {"model": {"categories": 1, "levels": 1}},
+    "one category, searched for": {"model": {"categories": 1}, "assignment": {"estimator": "mirror"}},
+    "one level": {"model": {"levels": 1}},
+    "more categories than features": {"model": {"categories": 20}},
+    "more codes than rows": {"model": {"codebook_size": 100}},
+    "one code, one latent": {"model": {"codebook_size": 1, "latent_dim": 1}},
+    "one unit everywhere": {"model": {"embedding_dim": 1, "hidden_dim": 1, "latent_dim": 1}},
+    "gradient codebook": {"model": {"codebook_update": "gradient"}},
+    "no decay": {"model": {"decay": 0.0}},
+    "batches of two": {"training": {"batch_size": 2}},
+    "one batch of all": {"training": {"batch_size": 10_000}},
+    "one epoch": {"training": {"epochs": 1}},
+    "one epoch, searched": {"training": {"epochs": 1}, "assignment": {"estimator": "mirror"}},
+    "nothing held out": {"training": {"validation_fraction": 0.0, "test_fraction": 0.0}},
+    "almost frozen": {"assignment": {"temperature_start": 1e-9, "temperature_end": 1e-9}},
+    "very warm": {"assignment": {"temperature_start": 1e6, "temperature_end": 1e6}},
+    "never cleaned": {"cleaning": {"enabled": False}},
+}
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("name", EDGES)
+def test_a_run_at_the_edge_trains_freezes_and_covers_every_feature(
+    train, make_table, make_config, tmp_path, name
+):
+    table = make_table(rows=40)
+
+    frozen = train(table, make_config(**EDGES[name])).freeze()
+
+    frozen.save(tmp_path)
+    assert sorted(n for c in frozen.grouping["categories"] for n in c["features"]) == sorted(table.features)
+    assert np.allclose(frozen.soft.sum(axis=1), 1, atol=1e-6)
+    assert all(np.isfinite(error) for error in frozen.report["reconstruction_error"].values() if error)
+
+
+TABLES = {
+    "ten rows": lambda make: make(rows=10),
+    "one feature": lambda make: make(blocks=1, width=1),
+    "one feature and its copies": lambda make: make(blocks=1, edit=twins),
+    "two values": lambda make: columns((make().values > 0) * 1.0),
+    "a million times larger": lambda make: columns(make().values * 1e6 + 1e9),
+    "mostly missing": lambda make: columns(np.where(make().values > -1, np.nan, make().values)),
+}
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("estimator", ["mirror", "gumbel"])
+@pytest.mark.parametrize("name", TABLES)
+def test_an_unusual_table_trains_freezes_and_covers_every_feature(
+    train, make_table, make_config, tmp_path, name, estimator
+):
+    table = TABLES[name](make_table)
+    config = make_config(model={"categories": 2}, assignment={"estimator": estimator})
+
+    frozen = train(table, config).freeze()
+
+    frozen.save(tmp_path)
+    assert sorted(n for c in frozen.grouping["categories"] for n in c["features"]) == sorted(table.features)
+    assert np.allclose(frozen.soft.sum(axis=1), 1, atol=1e-6)
