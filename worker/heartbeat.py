@@ -28,6 +28,7 @@ class Heartbeat:
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
+        self._is_cancelled = threading.Event()
         self._is_draining = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -46,9 +47,9 @@ class Heartbeat:
         return self._is_taken.is_set() or time.monotonic() - self._last_answer > self._patience_s
 
     @property
-    def is_draining(self) -> bool:
-        """Whether the job shall be put back into the queue."""
-        return self._is_draining.is_set()
+    def is_cancelled(self) -> bool:
+        """Whether the job was ended because its user cancelled it."""
+        return self._is_cancelled.is_set()
 
     def drain(self) -> None:
         """Wish that the job be put back into the queue."""
@@ -77,4 +78,5 @@ class Heartbeat:
             self._is_draining.set()
         elif wish is Wish.CANCEL:
             self._leases.cancel(self._claim)
+            self._is_cancelled.set()
             self._is_taken.set()

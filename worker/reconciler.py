@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from worker.announcer import Announcer
+from worker.devices import find_devices
 from worker.locks import child_prefix, dead_holder, remove_abandoned
 from worker.settings import WorkerSettings
 from worker.store import Store
@@ -30,6 +31,7 @@ class Reconciler:
         self._is_over = threading.Event()
         self._wake = threading.Event()
         self._complaints: dict[str, str] = {}
+        self._devices: tuple[str, ...] | None = None
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
@@ -49,6 +51,7 @@ class Reconciler:
         self._wake.set()
         self._thread.join()
         self._announcer.close()
+        self._store.workers.leave(self._settings.worker_name)
 
     def _run(self) -> None:
         while not self._is_over.is_set():
@@ -76,7 +79,10 @@ class Reconciler:
                 _log.info("%s works again", what)
 
     def _report(self) -> None:
-        self._store.workers.report(self._settings.worker_name, threads=self._settings.threads)
+        self._devices = self._devices or find_devices()
+        self._store.workers.report(
+            self._settings.worker_name, threads=self._settings.threads, devices=self._devices
+        )
 
     def _drain(self) -> None:
         prefix = child_prefix(self._settings.worker_name, self._process_id)

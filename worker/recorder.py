@@ -41,10 +41,13 @@ class Recorder:
             DivergedError: The losses are not finite.
         """
         state = run.state()
-        total = state.losses.get("total")
-        if total is not None and not math.isfinite(total):
+        infinite = [
+            name for name, loss in state.losses.items() if loss is not None and not math.isfinite(loss)
+        ]
+        if infinite:
             raise DivergedError(
-                f"the loss became {total} in epoch {state.epoch}: try a lower learning_rate or assignment_lr"
+                f"{', '.join(infinite)} became infinite in epoch {state.epoch}: "
+                "try a lower learning_rate or assignment_lr"
             )
         progress = self._progress(run, state)
         self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))

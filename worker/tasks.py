@@ -40,7 +40,12 @@ def _load_torch_meanwhile(**_: Any) -> None:
     """Let a fresh training process load torch while it waits for its job."""
 
     def load() -> None:
+        import torch  # noqa: PLC0415
+
         import worker.train  # noqa: F401, PLC0415
+
+        # The first optimiser of a process loads another second's worth of modules.
+        torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
     threading.Thread(target=load, name="preload", daemon=True).start()
 

@@ -41,21 +41,27 @@ def run_claim(store: Store, settings: WorkerSettings, claim: Claim) -> None:
     heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
     with heartbeat, _drained_by_sigterm(heartbeat):
         try:
-            try:
-                _Attempt(store, claim, heartbeat).run()
-            except Interrupted:
-                _release(store, claim, heartbeat)
-            except CancelRequested:
-                store.leases.cancel(claim)
-            except (LeaseLost, StoreUnavailable):
-                raise
-            except Exception as error:  # noqa: BLE001 - every job ends with a reason
-                _log.exception("job %s failed", job.id)
-                failure = describe_failure(error)
-                store.leases.fail(claim, failure.code, failure.text)
+            _run_to_an_end(store, claim, heartbeat)
         except (LeaseLost, StoreUnavailable) as error:
-            _log.warning("job %s is no longer ours: %s", job.id, error)
+            if not heartbeat.is_cancelled:
+                _log.warning("job %s is no longer ours: %s", job.id, error)
     _log.info("job %s: attempt %d is over", job.id, job.attempt.number)
+
+
+def _run_to_an_end(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+    try:
+        _Attempt(store, claim, heartbeat).run()
+    except Interrupted:
+        if not heartbeat.is_lost:
+            store.leases.release(claim, "its worker was stopped")
+    except CancelRequested:
+        store.leases.cancel(claim)
+    except (LeaseLost, StoreUnavailable):
+        raise
+    except Exception as error:  # noqa: BLE001 - every job ends with a reason
+        _log.exception("job %s failed", claim.job.id)
+        failure = describe_failure(error)
+        store.leases.fail(claim, failure.code, failure.text)
 
 
 def model_id_of(job_id: str, token: int) -> str:
@@ -75,11 +81,6 @@ def _drained_by_sigterm(heartbeat: Heartbeat) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, previous)
-
-
-def _release(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
-    if not heartbeat.is_lost:
-        store.leases.release(claim, "its worker was stopped")
 
 
 class _Attempt:

@@ -7,7 +7,7 @@ import pytest
 
 from worker.contract import JobRequest
 from worker.settings import ServiceSettings
-from worker.store import NewDataset, Store
+from worker.store import NewDataset, Progress, Store
 
 FEATURES = ["a0", "a1", "a2", "b0", "b1", "b2"]
 FAMILIES = {"a": FEATURES[:3], "b": FEATURES[3:]}
@@ -26,13 +26,14 @@ def store(settings):
 
 
 @pytest.fixture
-def add_dataset(store):
-    """Stores a table whose two families each vary together."""
+def add_dataset(request):
+    """Stores a table whose two families each vary together, in the test's own store unless told otherwise."""
 
-    def add(*, rows=64, seed=0, name="tiny"):
+    def add(*, rows=64, seed=0, name="tiny", scale=1.0, store=None):
+        store = store or request.getfixturevalue("store")
         random = np.random.default_rng(seed)
         causes = random.normal(size=(rows, 2)).repeat(3, axis=1)
-        values = (causes + 0.1 * random.normal(size=(rows, 6))).astype(np.float32)
+        values = (scale * (causes + 0.1 * random.normal(size=(rows, 6)))).astype(np.float32)
         path = store.spool_dir / f"{name}-{seed}.npy"
         np.save(path, values)
         new = NewDataset(
@@ -61,3 +62,26 @@ def submit(store, dataset):
         return store.jobs.submit(JobRequest(**({"dataset": dataset.id} | fields)), {}).job
 
     return put
+
+
+@pytest.fixture
+def make_progress():
+    """What a job records after an epoch of three steps."""
+
+    def make(epoch, *, epochs=100, columns=2):
+        return Progress(
+            epoch=epoch,
+            epochs=epochs,
+            step=epoch * 3,
+            steps=epochs * 3,
+            temperature=1.0 / (1 + epoch),
+            losses={"total": float(epoch), "validation": float("nan")},
+            assignment={"entropy": 0.5},
+            codebook={"usage": 1.0},
+            eta_seconds=1.5,
+            matrix=np.full((6, columns), 1 / columns, dtype=np.float32),
+            categories=[f"category_{index}" for index in range(columns)],
+            metrics={"total": float(epoch)} if epoch else {},
+        )
+
+    return make

@@ -9,7 +9,16 @@ from worker.contract import JobStatus
 from worker.store.database import Database
 from worker.store.errors import CancelRequested, LeaseLost
 from worker.store.records import Claim, JobRecord, Wish
-from worker.store.rows import HELD, append_event, ended, requeued, to_job, update_held, visible_change
+from worker.store.rows import (
+    HELD,
+    append_event,
+    ended,
+    read_job,
+    requeued,
+    to_job,
+    update_held,
+    visible_change,
+)
 from worker.store.schema import DatabaseNow, jobs, models
 
 
@@ -120,7 +129,7 @@ class Leases:
             job = to_job(row)
             data = {"attempt": job.attempt.number, "worker": worker_name}
             append_event(connection, job.id, "started", data)
-        return Claim(job, job.token)
+            return Claim(read_job(connection, job.id), job.token)
 
     def _current(self, connection: sa.Connection, claim: Claim) -> JobRecord:
         """The job as it stands, locked, if it is still the claim's."""

@@ -10,7 +10,7 @@ from worker.store.records import JobRecord, Wish
 from worker.store.rows import HELD, append_event, ended, requeued, to_job
 from worker.store.schema import DatabaseNow, jobs
 
-FIRST_SEND_DELAY_S = 2.0
+SEND_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # after the first announcement, the second, ...
 LONGEST_SEND_DELAY_S = 60.0
 KEPT_LOSSES = 20  # a job that lives for months must not carry every crash along
 
@@ -56,7 +56,6 @@ class Outbox:
 
         A job that stays in the queue comes up again, after a delay that doubles each time.
         """
-        delay = sa.func.pow(2.0, sa.case((jobs.c.sends > 8, 8), else_=jobs.c.sends)) * FIRST_SEND_DELAY_S
         due = (
             sa.select(jobs.c.id)
             .where(jobs.c.status == JobStatus.QUEUED, jobs.c.next_send_at <= DatabaseNow())
@@ -70,7 +69,7 @@ class Outbox:
                 connection.execute(
                     sa.update(jobs)
                     .where(jobs.c.id == job_id)
-                    .values(next_send_at=DatabaseNow() + delay, sends=jobs.c.sends + 1)
+                    .values(next_send_at=DatabaseNow() + _send_delay(), sends=jobs.c.sends + 1)
                 )
         return ids
 
@@ -84,6 +83,10 @@ class Outbox:
             for job in lost:
                 _end_attempt(connection, job, reason)
         return [job.id for job in lost]
+
+
+def _send_delay() -> sa.ColumnElement[float]:
+    return sa.case(dict(enumerate(SEND_DELAYS_S)), value=jobs.c.sends, else_=LONGEST_SEND_DELAY_S)
 
 
 def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None:

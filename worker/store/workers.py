@@ -17,7 +17,7 @@ class Workers:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def report(self, name: str, *, threads: int, devices: tuple[str, ...] = ("cpu",)) -> None:
+    def report(self, name: str, *, threads: int, devices: tuple[str, ...]) -> None:
         """Say that a worker is there."""
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{name}{SUFFIX}"

@@ -1,32 +1,14 @@
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 import pytest
 
 from worker.contract import JobRequest, JobStatus
 from worker.settings import ServiceSettings
-from worker.store import Conflict, InvalidCursor, NotFound, Progress, QueueFull, Store, Wish
+from worker.store import Conflict, InvalidCursor, NotFound, QueueFull, Store, Wish
 
 
 def claim(store, job):
     return store.leases.claim(job.id, "worker-1", threads=2)
-
-
-def progress(epoch, *, epochs=100, columns=2):
-    return Progress(
-        epoch=epoch,
-        epochs=epochs,
-        step=epoch * 3,
-        steps=epochs * 3,
-        temperature=1.0 / (1 + epoch),
-        losses={"total": float(epoch), "validation": float("nan")},
-        assignment={"entropy": 0.5},
-        codebook={"usage": 1.0},
-        eta_seconds=1.5,
-        matrix=np.full((6, columns), 1 / columns, dtype=np.float32),
-        categories=[f"category_{index}" for index in range(columns)],
-        metrics={"total": float(epoch)} if epoch else {},
-    )
 
 
 def test_a_submitted_job_waits_with_what_was_asked_for(store, dataset):
@@ -157,13 +139,13 @@ def test_cancelling_a_running_job_twice_is_one_wish(store, submit):
     assert [event.type for event in store.jobs.events(job.id)] == ["submitted", "started", "cancelling"]
 
 
-def test_only_an_ended_job_is_deleted_and_nothing_of_it_stays(store, submit):
+def test_only_an_ended_job_is_deleted_and_nothing_of_it_stays(store, submit, make_progress):
     job = submit(labels={"team": "x"})
     with pytest.raises(Conflict) as raised:
         store.jobs.delete(job.id)
     assert raised.value.code == "job_not_ended"
     held = claim(store, job)
-    store.recordings.record_progress(held, progress(1))
+    store.recordings.record_progress(held, make_progress(1))
     directory = store.jobs.directory(job.id)
     directory.mkdir(parents=True)
     (directory / "file").write_text("x")
@@ -175,22 +157,22 @@ def test_only_an_ended_job_is_deleted_and_nothing_of_it_stays(store, submit):
     assert store.jobs.list(labels={"team": "x"}).items == []
 
 
-def test_the_version_grows_with_what_users_see_but_not_with_heartbeats(store, submit):
+def test_the_version_grows_with_what_users_see_but_not_with_heartbeats(store, submit, make_progress):
     job = submit()
     held = claim(store, job)
     started = store.jobs.get(job.id).version
     assert started > job.version
     store.leases.heartbeat(held)
     assert store.jobs.get(job.id).version == started
-    store.recordings.record_progress(held, progress(1))
+    store.recordings.record_progress(held, make_progress(1))
     assert store.jobs.get(job.id).version > started
 
 
-def test_a_long_run_keeps_the_first_and_last_metrics_and_no_more_points_than_asked(store, submit):
+def test_a_long_run_shows_its_first_and_last_metrics_and_no_more_than_asked(store, submit, make_progress):
     job = submit()
     held = claim(store, job)
     for epoch in range(1, 24):
-        store.recordings.record_progress(held, progress(epoch, epochs=23))
+        store.recordings.record_progress(held, make_progress(epoch, epochs=23))
     assert [record.epoch for record in store.jobs.metrics(job.id)] == list(range(1, 24))
     for max_points in (2, 5, 10, 22, 23):
         epochs = [record.epoch for record in store.jobs.metrics(job.id, max_points)]

@@ -1,0 +1,65 @@
+import time
+
+import pytest
+
+from worker.contract import JobStatus
+from worker.heartbeat import Heartbeat
+from worker.settings import ServiceSettings
+from worker.store import Store
+
+
+@pytest.fixture
+def claim(store, submit):
+    return store.leases.claim(submit().id, "w", threads=1)
+
+
+@pytest.fixture
+def heartbeat(store, claim):
+    with Heartbeat(store.leases, claim, lease_s=0.2) as running:
+        yield running
+
+
+def soon(condition):
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
+    store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 0.4})))
+    claim = store.leases.claim(submit().id, "w", threads=1)
+    with Heartbeat(store.leases, claim, lease_s=0.4) as heartbeat:
+        time.sleep(0.8)
+        assert not heartbeat.should_stop()
+    assert store.outbox.expire_leases() == []
+    store.close()
+
+
+def test_a_cancelled_job_is_ended_even_while_its_training_is_busy(store, claim, heartbeat):
+    store.jobs.request_cancel(claim.job.id)
+    soon(lambda: store.jobs.get(claim.job.id).status is JobStatus.CANCELLED)
+    soon(heartbeat.should_stop)
+    assert heartbeat.is_cancelled
+    assert heartbeat.is_lost
+
+
+def test_a_drained_job_stops_but_is_still_held(store, claim, heartbeat):
+    store.outbox.drain_workers("w")
+    soon(heartbeat.should_stop)
+    assert not heartbeat.is_lost
+
+
+def test_a_job_that_was_taken_away_stops(store, heartbeat):
+    store.outbox.release_worker("w")
+    soon(heartbeat.should_stop)
+    assert heartbeat.is_lost
+    assert not heartbeat.is_cancelled
+
+
+def test_without_an_answer_a_job_is_lost_before_its_lease_ends(store, claim):
+    heartbeat = Heartbeat(store.leases, claim, lease_s=0.2)  # not started: no answer ever comes
+    time.sleep(0.1)
+    assert not heartbeat.is_lost
+    time.sleep(0.06)
+    assert heartbeat.is_lost

@@ -1,0 +1,245 @@
+"""Jobs run by the very code of the training process, called in this one."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+
+import pytest
+import torch
+
+from worker.contract import JobStatus
+from worker.settings import WorkerSettings
+from worker.train import model_id_of, run_claim
+
+STATIC = {"mode": "static"}
+LEARNABLE = {"mode": "learnable"}
+LONG = {"training": {"epochs": 5000}}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return WorkerSettings(data_dir=tmp_path / "data", threads=1)
+
+
+@pytest.fixture(autouse=True)
+def unchanged_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def claim(store, submit):
+    """Claims a new job, or one that waits again; static unless told otherwise, which trains faster."""
+
+    def take(job=None, **sections):
+        job = job or submit(**({"training": {"epochs": 3}, "assignment": STATIC} | sections))
+        return store.leases.claim(job.id, "w", threads=1)
+
+    return take
+
+
+@pytest.fixture
+def run(store, settings):
+    def to_end(claim):
+        run_claim(store, settings, claim)
+        return store.jobs.get(claim.job.id)
+
+    return to_end
+
+
+@pytest.fixture
+def when(store):
+    """Does something from another thread as soon as a job has recorded an epoch."""
+    threads = []
+
+    def watch(job_id, epoch, act):
+        def wait():
+            while (live := store.jobs.get(job_id).live) is None or live.progress["epoch"] < epoch:
+                time.sleep(0.005)
+            act()
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+        return threads[-1]
+
+    yield watch
+    for thread in threads:
+        thread.join()
+
+
+def events(store, job, *kinds):
+    return [event for event in store.jobs.events(job.id, limit=10_000) if event.type in kinds]
+
+
+def test_a_job_records_every_epoch_and_its_start(store, claim, run):
+    job = run(claim(assignment=LEARNABLE))
+    assert job.status is JobStatus.SUCCEEDED
+    assert [store.jobs.assignment(job.id, epoch).epoch for epoch in range(4)] == [0, 1, 2, 3]
+    first, *_, last = store.jobs.metrics(job.id)
+    assert (first.epoch, last.epoch) == (1, 3)
+    assert {
+        "total",
+        "validation",
+        "temperature",
+        "assignment_entropy",
+        "codebook_usage",
+    } <= last.values.keys()
+    assert job.live.losses["total"] == last.values["total"]
+    assert job.live.temperature == last.values["temperature"]
+
+
+def test_checkpoints_are_as_rare_as_asked_but_for_the_last(store, claim, run):
+    job = run(claim(training={"epochs": 5, "checkpoint_every_epochs": 2}))
+    assert [event.data["epoch"] for event in events(store, job, "checkpoint")] == [2, 4, 5]
+
+
+def test_a_run_that_stops_early_is_shown_as_complete(claim, run):
+    job = run(claim(training={"epochs": 5000, "max_seconds": 0.01}))
+    assert job.status is JobStatus.SUCCEEDED
+    assert job.live.progress["epoch"] < 5000
+    assert (job.live.progress["fraction"], job.live.progress["eta_seconds"]) == (1.0, 0.0)
+
+
+def test_a_run_starts_from_the_groups_of_a_model(store, claim, run, dataset):
+    groups = {"x": dataset.features[::2], "y": dataset.features[1::2]}
+    first = run(claim(assignment=STATIC | {"init": "user", "groups": groups}))
+    store.aliases.put("best", first.model_id)
+    second = run(claim(assignment=STATIC | {"init": "model", "model": "@best"}))
+    directory = store.models.directory(second.model_id)
+    grouping = json.loads((directory / "grouping.json").read_text())
+    assert {category["name"]: category["features"] for category in grouping["categories"]} == groups
+
+
+def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, claim, run, when):
+    sections = {"training": {"epochs": 40, "batch_size": 8}, "assignment": LEARNABLE}
+    twin = run(claim(**sections))
+    held = claim(**sections)
+    when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = run(held)
+    assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
+    (newest, *_) = store.jobs.checkpoints(stopped.id)
+    resumed = run(claim(stopped))
+    (event,) = events(store, resumed, "resumed")
+    assert (event.data["epoch"], event.data["step"]) == (newest.epoch, newest.step)
+    assert (resumed.attempt.number, resumed.attempt.history) == (1, [])
+    assert [record.epoch for record in store.jobs.metrics(resumed.id)] == list(range(1, 41))
+    assert store.models.get(resumed.model_id).digest == store.models.get(twin.model_id).digest
+
+
+def test_later_attempts_use_the_threads_of_the_first(store, submit, run):
+    job = submit(training={"epochs": 1}, assignment=STATIC)
+    store.leases.release(store.leases.claim(job.id, "w", threads=1), "test")
+    torch.set_num_threads(2)
+    run(store.leases.claim(job.id, "w", threads=2))
+    assert torch.get_num_threads() == 1
+
+
+def test_a_cancelled_job_ends_in_time_and_leaves_no_model(store, claim, run, when):
+    held = claim(**LONG)
+    asked = []
+
+    def cancel():
+        asked.append(time.monotonic())
+        store.jobs.request_cancel(held.job.id)
+
+    when(held.job.id, 2, cancel)
+    job = run(held)
+    assert job.status is JobStatus.CANCELLED
+    assert time.monotonic() - asked[0] < 1.5  # a second, and what a busy machine adds
+    assert store.models.list().items == []
+
+
+def test_a_job_cancelled_before_its_model_was_published_has_none(store, claim, run, dataset, monkeypatch):
+    held = claim()
+    freeze = store.recordings.add_event
+
+    def cancel_when_frozen(claim, event, data):
+        freeze(claim, event, data)
+        if event == "frozen":
+            store.jobs.request_cancel(claim.job.id)
+
+    monkeypatch.setattr(store.recordings, "add_event", cancel_when_frozen)
+    job = run(held)
+    assert job.status is JobStatus.CANCELLED
+    assert store.models.list().items == []
+    assert not store.models.directory(model_id_of(job.id, held.token)).exists()
+
+
+def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, when, submit):
+    held = claim(**LONG)
+    successor = []
+
+    def take_away():
+        store.outbox.release_worker("w")
+        successor.append(store.leases.claim(held.job.id, "other", threads=1))
+
+    taking_away = when(held.job.id, 2, take_away)
+    run(held)
+    taking_away.join()
+    after = store.jobs.get(held.job.id)
+    assert (after.status, after.worker_name, after.token) == (JobStatus.RUNNING, "other", successor[0].token)
+    store.leases.cancel(successor[0])
+
+
+def spoil(checkpoint):
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1])
+
+
+@pytest.mark.parametrize("spoilt", [1, 3])
+def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoilt):
+    held = claim(training={"epochs": 60, "batch_size": 8})
+    when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = run(held)
+    checkpoints = store.jobs.checkpoints(stopped.id)
+    for checkpoint in checkpoints[:spoilt]:
+        spoil(checkpoint)
+    job = run(claim(stopped))
+    assert job.status is JobStatus.SUCCEEDED
+    warnings = [event.data["text"] for event in events(store, job, "warning")]
+    assert [c.path.name in text for c, text in zip(checkpoints, warnings, strict=False)] == [True] * spoilt
+    resumed = [event.data["step"] for event in events(store, job, "resumed")]
+    assert resumed == [checkpoint.step for checkpoint in checkpoints[spoilt:][:1]]
+    assert [record.epoch for record in store.jobs.metrics(job.id)] == list(range(1, 61))
+
+
+def test_what_an_unpublished_attempt_left_is_removed(store, claim, run):
+    held = claim()
+    leftover = store.models.directory(model_id_of(held.job.id, held.token))
+    leftover.mkdir(parents=True)
+    store.leases.release(held, "test")
+    job = run(claim(held.job))
+    assert job.status is JobStatus.SUCCEEDED
+    assert not leftover.exists()
+
+
+def test_data_that_cannot_be_learnt_from_fails_the_job(store, add_dataset, claim, run):
+    job = run(claim(dataset=add_dataset(seed=1, scale=0.0).id))
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "invalid_config")
+    assert job.status_reason == job.error.text
+    assert events(store, job, "failed")[0].data == {"code": job.error.code, "text": job.error.text}
+
+
+def test_a_rate_that_makes_the_loss_infinite_fails_the_job(claim, run):
+    job = run(claim(training={"epochs": 200, "learning_rate": 10.0, "gradient_clip_norm": None}))
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "diverged")
+    assert "learning_rate" in job.error.text
+
+
+def test_a_vanished_file_fails_the_job(store, claim, run, dataset):
+    held = claim()
+    store.datasets.values_path(dataset.id).unlink()
+    job = run(held)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "internal_error")
+    assert "values.npy" in job.error.text
+
+
+def test_a_vanished_model_to_start_from_fails_the_job(store, claim, run):
+    model = run(claim()).model_id
+    held = claim(assignment={"init": "model", "model": model})
+    shutil.rmtree(store.models.directory(model))
+    job = run(held)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "model_not_found")

@@ -1,0 +1,232 @@
+"""Real workers, started as users start them, on a real Redis: what happens to their jobs when they die."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import onnxruntime
+import psutil
+import pytest
+import redis
+
+from worker.announcer import Announcer
+from worker.contract import TRAIN_QUEUE, JobRequest, JobStatus
+from worker.health import find_problems
+from worker.settings import WorkerSettings
+from worker.store import Store
+
+LONG = {"epochs": 1000, "batch_size": 8}
+PATIENCE_S = 60.0
+
+
+def wait_until(condition, what, timeout_s=PATIENCE_S):
+    deadline = time.monotonic() + timeout_s
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"waited {timeout_s} s for: {what}"
+        time.sleep(0.02)
+    return result
+
+
+class Service:
+    """A store, a queue and one worker."""
+
+    def __init__(self, settings, log_path):
+        self.settings = settings
+        self.store = Store.open(settings)
+        self.announcer = Announcer(settings.redis_url)
+        self.log_path = log_path
+        self.process = None
+
+    def start(self):
+        environment = os.environ | {
+            "CATVQ_DATA_DIR": str(self.settings.data_dir),
+            "CATVQ_DATABASE_URL": self.settings.sqlalchemy_url,
+            "CATVQ_REDIS_URL": self.settings.redis_url,
+            "CATVQ_WORKER_NAME": self.settings.worker_name,
+            "CATVQ_THREADS": str(self.settings.threads),
+        }
+        command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"]
+        options = ["--hostname", f"{self.settings.worker_name}@test", "--without-gossip", "--without-mingle"]
+        with self.log_path.open("a") as log:
+            self.process = subprocess.Popen(
+                [*command, *options, "--loglevel", "INFO"], env=environment, stdout=log, stderr=log
+            )
+
+    @property
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def training_process(self, job):
+        """The process that holds the job, by the id in the name it gave itself."""
+        return psutil.Process(int(self.store.jobs.get(job.id).worker_name.split(".")[-2]))
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(timeout=PATIENCE_S)
+
+    def submit(self, dataset, **training):
+        static = {"mode": "static"}  # trains fastest
+        request = JobRequest.model_validate(
+            {"dataset": dataset.id, "training": training, "assignment": static}
+        )
+        job = self.store.jobs.submit(request, {}).job
+        self.announcer.announce(job.id)
+        return job
+
+    def wait_for_end(self, job):
+        return wait_until(lambda: self.ended(job), f"the end of {job.id}")
+
+    def ended(self, job):
+        now = self.store.jobs.get(job.id)
+        return now if now.status.is_terminal else None
+
+    def epoch(self, job):
+        live = self.store.jobs.get(job.id).live
+        return 0 if live is None else live.progress["epoch"]
+
+    def wait_for_epoch(self, job, epoch):
+        wait_until(lambda: self.epoch(job) >= epoch, f"epoch {epoch} of {job.id}")
+
+    def events(self, job):
+        return [event.type for event in self.store.jobs.events(job.id, limit=10_000)]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, redis_url):
+    """One service for all tests of this module; what a test kills, the next one starts again."""
+    directory = tmp_path_factory.mktemp("service")
+    made = Service(
+        WorkerSettings(data_dir=directory / "data", redis_url=redis_url, worker_name="w", threads=1),
+        directory / "worker.log",
+    )
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(TRAIN_QUEUE)
+    yield made
+    if made.is_running:
+        made.stop()
+    made.announcer.close()
+    made.store.close()
+
+
+@pytest.fixture
+def service(running):
+    if not running.is_running:
+        running.start()
+    return running
+
+
+@pytest.fixture
+def dataset(service, add_dataset):
+    return add_dataset(store=service.store)
+
+
+def test_a_job_is_trained_and_its_model_published(service, dataset):
+    # Not announced, as if the message had been lost: the worker finds it.
+    request = JobRequest.model_validate({"dataset": dataset.id, "training": {"epochs": 4}})
+    job = service.wait_for_end(service.store.jobs.submit(request, {}).job)
+    assert (job.status, job.error) == (JobStatus.SUCCEEDED, None)
+    assert service.events(job) == ["submitted", "started", *["checkpoint"] * 4, "frozen", "published"]
+    assert job.live.progress == {
+        "fraction": 1.0,
+        "epoch": 4,
+        "epochs": 4,
+        "step": 4,
+        "steps": 4,
+        "eta_seconds": 0.0,
+    }
+    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == [1, 2, 3, 4]
+    assignment = service.store.jobs.assignment(job.id)
+    assert assignment.matrix.shape == (6, len(assignment.categories))
+    assert np.allclose(assignment.matrix.sum(axis=1), 1)
+    model = service.store.models.get(job.model_id)
+    assert model.document["features"] == dataset.features
+    directory = service.store.models.directory(model.id)
+    grouping = json.loads((directory / "grouping.json").read_text())
+    assert sorted(name for category in grouping["categories"] for name in category["features"]) == sorted(
+        dataset.features
+    )
+    encoder = onnxruntime.InferenceSession(directory / "encoder.onnx")
+    rows = np.load(service.store.datasets.values_path(dataset.id))
+    codes = encoder.run(["codes"], {"rows": rows})[0]
+    assert codes.shape == (len(rows), len(assignment.categories) * model.document["levels"])
+    checkpoints = service.store.jobs.checkpoints(job.id)
+    assert [record.epoch for record in checkpoints] == [4, 3, 2]
+    assert all(record.path.stat().st_size == record.size_bytes for record in checkpoints)
+    assert list(service.store.spool_dir.iterdir()) == []
+
+
+def test_a_worker_is_well_while_it_runs(service):
+    wait_until(lambda: not find_problems(service.settings), "a healthy worker")
+    other = WorkerSettings(**(service.settings.model_dump() | {"worker_name": "other"}))
+    assert find_problems(other) == ["no sign of life from the worker other"]
+
+
+def test_a_running_job_is_cancelled_within_a_second(service, dataset):
+    job = service.submit(dataset, **LONG)
+    service.wait_for_epoch(job, 2)
+    service.store.jobs.request_cancel(job.id)
+    asked = time.monotonic()
+    assert service.wait_for_end(job).status is JobStatus.CANCELLED
+    assert time.monotonic() - asked < 1.5  # a second, and what a busy machine adds
+    events = [event for event in service.events(job) if event != "checkpoint"]
+    assert events == ["submitted", "started", "cancelling", "cancelled"]
+
+
+def test_a_killed_training_process_is_replaced_and_ends_as_if_nothing_had_happened(service, dataset):
+    training = {"epochs": 100, "batch_size": 8, "seed": 3}
+    twin = service.wait_for_end(service.submit(dataset, **training))
+    job = service.submit(dataset, **training)
+    service.wait_for_epoch(job, 3)
+    killed_in = service.epoch(job)
+    service.training_process(job).kill()
+    killed = time.monotonic()
+    wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
+    assert time.monotonic() - killed < 5
+    ended = service.wait_for_end(job)
+    assert (ended.status, ended.attempt.number) == (JobStatus.SUCCEEDED, 2)
+    (loss,) = ended.attempt.history
+    assert (loss["number"], loss["reason"]) == (1, "its worker died")
+    assert loss["epoch"] >= killed_in
+    resumed = [e for e in service.store.jobs.events(job.id, limit=1000) if e.type == "resumed"]
+    assert [event.data["epoch"] >= killed_in - 1 for event in resumed] == [True]
+    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 101))
+    digests = [service.store.models.get(done.model_id).digest for done in (ended, twin)]
+    assert digests[0] == digests[1]
+
+
+def test_the_job_of_a_killed_worker_goes_on_once_the_worker_is_back(service, dataset):
+    job = service.submit(dataset, **LONG)
+    service.wait_for_epoch(job, 2)
+    service.kill()
+    service.start()
+    wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
+    wait_until(lambda: "resumed" in service.events(job), "the resumption")
+    service.store.jobs.request_cancel(job.id)
+    assert service.wait_for_end(job).status is JobStatus.CANCELLED
+
+
+def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
+    job = service.submit(dataset, **LONG)
+    service.wait_for_epoch(job, 2)
+    # A service manager may signal every process of the worker at once.
+    service.training_process(job).send_signal(signal.SIGTERM)
+    assert service.stop() == 0
+    stopped = service.store.jobs.get(job.id)
+    assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
+    assert (stopped.worker_name, stopped.attempt.history) == (None, [])
+    newest = service.store.jobs.checkpoints(job.id)[0]
+    service.start()
+    wait_until(lambda: "resumed" in service.events(job), "the resumption")
+    (resumed,) = [e for e in service.store.jobs.events(job.id, limit=5000) if e.type == "resumed"]
+    assert (resumed.data["epoch"], resumed.data["step"]) == (newest.epoch, newest.step)
+    assert service.store.jobs.get(job.id).attempt.number == 1
+    service.store.jobs.request_cancel(job.id)
+    service.wait_for_end(job)
