@@ -22,7 +22,7 @@ from rich.console import Console
 
 from examples.demo_comparison import Run, compare
 from examples.demo_pictures import draw_assignments, draw_losses, draw_reconstructions, draw_temperature
-from examples.demo_service import ServiceError, running_service
+from examples.demo_service import ENDING_SIGNALS, ServiceError, running_service
 from examples.digits import DigitTable, load_digit_table
 
 OUTPUT = Path(__file__).parents[1] / "demo-output"
@@ -42,7 +42,8 @@ class DemoError(Exception):
 
 def main() -> int:
     """Run the demonstration and return the exit status."""
-    signal.signal(signal.SIGTERM, _end)
+    for ending in ENDING_SIGNALS:
+        signal.signal(ending, _interrupt)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="catvq-demo-") as directory:
@@ -162,7 +163,7 @@ def draw(client: Client, table: DigitTable, held_back: npt.NDArray[np.float32], 
     draw_reconstructions(OUTPUT / "reconstructions.png", images)
 
 
-def _end(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

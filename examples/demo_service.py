@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 READY = "catvq is ready on "
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
@@ -58,18 +59,20 @@ def _wait_until_ready(process: subprocess.Popen[bytes], said: Path) -> str:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave processes behind
+    # A second Ctrl-C while stopping would leave processes behind.
+    previous = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING_SIGNALS}
+    family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    process.terminate()
     try:
-        family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-        process.terminate()
         process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    finally:
-        for child in (each for each in family if each.is_running()):
+    for child in family:
+        if child.is_running():
             child.kill()
-        signal.signal(signal.SIGINT, previous)
+    for number, handler in previous.items():
+        signal.signal(number, handler)
 
 
 def _show_logs(directory: Path) -> None:
