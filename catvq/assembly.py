@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from catvq.annealing import temperature_schedule
 from catvq.assignment import CategoryAssignment
-from catvq.config import TEMPERATURE_START, RunConfig
+from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
 from catvq.errors import ConfigError
 from catvq.learner import Learner
 from catvq.model import CategoricalVQVAE
 from catvq.start import Categories, resolve_shape
+from catvq.temperature import TemperatureSchedule
 
 
 def build_learner(
@@ -35,12 +35,11 @@ def build_learner(
         torch.manual_seed(config.training.seed)
         model = CategoricalVQVAE(shape)
     estimator = config.assignment.resolved_estimator()
-    schedule = temperature_schedule(config)
     assignment = CategoryAssignment(
         categories.start_logits(is_hard=config.assignment.mode == "static"),
         allowed=categories.allowed,
         estimator="softmax" if estimator == "mirror" else estimator,
-        temperature=TEMPERATURE_START if schedule is None else schedule.at(0.0),
+        temperature=temperature_schedule(config).at(0.0),
     )
     return Learner(
         model.to(device),
@@ -48,6 +47,18 @@ def build_learner(
         family_one_hot=family_one_hot,
         config=config,
         device=device,
+    )
+
+
+def temperature_schedule(config: RunConfig) -> TemperatureSchedule:
+    """The schedule of the temperature while the model trains."""
+    assignment = config.assignment
+    schedule = assignment.temperature_schedule
+    start, end = assignment.temperature_start, assignment.temperature_end
+    return TemperatureSchedule(
+        TEMPERATURE_SCHEDULE if schedule is None or schedule == "adaptive" else schedule,
+        TEMPERATURE_START if start is None else start,
+        TEMPERATURE_END if end is None else end,
     )
 
 

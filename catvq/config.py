@@ -22,8 +22,8 @@ TEMPERATURE_START = 1.0
 TEMPERATURE_END = 0.1
 TEMPERATURE_SCHEDULE: ScheduleKind = "exponential"
 ASSIGNMENT_LR = 0.02
-ORTHOGONALITY_WEIGHT = 0.1  # with a scheduled temperature
-BALANCE_WEIGHT = 0.05  # likewise
+ORTHOGONALITY_WEIGHT = 0.1
+BALANCE_WEIGHT = 0.05
 FREEZE_FRACTION = 0.6  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
 
 
@@ -103,15 +103,18 @@ class AssignmentConfig:
         others = (self.temperature_start, self.temperature_end, self.assignment_lr)
         return "mirror" if is_adaptive and others == (None, None, None) else "softmax"
 
+    def search_weights(self) -> AssignmentWeights:
+        """Weights of the assignment's own terms in the search, which needs none of its own accord."""
+        return AssignmentWeights(
+            self.orthogonality_weight or 0.0, self.balance_weight or 0.0, self.family_constraint_weight
+        )
+
     def own_weights(self) -> AssignmentWeights:
-        """Weights of the assignment's own terms; the mirror step needs neither of the first two."""
-        is_scheduled = self.resolved_estimator() != "mirror"
+        """Weights of the assignment's own terms while the model trains."""
         orthogonality, balance = self.orthogonality_weight, self.balance_weight
         return AssignmentWeights(
-            orthogonality=(ORTHOGONALITY_WEIGHT if is_scheduled else 0.0)
-            if orthogonality is None
-            else orthogonality,
-            balance=(BALANCE_WEIGHT if is_scheduled else 0.0) if balance is None else balance,
+            orthogonality=ORTHOGONALITY_WEIGHT if orthogonality is None else orthogonality,
+            balance=BALANCE_WEIGHT if balance is None else balance,
             family=self.family_constraint_weight,
         )
 

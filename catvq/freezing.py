@@ -27,7 +27,6 @@ from catvq.metrics import feature_error, stream_perplexity, stream_usage
 from catvq.model import CategoricalVQVAE
 from catvq.routing import HardRouting
 from catvq.run_state import RunState, SoftToHardGap
-from catvq.search import SearchSummary
 from catvq.start import Categories
 from catvq.table import FeatureTable, RowSplit
 from catvq.verification import CHUNK_ROWS, OnnxEncoder, check_freeze
@@ -45,7 +44,7 @@ class FreezeInputs:
         soft: float32 [D, G], as it was when hardened.
         features: float32 [N, D'], normalised.
         gap: None in static mode.
-        search: How the restarts compare; None where the assignment was not searched for.
+        search: Report of the search; None where the assignment was not searched for.
     """
 
     table: FeatureTable
@@ -58,7 +57,7 @@ class FreezeInputs:
     features: Tensor
     split: RowSplit
     gap: SoftToHardGap | None
-    search: SearchSummary | None
+    search: dict[str, Any] | None
     state: RunState
 
 
@@ -84,7 +83,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "losses": inputs.state.losses,
         "reconstruction_error": _errors(inputs.split, features, codes, weights),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
-        "restarts": asdict(inputs.search) if inputs.search else None,
+        "search": inputs.search,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),

@@ -4,8 +4,6 @@ Shapes: B rows, D features, G categories, S streams, F families.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -15,6 +13,7 @@ from catvq.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 from catvq.config import ASSIGNMENT_LR, RunConfig
 from catvq.model import CategoricalVQVAE
 from catvq.objective import ObjectiveWeights, add_assignment_terms, model_terms
+from catvq.randomness import OwnRandomness
 from catvq.routing import HardRouting, Routing, SoftRouting
 
 EVALUATION_ROWS = 4096  # rows a chunk while evaluating: bounds memory, not results
@@ -26,7 +25,8 @@ class Learner:
     """Takes gradient steps on the model and, until it is hardened, on the assignment.
 
     The model's parameters are in one optimiser and the logits in another, each clipped on its own. All
-    randomness of a step comes from a generator state that belongs to the learner and is saved with it.
+    randomness of a step comes from `randomness`, which belongs to the learner and is saved with it: enter its
+    scope around every method that trains or places codes.
 
     Args:
         model: On `device`.
@@ -49,7 +49,6 @@ class Learner:
         self.assignment = assignment
         self.device = device
         self.hard_routing: HardRouting | None = None
-        self.learns_logits = config.assignment.resolved_estimator() != "mirror"
         self._family_one_hot = family_one_hot
         self._weights = ObjectiveWeights.from_config(config)
         self._learning_rate = config.training.learning_rate
@@ -59,26 +58,7 @@ class Learner:
         self._assignment_optimizer = torch.optim.Adam(
             assignment.parameters(), lr=ASSIGNMENT_LR if assignment_lr is None else assignment_lr, fused=True
         )
-        self._random_state = torch.Generator().manual_seed(config.training.seed).get_state()
-        self._device_random_state: Tensor | None = None
-        if device.type == "cuda":
-            generator = torch.Generator(device).manual_seed(config.training.seed)
-            self._device_random_state = generator.get_state()
-
-    @contextmanager
-    def own_randomness(self) -> Iterator[None]:
-        """Run torch's global generators from the learner's own state, and leave the caller's untouched."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.set_rng_state(self._random_state)
-            if self._device_random_state is not None:
-                torch.cuda.set_rng_state(self._device_random_state, self.device)
-            try:
-                yield
-            finally:
-                self._random_state = torch.get_rng_state()
-                if self._device_random_state is not None:
-                    self._device_random_state = torch.cuda.get_rng_state(self.device)
+        self.randomness = OwnRandomness(config.training.seed, device)
 
     def harden(self) -> None:
         """Fix the present grouping: from now on only the model learns."""
@@ -88,9 +68,7 @@ class Learner:
 
     def routing(self) -> Routing:
         """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
-        if self.hard_routing is not None:
-            return self.hard_routing
-        return SoftRouting(self.assignment() if self.learns_logits else self.assignment.soft().detach())
+        return self.hard_routing or SoftRouting(self.assignment())
 
     def step(self, features: Tensor, *, progress: float) -> Tensor:
         """One gradient step on a batch.
@@ -116,7 +94,7 @@ class Learner:
         terms.total.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
         self._model_optimizer.step()
-        if self.learns_logits and self.hard_routing is None:
+        if self.hard_routing is None:
             torch.nn.utils.clip_grad_norm_(self.assignment.parameters(), self._clip_norm)
             self._assignment_optimizer.step()
         self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)
@@ -154,9 +132,7 @@ class Learner:
         tensors |= {f"assignment.{name}": value for name, value in self.assignment.state_dict().items()}
         tensors |= flatten_optimizer(self._model_optimizer, "model_optimizer")
         tensors |= flatten_optimizer(self._assignment_optimizer, "assignment_optimizer")
-        tensors["random.cpu"] = self._random_state
-        if self._device_random_state is not None:
-            tensors["random.device"] = self._device_random_state
+        self.randomness.save_into(tensors)
 
     def restore_from(self, checkpoint: Checkpoint, *, hardened: bool) -> None:
         """Put back what `save_into` took."""
@@ -164,9 +140,7 @@ class Learner:
         self.assignment.load_state_dict(checkpoint.section("assignment"))
         restore_optimizer(self._model_optimizer, checkpoint.section("model_optimizer"))
         restore_optimizer(self._assignment_optimizer, checkpoint.section("assignment_optimizer"))
-        self._random_state = checkpoint.tensors["random.cpu"]
-        if self._device_random_state is not None:  # a checkpoint written without a GPU holds none
-            self._device_random_state = checkpoint.tensors.get("random.device", self._device_random_state)
+        self.randomness.restore_from(checkpoint)
         if hardened:
             self.harden()
 

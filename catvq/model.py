@@ -57,13 +57,11 @@ class Output:
     """One forward pass.
 
     Attributes:
-        embeddings: float32 [G, B, H].
         quantization: Latents, codes and quantised latents of every stream.
         reconstructed: float32 [B, D].
-        own_feature_error: Scalar, see `Routing.own_feature_error`.
+        own_feature_error: Scalar, `own_errors` summed over categories and averaged over levels.
     """
 
-    embeddings: Tensor
     quantization: Quantization
     reconstructed: Tensor
     own_feature_error: Tensor
@@ -165,15 +163,24 @@ class CategoricalVQVAE(nn.Module):
 
     def forward(self, features: Tensor, routing: Routing) -> Output:
         """Encode, quantise and decode a batch, float32 [B, D]."""
-        embeddings = self.encoder(features, routing)
-        quantization: Quantization = self.quantizer(embeddings)
+        quantization, own_errors = self.own_errors(features, routing)
+        reconstructed = self.decoder(quantization.quantized)
+        return Output(quantization, reconstructed, own_errors.sum(dim=0).mean())
+
+    def own_errors(self, features: Tensor, routing: Routing) -> tuple[Quantization, Tensor]:
+        """Quantise a batch, float32 [B, D], and let each stream rebuild its own category's features.
+
+        Returns:
+            The quantisation, and errors float32 [G, L], see `Routing.own_feature_errors`.
+        """
+        quantization: Quantization = self.quantizer(self.encoder(features, routing))
         partial = torch.baddbmm(
             self.partial_hidden_bias.unsqueeze(1), quantization.quantized, self.partial_hidden
         )
-        own_error = routing.own_feature_error(
+        own_errors = routing.own_feature_errors(
             features, F.gelu(partial), self.partial_output, self.partial_output_bias
         )
-        return Output(embeddings, quantization, self.decoder(quantization.quantized), own_error)
+        return quantization, own_errors
 
     def latents(self, features: Tensor, routing: Routing) -> Tensor:
         """Latents of every stream before quantisation, float32 [S, B, E]."""

@@ -34,7 +34,7 @@ class Routing(Protocol):
         """
         ...
 
-    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """Mean squared error of each stream's prediction of its own category's features.
 
         Args:
@@ -44,7 +44,7 @@ class Routing(Protocol):
             bias: float32 [S, D].
 
         Returns:
-            Scalar: sum over categories of member-weighted errors, averaged over levels and features.
+            float32 [G, L]: member-weighted errors summed over features, divided by D.
         """
         ...
 
@@ -80,14 +80,14 @@ class SoftRouting:
         gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, M]
         return torch.matmul(features, gated)
 
-    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """See `Routing.own_feature_error`; the gradient reaches predictions and assignment alike."""
+    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike."""
         predicted = torch.baddbmm(bias.unsqueeze(1), hidden, weight)  # [S, B, D]
         error = (predicted - features).square().mean(dim=1)  # [S, D]
         num_features, num_categories = self.assignment.shape
         levels = error.shape[0] // num_categories
-        error = error.view(num_categories, levels, num_features).mean(dim=1)
-        return (self.assignment.T * error).sum() / num_features
+        error = error.view(num_categories, levels, num_features)
+        return (self.assignment.T.unsqueeze(1) * error).sum(dim=2) / num_features
 
 
 @dataclass(frozen=True)
@@ -139,12 +139,12 @@ class HardRouting:
         own = features[:, self.index].transpose(0, 1)  # [G, B, W]
         return torch.bmm(own, self.gate().unsqueeze(-1) * weight[self.index])
 
-    def own_feature_error(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """See `Routing.own_feature_error`; only members are predicted."""
+    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """See `Routing.own_feature_errors`; only members are predicted."""
         levels = len(hidden) // len(self.index)
         index = self.index.repeat_interleave(levels, dim=0)  # [S, W]
         own_weight = weight.gather(2, index.unsqueeze(1).expand(-1, weight.shape[1], -1))
         predicted = torch.baddbmm(bias.gather(1, index).unsqueeze(1), hidden, own_weight)  # [S, B, W]
         own = features[:, self.index].transpose(0, 1).repeat_interleave(levels, dim=0)
         error = (predicted - own).square().mean(dim=1) * self.mask.repeat_interleave(levels, dim=0)
-        return error.sum() / levels / self.num_features
+        return error.sum(dim=1).view(-1, levels) / self.num_features

@@ -65,6 +65,8 @@ class RunProgress:
         seconds: Spent training, over all attempts.
         is_stopped_early: No further epoch is wanted.
         is_hardened: The grouping is fixed.
+        search_steps: Steps that the search takes or took, before the model's.
+        search: Report of the search as plain values; None until it is done.
         losses: As in `RunState`.
         codebook: As in `RunState`.
         gap: None until hardened, and in static mode.
@@ -76,6 +78,8 @@ class RunProgress:
     seconds: float = 0.0
     is_stopped_early: bool = False
     is_hardened: bool = False
+    search_steps: int = 0
+    search: dict[str, Any] | None = None
     losses: dict[str, float | None] = field(default_factory=dict)
     codebook: CodebookSummary | None = None
     gap: SoftToHardGap | None = None

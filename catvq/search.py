@@ -23,7 +23,6 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
-from catvq.assignment import TEMPERATURE_FLOOR, CategoryAssignment
 from catvq.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 from catvq.config import AssignmentWeights
 from catvq.losses import assignment_balance_loss, assignment_family_loss, assignment_orthogonality_loss
@@ -40,7 +39,6 @@ ALL_PAIRS_WEIGHT = 0.3  # keeps every category able to judge features that are n
 ENTROPY_START, ENTROPY_END, ENTROPY_SETTLED_AT = 0.97, 0.03, 0.85
 PRIOR_LOGIT, PRIOR_UNTIL = 3.0, 0.4  # how strongly a given start is held, and until when
 PASSING_EVALUATION, FINAL_EVALUATION = (2, 1024), (8, 4096)  # draws of hidden cells, and most rows
-LOWEST_LOG = -1e4  # of a probability: exactly zero in float32
 BISECTIONS = 24
 
 
@@ -82,7 +80,7 @@ class AssignmentSearch:
         num_features, num_categories = allowed.shape
         self.step_count = 0
         self.winner = 0
-        self._held_out_errors: list[float] | None = None
+        self._held_out_errors: list[float] = []
         self._allowed = allowed
         self._weights = weights
         self._family_one_hot = family_one_hot
@@ -136,24 +134,24 @@ class AssignmentSearch:
         draws, rows = FINAL_EVALUATION if is_final else PASSING_EVALUATION
         errors = torch.stack([self._scorer(features[:rows], hard) for _ in range(draws)]).mean(dim=0)
         scores = (hard * errors.transpose(1, 2)).sum(dim=2).mean(dim=1)
-        before = self._leading().exp()
+        before = self.soft()
         winner = int(scores.argmin())
         if winner != self.winner:
             self._order = self._match(before, self._log_assignments[winner].exp())
         self.winner = winner
         self._held_out_errors = scores.tolist()
 
-    @torch.no_grad()
-    def publish(self, assignment: CategoryAssignment) -> None:
-        """Write the leading restart into `assignment`: the same probabilities at the same temperature."""
-        temperature = max(float(self._temperatures[self.winner]), TEMPERATURE_FLOOR)
-        assignment.logits.copy_(temperature * self._leading().clamp_min(LOWEST_LOG))
-        assignment.set_temperature(temperature)
+    @property
+    def temperature(self) -> float:
+        """Temperature of the leading restart."""
+        return float(self._temperatures[self.winner])
 
-    def summary(self) -> SearchSummary | None:
-        """How the restarts compare at present; None before the first comparison."""
-        if self._held_out_errors is None:
-            return None
+    def soft(self) -> Tensor:
+        """Soft assignment of the leading restart, float32 [D, G]; rows sum to 1."""
+        return self._log_assignments[self.winner][:, self._order].exp()
+
+    def summary(self) -> SearchSummary:
+        """How the restarts compared when they last did."""
         groupings = self._log_assignments.argmax(dim=2).cpu().numpy()
         others = [g for restart, g in enumerate(groupings) if restart != self.winner]
         agreement = [adjusted_rand_score(groupings[self.winner], other) for other in others]
@@ -166,7 +164,7 @@ class AssignmentSearch:
         tensors["search.errors"] = self._errors
         tensors["search.progress"] = torch.tensor([self.step_count, self.winner])
         tensors["search.order"] = self._order
-        tensors["search.held_out_errors"] = torch.tensor(self._held_out_errors or [], dtype=torch.float64)
+        tensors["search.held_out_errors"] = torch.tensor(self._held_out_errors, dtype=torch.float64)
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Put back what `save_into` took."""
@@ -175,12 +173,8 @@ class AssignmentSearch:
         self._errors = checkpoint.tensors["search.errors"].to(self._errors.device)
         self.step_count, self.winner = checkpoint.tensors["search.progress"].tolist()
         self._order = checkpoint.tensors["search.order"].to(self._errors.device)
-        self._held_out_errors = checkpoint.tensors["search.held_out_errors"].tolist() or None
+        self._held_out_errors = checkpoint.tensors["search.held_out_errors"].tolist()
         self._temperatures, self._log_assignments = self._mirror_step()
-
-    def _leading(self) -> Tensor:
-        """Log assignment of the leading restart in the order that was published, float32 [D, G]."""
-        return self._log_assignments[self.winner][:, self._order]
 
     def _match(self, before: Tensor, after: Tensor) -> Tensor:
         """Order of the columns of `after` that overlaps `before` most, int64 [G]; float32 [D, G] twice."""

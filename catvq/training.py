@@ -8,6 +8,7 @@ Shapes: N rows, D uploaded features, D' active features, G categories.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catvq.annealing import Annealer
 from catvq.artifact import FrozenModel
-from catvq.assembly import build_learner, family_one_hot, resolve_device
+from catvq.assembly import build_learner, family_one_hot, resolve_device, temperature_schedule
 from catvq.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.cleaning import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError, Interrupted
 from catvq.freezing import FreezeInputs, freeze
+from catvq.learner import Learner
 from catvq.losses import LOSS_NAMES
 from catvq.metrics import summarize_assignment, summarize_codebooks
 from catvq.run_state import RunProgress, RunState, SoftToHardGap
+from catvq.search import SEARCH_STEPS
+from catvq.search_stage import SearchStage, needs_search
 from catvq.start import Categories, fit_cleaner, resolve_batch_size, start_categories
 from catvq.table import FeatureTable, RowSplit, split_rows
 
@@ -55,17 +58,12 @@ class TrainingRun:
         self.batch_size = resolve_batch_size(config, len(self.split.train))
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=self.device)
         self._features = torch.from_numpy(cleaner.normalize(table.values)).to(self.device)
-        families = family_one_hot(self._rows(table.family_of_feature()[cleaner.active]), len(table.families))
-        self._learner = build_learner(
-            config, categories, family_one_hot=families, rows=len(self.split.train), device=self.device
+        self._families = family_one_hot(
+            self._rows(table.family_of_feature()[cleaner.active]), len(table.families)
         )
-        self._annealer = Annealer(
-            self._learner.assignment,
-            config=config,
-            categories=categories,
-            family_one_hot=families,
-            steps_per_epoch=self.steps_per_epoch,
-        )
+        self._schedule = temperature_schedule(config)
+        self._stage: SearchStage | None = None
+        self._learner = self._build_learner()
         self._frozen_soft = self._learner.assignment.soft().detach()
         self._grouping = self._frozen_soft.argmax(dim=1)
         self._progress = RunProgress(summarize_assignment(self._frozen_soft, self._grouping))
@@ -94,7 +92,10 @@ class TrainingRun:
         cleaner = fit_cleaner(table, split, config, groups)
         normalized = cleaner.normalize(table.values[split.train])
         categories = start_categories(table, cleaner, normalized, config, groups)
-        return cls(table, config, cleaner=cleaner, categories=categories)
+        run = cls(table, config, cleaner=cleaner, categories=categories)
+        if needs_search(config, categories):
+            run._begin_search()
+        return run
 
     @classmethod
     def resume(cls, table: FeatureTable, config: RunConfig, path: Path) -> "TrainingRun":
@@ -139,7 +140,7 @@ class TrainingRun:
         self._progress.is_stopped_early = True
 
     def train_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> RunState:
-        """Train to the end of the present epoch.
+        """Train to the end of the present epoch; while the assignment is searched for, a part of the search.
 
         Args:
             should_stop: Asked before every step.
@@ -149,28 +150,35 @@ class TrainingRun:
         """
         started = time.monotonic()
         try:
-            with self._learner.own_randomness():
-                self._train_steps(should_stop)
-                self._end_epoch()
+            if self._stage is not None:
+                self._search(self._stage, should_stop)
+            else:
+                with self._learner.randomness.scope():
+                    self._train_steps(should_stop)
+                    self._end_epoch()
         finally:
             self._progress.seconds += time.monotonic() - started
         limit = self.config.training.max_seconds
-        self._progress.is_stopped_early |= limit is not None and self._progress.seconds >= limit
+        is_over = limit is not None and self._progress.seconds >= limit
+        self._progress.is_stopped_early |= is_over and self.epoch > 0
         return self.state()
 
     def state(self) -> RunState:
         """Where the run stands."""
-        training, learner = self.config.training, self._learner
-        has_temperature = self.config.assignment.mode == "learnable" and self._step > 0
+        training, progress = self.config.training, self._progress
+        searched = progress.search_steps if self._stage is None else self._stage.step_count
+        step = searched + self._step
+        has_temperature = self.config.assignment.mode == "learnable" and step > 0
+        source = self._learner.assignment if self._stage is None else self._stage
         return RunState(
             epoch=self.epoch,
             epochs=training.epochs,
-            step=self._step,
-            steps=training.epochs * self.steps_per_epoch,
-            temperature=float(learner.assignment.temperature) if has_temperature else None,
-            losses=dict(self._progress.losses),
-            assignment=self._progress.summary,
-            codebook=self._progress.codebook,
+            step=step,
+            steps=progress.search_steps + training.epochs * self.steps_per_epoch,
+            temperature=float(source.temperature) if has_temperature else None,
+            losses=dict(progress.losses),
+            assignment=progress.summary,
+            codebook=progress.codebook,
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:
@@ -188,8 +196,7 @@ class TrainingRun:
             "run.grouping": self._grouping,
         }
         tensors |= {f"categories.{name}": value for name, value in self.categories.tensors().items()}
-        self._learner.save_into(tensors)
-        self._annealer.save_into(tensors)
+        (self._stage or self._learner).save_into(tensors)
         document = {
             "config": self.config.to_dict(),
             "features": list(self.table.features),
@@ -197,6 +204,7 @@ class TrainingRun:
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
             "progress": self._progress.to_dict(),
+            "is_searching": self._stage is not None,
             "device": str(self.device),
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
@@ -210,8 +218,7 @@ class TrainingRun:
             FreezeError: The frozen model's codes differ from the unfrozen model's under hard assignment.
         """
         if self._learner.hard_routing is None:
-            with self._learner.own_randomness():
-                self._harden()
+            self._harden()
         return freeze(
             FreezeInputs(
                 table=self.table,
@@ -224,7 +231,7 @@ class TrainingRun:
                 features=self._features,
                 split=self.split,
                 gap=self._progress.gap,
-                search=self._annealer.summary(),
+                search=self._progress.search,
                 state=self.state(),
             )
         )
@@ -237,6 +244,36 @@ class TrainingRun:
     def _freeze_epoch(self) -> int:
         return self.config.assignment.freeze_epoch(self.config.training.epochs)
 
+    def _build_learner(self) -> Learner:
+        return build_learner(
+            self.config,
+            self.categories,
+            family_one_hot=self._families,
+            rows=len(self.split.train),
+            device=self.device,
+        )
+
+    def _begin_search(self) -> None:
+        self._stage = SearchStage(self.config, self.categories, family_one_hot=self._families)
+        self._progress.search_steps = SEARCH_STEPS
+
+    def _search(self, stage: SearchStage, should_stop: Callable[[], bool]) -> None:
+        train = self._features[self._rows(self.split.train)]
+        if not stage.is_done:
+            stage.advance(train, self._held_out, should_stop)
+            self._summarize(stage.soft())
+        if stage.is_done:
+            self.categories, report = stage.conclude(train, self._held_out, should_stop)
+            self._progress.search = asdict(report)
+            self._stage = None
+            self._learner = self._build_learner()
+            self._summarize(self._soft())
+
+    def _summarize(self, soft: Tensor) -> None:
+        """Summarise a soft assignment, float32 [D', G], against the one summarised before."""
+        self._progress.summary = summarize_assignment(soft, self._grouping)
+        self._grouping = soft.argmax(dim=1)
+
     def _train_steps(self, should_stop: Callable[[], bool]) -> None:
         train = self._rows(self.split.train)
         order = np.random.default_rng([self.config.training.seed, 1, self.epoch]).permutation(len(train))
@@ -248,10 +285,17 @@ class TrainingRun:
             if self._step == 0:
                 self._learner.place_codebooks(self._features[self._sample(train)])
             if self._learner.hard_routing is None:
-                self._annealer.advance(self._features, train, epoch=self.epoch, step=self._step)
+                self._learner.assignment.set_temperature(self._temperature())
             batch = self._features[batches[self._progress.step_in_epoch]]
             self._loss_sums += self._learner.step(batch, progress=self._step / total_steps)
             self._progress.step_in_epoch += 1
+
+    def _temperature(self) -> float:
+        """What the schedule says for the present epoch or step."""
+        steps = self._freeze_epoch * self.steps_per_epoch
+        per_epoch = self.config.assignment.temperature_update == "epoch"
+        position, last = (self.epoch, self._freeze_epoch) if per_epoch else (self._step, steps)
+        return self._schedule.at(min(1.0, position / max(last - 1, 1)))
 
     def _end_epoch(self) -> None:
         means = (self._loss_sums / self.steps_per_epoch).tolist()
@@ -266,11 +310,7 @@ class TrainingRun:
             train = self._rows(self.split.train)
             self._learner.revive_dead_codes(self._features[self._sample(train)])
         codebooks.reset_usage()
-        if self._learner.hard_routing is None:
-            self._annealer.compare(self._held_out)
-        soft = self._soft()
-        self._progress.summary = summarize_assignment(soft, self._grouping)
-        self._grouping = soft.argmax(dim=1)
+        self._summarize(self._soft())
         if self.epoch == self._freeze_epoch and self._learner.hard_routing is None:
             self._harden()
         error = None
@@ -281,8 +321,6 @@ class TrainingRun:
     def _harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
         learner = self._learner
-        if self._step > 0:
-            self._annealer.compare(self._held_out, is_final=True)
         self._frozen_soft = learner.assignment.soft().detach()
         if self.config.assignment.mode == "learnable" and self._step > 0:
             self._progress.gap = SoftToHardGap(
@@ -299,8 +337,11 @@ class TrainingRun:
         self._loss_sums = checkpoint.tensors["run.loss_sums"].to(self.device)
         self._frozen_soft = checkpoint.tensors["run.frozen_soft"].to(self.device)
         self._grouping = checkpoint.tensors["run.grouping"].to(self.device)
-        self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
-        self._annealer.restore_from(checkpoint)
+        if checkpoint.document["is_searching"]:
+            self._stage = SearchStage(self.config, self.categories, family_one_hot=self._families)
+            self._stage.restore_from(checkpoint)
+        else:
+            self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
 
     @property
     def _held_out(self) -> Tensor:
@@ -309,6 +350,8 @@ class TrainingRun:
         return self._features[self._rows(self.split.validation if has_validation else self.split.train)]
 
     def _soft(self) -> Tensor:
+        if self._stage is not None:
+            return self._stage.soft()
         return self._frozen_soft if self._learner.hard_routing else self._learner.assignment.soft().detach()
 
     def _rows(self, rows: NDArray[np.int64]) -> Tensor:

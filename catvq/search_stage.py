@@ -1,0 +1,146 @@
+"""The first stage of a run: search for the assignment, then let the result compete with the start.
+
+Shapes: N rows, D' active features, G categories, F families.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from catvq.audition import AuditionResult, audition
+from catvq.checkpoint import Checkpoint
+from catvq.config import RunConfig
+from catvq.errors import Interrupted
+from catvq.randomness import OwnRandomness
+from catvq.search import SEARCH_BATCH_SIZE, SEARCH_STEPS, AssignmentSearch, SearchSummary
+from catvq.start import Categories
+
+CHUNK_STEPS = 40  # between two comparisons of the restarts, and two checkpoints
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What the first stage found.
+
+    Attributes:
+        restarts: How the restarts compare.
+        candidates: Names of the groupings that were compared after quantisation; the first is the start.
+        candidate_errors: Their errors, see `AuditionResult`; empty when there was nothing to compare.
+        chosen: The candidate that the model was trained from.
+    """
+
+    restarts: SearchSummary
+    candidates: list[str]
+    candidate_errors: list[float]
+    chosen: str
+
+
+class SearchStage:
+    """Runs the search a chunk at a time and ends in a starting grouping for the model.
+
+    Args:
+        config: The run's configuration.
+        categories: Where the search starts.
+        family_one_hot: float32 [D', F], on the device.
+    """
+
+    def __init__(self, config: RunConfig, categories: Categories, *, family_one_hot: Tensor) -> None:
+        self._config = config
+        self._categories = categories
+        self._randomness = OwnRandomness(config.training.seed + 1, family_one_hot.device)
+        starts = [] if config.assignment.init == "random" else [categories.grouping]
+        with self._randomness.scope():
+            self._search = AssignmentSearch(
+                categories.allowed.to(family_one_hot.device),
+                starts=starts,
+                weights=config.assignment.search_weights(),
+                family_one_hot=family_one_hot,
+            )
+
+    @property
+    def step_count(self) -> int:
+        """Completed steps of SEARCH_STEPS."""
+        return self._search.step_count
+
+    @property
+    def is_done(self) -> bool:
+        """Whether only `conclude` is left to do."""
+        return self._search.step_count >= SEARCH_STEPS
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the leading restart."""
+        return self._search.temperature
+
+    def soft(self) -> Tensor:
+        """Soft assignment of the leading restart, float32 [D', G]."""
+        return self._search.soft()
+
+    def advance(self, train: Tensor, held_out: Tensor, should_stop: Callable[[], bool]) -> None:
+        """Take the next CHUNK_STEPS steps.
+
+        Args:
+            train: float32 [N, D'], training rows.
+            held_out: float32 [N, D'], rows that choices may look at.
+            should_stop: Asked before every step.
+
+        Raises:
+            Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
+        """
+        size = min(SEARCH_BATCH_SIZE, len(train))
+        with self._randomness.scope():
+            while True:
+                if should_stop():
+                    raise Interrupted(f"stopped in the search, before step {self.step_count + 1}")
+                self._search.step(train[torch.randint(len(train), (size,), device=train.device)])
+                if self.step_count % CHUNK_STEPS == 0:
+                    break
+            self._search.choose(held_out, is_final=self.is_done)
+
+    def conclude(
+        self, train: Tensor, held_out: Tensor, should_stop: Callable[[], bool]
+    ) -> tuple[Categories, SearchReport]:
+        """Choose between the start and what was found.
+
+        Raises:
+            Interrupted: `should_stop` said so; the stage can be saved here and concludes again.
+        """
+        found = self.soft().argmax(dim=1).cpu().numpy()
+        start = self._categories.grouping
+        names, groupings = ["start", "searched"], [start, found]
+        if self._config.assignment.init == "random" or np.array_equal(start, found):
+            names, groupings = names[1:], groupings[1:]
+        result = AuditionResult([], 0)
+        if len(groupings) > 1:
+            result = audition(
+                groupings,
+                num_categories=len(self._categories.names),
+                config=self._config,
+                train=train,
+                held_out=held_out,
+                should_stop=should_stop,
+            )
+        report = SearchReport(self._search.summary(), names, result.errors, names[result.winner])
+        return dataclasses.replace(self._categories, grouping=groupings[result.winner]), report
+
+    def save_into(self, tensors: dict[str, Tensor]) -> None:
+        """Add everything a resumed stage needs to `tensors`."""
+        self._search.save_into(tensors)
+        self._randomness.save_into(tensors)
+
+    def restore_from(self, checkpoint: Checkpoint) -> None:
+        """Put back what `save_into` took."""
+        self._search.restore_from(checkpoint)
+        self._randomness.restore_from(checkpoint)
+
+
+def needs_search(config: RunConfig, categories: Categories) -> bool:
+    """Whether the assignment is to be searched for, and can be: some feature has a choice."""
+    assignment = config.assignment
+    is_wanted = assignment.mode == "learnable" and assignment.resolved_estimator() == "mirror"
+    has_choice = bool((categories.allowed.sum(dim=1) > 1).any())
+    return is_wanted and has_choice and assignment.freeze_epoch(config.training.epochs) > 0
