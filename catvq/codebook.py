@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from catvq.errors import ConfigError
 
 KMEANS_ITERATIONS = 10  # more changes little: the moving average takes over
+TWIN_TOLERANCE = 1e-5  # squared distance over squared norm: ten times what float32 rounds a distance by
 
 
 class CodebookBank(nn.Module):
@@ -146,6 +147,19 @@ class CodebookBank(nn.Module):
         self.ema_counts.copy_(torch.where(dead, 1.0, self.ema_counts))
         self.ema_sums.copy_(torch.where(dead.unsqueeze(2), self.codes, self.ema_sums))
         return dead.sum()
+
+    @torch.no_grad()
+    def retire_twins(self) -> None:
+        """Never again choose a code that lies within rounding of a lower-numbered one.
+
+        Between twins the choice would be left to rounding, and so to the machine and the batch. They are
+        common where latents take few values, as those of yes-or-no features do.
+        """
+        tolerance = TWIN_TOLERANCE * self.codes.square().sum(dim=2)
+        for code in range(1, self.codes.shape[1]):
+            apart = (self.codes[:, :code] - self.codes[:, code : code + 1]).square().sum(dim=2)
+            is_twin = (apart <= tolerance[:, code : code + 1]) & self.code_mask[:, :code]
+            self.code_mask[:, code] &= ~is_twin.any(dim=1)
 
     @torch.no_grad()
     def reset_usage(self) -> None:
