@@ -63,8 +63,7 @@ class Reconciler:
             if not self._is_draining.is_set():
                 self._attempt("announcing waiting jobs", self._announce)
             self._wake.wait(self._settings.reconcile_interval_s)
-            if self._is_draining.is_set() or self._is_over.is_set():
-                self._wake.clear()
+            self._wake.clear()
 
     def _attempt(self, what: str, act: Callable[[], None]) -> None:
         try:

@@ -48,7 +48,6 @@ class WorkerSettings(ServiceSettings):
         ge=1,
         description="Torch threads of a job's first attempt; later attempts repeat it, for equal results.",
     )
-    drain_s: float = Field(20, gt=0, description="How long a stopping worker may take to end its epoch.")
 
     @property
     def workers_dir(self) -> Path:

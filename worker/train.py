@@ -26,6 +26,7 @@ from worker.store import (
     Claim,
     JobRecord,
     LeaseLost,
+    NotFound,
     Store,
     StoreUnavailable,
     files,
@@ -131,8 +132,17 @@ class _Attempt:
         try:
             self._recorder.publish(model_id, frozen.document(), frozen.digest)
         except (LeaseLost, CancelRequested):
-            files.remove_directory(directory)
-            raise
+            # The job is also no longer held after a commit whose answer was lost on its way.
+            if not self._is_published(model_id):
+                files.remove_directory(directory)
+                raise
+
+    def _is_published(self, model_id: str) -> bool:
+        try:
+            self._store.models.get(model_id)
+        except NotFound:
+            return False
+        return True
 
     def _start_or_resume(self) -> TrainingRun:
         job = self._claim.job

@@ -10,12 +10,14 @@ import time
 import pytest
 import torch
 
+from worker import recorder
 from worker.contract import JobStatus
 from worker.settings import WorkerSettings
+from worker.store import StoreUnavailable
 from worker.train import model_id_of, run_claim
 
 STATIC = {"mode": "static"}
-LEARNABLE = {"mode": "learnable"}
+LEARNABLE = {"mode": "learnable", "estimator": "softmax"}  # learns without the search, which is slow to start
 LONG = {"training": {"epochs": 5000}}
 
 
@@ -167,6 +169,20 @@ def test_a_job_cancelled_before_its_model_was_published_has_none(store, claim, r
     assert job.status is JobStatus.CANCELLED
     assert store.models.list().items == []
     assert not store.models.directory(model_id_of(job.id, held.token)).exists()
+
+
+def test_a_model_whose_publication_was_not_confirmed_keeps_its_files(store, claim, run, monkeypatch):
+    publish = store.leases.publish
+
+    def answer_lost(*arguments):
+        publish(*arguments)
+        raise StoreUnavailable("the connection broke after the commit", code="store_unavailable")
+
+    monkeypatch.setattr(store.leases, "publish", answer_lost)
+    monkeypatch.setattr(recorder, "RETRY_AFTER_S", 0.0)
+    job = run(claim())
+    assert job.status is JobStatus.SUCCEEDED
+    assert (store.models.directory(job.model_id) / "encoder.onnx").exists()
 
 
 def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, when, submit):

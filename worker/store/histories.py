@@ -10,6 +10,8 @@ from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord
 from worker.store.rows import as_time, read_job
 from worker.store.schema import checkpoints, job_assignments, job_events, job_metrics
 
+MAX_NUMBER = 2**31 - 1  # what the columns hold; anything above is beyond the newest
+
 
 class Histories:
     """Reads what running jobs wrote; each method raises NotFound for an unknown job.
@@ -32,7 +34,7 @@ class Histories:
         if epoch is None:
             query = query.order_by(job_assignments.c.epoch.desc()).limit(1)
         else:
-            query = query.where(job_assignments.c.epoch == epoch)
+            query = query.where(job_assignments.c.epoch == min(epoch, MAX_NUMBER))
         with self._database.read() as connection:
             read_job(connection, job_id)
             row = connection.execute(query).mappings().one_or_none()
@@ -77,7 +79,7 @@ class Histories:
         """The events numbered above `after`, oldest first."""
         query = (
             sa.select(job_events)
-            .where(job_events.c.job_id == job_id, job_events.c.seq > after)
+            .where(job_events.c.job_id == job_id, job_events.c.seq > min(after, MAX_NUMBER))
             .order_by(job_events.c.seq)
             .limit(limit)
         )

@@ -21,6 +21,17 @@ class DatabaseNow(FunctionElement[float]):
     inherit_cache = True
 
 
+class Text(sa.types.TypeDecorator[str]):
+    """Text without NUL, which PostgreSQL cannot hold; so an id that has one is simply not found."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
+        """Replace NUL on the way in."""
+        return None if value is None else value.replace("\0", "\ufffd")
+
+
 @compiles(DatabaseNow, "sqlite")
 def _sqlite_now(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
@@ -47,12 +58,12 @@ datasets = sa.Table(
     "datasets",
     metadata,
     _seq(),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("name", sa.String),
+    sa.Column("id", Text, nullable=False, unique=True),
+    sa.Column("name", Text),
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("features", sa.JSON, nullable=False),
     sa.Column("families", sa.JSON, nullable=False),
-    sa.Column("digest", sa.String, nullable=False, unique=True),
+    sa.Column("digest", Text, nullable=False, unique=True),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("strict", sa.Boolean, nullable=False),
     _time("created_at"),
@@ -63,23 +74,23 @@ jobs = sa.Table(
     "jobs",
     metadata,
     _seq(),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("name", sa.String),
+    sa.Column("id", Text, nullable=False, unique=True),
+    sa.Column("name", Text),
     sa.Column("labels", sa.JSON, nullable=False),
-    sa.Column("dataset_id", sa.String, nullable=False),
-    sa.Column("start_model_id", sa.String),
+    sa.Column("dataset_id", Text, nullable=False),
+    sa.Column("start_model_id", Text),
     sa.Column("config", sa.JSON, nullable=False),
     sa.Column("resolved", sa.JSON, nullable=False),
-    sa.Column("status", sa.String, nullable=False),
-    sa.Column("status_reason", sa.String),
-    sa.Column("wish", sa.String, nullable=False),
+    sa.Column("status", Text, nullable=False),
+    sa.Column("status_reason", Text),
+    sa.Column("wish", Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     _time("created_at"),
     _time("updated_at"),
     _time("started_at", nullable=True),
     _time("finished_at", nullable=True),
     sa.Column("live", sa.JSON(none_as_null=True)),
-    sa.Column("model_id", sa.String),
+    sa.Column("model_id", Text),
     sa.Column("error", sa.JSON(none_as_null=True)),
     sa.Column("threads", sa.Integer),
     sa.Column("attempt", sa.Integer, nullable=False),
@@ -87,7 +98,7 @@ jobs = sa.Table(
     sa.Column("losses", sa.Integer, nullable=False),
     sa.Column("history", sa.JSON, nullable=False),
     sa.Column("token", sa.Integer, nullable=False),
-    sa.Column("worker_name", sa.String),
+    sa.Column("worker_name", Text),
     _time("lease_expires_at", nullable=True),
     _time("next_send_at", nullable=True),
     sa.Column("sends", sa.Integer, nullable=False),
@@ -102,8 +113,8 @@ job_labels = sa.Table(
     "job_labels",
     metadata,
     _of_job(),
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("value", sa.String, nullable=False),
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("value", Text, nullable=False),
     sa.Index("job_labels_by_value", "name", "value", "job_id"),
 )
 
@@ -134,7 +145,7 @@ job_events = sa.Table(
     _of_job(),
     sa.Column("seq", sa.Integer, primary_key=True),
     _time("time"),
-    sa.Column("type", sa.String, nullable=False),
+    sa.Column("type", Text, nullable=False),
     sa.Column("data", sa.JSON, nullable=False),
 )
 
@@ -144,8 +155,8 @@ checkpoints = sa.Table(
     _of_job(),
     sa.Column("step", sa.BigInteger, primary_key=True),
     sa.Column("epoch", sa.Integer, nullable=False),
-    sa.Column("file_name", sa.String, nullable=False),
-    sa.Column("digest", sa.String, nullable=False),
+    sa.Column("file_name", Text, nullable=False),
+    sa.Column("digest", Text, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("token", sa.Integer, nullable=False),
     _time("created_at"),
@@ -154,8 +165,8 @@ checkpoints = sa.Table(
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("request_digest", sa.String, nullable=False),
+    sa.Column("key", Text, primary_key=True),
+    sa.Column("request_digest", Text, nullable=False),
     sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
     _time("created_at"),
 )
@@ -164,10 +175,10 @@ models = sa.Table(
     "models",
     metadata,
     _seq(),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("digest", sa.String, nullable=False),
-    sa.Column("job_id", sa.String, nullable=False),
-    sa.Column("dataset_id", sa.String, nullable=False),
+    sa.Column("id", Text, nullable=False, unique=True),
+    sa.Column("digest", Text, nullable=False),
+    sa.Column("job_id", Text, nullable=False),
+    sa.Column("dataset_id", Text, nullable=False),
     sa.Column("document", sa.JSON, nullable=False),
     _time("created_at"),
     sqlite_autoincrement=True,
@@ -177,7 +188,7 @@ aliases = sa.Table(
     "aliases",
     metadata,
     _seq(),
-    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("name", Text, nullable=False, unique=True),
     sa.Column("model_id", sa.ForeignKey("models.id"), nullable=False, index=True),
     sa.Column("version", sa.Integer, nullable=False),
     _time("updated_at"),

@@ -180,6 +180,15 @@ def test_a_long_run_shows_its_first_and_last_metrics_and_no_more_than_asked(stor
     assert store.jobs.metrics(job.id)[4].values == {"total": 5.0}
 
 
+def test_absurd_ids_and_numbers_find_nothing(store, submit):
+    with pytest.raises(NotFound):
+        store.jobs.get("job_\0")
+    job = submit(labels={"team": "a\0b"})
+    assert [found.id for found in store.jobs.list(labels={"team": "a\0b"}).items] == [job.id]
+    assert store.jobs.events(job.id, after=10**30) == []
+    assert store.jobs.assignment(job.id, epoch=10**30) is None
+
+
 def test_events_are_read_on_from_where_a_reader_stopped(store, submit):
     job = submit()
     held = claim(store, job)
