@@ -10,7 +10,7 @@ import yaml
 
 from catvq_client.errors import ConfigFileError
 from catvq_client.published_layout import is_published_layout, translate
-from catvq_client.run_file import RunFile, Unhonoured
+from catvq_client.run_file import RunFile
 
 FILE_KEYS = ("dataset_path", "families")  # for this file's reader; everything else goes to the service
 
@@ -38,10 +38,6 @@ def _read_api_names(document: dict[str, Any]) -> RunFile:
     job = {key: value for key, value in document.items() if key not in FILE_KEYS}
     dataset = job.pop("dataset", None)
     families = document.get("families")
-    unhonoured = []
-    if families is not None and document.get("dataset_path") is None:
-        reason = "families belong to an upload; without dataset_path the dataset has its own"
-        unhonoured.append(Unhonoured("families", families, reason))
     names = families if isinstance(families, list) else ()
     return RunFile(
         job=job,
@@ -49,7 +45,6 @@ def _read_api_names(document: dict[str, Any]) -> RunFile:
         dataset_path=_path_of(document.get("dataset_path")),
         families=None if names else families,
         family_names=tuple(str(name) for name in names),
-        unhonoured=tuple(unhonoured),
     )
 
 

@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+SHOWN_PLACES = 3  # of a refusal, in its line of text; the problem document has them all
+
 
 class CatvqError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -83,11 +85,13 @@ class ApiError(CatvqError):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        """Say it in one line: the sentence, the places, the status and the code."""
+        """Say it in one line: the sentence, the places that it leaves out, the status and the code."""
         sentence = self.problem.detail or self.problem.title or "refused"
-        places = "; ".join(str(error) for error in self.problem.errors)
+        untold = [error for error in self.problem.errors if error.detail not in sentence]
+        places = "; ".join(str(error) for error in untold[:SHOWN_PLACES])
+        more = f"; and {len(untold) - SHOWN_PLACES} more" if len(untold) > SHOWN_PLACES else ""
         kind = f"{self.problem.status} {self.problem.code or ''}".strip()
-        return " ".join(f"{sentence}{': ' + places if places else ''} ({kind})".split())
+        return " ".join(f"{sentence}{': ' + places if places else ''}{more} ({kind})".split())
 
     @property
     def status(self) -> int:

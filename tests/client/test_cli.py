@@ -127,6 +127,18 @@ def test_a_dataset_on_the_command_line_replaces_the_files(catvq, scripted, answe
     assert json.loads(scripted.requests[-1].body)["dataset"] == "ds_new"
 
 
+def test_families_have_no_effect_on_a_dataset_that_is_uploaded_already(catvq, scripted, answer, tmp_path):
+    config = tmp_path / "run.yaml"
+    config.write_text("families: 'prefix:_'\n")
+    table = tmp_path / "t.csv"
+    table.write_text("a,b\n1,2\n")
+    scripted.answers = [answer(201, DATASET), answer(202, JOB)]
+    assert "no effect" not in catvq("train", "--config", config, "--dataset", table).stderr
+    assert scripted.requests[0].path == "/v1/datasets?name=t&families=prefix%3A_"
+    scripted.answers = [answer(202, JOB)]
+    assert "no effect: families: ds_1" in catvq("train", "--config", config, "--dataset", "ds_1").stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "needle"), [((), "no dataset"), (("--dataset", "absent.csv"), "absent.csv: no such file")]
 )

@@ -34,11 +34,6 @@ def test_a_list_of_families_picks_arrays_and_a_mapping_describes_a_flat_table(tm
     assert (mapped.family_names, mapped.families) == ((), {"pixels": ["p0", "p1"]})
 
 
-def test_families_without_an_upload_are_named_as_without_effect(tmp_path):
-    run = read(tmp_path, "dataset: ds_1\nfamilies: [pixels]\n")
-    assert [item.key for item in run.unhonoured] == ["families"]
-
-
 def test_json_is_read_like_yaml(tmp_path):
     text = '{"training": {"epochs": 3}}'
     assert read(tmp_path, text, "run.json") == read(tmp_path, text, "run.yaml")

@@ -75,6 +75,23 @@ def test_other_refusals_are_not_retried_and_carry_the_problem(scripted, answer):
     assert str(error) == ("the table cannot be used: column b, row 2: 'x' is not a number (422 not_a_number)")
 
 
+def test_a_refusal_is_one_line_that_says_nothing_twice_and_not_everything(scripted, answer):
+    errors = [{"column": name, "detail": "missing"} for name in "abcde"]
+    told = {"title": "Unprocessable", "detail": "a to e are missing", "errors": errors}
+    untold = {"title": "Unprocessable", "detail": "some columns\nare not there", "errors": errors}
+    scripted.answers = [answer(422, told), answer(422, untold)]
+    with Client(scripted.url) as client:
+        with pytest.raises(ApiError) as short:
+            client.datasets.get("ds_1")
+        with pytest.raises(ApiError) as long:
+            client.datasets.get("ds_1")
+    assert str(short.value) == "a to e are missing (422)"
+    assert str(long.value) == (
+        "some columns are gone: column a: missing; column b: missing; column c: missing; and 2 more (422)"
+    )
+    assert len(long.value.problem.errors) == 5
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -49,9 +49,8 @@ def _follow_plainly(client: Client, job_id: str, console: Console) -> Job:
         epoch, epochs = _epochs(job)
         if shown != (job.status, epoch):
             shown = (job.status, epoch)
-            console.print(
-                f"{job.status}  epoch {epoch}/{epochs or '?'}  {measures(job)}", markup=False, highlight=False
-            )
+            line = f"{job.status}  epoch {epoch}/{epochs or '?'}  {measures(job)}"
+            console.print(line.rstrip(), markup=False, highlight=False)
     return job
 
 

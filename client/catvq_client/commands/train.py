@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 
 from catvq_client.bodies import MEDIA_TYPES
@@ -46,10 +47,12 @@ def train(
         run_file = _with_dataset(read_config_file(config), dataset)
         for unhonoured in run_file.unhonoured:
             say(f"no effect: {unhonoured}", style="yellow")
+        if run_file.dataset is not None and (run_file.families or run_file.family_names):
+            say(f"no effect: families: {run_file.dataset} has its own", style="yellow")
         request = _request(run_file, learnable=learnable, name=name)
         request["dataset"] = _dataset_id(client, run_file)
         if verbose or run_file.is_verbose:
-            say("\n".join(_describe(client.jobs.plan(request))))
+            say(yaml.safe_dump(client.jobs.plan(request), sort_keys=False, allow_unicode=True))
         job = client.jobs.submit(request)
         say(f"{job.id} is {job.status}")
         if is_followed:
@@ -95,10 +98,6 @@ def _upload(client: Client, path: Path, run_file: RunFile) -> Dataset:
     for warning in dataset.warnings:
         say(f"warning: {warning.detail}", style="yellow")
     return dataset
-
-
-def _describe(plan: dict[str, Any]) -> list[str]:
-    return [f"{key}: {value}" for key, value in plan.items()]
 
 
 def _finish(job: Job, *, as_json: bool) -> None:
