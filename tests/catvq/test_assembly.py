@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from catvq.assembly import build_learner, family_one_hot, resolve_device
+from catvq.assembly import build_learner, family_one_hot, resolve_device, temperature_schedule
 from catvq.errors import ConfigError
 from catvq.start import Categories
 
@@ -57,3 +57,23 @@ def test_a_device_that_is_not_there_is_an_error_and_not_a_fall_back():
         resolve_device(absent)
     assert resolve_device("cpu").type == "cpu"
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_null_in_the_schedule_is_the_recipes_value(make_config):
+    for assignment in (
+        {},
+        {"estimator": "mirror"},
+        {"estimator": "auto", "temperature_schedule": "adaptive"},
+    ):
+        schedule = temperature_schedule(make_config(assignment=assignment))
+        assert (schedule.kind, schedule.start, schedule.end) == ("exponential", 1.0, 0.1)
+
+    given = {"temperature_start": 3.0, "temperature_end": 0.5, "temperature_schedule": "linear"}
+    schedule = temperature_schedule(make_config(assignment=given))
+    assert (schedule.kind, schedule.start, schedule.end) == ("linear", 3.0, 0.5)
+
+
+@pytest.mark.parametrize("field", ["temperature_start", "temperature_end"])
+def test_a_temperature_of_zero_is_refused_and_not_taken_for_null(make_config, field):
+    with pytest.raises(ConfigError, match="above 0"):
+        temperature_schedule(make_config(assignment={field: 0.0}))

@@ -95,9 +95,8 @@ def test_a_temperature_that_is_solved_for_cannot_be_scheduled_as_well(settings):
         AssignmentConfig(**settings)
 
 
-def test_the_assignments_own_terms_weigh_nothing_in_a_search_unless_asked_for():
-    assert AssignmentConfig().own_weights() == AssignmentWeights(0.0, 0.0, 0.0)
-    assert AssignmentConfig(estimator="softmax").own_weights() == AssignmentWeights(0.1, 0.05, 0.0)
+def test_the_assignments_own_terms_weigh_nothing_in_the_search_unless_asked_for():
+    assert AssignmentConfig().search_weights() == AssignmentWeights(0.0, 0.0, 0.0)
+    assert AssignmentConfig().own_weights() == AssignmentWeights(0.1, 0.05, 0.0)
     given = AssignmentConfig(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
-    assert given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
-    assert dataclasses.replace(given, estimator="softmax").own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
+    assert given.search_weights() == given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)

@@ -1,12 +1,10 @@
 import math
-from contextlib import suppress
 
 import pytest
 import torch
 
 from catvq.assignment import CategoryAssignment
 from catvq.checkpoint import Checkpoint
-from catvq.errors import Interrupted
 from catvq.learner import FINAL_RATE, Learner, rate_factor
 from catvq.losses import LOSS_NAMES
 from catvq.model import CategoricalVQVAE, ModelShape
@@ -88,16 +86,6 @@ def test_once_hardened_the_logits_rest_and_their_terms_are_zero(build):
 
     assert torch.equal(learner.assignment.logits, before)
     assert all(terms[name] == 0 for name in LOSS_NAMES if name.startswith("assignment"))
-
-
-def test_a_searched_assignment_is_left_to_the_search(build):
-    learner = build(assignment={"estimator": "mirror"})
-    before = learner.assignment.logits.detach().clone()
-
-    learner.step(torch.randn(ROWS, FEATURES), progress=0.0)
-
-    assert not learner.learns_logits
-    assert torch.equal(learner.assignment.logits, before)
 
 
 def test_both_rates_are_the_configured_ones(build):
@@ -200,33 +188,6 @@ def test_the_hard_error_is_the_error_after_hardening(build):
     assert learner.reconstruction_error(features) == hard
 
 
-def test_its_own_randomness_goes_on_where_it_stopped_and_leaves_the_callers_alone(build):
-    learner, other = build(), build()
-    outside = torch.get_rng_state()
-    with learner.own_randomness():
-        first = torch.rand(3)
-    with learner.own_randomness():
-        second = torch.rand(3)
-    assert torch.equal(torch.get_rng_state(), outside)
-
-    torch.rand(99)
-    with other.own_randomness():
-        together = torch.rand(6)
-
-    assert torch.equal(torch.cat([first, second]), together)
-
-
-def test_its_own_randomness_is_kept_when_a_step_is_interrupted(build):
-    learner, other = build(), build()
-    with suppress(Interrupted), learner.own_randomness():
-        torch.rand(3)
-        raise Interrupted
-    with other.own_randomness():
-        torch.rand(3)
-
-    assert torch.equal(learner._random_state, other._random_state)
-
-
 @pytest.mark.parametrize("hardened", [False, True])
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_a_restored_learner_goes_on_bit_for_bit(build, update, hardened):
@@ -234,7 +195,7 @@ def test_a_restored_learner_goes_on_bit_for_bit(build, update, hardened):
     learner = build(update=update, assignment={"estimator": "gumbel"})
 
     def steps(one, some):
-        with one.own_randomness():
+        with one.randomness.scope():
             return [one.step(batch, progress=0.1) for batch in some]
 
     steps(learner, batches[:3])
@@ -253,15 +214,3 @@ def test_a_restored_learner_goes_on_bit_for_bit(build, update, hardened):
         assert torch.equal(restored.model.state_dict()[name], value)
     assert torch.equal(restored.assignment.logits, learner.assignment.logits)
     assert (restored.hard_routing is not None) == hardened
-
-
-def test_a_checkpoint_of_a_machine_with_a_gpu_goes_on_without_one(build):
-    learner = build()
-    tensors = {}
-    learner.save_into(tensors)
-    tensors["random.device"] = torch.zeros(16, dtype=torch.uint8)
-
-    learner.restore_from(Checkpoint(tensors, {}), hardened=False)
-
-    with learner.own_randomness():
-        assert learner.step(torch.randn(ROWS, FEATURES), progress=0.0).isfinite().all()

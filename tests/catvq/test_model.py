@@ -35,7 +35,6 @@ def test_a_forward_pass_has_one_token_per_category_and_level():
 
     output = model(torch.randn(ROWS, 5), some_route())
 
-    assert output.embeddings.shape == (3, ROWS, 4)
     assert output.quantization.codes.shape == (6, ROWS)
     assert output.quantization.latents.shape == (6, ROWS, 3)
     assert output.reconstructed.shape == (ROWS, 5)
@@ -54,7 +53,7 @@ def test_the_soft_route_under_a_one_hot_assignment_is_the_hard_route_with_the_sa
     (soft, soft_gradients), (hard, hard_gradients) = results
 
     assert torch.equal(soft.quantization.codes, hard.quantization.codes)
-    for name in ("embeddings", "reconstructed", "own_feature_error"):
+    for name in ("reconstructed", "own_feature_error"):
         torch.testing.assert_close(getattr(soft, name), getattr(hard, name), rtol=1e-5, atol=1e-6)
     for name, gradient in soft_gradients.items():
         torch.testing.assert_close(gradient, hard_gradients[name], rtol=1e-4, atol=1e-6)
@@ -114,6 +113,17 @@ def test_decoding_the_codes_gives_the_reconstruction():
     assert codes.shape == (ROWS, 6)
     assert torch.equal(codes.T, output.quantization.codes)
     assert torch.allclose(model.decode(codes), output.reconstructed, atol=1e-6)
+
+
+def test_the_own_feature_error_sums_categories_and_averages_levels():
+    model, features, routing = CategoricalVQVAE(SHAPE).eval(), torch.randn(ROWS, 5), some_route()
+
+    quantization, errors = model.own_errors(features, routing)
+
+    output = model(features, routing)
+    assert errors.shape == (3, 2)
+    assert output.own_feature_error.item() == pytest.approx((errors.sum() / 2).item())
+    assert torch.equal(quantization.codes, output.quantization.codes)
 
 
 def test_latents_are_those_of_the_forward_pass():

@@ -43,7 +43,7 @@ def test_both_routes_project_alike_with_like_gradients(case):
 
 @settings(deadline=None, max_examples=60)
 @given(groupings)
-def test_both_routes_give_the_same_own_feature_error_with_like_gradients(case):
+def test_both_routes_give_the_same_own_feature_errors_with_like_gradients(case):
     grouping, categories = torch.tensor(case[0]), case[1]
     results = []
     for routing in both_routes(grouping, categories):
@@ -53,10 +53,11 @@ def test_both_routes_give_the_same_own_feature_error_with_like_gradients(case):
         hidden = torch.randn(streams, ROWS, PARTIAL, dtype=torch.double, requires_grad=True)
         weight = torch.randn(streams, PARTIAL, count, dtype=torch.double, requires_grad=True)
         bias = torch.randn(streams, count, dtype=torch.double, requires_grad=True)
-        error = routing.own_feature_error(features, hidden, weight, bias)
-        error.backward()
-        results.append((error, hidden.grad, weight.grad, bias.grad))
+        errors = routing.own_feature_errors(features, hidden, weight, bias)
+        (errors * torch.randn_like(errors)).sum().backward()
+        results.append((errors, hidden.grad, weight.grad, bias.grad))
 
+    assert results[0][0].shape == (categories, LEVELS)
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
 
@@ -101,26 +102,26 @@ def test_the_soft_route_by_hand():
     assert projected.tolist() == [[[31.0, 42.0]]]
 
 
-def test_the_own_feature_error_by_hand():
-    """Each feature's error counts for the categories it is in, averaged over rows, levels, features."""
+def test_own_feature_errors_by_hand():
+    """Each feature's error counts for the categories it is in; its share of all features is divided out."""
     routing = SoftRouting(torch.tensor([[0.75, 0.25], [0.0, 1.0]]))
     features = torch.tensor([[2.0, 4.0]])
-    nothing = torch.zeros(2, 1, 1), torch.zeros(2, 1, 2)
-    bias = torch.tensor([[1.0, 100.0], [0.0, 1.0]])  # predictions of category 0, then of category 1
+    # two levels that always predict their bias: category 0 level 0, category 0 level 1, category 1 ...
+    bias = torch.tensor([[1.0, 99.0], [2.0, 99.0], [0.0, 1.0], [2.0, 4.0]])
 
-    error = routing.own_feature_error(features, *nothing, bias)
+    errors = routing.own_feature_errors(features, torch.zeros(4, 1, 1), torch.zeros(4, 1, 2), bias)
 
-    # (0.75 * 1 + 0.25 * 4 + 0 * 9216 + 1 * 9) / 2 features
-    assert error.item() == pytest.approx((0.75 + 1 + 9) / 2)
+    assert errors.tolist() == [[0.75 * 1 / 2, 0.0], [(0.25 * 4 + 1 * 9) / 2, 0.0]]
 
 
-def test_the_own_feature_error_reaches_predictions_and_assignment():
+def test_own_feature_errors_reach_predictions_and_assignment():
     assignment = torch.softmax(torch.randn(4, 2), dim=1).requires_grad_()
     hidden = torch.randn(4, ROWS, PARTIAL, requires_grad=True)
 
-    SoftRouting(assignment).own_feature_error(
+    errors = SoftRouting(assignment).own_feature_errors(
         torch.randn(ROWS, 4), hidden, torch.randn(4, PARTIAL, 4), torch.randn(4, 4)
-    ).backward()
+    )
+    errors.sum().backward()
 
     assert (assignment.grad != 0).all()
     assert (hidden.grad != 0).any()
