@@ -15,7 +15,6 @@ from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
 Estimator = Literal["mirror", "softmax", "gumbel", "straight_through"]
-SCHEDULED_SETTINGS = ("temperature_start", "temperature_end", "temperature_schedule", "assignment_lr")
 
 # The recipe: what a null stands for.
 TEMPERATURE_START = 1.0
@@ -86,22 +85,16 @@ class AssignmentConfig:
     freeze_after_epochs: int | Auto | None = "auto"
 
     def __post_init__(self) -> None:
-        given = [name for name in SCHEDULED_SETTINGS if getattr(self, name) is not None]
-        is_adaptive = self.temperature_schedule == "adaptive"
-        if self.estimator == "mirror" and given and not is_adaptive:
-            raise ConfigError(f"estimator 'mirror' solves its own temperature; leave out {', '.join(given)}")
-        if is_adaptive and (self.resolved_estimator() != "mirror" or len(given) > 1):
-            raise ConfigError(
-                "temperature_schedule 'adaptive' belongs to estimator 'mirror' and stands alone"
-            )
+        if self.temperature_schedule == "adaptive" and self.resolved_estimator() != "mirror":
+            raise ConfigError("temperature_schedule 'adaptive' belongs to estimator 'mirror'")
 
     def resolved_estimator(self) -> Estimator:
         """The estimator to use: "auto" is "mirror", unless a setting of the scheduled form was given."""
         if self.estimator != "auto":
             return self.estimator
-        is_adaptive = self.temperature_schedule in {None, "adaptive"}
-        others = (self.temperature_start, self.temperature_end, self.assignment_lr)
-        return "mirror" if is_adaptive and others == (None, None, None) else "softmax"
+        given = self.temperature_schedule, self.temperature_start, self.temperature_end, self.assignment_lr
+        is_free = self.temperature_schedule == "adaptive" or given == (None,) * len(given)
+        return "mirror" if is_free else "softmax"
 
     def search_weights(self) -> AssignmentWeights:
         """Weights of the assignment's own terms in the search, which needs none of its own accord."""

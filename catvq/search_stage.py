@@ -1,6 +1,6 @@
 """The first stage of a run: search for the assignment, then let the result compete with the start.
 
-Shapes: N rows, D' active features, G categories, F families.
+Shapes: D' active features, G categories.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from catvq.checkpoint import Checkpoint
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.randomness import OwnRandomness
+from catvq.run_data import RunData
 from catvq.search import SEARCH_BATCH_SIZE, SEARCH_STEPS, AssignmentSearch, SearchSummary
 from catvq.start import Categories
 
@@ -45,20 +46,21 @@ class SearchStage:
     Args:
         config: The run's configuration.
         categories: Where the search starts.
-        family_one_hot: float32 [D', F], on the device.
+        data: What to learn from.
     """
 
-    def __init__(self, config: RunConfig, categories: Categories, *, family_one_hot: Tensor) -> None:
+    def __init__(self, config: RunConfig, categories: Categories, *, data: RunData) -> None:
         self._config = config
         self._categories = categories
-        self._randomness = OwnRandomness(config.training.seed + 1, family_one_hot.device)
+        self._data = data
+        self._randomness = OwnRandomness(config.training.seed + 1, data.device)
         starts = [] if config.assignment.init == "random" else [categories.grouping]
         with self._randomness.scope():
             self._search = AssignmentSearch(
-                categories.allowed.to(family_one_hot.device),
+                categories.allowed.to(data.device),
                 starts=starts,
                 weights=config.assignment.search_weights(),
-                family_one_hot=family_one_hot,
+                family_one_hot=data.family_one_hot,
             )
 
     @property
@@ -72,25 +74,24 @@ class SearchStage:
         return self._search.step_count >= SEARCH_STEPS
 
     @property
-    def temperature(self) -> float:
-        """Temperature of the leading restart."""
-        return self._search.temperature
+    def temperature(self) -> float | None:
+        """Temperature of the leading restart; None before the first step."""
+        return self._search.temperature if self.step_count > 0 else None
 
     def soft(self) -> Tensor:
         """Soft assignment of the leading restart, float32 [D', G]."""
         return self._search.soft()
 
-    def advance(self, train: Tensor, held_out: Tensor, should_stop: Callable[[], bool]) -> None:
+    def advance(self, should_stop: Callable[[], bool]) -> None:
         """Take the next CHUNK_STEPS steps.
 
         Args:
-            train: float32 [N, D'], training rows.
-            held_out: float32 [N, D'], rows that choices may look at.
             should_stop: Asked before every step.
 
         Raises:
             Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
         """
+        train = self._data.train
         size = min(SEARCH_BATCH_SIZE, len(train))
         with self._randomness.scope():
             while True:
@@ -99,11 +100,9 @@ class SearchStage:
                 self._search.step(train[torch.randint(len(train), (size,), device=train.device)])
                 if self.step_count % CHUNK_STEPS == 0:
                     break
-            self._search.choose(held_out, is_final=self.is_done)
+            self._search.choose(self._data.held_out, is_final=self.is_done)
 
-    def conclude(
-        self, train: Tensor, held_out: Tensor, should_stop: Callable[[], bool]
-    ) -> tuple[Categories, SearchReport]:
+    def conclude(self, should_stop: Callable[[], bool]) -> tuple[Categories, SearchReport]:
         """Choose between the start and what was found.
 
         Raises:
@@ -120,8 +119,8 @@ class SearchStage:
                 groupings,
                 num_categories=len(self._categories.names),
                 config=self._config,
-                train=train,
-                held_out=held_out,
+                train=self._data.train,
+                held_out=self._data.held_out,
                 should_stop=should_stop,
             )
         report = SearchReport(self._search.summary(), names, result.errors, names[result.winner])

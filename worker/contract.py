@@ -96,21 +96,23 @@ class AssignmentSettings(_Section):
     )
     estimator: Literal["auto", "mirror", "softmax", "gumbel", "straight_through"] = Field(
         "auto",
-        description="'mirror' anneals several restarts on held-out error and solves its own temperature; the "
-        "others follow the model's gradient on a scheduled temperature. 'auto' is 'mirror', unless a "
-        "temperature or assignment_lr is given: then 'softmax'.",
+        description="'mirror' first searches for the assignment by mirror descent on held-out error, then "
+        "follows the model's gradient as 'softmax' does; the others only follow that gradient. "
+        "'auto' is 'mirror', unless a temperature, a schedule or assignment_lr is given: then 'softmax'.",
     )
     temperature_start: Temperature | None = Field(None, description="Null: the recipe's own.")
     temperature_end: Temperature | None = Field(None, description="Null: the recipe's own.")
     temperature_schedule: Literal["linear", "exponential", "cosine", "constant", "adaptive"] | None = Field(
-        None, description="'adaptive' is the mirror estimator's own: its temperature follows the entropy."
+        None,
+        description="While the model trains. 'adaptive' asks for the search, whose temperature follows the "
+        "assignment's entropy, and is 'exponential' after it.",
     )
     temperature_update: Literal["epoch", "step"] = "epoch"
     orthogonality_weight: Weight | None = Field(
-        None, description="Null: 0.1 with a scheduled temperature, 0 with the mirror estimator."
+        None, description="Null: 0.1 while the model trains, 0 in the search."
     )
     balance_weight: Weight | None = Field(
-        None, description="Null: 0.05 with a scheduled temperature, 0 with the mirror estimator."
+        None, description="Null: 0.05 while the model trains, 0 in the search."
     )
     family_constraint_weight: Weight = 0.0
     assignment_lr: LearningRate | None = Field(None, description="Null: the recipe's own.")
@@ -119,16 +121,9 @@ class AssignmentSettings(_Section):
     )
 
     @model_validator(mode="after")
-    def _temperature_has_one_owner(self) -> Self:
-        fixed = self.temperature_start, self.temperature_end, self.assignment_lr
-        is_fixed = any(value is not None for value in fixed)
-        if self.estimator == "mirror" and (is_fixed or self.temperature_schedule not in {None, "adaptive"}):
-            raise ValueError(
-                "estimator 'mirror' solves its own temperature; leave out assignment_lr, temperature_start, "
-                "temperature_end and temperature_schedule"
-            )
-        if self.temperature_schedule == "adaptive" and (is_fixed or self.estimator not in {"auto", "mirror"}):
-            raise ValueError("temperature_schedule 'adaptive' belongs to estimator 'mirror' and stands alone")
+    def _schedule_fits_the_estimator(self) -> Self:
+        if self.temperature_schedule == "adaptive" and self.estimator not in {"auto", "mirror"}:
+            raise ValueError("temperature_schedule 'adaptive' belongs to estimator 'mirror'")
         return self
 
     @model_validator(mode="after")

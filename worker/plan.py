@@ -20,18 +20,13 @@ from worker.validation import (
 __all__ = ["FieldError", "InvalidPlanError", "Plan", "resolve_plan"]
 
 # The recipe, equal to the core's (a test compares them).
-SCHEDULED_RECIPE: dict[str, Any] = {
+RECIPE: dict[str, Any] = {
     "temperature_start": 1.0,
     "temperature_end": 0.1,
     "temperature_schedule": "exponential",
     "assignment_lr": 0.02,
     "orthogonality_weight": 0.1,
     "balance_weight": 0.05,
-}
-MIRROR_RECIPE: dict[str, Any] = {
-    "temperature_schedule": "adaptive",
-    "orthogonality_weight": 0.0,
-    "balance_weight": 0.0,
 }
 FREEZE_FRACTION = 0.6
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
@@ -110,8 +105,7 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     assignment["per_family"] = keeps_families(config)
     if assignment["estimator"] == "auto":
         assignment["estimator"] = _auto_estimator(config)
-    recipe = MIRROR_RECIPE if assignment["estimator"] == "mirror" else SCHEDULED_RECIPE
-    assignment |= {name: value for name, value in recipe.items() if assignment[name] is None}
+    assignment |= {name: value for name, value in RECIPE.items() if assignment[name] is None}
     assignment["freeze_after_epochs"] = _freeze_after_epochs(config)
     if training["batch_size"] == "auto":
         training["batch_size"] = _batch_size(rows.train)
@@ -123,9 +117,14 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
 def _auto_estimator(config: JobConfig) -> str:
     """Mirror descent, unless a setting of the scheduled form was given."""
     assignment = config.assignment
-    is_adaptive = assignment.temperature_schedule in {None, "adaptive"}
-    others = (assignment.temperature_start, assignment.temperature_end, assignment.assignment_lr)
-    return "mirror" if is_adaptive and others == (None, None, None) else "softmax"
+    given = (
+        assignment.temperature_schedule,
+        assignment.temperature_start,
+        assignment.temperature_end,
+        assignment.assignment_lr,
+    )
+    is_free = assignment.temperature_schedule == "adaptive" or given == (None,) * len(given)
+    return "mirror" if is_free else "softmax"
 
 
 def _ratios(levels: int) -> list[float]:
@@ -153,8 +152,8 @@ def _warnings(config: JobConfig, rows: RowCounts) -> Iterator[str]:
         yield "no rows are held out for validation: losses and the soft-to-hard gap are of training rows"
     if model.codebook_size != "auto" and model.codebook_size > rows.train:
         yield f"codebook_size {model.codebook_size} exceeds the {rows.train} training rows: codes stay unused"
-    start = assignment.temperature_start or SCHEDULED_RECIPE["temperature_start"]
-    end = assignment.temperature_end or SCHEDULED_RECIPE["temperature_end"]
+    start = assignment.temperature_start or RECIPE["temperature_start"]
+    end = assignment.temperature_end or RECIPE["temperature_end"]
     if assignment.mode == "learnable" and end > start:
         yield f"the temperature rises from {start} to {end}: the assignment becomes softer, not harder"
     if assignment.freeze_after_epochs == 0 and assignment.mode == "learnable":

@@ -50,7 +50,7 @@ def test_the_contract_s_defaults_are_the_core_s():
 
 
 def test_the_recipe_and_the_limits_are_the_core_s():
-    for name, value in plan.SCHEDULED_RECIPE.items():
+    for name, value in plan.RECIPE.items():
         assert value == getattr(catvq.config, name.upper())
     assert contract.MIN_TRAINING_ROWS == catvq.table.MIN_TRAINING_ROWS
 
@@ -62,6 +62,8 @@ def test_the_recipe_and_the_limits_are_the_core_s():
         {"estimator": "mirror"},
         {"estimator": "gumbel"},
         {"temperature_schedule": "adaptive"},
+        {"temperature_schedule": "adaptive", "temperature_start": 2.0},
+        {"estimator": "mirror", "temperature_end": 0.5},
         {"temperature_schedule": "cosine"},
         {"temperature_start": 2.0, "balance_weight": 0.3},
         {"assignment_lr": 0.01},

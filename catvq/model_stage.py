@@ -1,0 +1,173 @@
+"""The second stage of a run: trains the model, and the assignment with it until that is hardened.
+
+Shapes: N rows, D' active features, G categories.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from catvq.assembly import build_learner, temperature_schedule
+from catvq.checkpoint import Checkpoint
+from catvq.config import RunConfig
+from catvq.errors import Interrupted
+from catvq.losses import LOSS_NAMES
+from catvq.metrics import summarize_codebooks
+from catvq.model import CategoricalVQVAE
+from catvq.run_data import RunData
+from catvq.run_state import RunProgress, SoftToHardGap
+from catvq.start import Categories, resolve_batch_size
+
+SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
+REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
+
+
+class ModelStage:
+    """Trains epoch by epoch; static mode hardens before the first.
+
+    Args:
+        config: The run's configuration.
+        categories: Where the assignment starts.
+        data: What to learn from.
+        progress: Kept up to date: epoch, step, losses, codebook, gap and whether hardened.
+    """
+
+    def __init__(
+        self, config: RunConfig, categories: Categories, *, data: RunData, progress: RunProgress
+    ) -> None:
+        self._config = config
+        self._data = data
+        self._progress = progress
+        self._schedule = temperature_schedule(config)
+        self._learner = build_learner(
+            config,
+            categories,
+            family_one_hot=data.family_one_hot,
+            rows=len(data.split.train),
+            device=data.device,
+        )
+        self._batch_size = resolve_batch_size(config, len(data.split.train))
+        self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
+        self._frozen_soft = self._learner.assignment.soft().detach()
+        if self._freeze_epoch == 0 and not progress.is_hardened:
+            self.harden()
+
+    @property
+    def model(self) -> CategoricalVQVAE:
+        """The model as it stands."""
+        return self._learner.model
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of one epoch; rows beyond the last full batch wait for another epoch's order."""
+        return len(self._data.split.train) // self._batch_size
+
+    @property
+    def step(self) -> int:
+        """Completed optimiser steps."""
+        return self._progress.epoch * self.steps_per_epoch + self._progress.step_in_epoch
+
+    @property
+    def temperature(self) -> float | None:
+        """Of the assignment; None before the first step and in static mode."""
+        is_learnable = self._config.assignment.mode == "learnable"
+        return float(self._learner.assignment.temperature) if is_learnable and self.step > 0 else None
+
+    def grouping(self) -> Tensor:
+        """Most probable category of each feature, int64 [D']."""
+        return self._learner.assignment.grouping()
+
+    def soft(self) -> Tensor:
+        """Soft assignment, float32 [D', G]; once hardened, as it was at that moment."""
+        is_hardened = self._progress.is_hardened
+        return self._frozen_soft if is_hardened else self._learner.assignment.soft().detach()
+
+    def train_epoch(self, should_stop: Callable[[], bool]) -> None:
+        """Train to the end of the present epoch.
+
+        Args:
+            should_stop: Asked before every step.
+
+        Raises:
+            Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
+        """
+        with self._learner.randomness.scope():
+            self._take_steps(should_stop)
+            self._end_epoch()
+
+    def harden(self) -> None:
+        """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
+        learner, held_out = self._learner, self._data.held_out
+        self._frozen_soft = learner.assignment.soft().detach()
+        if self._config.assignment.mode == "learnable" and self.step > 0:
+            self._progress.gap = SoftToHardGap(
+                soft_error=learner.reconstruction_error(held_out),
+                hard_error=learner.reconstruction_error(held_out, hard=True),
+                rows="validation" if self._data.has_validation else "train",
+                epoch=self._progress.epoch,
+            )
+        learner.harden()
+        self._progress.is_hardened = True
+
+    def save_into(self, tensors: dict[str, Tensor]) -> None:
+        """Add everything a resumed stage needs to `tensors`."""
+        tensors["run.loss_sums"] = self._loss_sums
+        tensors["run.frozen_soft"] = self._frozen_soft
+        self._learner.save_into(tensors)
+
+    def restore_from(self, checkpoint: Checkpoint) -> None:
+        """Put back what `save_into` took; the progress is restored by its owner, beforehand."""
+        self._loss_sums = checkpoint.tensors["run.loss_sums"].to(self._data.device)
+        self._frozen_soft = checkpoint.tensors["run.frozen_soft"].to(self._data.device)
+        self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
+
+    @property
+    def _freeze_epoch(self) -> int:
+        return self._config.assignment.freeze_epoch(self._config.training.epochs)
+
+    def _take_steps(self, should_stop: Callable[[], bool]) -> None:
+        rows, epoch = self._data.train_rows, self._progress.epoch
+        order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(len(rows))
+        batches = torch.split(rows[torch.from_numpy(order).to(rows.device)], self._batch_size)
+        steps = self._config.training.epochs * self.steps_per_epoch
+        while self._progress.step_in_epoch < self.steps_per_epoch:
+            if should_stop():
+                raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
+            if self.step == 0:
+                self._learner.place_codebooks(self._sample())
+            if not self._progress.is_hardened:
+                self._learner.assignment.set_temperature(self._temperature_now())
+            batch = self._data.features[batches[self._progress.step_in_epoch]]
+            self._loss_sums += self._learner.step(batch, progress=self.step / steps)
+            self._progress.step_in_epoch += 1
+
+    def _temperature_now(self) -> float:
+        steps = self._freeze_epoch * self.steps_per_epoch
+        per_epoch = self._config.assignment.temperature_update == "epoch"
+        position, last = (self._progress.epoch, self._freeze_epoch) if per_epoch else (self.step, steps)
+        return self._schedule.at(min(1.0, position / max(last - 1, 1)))
+
+    def _end_epoch(self) -> None:
+        progress, training = self._progress, self._config.training
+        means = (self._loss_sums / self.steps_per_epoch).tolist()
+        self._loss_sums.zero_()
+        progress.step_in_epoch = 0
+        progress.epoch += 1
+        codebooks = self._learner.model.codebooks
+        progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
+        is_due = progress.epoch % training.dead_code_interval_epochs == 0
+        if is_due and progress.epoch < REVIVE_UNTIL * training.epochs:
+            self._learner.revive_dead_codes(self._sample())
+        codebooks.reset_usage()
+        if progress.epoch == self._freeze_epoch and not progress.is_hardened:
+            self.harden()
+        has_validation, held_out = self._data.has_validation, self._data.held_out
+        error = self._learner.reconstruction_error(held_out) if has_validation else None
+        progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
+
+    def _sample(self) -> Tensor:
+        """Some training rows, float32 [at most SAMPLE_ROWS, D']."""
+        rows = self._data.train_rows
+        return self._data.features[rows[torch.randperm(len(rows))[:SAMPLE_ROWS].to(rows.device)]]
