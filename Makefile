@@ -28,9 +28,10 @@ demo: $(INSTALLED) ## Train on real data, learnable against static, and show wha
 up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir
 	@exec $(BIN)/python -m app.embedded --port '$(PORT)' --data '$(DATA)'
 
-# One thread per test process: more would only compete for the same cores.
+# One thread per test process: more would only compete for the same cores. Files stay whole, for what their tests
+# share, and in their order, since the long ones are not the last.
 test: $(INSTALLED) ## Run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 check: lint types test ## Everything that must pass: format, lint, types, imports, documents, tests
 

@@ -20,7 +20,7 @@ TERMINAL = {"succeeded", "failed", "cancelled"}
 
 WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "app.main:create_app"
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
