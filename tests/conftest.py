@@ -1,6 +1,7 @@
 """Servers and databases shared by all tests: real ones, outside where their URLs are given, else our own."""
 
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -13,6 +14,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 
+from app.embedded.guard import Guard
 from app.embedded.redis import PrivateRedis
 
 ROOT = Path(__file__).parents[1]
@@ -88,7 +90,7 @@ class RunningService:
 
 @pytest.fixture(scope="session")
 def start_service(tmp_path_factory):
-    """Start the embedded service on a free port; what is left at the end of the tests is killed."""
+    """Start the embedded service; what still runs when the tests end, or are killed, is ended as well."""
     started = []
 
     def start(command, data_dir):
@@ -97,18 +99,19 @@ def start_service(tmp_path_factory):
             process = psutil.Popen(
                 command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
             )
+        guard.add(process.pid)
         started.append(process)
         line = process.stdout.readline()
         assert line.startswith("catvq is ready on http://127.0.0.1:"), f"{line}{log.read_text()}"
         return RunningService(process, line.split()[-1], data_dir)
 
-    yield start
-    for process in started:
-        with suppress(psutil.NoSuchProcess):
-            for child in process.children(recursive=True):
-                child.kill()
-            process.kill()
-        process.communicate()
+    with Guard() as guard:
+        yield start
+        for process in started:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            guard.remove(process.pid)
 
 
 @pytest.fixture(scope="session")

@@ -18,12 +18,12 @@ class Guard:
     """The supervisor's end of the pipe; a context manager, started again should it be killed.
 
     Args:
-        lock: Descriptor of a lock that the program holds as well, so that it is released only when
-            the processes are gone.
+        held: Descriptors that the program keeps open as well: a lock is then released only when the processes
+            are gone.
     """
 
-    def __init__(self, lock: int) -> None:
-        self._lock = lock
+    def __init__(self, *held: int) -> None:
+        self._held = held
         self._groups: set[int] = set()
         self._process = self._start()
 
@@ -62,7 +62,7 @@ class Guard:
             stdout=subprocess.DEVNULL,
             text=True,
             process_group=0,
-            pass_fds=[self._lock],
+            pass_fds=self._held,
         )
 
     def _tell(self, line: str) -> None:

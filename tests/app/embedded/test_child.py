@@ -12,11 +12,9 @@ from app.embedded.guard import Guard
 
 
 @pytest.fixture
-def guard(tmp_path):
-    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
-    with Guard(descriptor) as guard:
+def guard():
+    with Guard() as guard:
         yield guard
-    os.close(descriptor)
 
 
 @pytest.fixture
