@@ -14,6 +14,12 @@ MAX_LATENT_DIM = 32
 MAX_CODEBOOK_SIZE = 256
 PARTIAL_HIDDEN_DIM = 32
 
+# The core's search for the assignment, as far as it matters here (a test compares them).
+SEARCH_STEPS = 800
+RESTARTS = 5
+SEARCH_BATCH_SIZE = 256
+SCORER_HIDDEN_DIM = 48
+
 FLOAT_BYTES = 4
 COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
 COPIES_OF_WEIGHTS = 4  # value, gradient and the optimiser's two averages
@@ -44,7 +50,8 @@ class RunSize:
     features: int
     categories: int
     batch_size: int
-    steps: int
+    search_steps: int
+    training_steps: int
     device: str
 
 
@@ -62,32 +69,58 @@ def guess_categories(config: JobConfig, features: int, families: int) -> int:
 
 def estimate(config: JobConfig, size: RunSize) -> Estimate:
     """Forecast a run's memory and duration."""
+    kind = size.device.split(":")[0]
+    training, search = _training_cost(config, size), _search_cost(size)
+    table = COPIES_OF_TABLE * size.rows * size.features
+    # One after the other: the larger counts.
+    floats = table + max(training.floats, search.floats if size.search_steps else 0)
+    seconds = START_S + sum(
+        steps * (STEP_OVERHEAD_S[kind] + cost.flops / FLOPS_PER_SECOND[kind])
+        for steps, cost in ((size.training_steps, training), (size.search_steps, search))
+    )
+    return Estimate(
+        memory_bytes=PROCESS_BYTES + FLOAT_BYTES * floats,
+        seconds=round(seconds, 1),
+        basis=f"sizes alone, with {size.categories} categories on {size.device}; good to a factor of about 3",
+    )
+
+
+@dataclass(frozen=True)
+class _StepCost:
+    flops: int
+    floats: int  # kept in memory
+
+
+def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
     model = config.model
     wide, narrow = model.hidden_dim, model.embedding_dim
     streams = size.categories * model.levels
     latent_dim = model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM
     codebook_size = model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE
-    codes = streams * codebook_size * latent_dim
-    routed = size.categories * size.features * wide  # soft: every category sees every feature
-    partial = streams * PARTIAL_HIDDEN_DIM * (latent_dim + size.features)
-    rest = (
+    first_layer = size.features * wide
+    routed = size.categories * first_layer  # soft: every category sees every feature
+    inner = (
         size.categories * wide * narrow
-        + streams * narrow * latent_dim
+        + streams * latent_dim * (narrow + codebook_size + PARTIAL_HIDDEN_DIM)
+        + streams * PARTIAL_HIDDEN_DIM * size.features
         + 2 * wide * (streams * latent_dim + size.features)
     )
-    per_row = streams * (codebook_size + 3 * latent_dim + size.features) + 2 * size.categories * (
-        wide + narrow
+    per_row = streams * (codebook_size + 3 * latent_dim + size.features)
+    per_row += 2 * size.categories * (wide + narrow)
+    return _StepCost(
+        flops=FLOPS_PER_WEIGHT * (routed + inner) * size.batch_size,
+        floats=COPIES_OF_WEIGHTS * (first_layer + inner)
+        + COPIES_OF_ACTIVATIONS * (size.batch_size * per_row + routed),
     )
-    floats = (
-        COPIES_OF_TABLE * size.rows * size.features
-        + COPIES_OF_WEIGHTS * (size.features * wide + codes + partial + rest)
-        + COPIES_OF_ACTIVATIONS * (size.batch_size * per_row + routed)
-    )
-    kind = size.device.split(":")[0]
-    flops = FLOPS_PER_WEIGHT * (routed + codes + partial + rest) * size.batch_size
-    per_step = STEP_OVERHEAD_S[kind] + flops / FLOPS_PER_SECOND[kind]
-    return Estimate(
-        memory_bytes=PROCESS_BYTES + FLOAT_BYTES * floats,
-        seconds=round(START_S + size.steps * per_step, 1),
-        basis=f"sizes alone, with {size.categories} categories on {size.device}; good to a factor of about 3",
+
+
+def _search_cost(size: RunSize) -> _StepCost:
+    """Values and their visibility in, predictions out, for every restart and category."""
+    networks = RESTARTS * size.categories
+    weights = networks * 3 * size.features * SCORER_HIDDEN_DIM
+    per_row = networks * (2 * size.features + 2 * SCORER_HIDDEN_DIM)
+    batch_size = min(SEARCH_BATCH_SIZE, size.rows)
+    return _StepCost(
+        flops=FLOPS_PER_WEIGHT * weights * batch_size,
+        floats=COPIES_OF_WEIGHTS * weights + COPIES_OF_ACTIVATIONS * batch_size * per_row,
     )

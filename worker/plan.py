@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.contract import JobConfig
-from worker.estimate import Estimate, RunSize, estimate, guess_categories
+from worker.estimate import SEARCH_STEPS, Estimate, RunSize, estimate, guess_categories
 from worker.store.records import DatasetRecord
 from worker.validation import (
     FieldError,
@@ -39,12 +39,15 @@ class Plan:
     Args:
         config: The job's configuration with every null resolved, and every "auto" that needs no look at
             the data; the sections are those of `JobConfig`.
+        search_steps: Spent on finding the assignment before the first epoch.
+        steps: In all.
         estimate: Rough; it says itself what it rests on.
     """
 
     config: dict[str, Any]
     rows: RowCounts
     steps_per_epoch: int
+    search_steps: int
     steps: int
     estimate: Estimate
     warnings: list[str]
@@ -77,21 +80,24 @@ def resolve_plan(
     resolved = _resolve(config, rows, devices)
     batch_size, device = resolved["training"]["batch_size"], resolved["training"]["device"]
     steps_per_epoch = rows.train // batch_size
-    steps = config.training.epochs * steps_per_epoch
+    training_steps = config.training.epochs * steps_per_epoch
+    search_steps = SEARCH_STEPS if _searches(config, resolved) else 0
     size = RunSize(
         rows=dataset.rows,
         features=len(dataset.features),
         categories=len(start_groups or ())
         or guess_categories(config, len(dataset.features), len(dataset.families)),
         batch_size=batch_size,
-        steps=steps,
+        search_steps=search_steps,
+        training_steps=training_steps,
         device=device,
     )
     return Plan(
         config=resolved,
         rows=rows,
         steps_per_epoch=steps_per_epoch,
-        steps=steps,
+        search_steps=search_steps,
+        steps=search_steps + training_steps,
         estimate=estimate(config, size),
         warnings=list(_warnings(config, rows)),
     )
@@ -112,6 +118,14 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     if training["device"] == "auto":
         training["device"] = "cuda" if any(device.startswith("cuda") for device in devices) else "cpu"
     return resolved
+
+
+def _searches(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
+    """Whether the assignment is searched for, as far as can be told without the data."""
+    wanted = config.model.categories
+    has_choice = wanted != 1 if not isinstance(wanted, dict) else max(wanted.values()) > 1
+    assignment = resolved["assignment"]
+    return has_choice and assignment["mode"] == "learnable" and assignment["estimator"] == "mirror"
 
 
 def _auto_estimator(config: JobConfig) -> str:

@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from catvq.run_state import RunState
@@ -14,10 +15,17 @@ from worker.store import Claim, Progress, Store, StoreUnavailable
 from worker.store.files import file_digest
 
 RETRY_AFTER_S = 0.5
+PACE_WEIGHT = 0.2  # of the newest pace
 
 Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Moment:
+    step: int
+    time: float
 
 
 class Recorder:
@@ -31,8 +39,8 @@ class Recorder:
         self._store = store
         self._claim = claim
         self._heartbeat = heartbeat
-        self._started = time.monotonic()
-        self._first_step: int | None = None
+        self._last: _Moment | None = None
+        self._pace: float | None = None
 
     def record_epoch(self, run: TrainingRun) -> None:
         """Record how a run stands after an epoch, or before the first.
@@ -105,13 +113,14 @@ class Recorder:
         )
 
     def _eta(self, state: RunState) -> float | None:
-        """Time left at the pace of this attempt; None before it took a step."""
-        if self._first_step is None:
-            self._first_step, self._started = state.step, time.monotonic()
-        done = state.step - self._first_step
-        if done == 0:
-            return None
-        return round((time.monotonic() - self._started) / done * (state.steps - state.step), 1)
+        """Time left at the present pace; None before this attempt took a step."""
+        now = time.monotonic()
+        if self._last is not None and state.step > self._last.step:
+            pace = (now - self._last.time) / (state.step - self._last.step)
+            # Smoothed, and soon forgetting: a run's stages differ in pace.
+            self._pace = pace if self._pace is None else self._pace + PACE_WEIGHT * (pace - self._pace)
+        self._last = _Moment(state.step, now)
+        return None if self._pace is None else round(self._pace * (state.steps - state.step), 1)
 
     def _persist(self, write: Callable[[], Result]) -> Result:
         while True:

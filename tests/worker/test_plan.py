@@ -1,14 +1,19 @@
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import catvq.config
+import catvq.scorer
+import catvq.search
 import catvq.start
 import catvq.table
 from catvq.config import RunConfig
-from worker import contract, plan
+from catvq.table import FeatureTable
+from catvq.training import TrainingRun
+from worker import contract, estimate, plan
 from worker.contract import JobConfig
 from worker.plan import FieldError, InvalidPlanError, resolve_plan
 from worker.store import DatasetRecord
@@ -111,6 +116,32 @@ def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, f
     assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
 
 
+def test_the_search_is_the_core_s():
+    for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
+        assert getattr(estimate, name) == getattr(catvq.search, name)
+    assert estimate.SCORER_HIDDEN_DIM == catvq.scorer.SCORER_HIDDEN_DIM
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"assignment": {"mode": "static"}},
+        {"assignment": {"estimator": "softmax"}},
+        {"assignment": {"per_family": True}},
+        {"model": {"categories": 1}},
+        {"model": {"categories": {"a": 2, "b": 1}}},
+        {"model": {"categories": {"a": 1, "b": 1}}},
+    ],
+)
+def test_a_run_takes_as_many_steps_as_planned(sections):
+    values = np.random.default_rng(0).normal(size=(100, len(FEATURES))).astype(np.float32)
+    families = {name: tuple(members) for name, members in FAMILIES.items()}
+    table = FeatureTable(values, tuple(FEATURES), families)
+    run = TrainingRun.start(table, RunConfig.from_dict(JobConfig.model_validate(sections).model_dump()))
+    assert resolve(**sections).steps == run.state().steps
+
+
 def test_what_needs_the_data_stays_auto():
     model = resolve().config["model"]
     assert (model["categories"], model["codebook_size"], model["latent_dim"]) == ("auto", "auto", "auto")
@@ -124,7 +155,7 @@ def test_given_values_are_kept():
     assignment = planned.config["assignment"]
     assert (assignment["temperature_start"], assignment["temperature_schedule"]) == (2.0, "linear")
     assert (assignment["temperature_end"], assignment["assignment_lr"]) == (0.1, 0.5)
-    assert (planned.steps_per_epoch, planned.steps) == (8, 24)
+    assert (planned.steps_per_epoch, planned.search_steps, planned.steps) == (8, 0, 24)
 
 
 def test_a_number_for_each_family_keeps_families_apart():
