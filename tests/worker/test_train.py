@@ -77,35 +77,6 @@ def events(store, job, *kinds):
     return [event for event in store.jobs.events(job.id, limit=10_000) if event.type in kinds]
 
 
-def test_a_job_records_every_epoch_and_its_start(store, claim, run):
-    job = run(claim(assignment=LEARNABLE))
-    assert job.status is JobStatus.SUCCEEDED
-    assert [store.jobs.assignment(job.id, epoch).epoch for epoch in range(4)] == [0, 1, 2, 3]
-    first, *_, last = store.jobs.metrics(job.id)
-    assert (first.epoch, last.epoch) == (1, 3)
-    assert {
-        "total",
-        "validation",
-        "temperature",
-        "assignment_entropy",
-        "codebook_usage",
-    } <= last.values.keys()
-    assert job.live.losses["total"] == last.values["total"]
-    assert job.live.temperature == last.values["temperature"]
-
-
-def test_checkpoints_are_as_rare_as_asked_but_for_the_last(store, claim, run):
-    job = run(claim(training={"epochs": 5, "checkpoint_every_epochs": 2}))
-    assert [event.data["epoch"] for event in events(store, job, "checkpoint")] == [2, 4, 5]
-
-
-def test_a_run_that_stops_early_is_shown_as_complete(claim, run):
-    job = run(claim(training={"epochs": 5000, "max_seconds": 0.01}))
-    assert job.status is JobStatus.SUCCEEDED
-    assert job.live.progress["epoch"] < 5000
-    assert (job.live.progress["fraction"], job.live.progress["eta_seconds"]) == (1.0, 0.0)
-
-
 def test_a_run_starts_from_the_groups_of_a_model(store, claim, run, dataset):
     groups = {"x": dataset.features[::2], "y": dataset.features[1::2]}
     first = run(claim(assignment=STATIC | {"init": "user", "groups": groups}))
@@ -237,12 +208,6 @@ def test_data_that_cannot_be_learnt_from_fails_the_job(store, add_dataset, claim
     assert (job.status, job.error.code) == (JobStatus.FAILED, "invalid_config")
     assert job.status_reason == job.error.text
     assert events(store, job, "failed")[0].data == {"code": job.error.code, "text": job.error.text}
-
-
-def test_a_rate_that_makes_the_loss_infinite_fails_the_job(claim, run):
-    job = run(claim(training={"epochs": 200, "learning_rate": 10.0, "gradient_clip_norm": None}))
-    assert (job.status, job.error.code) == (JobStatus.FAILED, "diverged")
-    assert "learning_rate" in job.error.text
 
 
 def test_a_vanished_file_fails_the_job(store, claim, run, dataset):
