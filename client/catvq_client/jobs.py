@@ -55,6 +55,7 @@ class Jobs:
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         etag: str | None = None
+        last: Job | None = None
         while True:
             wait_s = LONG_POLL_S if deadline is None else min(LONG_POLL_S, deadline - time.monotonic())
             if wait_s <= 0:
@@ -64,7 +65,9 @@ class Jobs:
             if response.status_code == 200:
                 etag = response.headers.get("ETag")
                 job = read_record(Job, response)
-                yield job
+                if job != last:  # a tag may change with what a user does not see
+                    last = job
+                    yield job
                 if job.is_terminal:
                     return
             time.sleep(max(0.0, MIN_POLL_S - (time.monotonic() - asked_at)))

@@ -20,6 +20,7 @@ def test_a_job_is_watched_change_by_change_with_long_polls(scripted, answer):
         job(answer, '"1"', temperature=1.0),
         not_modified(answer),
         job(answer, '"2"', temperature=0.5),
+        job(answer, '"2a"', temperature=0.5),
         job(answer, '"3"', status="succeeded", model="model_1"),
     ]
     with Client(scripted.url) as client:
@@ -29,10 +30,15 @@ def test_a_job_is_watched_change_by_change_with_long_polls(scripted, answer):
         ("running", 0.5),
         ("succeeded", None),
     ]
-    first, second, third, fourth = (request.headers for request in scripted.requests)
+    first, second, third, fourth, fifth = (request.headers for request in scripted.requests)
     assert "Prefer" not in first
     assert second["Prefer"] == "wait=20"
-    assert [each["If-None-Match"] for each in (second, third, fourth)] == ['"1"', '"1"', '"2"']
+    assert [each["If-None-Match"] for each in (second, third, fourth, fifth)] == [
+        '"1"',
+        '"1"',
+        '"2"',
+        '"2a"',
+    ]
 
 
 def test_waiting_ends_with_the_job_however_it_ended(scripted, answer):

@@ -78,7 +78,7 @@ def test_other_refusals_are_not_retried_and_carry_the_problem(scripted, answer):
 def test_a_refusal_is_one_line_that_says_nothing_twice_and_not_everything(scripted, answer):
     errors = [{"column": name, "detail": "missing"} for name in "abcde"]
     told = {"title": "Unprocessable", "detail": "a to e are missing", "errors": errors}
-    untold = {"title": "Unprocessable", "detail": "some columns\nare not there", "errors": errors}
+    untold = {"title": "Unprocessable", "detail": "some columns\nare gone", "errors": errors}
     scripted.answers = [answer(422, told), answer(422, untold)]
     with Client(scripted.url) as client:
         with pytest.raises(ApiError) as short:
