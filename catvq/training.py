@@ -203,8 +203,11 @@ class TrainingRun:
         Raises:
             FreezeError: The frozen model's codes differ from the unfrozen model's under hard assignment.
         """
+        if self._search is not None:
+            self._end_search(self._search, lambda: False)
         if not self._progress.is_hardened:
             self._training.harden()
+        self._training.model.codebooks.retire_twins()
         return freeze(
             FreezeInputs(
                 table=self.table,
@@ -233,11 +236,15 @@ class TrainingRun:
             search.advance(should_stop)
             self._summarize()
         if search.is_done:
-            self.categories, report = search.conclude(should_stop)
-            self._progress.search = asdict(report)
-            self._search = None
-            self._training = self._begin_training()
-            self._summarize()
+            self._end_search(search, should_stop)
+
+    def _end_search(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
+        """Begin to train the model from what was found so far."""
+        self.categories, report = search.conclude(should_stop)
+        self._progress.search = asdict(report)
+        self._search = None
+        self._training = self._begin_training()
+        self._summarize()
 
     def _soft(self) -> Tensor:
         return (self._search or self._training).soft()

@@ -69,8 +69,10 @@ def train(make_table, make_config):
 @pytest.fixture
 def _short_search(monkeypatch):
     """A search of a few steps: enough to see that it is repeated bit for bit, not to find anything."""
-    for module in ("search", "annealing"):
-        monkeypatch.setattr(f"catvq.{module}.SEARCH_STEPS", 24)
+    for module in ("search", "search_stage", "training"):
+        monkeypatch.setattr(f"catvq.{module}.SEARCH_STEPS", 12)
+    monkeypatch.setattr("catvq.search_stage.CHUNK_STEPS", 4)
+    monkeypatch.setattr("catvq.audition.AUDITION_STEPS", 6)
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,12 @@ def codes(frozen, blemished_table):
 
 
 def test_the_frozen_models_codes_are_the_trained_models_under_its_hard_route(blemished_run, frozen, codes):
-    learner = blemished_run._learner
+    learner = blemished_run._training._learner
     learner.model.eval()
 
-    assert np.array_equal(learner.model.encode(blemished_run._features, learner.hard_routing).numpy(), codes)
-    assert np.array_equal(frozen.weights.encode(blemished_run._features).numpy(), codes)
+    expected = learner.model.encode(blemished_run._data.features, learner.hard_routing)
+    assert np.array_equal(expected.numpy(), codes)
+    assert np.array_equal(frozen.weights.encode(blemished_run._data.features).numpy(), codes)
 
 
 def test_the_report_vouches_for_the_codes(frozen, codes):
@@ -42,7 +43,7 @@ def test_the_file_holds_rows_to_test_it_with(frozen, blemished_table, blemished_
     notes = metadata(frozen)
 
     rows = np.array(notes["catvq_test_rows"], dtype=np.float64).astype(np.float32)
-    assert np.array_equal(rows, blemished_table.values[blemished_run.split.train[:8]], equal_nan=True)
+    assert np.array_equal(rows, blemished_table.values[blemished_run._data.split.train[:8]], equal_nan=True)
     assert np.isnan(rows).any()
     assert OnnxEncoder(frozen.encoder).encode(rows).tolist() == notes["catvq_test_codes"]
     assert notes["catvq_features"] == list(blemished_table.features)
@@ -50,17 +51,17 @@ def test_the_file_holds_rows_to_test_it_with(frozen, blemished_table, blemished_
 
 
 def test_reconstruction_errors_are_those_of_decoded_codes_per_part_of_the_rows(frozen, codes, blemished_run):
-    features = blemished_run._features
+    features = blemished_run._data.features
     squares = (frozen.weights.decode(torch.from_numpy(codes)) - features).square().mean(dim=1)
 
     for name, error in frozen.report["reconstruction_error"].items():
-        rows = torch.from_numpy(getattr(blemished_run.split, name))
+        rows = torch.from_numpy(getattr(blemished_run._data.split, name))
         assert error == pytest.approx(squares[rows].mean().item(), rel=1e-5)
     assert frozen.report["rows"] == {"train": 48, "validation": 6, "test": 6}
 
 
 def test_usage_is_counted_on_training_rows(frozen, codes, blemished_run):
-    train = codes[blemished_run.split.train]
+    train = codes[blemished_run._data.split.train]
 
     for stream in range(6):
         counts = np.bincount(train[:, stream], minlength=frozen.usage.shape[1])
@@ -72,8 +73,8 @@ def test_usage_is_counted_on_training_rows(frozen, codes, blemished_run):
 
 
 def test_topography_is_measured_on_test_rows(frozen, codes, blemished_run):
-    rows = torch.from_numpy(blemished_run.split.test)
-    features = blemished_run._features[rows]
+    rows = torch.from_numpy(blemished_run._data.split.test)
+    features = blemished_run._data.features[rows]
     streams = torch.arange(len(frozen.weights.codes))
     quantized = frozen.weights.codes[streams, torch.from_numpy(codes)[rows]].flatten(1)
 
@@ -104,22 +105,22 @@ def test_an_empty_category_is_warned_of_by_name(train, make_config):
     assert (frozen.usage[2:] > 0).sum(dim=1).tolist() == [1, 1]
 
 
-def test_a_search_reports_its_restarts_and_a_schedule_none(frozen, train, make_config, request):
-    request.getfixturevalue("_short_search")
-    restarts = train(config=make_config(assignment={"estimator": "mirror"})).freeze().report["restarts"]
+@pytest.mark.usefixtures("_short_search")
+def test_a_search_is_reported_and_a_schedule_is_not(frozen, train, make_config):
+    search = train(config=make_config(assignment={"estimator": "mirror"})).freeze().report["search"]
 
-    assert frozen.report["restarts"] is None
-    errors = restarts["held_out_errors"]
-    assert restarts["winner"] == errors.index(min(errors))
-    assert -1 <= restarts["stability"] <= 1
+    assert frozen.report["search"] is None
+    errors = search["restarts"]["held_out_errors"]
+    assert search["restarts"]["winner"] == errors.index(min(errors))
+    assert search["chosen"] in search["candidates"]
 
 
 def test_the_trained_model_is_left_as_it_was(blemished_run):
-    before = {name: value.clone() for name, value in blemished_run._learner.model.state_dict().items()}
+    before = {name: value.clone() for name, value in blemished_run._training.model.state_dict().items()}
 
     blemished_run.freeze()
 
-    assert all(torch.equal(v, before[n]) for n, v in blemished_run._learner.model.state_dict().items())
+    assert all(torch.equal(v, before[n]) for n, v in blemished_run._training.model.state_dict().items())
 
 
 def columns(values):
@@ -192,3 +193,23 @@ def test_an_unusual_table_trains_freezes_and_covers_every_feature(
     frozen.save(tmp_path)
     assert sorted(n for c in frozen.grouping["categories"] for n in c["features"]) == sorted(table.features)
     assert np.allclose(frozen.soft.sum(axis=1), 1, atol=1e-6)
+
+
+def test_yes_or_no_features_have_the_same_codes_alone_and_among_others(train, make_config):
+    """Their latents take few values, onto which many codes fall: none may be left to rounding."""
+    values = (np.random.default_rng(0).random((200, 6)) < 0.4).astype(np.float32)
+    config = make_config(
+        model={"categories": 6, "codebook_size": 64},
+        training={"epochs": 15, "learning_rate": 0.01},
+        assignment={"mode": "static"},
+    )
+
+    frozen = train(columns(values), config).freeze()
+
+    encoder = OnnxEncoder(frozen.encoder)
+    together = encoder.encode(values)
+    for size in (1, 3, 33):
+        parts = [encoder.encode(values[i : i + size]) for i in range(0, 200, size)]
+        assert np.array_equal(np.concatenate(parts), together)
+    check = frozen.report["freeze_check"]
+    assert check["near_ties"] == check["near_ties_onnx"] == 0

@@ -1,5 +1,4 @@
 import math
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,38 +87,6 @@ def test_a_state_counts_epochs_and_steps_and_names_every_loss(make_table, make_c
     assert 0 < after.codebook.usage <= 1
 
 
-def test_losses_are_means_over_the_epochs_steps(make_table, make_config):
-    run = TrainingRun.start(make_table(), make_config())
-    learner, seen = run._learner, []
-    step = learner.step
-    learner.step = lambda *args, **kwargs: seen.append(step(*args, **kwargs)) or seen[-1]
-
-    losses = run.train_epoch().losses
-
-    means = torch.stack(seen).mean(dim=0).tolist()
-    assert [losses[name] for name in LOSS_NAMES] == pytest.approx(means, rel=1e-6)
-
-
-def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config):
-    run = TrainingRun.start(make_table(rows=65), make_config())
-    learner, seen = run._learner, []
-    step = learner.step
-    learner.step = lambda batch, **kwargs: seen.append(batch) or step(batch, **kwargs)
-
-    run.train_epoch()
-    first = torch.cat(seen)
-    seen.clear()
-    run.train_epoch()
-    second = torch.cat(seen)
-
-    train = {tuple(row) for row in run._features[torch.from_numpy(run.split.train)].tolist()}
-    for epoch in (first, second):
-        rows = [tuple(row) for row in epoch.tolist()]
-        assert len(rows) == len(set(rows)) == 48
-        assert set(rows) <= train
-    assert not torch.equal(first, second)
-
-
 def test_a_run_learns_to_reconstruct(train, make_config):
     run = train(
         config=make_config(
@@ -128,24 +95,6 @@ def test_a_run_learns_to_reconstruct(train, make_config):
     )
 
     assert run.state().losses["reconstruction"] < 0.6
-
-
-@pytest.mark.parametrize(("freeze", "hard_from"), [(0, 0), (1, 1), (2, 2), ("auto", 2), (9, 4), (None, 4)])
-def test_the_assignment_is_hard_from_the_asked_epoch_on_and_stays_as_it_was(
-    make_table, make_config, freeze, hard_from
-):
-    config = make_config(assignment={"freeze_after_epochs": freeze})
-    run = TrainingRun.start(make_table(), config)
-    history = [run.soft_assignment()]
-    for epoch in range(4):
-        assert (run._learner.hard_routing is not None) == (epoch >= hard_from)
-        run.train_epoch()
-        history.append(run.soft_assignment())
-
-    for earlier, later in pairwise(history[: hard_from + 1]):
-        assert not np.array_equal(earlier, later)
-    assert all(np.array_equal(soft, history[hard_from]) for soft in history[hard_from:])
-    assert run._learner.hard_routing is not None
 
 
 def test_the_frozen_grouping_is_the_most_probable_category_when_hardened(train):
@@ -158,13 +107,6 @@ def test_the_frozen_grouping_is_the_most_probable_category_when_hardened(train):
     assert np.array_equal(frozen.soft, soft)
 
 
-def test_hardening_is_measured_where_it_happens(train, make_config):
-    gap = train(config=make_config(assignment={"freeze_after_epochs": 3})).freeze().report["soft_to_hard_gap"]
-
-    assert (gap["rows"], gap["epoch"]) == ("validation", 3)
-    assert gap["gap"] == gap["hard_error"] - gap["soft_error"]
-
-
 def test_a_static_run_keeps_its_groups_and_has_no_temperature(train, make_config, make_table):
     groups = {"x": ("f0", "f3", "f6"), "y": ("f1", "f4", "f7"), "z": ("f2", "f5", "f8")}
     run = train(config=make_config(assignment={"mode": "static", "init": "user", "groups": groups}))
@@ -175,17 +117,6 @@ def test_a_static_run_keeps_its_groups_and_has_no_temperature(train, make_config
     report = run.freeze().report
     assert report["soft_to_hard_gap"] is None
     assert report["losses"]["assignment_balance"] == 0
-
-
-def test_static_and_learnable_runs_start_from_the_same_model(make_table, make_config):
-    """So that they are compared on what differs: who chose the groups."""
-    runs = [
-        TrainingRun.start(make_table(), make_config(assignment={"mode": mode}))
-        for mode in ("static", "learnable")
-    ]
-
-    states = [run._learner.model.state_dict() for run in runs]
-    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
 def test_given_groups_of_another_model_are_the_start(make_table, make_config):
@@ -219,6 +150,51 @@ def test_a_run_that_is_told_to_finish_can_be_frozen_at_once(make_table, make_con
     assert run.freeze().report["soft_to_hard_gap"]["epoch"] == 1
 
 
+@pytest.mark.usefixtures("_short_search")
+def test_a_search_comes_before_the_first_epoch_and_counts_its_steps(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config(assignment={"estimator": "mirror"}))
+    before = run.state()
+    assert (before.step, before.steps, before.temperature) == (0, 12 + 12, None)
+
+    states = [run.train_epoch() for _ in range(3)]
+
+    assert [state.step for state in states] == [4, 8, 12]
+    assert [state.epoch for state in states] == [0, 0, 0]
+    assert states[0].temperature > 0
+    assert states[0].losses == {}
+    assert run.train_epoch().step == 15
+    assert run.epoch == 1
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("chunks", [0, 1, 2, 3])
+def test_a_run_that_is_told_to_finish_in_its_search_freezes_what_was_found_so_far(
+    make_table, make_config, chunks
+):
+    config = make_config(assignment={"estimator": "mirror", "init": "random"})
+    run = TrainingRun.start(make_table(), config)
+    for _ in range(chunks):
+        run.train_epoch()
+    run.finish()
+
+    frozen = run.freeze()
+
+    grouping = frozen.soft.argmax(axis=1)
+    assert run.soft_assignment().argmax(axis=1).tolist() == grouping.tolist()
+    for category, index in enumerate(frozen.weights.index.tolist()):
+        members = np.flatnonzero(grouping == category).tolist()
+        assert index[: len(members)] == members
+
+
+def test_no_search_is_made_where_no_feature_has_a_choice(make_table, make_config):
+    settings = {"estimator": "mirror", "per_family": True}
+    config = make_config(model={"categories": 3}, assignment=settings)
+
+    state = TrainingRun.start(make_table(), config).train_epoch()
+
+    assert (state.epoch, state.step) == (1, 3)
+
+
 def test_an_interrupted_epoch_stops_before_the_next_step(make_table, make_config):
     run = TrainingRun.start(make_table(), make_config())
     answers = iter([False, False, True])
@@ -229,16 +205,6 @@ def test_an_interrupted_epoch_stops_before_the_next_step(make_table, make_config
     assert (run.epoch, run.state().step) == (0, 2)
     run.train_epoch()
     assert run.state().step == 3
-
-
-def test_without_validation_rows_the_gap_is_measured_on_training_rows(train, make_config):
-    run = train(config=make_config(training={"validation_fraction": 0.0, "test_fraction": 0.0}))
-
-    assert run.state().losses["validation"] is None
-    report = run.freeze().report
-    assert report["soft_to_hard_gap"]["rows"] == "train"
-    assert report["reconstruction_error"]["validation"] is None
-    assert report["reconstruction_error"]["train"] > 0
 
 
 def test_a_memory_mapped_table_trains_like_one_in_memory(train, make_table, tmp_path):

@@ -1,6 +1,7 @@
 """A run that is killed and resumed is the uninterrupted run, bit for bit."""
 
 import json
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from catvq.errors import CheckpointError, Interrupted
 from catvq.table import FeatureTable
 from catvq.training import TrainingRun
 
-STEPS_PER_EPOCH = 3
+SEARCH_STEPS = 12  # then 12 training steps; the assignment hardens with the sixth
 SETTINGS = {
     "mirror": {"assignment": {"estimator": "mirror"}},
     "softmax by step": {"assignment": {"temperature_update": "step"}},
@@ -27,11 +28,10 @@ SETTINGS = {
 
 def interrupt_at(run, step):
     """Train up to a step of the whole run, as a worker does that is told to stop there."""
-    while run.epoch < step // STEPS_PER_EPOCH:
-        run.train_epoch()
-    if step % STEPS_PER_EPOCH:
-        with pytest.raises(Interrupted):
-            run.train_epoch(lambda: run.state().step == step)
+    with suppress(Interrupted):
+        while run.state().step < step:
+            run.train_epoch(lambda: run.state().step >= step)
+    assert run.state().step == step
 
 
 def finish(run):
@@ -70,9 +70,18 @@ def changed(one, other):
     return {name for name in one if one[name] != other[name]}
 
 
+STOPS = [0, 2, 3, 4, 5, 6, 8, 9, 11, 12]
+CASES = [(name, step) for name in SETTINGS if "mirror" not in name for step in STOPS]
+CASES += [
+    (name, step)
+    for name in SETTINGS
+    if "mirror" in name
+    for step in [0, 3, 4, 7, 11, *(SEARCH_STEPS + step for step in STOPS)]
+]
+
+
 @pytest.mark.usefixtures("_short_search")
-@pytest.mark.parametrize("step", [0, 2, 3, 4, 5, 6, 8, 9, 11, 12])  # hardens with step 6
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize(("name", "step"), CASES)
 def test_a_resumed_run_is_the_uninterrupted_one(make_table, make_config, uninterrupted, tmp_path, name, step):
     config = make_config(**SETTINGS[name])
     run = TrainingRun.start(make_table(), config)
@@ -93,7 +102,7 @@ def test_a_run_resumed_at_every_step_is_the_uninterrupted_one(
 ):
     config = make_config(**SETTINGS[name])
     run = TrainingRun.start(make_table(), config)
-    for step in range(1, 12):
+    for step in range(1, run.state().steps):
         interrupt_at(run, step)
         run.save(tmp_path / "checkpoint")
         run = TrainingRun.resume(make_table(), config, tmp_path / "checkpoint")
@@ -107,10 +116,28 @@ def test_an_interrupted_run_that_goes_on_in_the_same_process_is_the_uninterrupte
     make_table, make_config, uninterrupted, name
 ):
     run = TrainingRun.start(make_table(), make_config(**SETTINGS[name]))
-    for step in (1, 5, 7):
+    for step in (1, 5, 7, 8):
         interrupt_at(run, step)
 
     assert changed(outcome(finish(run)), uninterrupted(name)) == set()
+
+
+@pytest.mark.usefixtures("_short_search")
+@pytest.mark.parametrize("questions", [0, 1, 5])
+def test_a_run_stopped_while_its_starts_are_compared_is_the_uninterrupted_one(
+    make_table, make_config, uninterrupted, tmp_path, questions
+):
+    config = make_config(**SETTINGS["mirror"])
+    run = TrainingRun.start(make_table(), config)
+    interrupt_at(run, SEARCH_STEPS)
+    answers = iter([False] * questions + [True])
+    with pytest.raises(Interrupted, match="starts were compared"):
+        run.train_epoch(lambda: next(answers))
+    run.save(tmp_path / "checkpoint")
+
+    resumed = TrainingRun.resume(make_table(), config, tmp_path / "checkpoint")
+
+    assert changed(outcome(finish(resumed)), uninterrupted("mirror")) == set()
 
 
 @pytest.mark.usefixtures("_short_search")
