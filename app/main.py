@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from app.dependencies import Services
 from app.documentation import install_documentation
-from app.encoder import Encoder
+from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
 from app.handlers import install_handlers
 from app.middleware import RequestMiddleware
@@ -62,7 +62,11 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
     remove_stale(store.spool_dir)
 
     def load(model_id: str) -> Encoder:
-        return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
+        try:
+            return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
+        except DamagedModelError:
+            store.models.get(model_id)  # deleted a moment ago, it is unknown rather than damaged
+            raise
 
     return Services(
         settings=settings,

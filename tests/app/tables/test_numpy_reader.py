@@ -132,6 +132,14 @@ def test_too_many_members_are_refused_unread(limits):
         read_npz(body, limits)
 
 
+def test_a_second_list_of_members_that_could_be_of_any_size_is_refused_unread(limits):
+    body = npz(a=np.zeros((2, 2))).getvalue()
+    end = body.rindex(b"PK\x05\x06")
+    locator = b"PK\x06\x07" + bytes(16)  # where zip64 says how large the list really is
+    with pytest.raises(InvalidError, match="1000 arrays"):
+        read_npz(io.BytesIO(body[:end] + locator + body[end:]), limits)
+
+
 def test_a_member_that_is_there_twice_is_refused(limits):
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as file:
