@@ -113,9 +113,13 @@ def job_request(dataset: str, mode: str) -> dict[str, Any]:
 
 def collect(client: Client, mode: str, job_id: str, held_back: npt.NDArray[np.float32]) -> Run:
     """Fetch a run's results and check what every result must satisfy."""
-    model = client.models.get(client.jobs.get(job_id).model or "")
+    job = client.jobs.get(job_id)
+    if job.model is None or job.started_at is None or job.finished_at is None:
+        raise DemoError(f"the {mode} job left no model")
+    model = client.models.get(job.model)
     run = Run(
         mode=mode,
+        seconds=(job.finished_at - job.started_at).total_seconds(),
         before=client.jobs.assignment(job_id, epoch=1),
         metrics=client.jobs.metrics(job_id),
         model=model,

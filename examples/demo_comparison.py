@@ -16,6 +16,7 @@ class Run:
     """One job and what it left behind."""
 
     mode: str
+    seconds: float
     before: Assignment
     metrics: Metrics
     model: Model
@@ -73,4 +74,5 @@ def _measures(learnable: Run, static: Run) -> Sequence[tuple[object, ...]]:
         row("perplexity of the codebooks", "perplexity"),
         row("codes in use", "usage"),
         row("categories in use", "active_categories"),
+        ("seconds, the search for the assignment included", learnable.seconds, static.seconds),
     )

@@ -1,8 +1,12 @@
+import io
 import json
 
 import numpy as np
 import pytest
+from catvq_client import Client
 from catvq_client.cli import app
+from catvq_client.commands.following import follow
+from rich.console import Console
 from typer.testing import CliRunner
 
 JOB = {
@@ -169,6 +173,19 @@ def test_following_shows_epochs_temperature_and_losses(catvq, scripted, answer, 
     assert "running  epoch 2/5  temperature 0.61  total 0.5  reconstruction 0.25" in done.stderr
     assert "succeeded  epoch 5/5" in done.stderr
     assert "model model_1" in done.stderr
+
+
+def test_on_a_terminal_a_bar_shows_status_epoch_temperature_and_losses(scripted, answer):
+    running = {**JOB, "status": "running", "progress": {"fraction": 0.5, "epoch": 2, "epochs": 5}}
+    scripted.answers = [answer(200, running, {"ETag": '"1"'}), answer(200, JOB, {"ETag": '"2"'})]
+    screen = io.StringIO()
+    with Client(scripted.url) as client:
+        ended = follow(
+            client, "job_1", Console(file=screen, force_terminal=True, width=120, color_system=None)
+        )
+    assert ended.status == "succeeded"
+    last = screen.getvalue().rsplit("succeeded", 1)[1]
+    assert "epoch 5/5 temperature 0.1  total 0.5  reconstruction 0.25" in last
 
 
 def test_following_a_job_that_fails_ends_with_its_reason(catvq, scripted, answer, config):

@@ -44,6 +44,7 @@ def run(mode, errors, category_of_b=1):
     }
     return Run(
         mode=mode,
+        seconds=1.5,
         before=Assignment(matrix=((0.6, 0.4), (0.5, 0.5)), epoch=1),
         metrics=METRICS,
         model=Model.model_construct(metrics=metrics),

@@ -1,7 +1,7 @@
 """Follows a job to its end: a bar on a terminal, a line for each epoch elsewhere."""
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from catvq_client.client import Client
 from catvq_client.commands.display import number
@@ -12,11 +12,9 @@ SHOWN_LOSSES = ("total", "reconstruction", "validation")
 
 def follow(client: Client, job_id: str, console: Console) -> Job:
     """Show a job until it has ended and return it as it ended."""
-    return (
-        _follow_with_bar(client, job_id, console)
-        if console.is_terminal
-        else _follow_plainly(client, job_id, console)
-    )
+    if console.is_terminal:
+        return _follow_with_bar(client, job_id, console)
+    return _follow_plainly(client, job_id, console)
 
 
 def measures(job: Job) -> str:
@@ -31,29 +29,33 @@ def _follow_with_bar(client: Client, job_id: str, console: Console) -> Job:
     columns = (
         TextColumn("{task.fields[status]:<10}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
+        TextColumn("{task.fields[epoch]}", markup=False),
         TextColumn("{task.fields[measures]}", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=None, status="", measures="")
+        task = progress.add_task("", total=1.0, status="", epoch="", measures="")
         for job in client.jobs.watch(job_id):
-            epoch, epochs = _epochs(job)
-            progress.update(task, completed=epoch, total=epochs, status=job.status, measures=measures(job))
+            fraction = job.progress.fraction if job.progress else None
+            progress.update(
+                task,
+                completed=fraction or 0.0,
+                status=job.status,
+                epoch=_epoch(job),
+                measures=measures(job),
+            )
     return job
 
 
 def _follow_plainly(client: Client, job_id: str, console: Console) -> Job:
-    shown: tuple[str, int] | None = None
+    shown = ""
     for job in client.jobs.watch(job_id):
-        epoch, epochs = _epochs(job)
-        if shown != (job.status, epoch):
-            shown = (job.status, epoch)
-            line = f"{job.status}  epoch {epoch}/{epochs or '?'}  {measures(job)}"
-            console.print(line.rstrip(), markup=False, highlight=False)
+        if shown != (place := f"{job.status}  {_epoch(job)}"):
+            shown = place
+            console.print(f"{place}  {measures(job)}".rstrip(), markup=False, highlight=False)
     return job
 
 
-def _epochs(job: Job) -> tuple[int, int | None]:
+def _epoch(job: Job) -> str:
     progress = job.progress
-    return (progress.epoch or 0, progress.epochs) if progress else (0, None)
+    return f"epoch {progress.epoch or 0}/{progress.epochs or '?'}" if progress else "epoch 0/?"
