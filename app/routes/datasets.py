@@ -53,7 +53,7 @@ router = APIRouter(prefix="/v1/datasets", route_class=Route, tags=["datasets"], 
     openapi_extra=table_body(TABLE_SCHEMA, DATASET_FORMATS, csv_example=CSV_EXAMPLE),
 )
 async def create_dataset(
-    request: Request,
+    request: BoundedRequest,
     api: Api,
     name: Annotated[Name | None, Query(description="A name for people.")] = None,
     families: Annotated[
@@ -78,8 +78,7 @@ async def create_dataset(
     file_format = sent_format(request.headers.get("content-type"), DATASET_FORMATS)
     limits = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     settings = {"name": name, "families": families, "columns": columns, "strict": strict}
-    bounded = BoundedRequest(request.scope, request.receive)
-    async with received(bounded, api.store.spool_dir, max_bytes=limits) as upload:
+    async with received(request, api.store.spool_dir, max_bytes=limits) as upload:
         record, is_new = await run_in_threadpool(_store, api, upload, file_format, settings)
     headers = {"Location": f"/v1/datasets/{record.id}"}
     return json_answer(to_dataset(record), 201 if is_new else 200, headers)

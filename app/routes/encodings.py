@@ -6,7 +6,6 @@ import numpy as np
 from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import array_answer
@@ -45,7 +44,7 @@ router = APIRouter(
     openapi_extra=table_body(EncodingRequest.model_json_schema(), ARRAY_FORMATS, csv_example=ROWS_CSV),
 )
 async def create_encodings(
-    request: Request,
+    request: BoundedRequest,
     api: Api,
     model_id: ModelId,
     columns: Annotated[
@@ -64,9 +63,8 @@ async def create_encodings(
     asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     record = await run_in_threadpool(api.store.models.get, model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
-    bounded = BoundedRequest(request.scope, request.receive)
     async with received(
-        bounded, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
+        request, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
     ) as upload:
         answer = await run_in_threadpool(
             _encode, api, record, upload=upload, file_format=file_format, columns=columns
@@ -81,15 +79,14 @@ async def create_encodings(
     responses=array_response(Decodings, ARRAY_FORMATS, csv_example=ROWS_CSV),
     openapi_extra=table_body(DecodingRequest.model_json_schema(), CODE_FORMATS, csv_example=""),
 )
-async def create_decodings(request: Request, api: Api, model_id: ModelId) -> Response:
+async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId) -> Response:
     """Decode codes to rows in the units of the dataset."""
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
     asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     record = await run_in_threadpool(api.store.models.get, model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
-    bounded = BoundedRequest(request.scope, request.receive)
     async with received(
-        bounded, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
+        request, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
     ) as upload:
         answer = await run_in_threadpool(_decode, api, record, upload=upload, file_format=file_format)
     return await run_in_threadpool(

@@ -14,7 +14,7 @@ from app.errors import NotFoundError
 from app.media import ARRAY_FORMATS, METRIC_FORMATS
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
-from app.schemas.jobs import (
+from app.schemas.job_records import (
     Checkpoints,
     Event,
     Metrics,

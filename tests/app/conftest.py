@@ -1,10 +1,6 @@
 """What the API's tests share: a real server, a client, and a small model made by hand, without torch."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -232,7 +228,7 @@ def base_settings(tmp_path_factory):
     """Settings with small limits; nothing listens at the broker's address."""
     return ApiSettings(
         data_dir=tmp_path_factory.mktemp("api"),
-        redis_url=f"redis://127.0.0.1:{closed_port()}/0",
+        redis_url="redis://127.0.0.1:1/0",
         max_body_bytes=1 << 20,
         max_json_bytes=1 << 18,
         max_expanded_bytes=1 << 20,
@@ -271,39 +267,3 @@ def serve():
 @pytest.fixture
 def limits(tmp_path):
     return TableLimits(max_rows=1000, max_features=50, max_expanded_bytes=1 << 20, scratch_dir=tmp_path)
-
-
-@pytest.fixture(scope="session")
-def process(tmp_path_factory):
-    """The address of an API in a process of its own, which takes bodies up to 1 GiB as by default."""
-    data_dir = tmp_path_factory.mktemp("process")
-    port = closed_port()
-    environment = os.environ | {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"}
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as child:
-        try:
-            wait_for_port(port, child)
-            yield port
-        finally:
-            child.terminate()
-            _, errors = child.communicate(timeout=20)
-            assert b"Traceback" not in errors, errors.decode()
-
-
-def closed_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for_port(port, child):
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            assert child.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +11,42 @@ import httpx
 import pytest
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{more}\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def process(tmp_path_factory):
+    """The address of an API in a process of its own, which takes bodies up to 1 GiB as by default."""
+    data_dir = tmp_path_factory.mktemp("process")
+    port = closed_port()
+    environment = os.environ | {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"}
+    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as child:
+        try:
+            wait_for_port(port, child)
+            yield port
+        finally:
+            child.terminate()
+            _, errors = child.communicate(timeout=20)
+            assert b"Traceback" not in errors, errors.decode()
+
+
+def closed_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for_port(port, child):
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        else:
+            return
 
 
 def head(path="/v1/datasets", kind="text/csv", **more):

@@ -126,7 +126,9 @@ def test_a_deleted_model_is_gone_from_everywhere(api):
     path = f"/v1/models/{model_id}"
     rows = {"rows": [[1, 2, 3]]}
     assert api.client.post(f"{path}/encodings", json=rows).status_code == 200
+    loaded_bytes = api.app.state.services.encoders.size_bytes
     assert api.client.delete(path).status_code == 204
+    assert api.app.state.services.encoders.size_bytes < loaded_bytes
     assert api.client.post(f"{path}/encodings", json=rows).status_code == 404
     for part in PARTS:
         assert api.client.get(f"{path}{part}").status_code == 404

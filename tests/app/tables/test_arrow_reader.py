@@ -106,6 +106,30 @@ def test_parquet_that_unpacks_to_too_much_is_refused_unread(tmp_path):
         read_parquet(body, limits)
 
 
+def is_inconsistent(body):
+    """Whether Arrow opens a stream whose buffers do not fit its rows."""
+    try:
+        batches = list(pa.ipc.open_stream(body))
+    except (pa.ArrowException, OSError):
+        return False
+    try:
+        for batch in batches:
+            batch.validate(full=True)
+    except pa.ArrowInvalid:
+        return True
+    return False
+
+
+def test_a_stream_whose_buffers_do_not_fit_its_rows_is_refused(limits):
+    whole = as_arrow(pa.table({"a": [1.0, None, 3.0], "b": [1, 2, 3]})).getvalue()
+    damaged = [whole[:place] + b"\0" + whole[place + 1 :] for place in range(len(whole))]
+    inconsistent = [body for body in damaged if is_inconsistent(body)]
+    assert inconsistent
+    for body in inconsistent:
+        with pytest.raises(NotParseableError):
+            collect_rows(read_arrow(io.BytesIO(body), limits), 1000)
+
+
 @pytest.mark.parametrize("write", [as_arrow, as_parquet])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
