@@ -172,18 +172,26 @@ def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, 
     store.leases.cancel(successor[0])
 
 
-def spoil(checkpoint):
+def cut(checkpoint, _older):
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1])
 
 
-@pytest.mark.parametrize("spoilt", [1, 3])
-def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoilt):
+def remove(checkpoint, _older):
+    checkpoint.path.unlink()
+
+
+def replace(checkpoint, older):
+    shutil.copy(older.path, checkpoint.path)
+
+
+@pytest.mark.parametrize(("spoil", "spoilt"), [(cut, 1), (replace, 1), (remove, 3)])
+def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoil, spoilt):
     held = claim(training={"epochs": 60, "batch_size": 8})
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
     checkpoints = store.jobs.checkpoints(stopped.id)
     for checkpoint in checkpoints[:spoilt]:
-        spoil(checkpoint)
+        spoil(checkpoint, checkpoints[-1])
     job = run(claim(stopped))
     assert job.status is JobStatus.SUCCEEDED
     warnings = [event.data["text"] for event in events(store, job, "warning")]

@@ -98,10 +98,8 @@ def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None
         "reason": reason,
         "epoch": 0 if job.live is None else job.live.progress["epoch"],
     }
-    # The token grows, so that a worker which only seemed dead writes nothing more.
     changes: dict[str, Any] = {
         "losses": losses,
-        "token": job.token + 1,
         "history": [*job.attempt.history, loss][-KEPT_LOSSES:],
     }
     text = f"{losses} attempts in a row were lost without a new checkpoint; the last one because {reason}"
