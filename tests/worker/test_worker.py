@@ -20,7 +20,7 @@ from worker.settings import WorkerSettings
 from worker.store import Store
 
 LONG = {"epochs": 1000, "batch_size": 8}
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 
 
 def wait_until(condition, what, timeout_s=PATIENCE_S):
@@ -167,27 +167,15 @@ def test_a_worker_is_well_while_it_runs(service):
     assert find_problems(other) == ["no sign of life from the worker other"]
 
 
-def test_a_running_job_is_cancelled_within_a_second(service, dataset):
-    job = service.submit(dataset, **LONG)
-    service.wait_for_epoch(job, 2)
-    service.store.jobs.request_cancel(job.id)
-    asked = time.monotonic()
-    assert service.wait_for_end(job).status is JobStatus.CANCELLED
-    assert time.monotonic() - asked < 1.5  # a second, and what a busy machine adds
-    events = [event for event in service.events(job) if event != "checkpoint"]
-    assert events == ["submitted", "started", "cancelling", "cancelled"]
-
-
-def test_a_killed_training_process_is_replaced_and_ends_as_if_nothing_had_happened(service, dataset):
-    training = {"epochs": 100, "batch_size": 8, "seed": 3}
-    twin = service.wait_for_end(service.submit(dataset, **training))
-    job = service.submit(dataset, **training)
+def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, dataset):
+    job = service.submit(dataset, epochs=200, batch_size=8)
     service.wait_for_epoch(job, 3)
     killed_in = service.epoch(job)
     service.training_process(job).kill()
     killed = time.monotonic()
     wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
-    assert time.monotonic() - killed < 5
+    # Seconds even on a busy machine: its lock tells, not its lease.
+    assert time.monotonic() - killed < service.settings.lease_s / 2
     ended = service.wait_for_end(job)
     assert (ended.status, ended.attempt.number) == (JobStatus.SUCCEEDED, 2)
     (loss,) = ended.attempt.history
@@ -195,12 +183,10 @@ def test_a_killed_training_process_is_replaced_and_ends_as_if_nothing_had_happen
     assert loss["epoch"] >= killed_in
     resumed = [e for e in service.store.jobs.events(job.id, limit=1000) if e.type == "resumed"]
     assert [event.data["epoch"] >= killed_in - 1 for event in resumed] == [True]
-    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 101))
-    digests = [service.store.models.get(done.model_id).digest for done in (ended, twin)]
-    assert digests[0] == digests[1]
+    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 201))
 
 
-def test_the_job_of_a_killed_worker_goes_on_once_the_worker_is_back(service, dataset):
+def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled(service, dataset):
     job = service.submit(dataset, **LONG)
     service.wait_for_epoch(job, 2)
     service.kill()
@@ -208,7 +194,12 @@ def test_the_job_of_a_killed_worker_goes_on_once_the_worker_is_back(service, dat
     wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
     wait_until(lambda: "resumed" in service.events(job), "the resumption")
     service.store.jobs.request_cancel(job.id)
+    asked = time.monotonic()
     assert service.wait_for_end(job).status is JobStatus.CANCELLED
+    assert time.monotonic() - asked < 1.5  # a second, and what a busy machine adds
+    assert [event for event in service.events(job) if event != "checkpoint"] == [
+        *("submitted", "started", "released", "started", "resumed", "cancelling", "cancelled")
+    ]
 
 
 def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
