@@ -17,28 +17,12 @@ Responses = dict[int | str, dict[str, Any]]
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TEXT = {"type": "string"}
-_NULL = {"type": "null"}
-_NO_FIXED_TEMPERATURE = {
-    "temperature_start": _NULL,
-    "temperature_end": _NULL,
-    "assignment_lr": _NULL,
-}
-_TEMPERATURE_HAS_ONE_OWNER = {
-    "anyOf": [
-        {
-            "properties": {
-                **_NO_FIXED_TEMPERATURE,
-                "estimator": {"enum": ["auto", "mirror"]},
-                "temperature_schedule": {"enum": ["adaptive", None]},
-            }
-        },
-        {
-            "properties": {
-                "estimator": {"not": {"const": "mirror"}},
-                "temperature_schedule": {"not": {"const": "adaptive"}},
-            }
-        },
-    ]
+_ADAPTIVE_IS_MIRROR = {
+    "if": {
+        "properties": {"temperature_schedule": {"const": "adaptive"}},
+        "required": ["temperature_schedule"],
+    },
+    "then": {"properties": {"estimator": {"enum": ["auto", "mirror"]}}},
 }
 _REQUEST_ID = {
     "description": "Names the request in logs and errors.",
@@ -128,7 +112,7 @@ def _add_conditions(schemas: dict[str, Any]) -> None:
     schemas["AssignmentSettings"]["allOf"] = [
         _belongs("groups", to_init="user", of_type="object"),
         _belongs("model", to_init="model", of_type="string"),
-        _TEMPERATURE_HAS_ONE_OWNER,
+        _ADAPTIVE_IS_MIRROR,
     ]
     schemas["ModelSettings"]["anyOf"] = [
         {"properties": {"compression_ratios": {"type": "null"}}},
