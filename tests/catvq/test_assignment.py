@@ -89,13 +89,21 @@ def test_training_draws_new_noise_each_time(estimator):
 
 def test_gumbel_argmax_follows_the_softmax_of_the_logits():
     """What makes it Gumbel noise: at any temperature the argmax is distributed as softmax(logits)."""
-    assignment = CategoryAssignment(
-        torch.tensor([[math.log(3.0), 0.0]]).repeat(20_000, 1), estimator="gumbel"
-    )
+    logits = torch.tensor([[3.0, 2.0, 1.0]]).log().repeat(20_000, 1)
 
-    share = (assignment().argmax(dim=1) == 0).float().mean().item()
+    chosen = CategoryAssignment(logits, estimator="gumbel", temperature=0.3)().argmax(dim=1)
 
-    assert share == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 20_000))
+    shares = torch.bincount(chosen, minlength=3) / 20_000
+    assert shares.tolist() == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=4 * math.sqrt(0.25 / 20_000))
+
+
+def test_straight_through_is_exactly_one_hot_where_the_usual_form_rounds():
+    assignment = CategoryAssignment(torch.randn(5000, 7), estimator="straight_through")
+
+    matrix = assignment()
+
+    assert ((matrix == 0) | (matrix == 1)).all()
+    assert (matrix.sum(dim=1) == 1).all()
 
 
 def test_straight_through_is_exactly_one_hot_with_the_gradient_of_the_sample():
