@@ -97,15 +97,6 @@ def test_gumbel_argmax_follows_the_softmax_of_the_logits():
     assert shares.tolist() == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=4 * math.sqrt(0.25 / 20_000))
 
 
-def test_straight_through_is_exactly_one_hot_where_the_usual_form_rounds():
-    assignment = CategoryAssignment(torch.randn(5000, 7), estimator="straight_through")
-
-    matrix = assignment()
-
-    assert ((matrix == 0) | (matrix == 1)).all()
-    assert (matrix.sum(dim=1) == 1).all()
-
-
 def test_straight_through_is_exactly_one_hot_with_the_gradient_of_the_sample():
     torch.manual_seed(3)
     hard = example("straight_through", 0.7)
