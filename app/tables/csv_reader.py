@@ -91,53 +91,68 @@ class _CountedLines:
 
 
 def _blocks(file: BinaryIO, columns: tuple[str, ...], offset: int) -> Iterator[NDArray[Any]]:
-    names = [str(index) for index in range(len(columns))]
     file.seek(0, io.SEEK_END)
     if file.tell() == offset:
         return
     file.seek(offset)
+    step = rows_per_block(len(columns))
+    rows_read = 0
     try:
-        batches = arrow_csv.open_csv(
-            pa.PythonFile(file, mode="r"),
-            read_options=arrow_csv.ReadOptions(
-                use_threads=False, column_names=names, block_size=max(8 << 20, len(columns) * 64)
-            ),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.float64()),
-                null_values=_BLANK_CELLS,
-                quoted_strings_can_be_null=True,
-            ),
-        )
-        for batch in batches:
-            for start in range(0, batch.num_rows, rows_per_block(len(columns))):
-                part = batch.slice(start, rows_per_block(len(columns)))
+        for batch in _open(file, len(columns)):
+            for start in range(0, batch.num_rows, step):
+                part = batch.slice(start, step)
                 yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in part.columns])
+                rows_read += part.num_rows
     except pa.ArrowInvalid as error:
-        raise _explain(file, columns, offset, str(error)) from None
+        fault = _find_fault(file, columns, offset, rows_read=rows_read)
+        reason = f"the rows cannot be read: {str(error)[:MAX_NAME_LENGTH]}"
+        raise fault or InvalidError(reason, code="invalid_csv") from None
 
 
-def _explain(file: BinaryIO, columns: tuple[str, ...], offset: int, reason: str) -> InvalidError:
-    """Find the first row that cannot be read, and what is wrong with it."""
+def _open(file: BinaryIO, width: int) -> Any:
+    names = [str(index) for index in range(width)]
+    return arrow_csv.open_csv(
+        pa.PythonFile(file, mode="r"),
+        read_options=arrow_csv.ReadOptions(
+            use_threads=False, column_names=names, block_size=max(8 << 20, width * 64)
+        ),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.float64()),
+            null_values=_BLANK_CELLS,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+
+
+def _find_fault(
+    file: BinaryIO, columns: tuple[str, ...], offset: int, *, rows_read: int
+) -> InvalidError | None:
+    """Find the first row that cannot be read, and what is wrong with it; the first `rows_read` were fine."""
     row = 0
     try:
         for row, (line, cells) in enumerate(_slow_rows(file, offset), start=1):
-            if len(cells) != len(columns):
-                detail = f"row {row} has {len(cells)} cells, the header {len(columns)}"
-                return InvalidError(detail, [Place(detail=detail, row=row, line=line)], code="ragged_row")
-            faults = [
-                Place(detail=f"{_shown(cell)} is not a number", column=name, row=row, line=line)
-                for name, cell in zip(columns, cells, strict=True)
-                if not (_NUMBER.fullmatch(cell) or _BLANK.fullmatch(cell))
-            ]
-            if faults:
-                detail = f"column {faults[0].column!r}, row {row} (line {line}): {faults[0].detail}"
-                return InvalidError(detail, faults, code="not_numeric")
+            if row > rows_read and (fault := _fault_of(cells, columns, row, line)):
+                return fault
     except csv.Error as error:
-        return InvalidError(
-            f"row {row + 1}: {error}", [Place(detail=str(error), row=row + 1)], code="invalid_csv"
-        )
-    return InvalidError(f"the rows cannot be read: {reason[:MAX_NAME_LENGTH]}", code="invalid_csv")
+        place = Place(detail=str(error), row=row + 1)
+        return InvalidError(f"row {row + 1}: {error}", [place], code="invalid_csv")
+    return None
+
+
+def _fault_of(cells: list[str], columns: tuple[str, ...], row: int, line: int) -> InvalidError | None:
+    if len(cells) != len(columns):
+        detail = f"row {row} has {len(cells)} cells, the header {len(columns)}"
+        return InvalidError(detail, [Place(detail=detail, row=row, line=line)], code="ragged_row")
+    faults = [
+        Place(detail=f"{_shown(cell)} is not a number", column=name, row=row, line=line)
+        for name, cell in zip(columns, cells, strict=True)
+        if not (_NUMBER.fullmatch(cell) or _BLANK.fullmatch(cell))
+    ]
+    if not faults:
+        return None
+    detail = f"column {faults[0].column!r}, row {row} (line {line}): {faults[0].detail}"
+    return InvalidError(detail, faults, code="not_numeric")
 
 
 def _slow_rows(file: BinaryIO, offset: int) -> Iterator[tuple[int, list[str]]]:
