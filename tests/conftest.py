@@ -32,6 +32,11 @@ CLAIM_KEY = "catvq-tests:claim"
 CLAIM_TIMEOUT_S = 1800
 
 
+# Tests that start make start it as a user does, not as a part of the make that runs the tests.
+for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+    os.environ.pop(variable, None)
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory):
     """A Redis database that no other process of this test run uses; what a test leaves there, others see."""

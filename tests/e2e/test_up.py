@@ -18,6 +18,12 @@ BACK_WITHIN_S = 5
 STOPPED_WITHIN_S = 60
 TERMINAL = {"succeeded", "failed", "cancelled"}
 
+# What is learnt does not matter here, only that there is something to interrupt.
+SMALL_JOB = {
+    "model": {"categories": 3, "levels": 1, "codebook_size": 8, "embedding_dim": 8, "hidden_dim": 16},
+    "assignment": {"mode": "static"},
+}
+
 WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "app.main:create_app"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -75,7 +81,7 @@ def endless_job(current, dataset):
 
 
 def submit(up, dataset, **training):
-    answer = httpx.post(f"{up.url}/v1/jobs", json={"dataset": dataset, "training": training})
+    answer = httpx.post(f"{up.url}/v1/jobs", json=SMALL_JOB | {"dataset": dataset, "training": training})
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]
 
@@ -122,8 +128,8 @@ def test_the_service_is_ready_when_it_says_so(up):
 
 
 def test_a_job_ends_although_worker_training_redis_and_api_are_killed_under_it(up, dataset):
-    job_id = submit(up, dataset, epochs=100_000, max_seconds=6)
-    wait_for(lambda: epoch(up, job_id), 30)
+    job_id = submit(up, dataset, epochs=100_000, max_seconds=4)
+    wait_for(lambda: epoch(up, job_id), 60)
     for word in (WORKER, TRAINING, REDIS, API):
         before = epoch(up, job_id)
         kill_and_await_another(up, word)
@@ -198,7 +204,7 @@ def test_after_a_stop_no_process_is_left_and_the_next_start_finds_everything(cur
 
 @pytest.mark.parametrize("stop", [interrupt_make, terminate_group, kill_supervisor])
 def test_after_a_stop_while_a_job_runs_the_next_start_goes_on_with_it(current, endless_job, stop):
-    before = wait_for(lambda: epoch(current(), endless_job), 30)
+    before = wait_for(lambda: epoch(current(), endless_job), 60)
     stop_and_leave_nothing(current(), stop)
     again = current()
-    assert wait_for(lambda: epoch(again, endless_job), 30) >= before
+    assert wait_for(lambda: epoch(again, endless_job), 60) >= before

@@ -33,11 +33,13 @@ pytestmark = pytest.mark.skipif(
 def make(tmp_path):
     (tmp_path / "watcher.py").write_text(WATCHER)
     (tmp_path / "Makefile").write_text(f"up:\n\t@exec {sys.executable} watcher.py\n")
-    process = subprocess.Popen([shutil.which("make"), "up"], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "watching\n"
-    yield process
-    process.kill()
-    process.communicate()
+    command = [shutil.which("make"), "up"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline() == "watching\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_an_interrupt_sent_to_make_alone_is_noticed(make):
