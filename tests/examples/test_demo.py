@@ -105,10 +105,12 @@ def test_pictures_are_drawn(tmp_path):
 @pytest.mark.slow
 def test_the_service_serves_and_then_leaves_no_process_whatever_happened(tmp_path):
     handlers = [signal.getsignal(number) for number in ENDING_SIGNALS]
-    before = set(psutil.Process().children(recursive=True))
     with suppress(KeyboardInterrupt), running_service(tmp_path) as url:
         assert httpx.get(f"{url}/livez", trust_env=False).status_code == 200
-        family = set(psutil.Process().children(recursive=True)) - before
+        (service,) = [
+            child for child in psutil.Process().children() if str(tmp_path) in " ".join(child.cmdline())
+        ]
+        family = [service, *service.children(recursive=True)]
         raise KeyboardInterrupt
     assert len(family) >= 3
     _, alive = psutil.wait_procs(family, timeout=10)
