@@ -175,8 +175,7 @@ def _npz_chunks(families: Mapping[str, Array]) -> Iterator[bytes]:
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
         for name, values in families.items():
-            # Its time stamp is fixed, so that the same arrays are the same bytes, and so the same dataset.
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 for chunk in _npy_chunks(values):
                     member.write(chunk)
                     yield sink.take()

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -76,6 +77,12 @@ def test_one_array_for_each_family_is_sent_as_npz():
     archive = load(body)
     assert archive.files == ["pixels", "file"]
     np.testing.assert_array_equal(archive["pixels"], families["pixels"])
+
+
+def test_the_same_families_are_the_same_bytes_at_any_time():
+    content = read(table_body({"pixels": np.ones((2, 3))}))
+    (member,) = zipfile.ZipFile(io.BytesIO(content)).infolist()
+    assert member.date_time == (1980, 1, 1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,17 @@ import pytest
 
 CHILD = """
 import signal, sys, time
-def end(number, frame):
+got = []
+def note(number, frame):
+    got.append(number)
     print("got", signal.Signals(number).name, flush=True)
-    sys.exit(3)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, end)
+    signal.signal(number, note)
 print("ready", flush=True)
-time.sleep(60)
+while not got:
+    time.sleep(0.05)
+time.sleep(0.3)
+sys.exit(3)
 """
 FOREGROUND = (
     "import sys; from catvq_client.commands.up import run_in_foreground as r; sys.exit(r(sys.argv[1:]))"
