@@ -96,6 +96,12 @@ def test_revival_finds_nothing_where_every_code_was_used():
     assert bank.revive_dead(torch.tensor([[[3.0]]])) == 0
 
 
+def test_padding_is_not_counted_among_the_dead():
+    bank = CodebookBank([1, 3], [1, 1])
+
+    assert bank.revive_dead(torch.ones(2, 4, 1)) == 4
+
+
 def test_of_two_codes_within_rounding_of_each_other_only_the_lower_is_ever_chosen():
     bank = bank_of([[1.0, 0.0], [0.0, 1.0], [1.0, 1e-7], [1.0, 0.1], [0.0, 1.0]])
     latents = torch.randn(1, 200, 2)
