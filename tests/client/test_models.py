@@ -29,11 +29,7 @@ def test_rows_are_sent_and_codes_are_received_in_binary(scripted, answer):
     assert (request.headers["Content-Type"], request.headers["Accept"]) == ("application/x-npy",) * 2
 
 
-def frame_with_labels(rows):
-    return pd.DataFrame(rows, index=np.linspace(0, 1, len(rows)))
-
-
-@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame, frame_with_labels])
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
 def test_many_rows_are_sent_in_several_requests_and_stay_in_order(scripted, answer, kind):
     rows = np.arange(2 * ROWS_PER_REQUEST + 5, dtype=np.float32).reshape(-1, 1)
     scripted.answers = [codes(answer, [[number]]) for number in range(3)]

@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 CHILD = """
@@ -44,7 +45,9 @@ def test_a_signal_reaches_the_server_and_its_exit_status_comes_back(foreground, 
     assert foreground.returncode == 3
 
 
-def test_a_signal_to_the_whole_group_reaches_the_server_once(foreground):
+def test_ctrl_c_on_a_terminal_reaches_the_server_through_us_alone(foreground):
+    (server,) = psutil.Process(foreground.pid).children()
+    assert os.getsid(server.pid) != os.getsid(foreground.pid)
     os.killpg(foreground.pid, signal.SIGINT)
     assert foreground.communicate(timeout=10)[0] == "got SIGINT\n"
 
