@@ -15,22 +15,22 @@ def claim(store, submit):
 
 @pytest.fixture
 def heartbeat(store, claim):
-    with Heartbeat(store.leases, claim, lease_s=0.2) as running:
+    with Heartbeat(store.leases, claim, lease_s=8.0) as running:
         yield running
 
 
 def soon(condition):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
-    store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 0.4})))
+    store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 2.0})))
     claim = store.leases.claim(submit().id, "w", threads=1)
-    with Heartbeat(store.leases, claim, lease_s=0.4) as heartbeat:
-        time.sleep(0.8)
+    with Heartbeat(store.leases, claim, lease_s=2.0) as heartbeat:
+        time.sleep(2.5)
         assert not heartbeat.should_stop()
     assert store.outbox.expire_leases() == []
     store.close()
@@ -58,8 +58,7 @@ def test_a_job_that_was_taken_away_stops(store, heartbeat):
 
 
 def test_without_an_answer_a_job_is_lost_before_its_lease_ends(store, claim):
-    heartbeat = Heartbeat(store.leases, claim, lease_s=0.2)  # not started: no answer ever comes
-    time.sleep(0.1)
+    heartbeat = Heartbeat(store.leases, claim, lease_s=1.0)  # not started: no answer ever comes
     assert not heartbeat.is_lost
-    time.sleep(0.06)
+    time.sleep(0.75)
     assert heartbeat.is_lost

@@ -47,7 +47,7 @@ def reconciler(store, settings, announcer):
 
 
 def soon(condition):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not (result := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
