@@ -11,12 +11,16 @@ COPY constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip install --no-deps --constraint constraints.txt --extra-index-url "$TORCH_INDEX_URL" torch
 
+# The dependencies before the code, which changes more often.
 COPY pyproject.toml README.md LICENSE ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip install --constraint constraints.txt .
+
 COPY app app
 COPY catvq catvq
 COPY worker worker
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint constraints.txt .
+    pip install --no-deps --force-reinstall .
 
 FROM python:3.11-slim-bookworm
 # The directory's owner becomes the owner of a fresh volume that is mounted there.
