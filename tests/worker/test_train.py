@@ -122,7 +122,7 @@ def test_a_cancelled_job_ends_in_time_and_leaves_no_model(store, claim, run, whe
     when(held.job.id, 2, cancel)
     job = run(held)
     assert job.status is JobStatus.CANCELLED
-    assert time.monotonic() - asked[0] < 1.5  # a second, and what a busy machine adds
+    assert time.monotonic() - asked[0] < 3  # a second, and what a busy machine adds
     assert store.models.list().items == []
 
 

@@ -196,7 +196,7 @@ def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled
     service.store.jobs.request_cancel(job.id)
     asked = time.monotonic()
     assert service.wait_for_end(job).status is JobStatus.CANCELLED
-    assert time.monotonic() - asked < 1.5  # a second, and what a busy machine adds
+    assert time.monotonic() - asked < 3  # a second, and what a busy machine adds
     assert [event for event in service.events(job) if event != "checkpoint"] == [
         *("submitted", "started", "released", "started", "resumed", "cancelling", "cancelled")
     ]
