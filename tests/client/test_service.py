@@ -47,6 +47,7 @@ def request_body(dataset):
         "dataset": dataset.id,
         "name": "waves",
         "model": {"categories": 2, "levels": 2, "hidden_dim": 16, "embedding_dim": 8},
+        "assignment": {"estimator": "softmax"},  # the quickest: what is learnt is not the question here
         "training": {"epochs": 2, "batch_size": 32},
     }
 
@@ -151,7 +152,7 @@ def test_temperature_assignment_metrics_and_events_are_there_after_the_end(clien
 def test_the_same_submission_twice_is_one_job(client, request_body):
     first, second = (client.jobs.submit(request_body, idempotency_key="once") for _ in range(2))
     assert first.id == second.id
-    assert client.jobs.wait(first.id, timeout_s=120).status == "succeeded"
+    client.jobs.cancel(first.id)
 
 
 def test_a_long_job_is_cancelled_while_it_is_waited_for(client, request_body):
@@ -243,6 +244,7 @@ def test_the_command_goes_from_a_published_file_to_codes(catvq, values, tmp_path
         "families: {left: {encoder: identity}, right: {encoder: identity}}\n"
         "model: {group_embedding_dim: 8, group_hidden_dim: 16, compression_ratios: '0.5:1.0'}\n"
         "training: {num_epochs: 2, batch_size: 32}\n"
+        "learnable_assignment: {assignment_lr: 0.01}\n"
         "category_assignment_config: {per_family: true, per_family_params: "
         "{left: {min_clusters: 1, max_clusters: 1}, right: {min_clusters: 2, max_clusters: 2}}}\n"
         "logging: {verbose: true}\n"
