@@ -158,3 +158,11 @@ def test_an_empty_category_stays_listed_under_its_number():
     described = describe_grouping(small_table(), ["p", "q"], np.array([[0, 1]] * 3, np.float32))
 
     assert described["categories"][0] == {"index": 0, "name": "p", "features": []}
+
+
+def test_the_lower_of_many_equal_categories_wins():
+    even = np.full((3, 200), 1 / 200, np.float32)
+
+    described = describe_grouping(small_table(), [str(i) for i in range(200)], even)
+
+    assert {(entry["category"], entry["runner_up"]) for entry in described["features"]} == {(0, 1)}

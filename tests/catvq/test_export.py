@@ -22,8 +22,9 @@ def run(content, **inputs):
 
 @pytest.fixture(scope="module")
 def digits():
-    """Handwritten digits, some cells missing: constant, skewed and missing features as they come."""
+    """Handwritten digits with their constant and skewed features, some cells missing, one feature mirrored."""
     values = load_digits().data[:400].astype(np.float32)
+    values[:, 63] = 3 - 2 * values[:, 20]
     values[np.random.default_rng(0).random(values.shape) < 0.02] = np.nan
     return values
 
@@ -67,6 +68,7 @@ def test_the_table_holds_what_the_graphs_must_undo(cleaner):
     statuses = [cleaner.status(feature) for feature in range(64)]
 
     assert {"kept", "constant", "duplicate"} == set(statuses)
+    assert (cleaner.slope < 0).any()
 
 
 def test_the_graph_normalises_with_the_cleaners_bits(encoder, cleaner, digits):
