@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format compose-test
+.PHONY: help install demo up test check lint types format bench-learning compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ types: $(INSTALLED) ## Check types
 format: $(INSTALLED) ## Put the code into its format, and mend what can be mended by rule
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
+	$(BIN)/python -m benchmarks.learning
 
 compose-test: ## Bring the containers up, train a model, restart, and take them down
 	$(PYTHON) tests/compose/run.py

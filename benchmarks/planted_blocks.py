@@ -59,11 +59,15 @@ def parity(random: Generator, rows: int, size: int) -> Columns:
 
 
 def xor(random: Generator, rows: int, size: int) -> Columns:
-    """Threes of a coin, another coin and their exclusive or, through noise; the first coin is common."""
-    threes = -(-size // 3)
-    first = np.repeat(random.choice([-1, 1], (rows, 1)), threes, axis=1)
-    second = random.choice([-1, 1], (rows, threes))
-    signals = np.stack([first, second, first * second], axis=2).reshape(rows, -1)[:, :size]
+    """Threes of a coin, another coin and their exclusive or, through noise; the first coin is common.
+
+    What is left over when the size is no multiple of three is the first coin again.
+    """
+    threes, rest = divmod(size, 3)
+    common = random.choice([-1, 1], (rows, 1))
+    other = random.choice([-1, 1], (rows, threes))
+    first, again = (np.repeat(common, number, axis=1) for number in (threes, rest))
+    signals = np.concatenate([first, other, common * other, again], axis=1)
     return signals + 0.5 * random.standard_normal((rows, size))
 
 
