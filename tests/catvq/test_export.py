@@ -22,7 +22,7 @@ def run(content, **inputs):
 
 @pytest.fixture(scope="module")
 def digits():
-    """Handwritten digits with their constant and skewed features, some cells missing, one feature mirrored."""
+    """Handwritten digits with their constant and skewed features, some cells missing, one mirrored."""
     values = load_digits().data[:400].astype(np.float32)
     values[:, 63] = 3 - 2 * values[:, 20]
     values[np.random.default_rng(0).random(values.shape) < 0.02] = np.nan
