@@ -1,0 +1,124 @@
+"""How much two features tell of each other that no other feature tells, in squared partial correlations.
+
+A factor common to many features makes all of them correlate; given all others, only those of one category
+still do. Letters: N rows, D features, K functions of each feature, P = D K columns.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import inv
+from scipy.stats import chi2
+
+# Standard deviations above its null mean from which a squared partial correlation counts. Low, because
+# what speaks for a category is the sum over many pairs, each of which may be weak: a cut at significance
+# of single pairs gave ARI 0.1 on 300 rows with a shared factor, this one 1.0.
+CUT_IN_DEVIATIONS = 1.0
+LEAST_EIGENVALUE = 0.01  # of a feature's functions; below it they repeat each other (few distinct values)
+
+
+@dataclass(frozen=True)
+class FeatureBlocks:
+    """Functions of each feature, centred, of unit variance and uncorrelated within the feature.
+
+    Attributes:
+        columns: float32 [N, D, K], zero where a feature has fewer functions.
+        rank: int64 [D], how many functions each feature has, from 0 (it never varies) to K.
+    """
+
+    columns: NDArray[np.float32]
+    rank: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """What is known about each pair of features, [D, D], symmetric, diagonal 0.
+
+    Attributes:
+        strength: Squared partial correlation above the cut, 0 or more.
+        surprise: Minus the logarithm of the p-value: at least as rare as Exp(1) when all is independent.
+    """
+
+    strength: NDArray[np.float64]
+    surprise: NDArray[np.float64]
+
+    @classmethod
+    def joined(cls, parts: Sequence["PairEvidence"]) -> "PairEvidence":
+        """Add strengths up; take the rarest p-value times the number of looks (Bonferroni)."""
+        strength = np.sum([part.strength for part in parts], axis=0)
+        surprise = np.max([part.surprise for part in parts], axis=0) - np.log(len(parts))
+        return cls(strength, np.maximum(surprise, 0))
+
+
+def whitened(functions: NDArray[np.float32]) -> FeatureBlocks:
+    """Decorrelate the functions of each feature, [N, D, K]; directions that hardly vary become zero."""
+    columns = functions - functions.mean(axis=0, dtype=np.float64).astype(np.float32)
+    blocks = np.ascontiguousarray(columns.transpose(1, 0, 2))  # [D, N, K]
+    values, vectors = np.linalg.eigh(blocks.transpose(0, 2, 1) @ blocks / np.float32(len(columns)))
+    is_kept = values > LEAST_EIGENVALUE
+    scale = np.where(is_kept, 1 / np.sqrt(np.where(is_kept, values, 1)), 0)
+    blocks = blocks @ (vectors * scale[:, None, :]).astype(np.float32)
+    return FeatureBlocks(blocks.transpose(1, 0, 2), is_kept.sum(axis=1))
+
+
+def conditional_evidence(blocks: FeatureBlocks) -> PairEvidence:
+    """Squared partial correlations between the blocks of two features, given all other features.
+
+    With P = (R + ridge I)^-1 the precision of all columns and P_ij its K x K blocks, the statistic is
+    |P_ii^-1/2 P_ij P_jj^-1/2|^2 (Frobenius). The ridge is P / N. Under independence it is `null_variance`
+    times a chi-squared variable with as many degrees of freedom as the pair has products of functions.
+    """
+    rows, count, width = blocks.columns.shape
+    ridge = count * width / rows
+    columns = blocks.columns.reshape(rows, count * width)
+    correlation = (columns.T @ columns).astype(np.float64) / rows
+    # Functions that a feature lacks are zero columns: on their own, and no part of any pair.
+    correlation[np.diag_indices_from(correlation)] = 1 + ridge
+    precision = inv(correlation, overwrite_a=True, assume_a="pos").reshape(count, width, count, width)
+    own = precision[np.arange(count), :, np.arange(count), :]
+    values, vectors = np.linalg.eigh(own)
+    root = (vectors / np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)  # P_ii^-1/2
+    precision = np.einsum("iab,ibjc->iajc", root, precision, optimize=True)
+    precision = np.einsum("iajc,jcd->iajd", precision, root, optimize=True)
+    statistic = np.einsum("iajc,iajc->ij", precision, precision, optimize=True)
+    return _against_chance(statistic, null_variance(count * width - width, rows, ridge), blocks.rank)
+
+
+def null_variance(others: int, rows: int, ridge: float) -> float:
+    """Variance of one normalised entry of the ridge precision of independent columns.
+
+    With m1 and m2 the mean of 1 / (x + ridge) and of its square over the eigenvalues x of a sample
+    correlation matrix, the squares of a row of the precision add up to m2. All but m1^2 of it is spread
+    over the columns of other features: (m2 / m1^2 - 1) / others.
+
+    Source: Marchenko and Pastur 1967 for the eigenvalues; m1 is their Stieltjes transform at -ridge,
+    m2 minus its derivative by the ridge.
+
+    Args:
+        others: Columns of other features, at least 1.
+        rows: N.
+        ridge: Above 0.
+    """
+    ratio = others / rows
+    linear = 1 - ratio + ridge
+    root = np.sqrt(linear**2 + 4 * ratio * ridge)
+    first = (root - linear) / (2 * ratio * ridge)
+    second = first / ridge - ((linear + 2 * ratio) / root - 1) / (2 * ratio * ridge)
+    return float((second / first**2 - 1) / others)
+
+
+def _against_chance(statistic: NDArray[np.float64], variance: float, rank: NDArray[np.int64]) -> PairEvidence:
+    freedom = np.outer(rank, rank).astype(np.float64)
+    cut = variance * (freedom + CUT_IN_DEVIATIONS * np.sqrt(2 * freedom))
+    strength = np.where(freedom > 0, np.maximum(statistic - cut, 0), 0)
+    p_value = chi2.sf(statistic / variance, np.maximum(freedom, 1))
+    surprise = np.where(freedom > 0, -np.log(np.maximum(p_value, np.finfo(np.float64).tiny)), 0)
+    for matrix in (strength, surprise):
+        np.fill_diagonal(matrix, 0)
+    return PairEvidence(_symmetric(strength), _symmetric(surprise))
+
+
+def _symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return (matrix + matrix.T) / 2

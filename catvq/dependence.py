@@ -1,0 +1,199 @@
+"""Sorts features into categories by dependence of any kind: a start that sees more than correlation.
+
+Letters: N rows, D' features, G categories.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import gamma
+
+from catvq.affinity import SpectralEmbedding, self_scaled
+from catvq.category_count import CategoryCount, count_categories
+from catvq.conditional_dependence import PairEvidence, conditional_evidence, whitened
+from catvq.joint_moments import fourth_order, third_order
+from catvq.rank_scores import cosines, ranks, uncorrelated_scores
+
+# Rows that dependence is measured on: a squared partial correlation of 0.0001 is then 1 deviation.
+MAX_ROWS = 20_000
+COSINES = 4
+MAX_COLUMNS = 4000  # of all cosines together; with more features, fewer cosines of each
+FALSE_PAIR = 0.01  # chance of one false pair in a table of independent features
+FALSE_FEATURE = 0.1  # independent features of a table that take part in the clustering nevertheless
+FALSE_MEMBER = 0.001  # chance that an independent feature is not marked as noise
+STRONGEST = 5  # pairs of a feature that decide whether it takes part
+
+Structure = Literal["categories", "one_category", "none"]
+
+
+@dataclass(frozen=True)
+class DependenceGrouping:
+    """Categories found by dependence.
+
+    Attributes:
+        grouping: int64 [D'], the category of every feature; categories are numbered by their first feature.
+        is_noise: bool [D'], whether no significant dependence ties the feature to any category: it is in
+            the one that it fits best, which says little.
+        num_categories: G; none is empty.
+        structure: "none" when all features are noise; "one_category" when everything that is not noise
+            hangs together and the number of categories was not given.
+        count: The opinions behind an automatic G; None when G was given, or nothing was found.
+    """
+
+    grouping: NDArray[np.int64]
+    is_noise: NDArray[np.bool_]
+    num_categories: int
+    structure: Structure
+    count: CategoryCount | None
+
+
+def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float64]:
+    """How much each two features belong together, from 0 to 1.
+
+    Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
+
+    Args:
+        values: Normalised rows without missing values [N, D'].
+        seed: Chooses the rows when there are more than 20,000.
+
+    Returns:
+        [D', D'].
+    """
+    evidence = _Evidence.of(values, seed=seed)
+    takes_part = evidence.takes_part
+    affinity = np.zeros_like(evidence.strength)
+    affinity[np.ix_(takes_part, takes_part)] = evidence.affinity(takes_part)
+    return affinity
+
+
+def group_by_dependence(
+    values: NDArray[np.float32], num_categories: int | None, *, seed: int
+) -> DependenceGrouping:
+    """Sort features into categories within which they depend on each other, given all others.
+
+    The strength of a pair is the sum of its squared partial correlations (of the values, of their rank's
+    distance from the middle, and of 4 cosines of the ranks) above the level of chance, and of significant
+    means of products with a third feature (with a third and a fourth where nothing else is found). The
+    self-scaled strengths are clustered spectrally.
+
+    Features should be distinct: merge duplicates before. Blind to dependence of five or more features that
+    leaves every four independent.
+
+    Args:
+        values: Normalised rows without missing values [N, D'], D' at least 1.
+        num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
+            the middle of three opinions, which may be 1.
+        seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
+    """
+    evidence = _Evidence.of(values, seed=seed)
+    takes_part = evidence.takes_part
+    count = None
+    if num_categories is None and takes_part.sum() > 1:
+        count = count_categories(evidence.affinity(takes_part))
+    wanted = min(num_categories or (count.number if count else 1), len(takes_part))
+    if takes_part.sum() < wanted:
+        takes_part = np.ones_like(takes_part)
+    grouping = np.zeros(len(takes_part), dtype=np.int64)
+    members = np.flatnonzero(takes_part)
+    if wanted > 1:
+        grouping[members] = SpectralEmbedding.of(evidence.affinity(takes_part)).grouping(wanted)
+    is_noise = np.zeros(len(takes_part), dtype=bool)
+    fits = evidence.fit(grouping, takes_part, wanted)
+    grouping = np.where(takes_part, grouping, fits.argmin(axis=1))
+    own = fits[np.arange(len(grouping)), grouping]
+    is_noise = ~evidence.is_certain & (own * wanted > FALSE_MEMBER)
+    if num_categories is None and is_noise.all():
+        grouping, wanted, count = np.zeros_like(grouping), 1, None
+    structure: Structure = "categories"
+    if is_noise.all():
+        structure = "none"
+    elif num_categories is None and wanted == 1:
+        structure = "one_category"
+    return DependenceGrouping(_numbered_by_first(grouping), is_noise, wanted, structure, count)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """All that was measured.
+
+    Attributes:
+        strength: [D', D'], the summed evidence for each pair.
+        surprise: [D', D'], minus the logarithm of the pair's p-value.
+        is_certain: bool [D'], in a significant pair, three or four.
+        takes_part: bool [D'], certain, or with strongest pairs that are together too rare for chance.
+    """
+
+    strength: NDArray[np.float64]
+    surprise: NDArray[np.float64]
+    is_certain: NDArray[np.bool_]
+    takes_part: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], *, seed: int) -> Self:
+        rows = values
+        if len(values) > MAX_ROWS:
+            chosen = np.random.default_rng(seed).choice(len(values), MAX_ROWS, replace=False)
+            rows = values[np.sort(chosen)]
+        count = rows.shape[1]
+        if count < 2:
+            nothing = np.zeros((count, count))
+            return cls(nothing, nothing, np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
+        rank = ranks(rows)
+        orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
+        pairs = PairEvidence.joined(
+            [
+                conditional_evidence(whitened(functions))
+                for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
+            ]
+        )
+        scores = uncorrelated_scores(rank)
+        strength = pairs.strength + third_order(scores)
+        is_significant = pairs.surprise > np.log(count * (count - 1) / 2 / FALSE_PAIR)
+        is_certain = (is_significant | (strength > pairs.strength)).any(axis=1)
+        takes_part = is_certain | _has_rare_pairs(pairs.surprise)
+        alone = np.flatnonzero(~takes_part)
+        fours = fourth_order(scores[:, alone])
+        strength[np.ix_(alone, alone)] += fours
+        is_certain[alone] |= fours.any(axis=1)
+        return cls(strength, pairs.surprise, is_certain, takes_part | is_certain)
+
+    def affinity(self, takes_part: NDArray[np.bool_]) -> NDArray[np.float64]:
+        return self_scaled(self.strength[np.ix_(takes_part, takes_part)])
+
+    def fit(
+        self, grouping: NDArray[np.int64], takes_part: NDArray[np.bool_], num_categories: int
+    ) -> NDArray[np.float64]:
+        """P-value of each feature's pairs with each category's members, [D', G]; small is close.
+
+        Source: Fisher 1932 (the sum of n logarithms of p-values is a gamma variable of shape n).
+        """
+        member = np.eye(num_categories)[grouping] * takes_part[:, None]
+        sizes = member.sum(axis=0) - member  # a feature is no partner of its own
+        p_value: NDArray[np.float64] = gamma.sf(self.surprise @ member, np.maximum(sizes, 1))
+        return np.where(sizes > 0, p_value, 1.0)
+
+
+def _has_rare_pairs(surprise: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether the mean surprise of a feature's strongest pairs is too large for chance, bool [D'].
+
+    Under independence the surprises are Exp(1), and the mean of the k largest of n of them is a weighted
+    sum of Exp(1) variables (Rényi 1953): the i-th has weight min(i, k) / (k i). A gamma variable of the
+    same mean and variance stands for it.
+    """
+    partners = len(surprise) - 1
+    number = min(STRONGEST, partners)
+    largest = np.sort(surprise, axis=1)[:, ::-1][:, :number].mean(axis=1)
+    index = np.arange(1, partners + 1)
+    weights = np.minimum(index, number) / (number * index)
+    mean, variance = weights.sum(), np.square(weights).sum()
+    p_value: NDArray[np.float64] = gamma.sf(largest, mean**2 / variance, scale=variance / mean)
+    return p_value < FALSE_FEATURE / len(surprise)
+
+
+def _numbered_by_first(grouping: NDArray[np.int64]) -> NDArray[np.int64]:
+    _, first, inverse = np.unique(grouping, return_index=True, return_inverse=True)
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[inverse]

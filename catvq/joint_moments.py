@@ -1,0 +1,90 @@
+"""Dependence that no pair of features shows: products of three or four features whose mean is not zero.
+
+Letters: N rows, D features.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+# The chance of one false product in a table of independent features.
+FALSE_ALARM = 0.001
+# Multiplications spent on one search; longer tables are read in part. About 10 s of one core.
+THIRD_ORDER_BUDGET = 6e11
+FOURTH_ORDER_BUDGET = 4e10
+# With fewer rows a mean product has to be above 0.25 to be told from chance.
+LEAST_ROWS = 500
+
+
+def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """For each pair, the squared significant means of its products with every third feature, summed up.
+
+    The mean of z_i z_j z_k over N rows has variance v / N under independence of any one of the three from
+    the other two, v being the largest of the three mean z_a^2 z_b^2. Squared means below the square of the
+    significant level count nothing, others what they are above it.
+
+    Args:
+        scores: Uncorrelated, of mean 0 and variance 1, bounded [N, D].
+
+    Returns:
+        [D, D], symmetric, diagonal 0; all 0 where there are too few rows or too many features.
+    """
+    count = scores.shape[1]
+    found = np.zeros((count, count))
+    columns = _affordable(scores, THIRD_ORDER_BUDGET / max(2 * count**3 / 3, 1))
+    if count < 3 or columns is None:
+        return found
+    rows = columns.shape[1]
+    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) / 6)) ** 2 / rows
+    squares = columns * columns
+    scale = level * np.maximum(squares @ squares.T / rows, 1)
+    for first in range(count - 2):
+        rest = slice(first + 1, count)
+        mean = (columns[rest] * columns[first]) @ columns[rest].T / rows
+        own = scale[first, rest]
+        cut = np.maximum(np.maximum(own[:, None], own), scale[rest, rest])
+        above = np.maximum(mean.astype(np.float64) ** 2 - cut, 0)
+        np.fill_diagonal(above, 0)
+        found[rest, rest] += above
+        with_first = above.sum(axis=1)
+        found[first, rest] += with_first
+        found[rest, first] += with_first
+    return found
+
+
+def fourth_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """For each pair, the squared significant means of its products with every two others, summed up.
+
+    Meant for features that are independent in pairs and threes: the variance of a mean product is then
+    1 / N, and no lower moment needs to be taken away.
+
+    Args:
+        scores: As for `third_order`.
+
+    Returns:
+        [D, D], symmetric, diagonal 0; all 0 where there are too few rows or too many features.
+    """
+    count = scores.shape[1]
+    found = np.zeros((count, count))
+    first, second = np.triu_indices(count, 1)
+    columns = _affordable(scores, FOURTH_ORDER_BUDGET / max(2 * len(first) ** 2, 1))
+    if count < 4 or columns is None:
+        return found
+    rows = columns.shape[1]
+    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) * (count - 3) / 24)) ** 2 / rows
+    products = columns[first] * columns[second]
+    mean = products @ products.T / rows
+    member = np.zeros((len(first), count), dtype=np.float32)
+    member[np.arange(len(first)), first] = member[np.arange(len(first)), second] = 1
+    is_disjoint = member @ member.T == 0
+    above = np.where(is_disjoint, np.maximum(mean.astype(np.float64) ** 2 - level, 0), 0).sum(axis=1)
+    found[first, second] = found[second, first] = above
+    return found
+
+
+def _affordable(scores: NDArray[np.float32], rows: float) -> NDArray[np.float32] | None:
+    """The first rows as columns [D, rows], or None if they would be too few."""
+    number = min(len(scores), int(rows))
+    if number < min(len(scores), LEAST_ROWS):
+        return None
+    return np.ascontiguousarray(scores[:number].T)
