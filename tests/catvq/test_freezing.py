@@ -206,6 +206,11 @@ def test_yes_or_no_features_have_the_same_codes_alone_and_among_others(train, ma
 
     frozen = train(columns(values), config).freeze()
 
+    for codes, squares in zip(frozen.weights.codes, frozen.weights.code_squares.squeeze(1), strict=True):
+        choosable = codes[squares.isfinite()]
+        apart = torch.cdist(choosable, choosable) + torch.eye(len(choosable)) * 1e9
+        assert (apart.amin(dim=1) > 1e-3 * choosable.norm(dim=1)).all()
+        assert len(choosable) < 64
     encoder = OnnxEncoder(frozen.encoder)
     together = encoder.encode(values)
     for size in (1, 3, 33):
