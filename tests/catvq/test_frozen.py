@@ -31,7 +31,8 @@ def build(features, categories, levels):
     ).eval()
 
 
-@settings(deadline=None, max_examples=40)
+# Derandomised: two codes may be equally near up to rounding, once in ten million rows.
+@settings(deadline=None, max_examples=40, derandomize=True)
 @given(groupings)
 def test_the_frozen_model_gives_the_unfrozen_models_latents_codes_and_features(case):
     members, categories, levels = case
