@@ -13,7 +13,10 @@ GIB = 1 << 30
 class ServiceSettings(BaseSettings):
     """Where data, database and broker are, and the limits of what is accepted."""
 
-    model_config = SettingsConfigDict(env_prefix="CATVQ_", frozen=True, extra="ignore")
+    # Addresses may hold passwords, so no error shows what was given.
+    model_config = SettingsConfigDict(
+        env_prefix="CATVQ_", frozen=True, extra="ignore", hide_input_in_errors=True
+    )
 
     data_dir: Path = Path("data")
     database_url: str | None = Field(None, description="Null: SQLite in the data directory.")

@@ -11,6 +11,7 @@ from worker.store.errors import (
     StoreError,
     StoreUnavailable,
 )
+from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.pagination import Page
 from worker.store.records import (
     AliasRecord,
@@ -46,16 +47,20 @@ __all__ = [
     "InvalidCursor",
     "JobError",
     "JobRecord",
+    "KeyRecord",
+    "KeyRing",
     "LeaseLost",
     "LiveState",
     "MetricRecord",
     "ModelRecord",
     "NewDataset",
+    "NewKey",
     "NotFound",
     "Page",
     "PreconditionFailed",
     "Progress",
     "QueueFull",
+    "Scope",
     "Store",
     "StoreError",
     "StoreUnavailable",

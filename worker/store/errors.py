@@ -15,7 +15,7 @@ class StoreError(Exception):
 
 
 class NotFound(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """There is no such dataset, job, model or alias."""
+    """There is no such dataset, job, model, alias or key."""
 
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(f"There is no {kind} {key!r}.", code=f"{kind}_not_found")

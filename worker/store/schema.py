@@ -194,3 +194,17 @@ aliases = sa.Table(
     _time("updated_at"),
     sqlite_autoincrement=True,
 )
+
+# A key's secret is never stored: digest is SHA-256 over it.
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    _seq(),
+    sa.Column("id", Text, nullable=False, unique=True),
+    sa.Column("name", Text),
+    sa.Column("scope", Text, nullable=False),
+    sa.Column("digest", Text, nullable=False),
+    _time("created_at"),
+    _time("rotated_at", nullable=True),
+    sqlite_autoincrement=True,
+)

@@ -7,6 +7,7 @@ from worker.store.aliases import Aliases
 from worker.store.database import Database
 from worker.store.datasets import Datasets
 from worker.store.jobs import Jobs
+from worker.store.keys import Keys
 from worker.store.leases import Leases
 from worker.store.migrate import migrate
 from worker.store.models import Models
@@ -39,6 +40,7 @@ class Store:
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
         self.aliases = Aliases(database)
+        self.keys = Keys(database)
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> "Store":

@@ -1,0 +1,153 @@
+"""API keys: who may use the service. A key is shown once, when it is made; only its digest is kept."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+
+from worker.store.database import Database
+from worker.store.errors import NotFound
+from worker.store.ids import new_id
+from worker.store.pagination import Page, fetch_page
+from worker.store.rows import as_time
+from worker.store.schema import DatabaseNow, api_keys
+
+SECRET_BYTES = 32  # beyond guessing, so that a fast digest protects it as well as a slow one
+_PLAUSIBLE = re.compile(r"catvq_([0-9a-f]{24})_[A-Za-z0-9_-]{43}", re.ASCII)
+_NO_DIGEST = "0" * 64  # compared with when a key is unknown, which then takes as long as a wrong one
+
+
+class Scope(StrEnum):
+    """What a key is good for; each scope includes the ones before it."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+    def includes(self, other: "Scope") -> bool:
+        """Whether a key of this scope may do what needs the other."""
+        order = list(Scope)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """What is known of a key; not the key itself."""
+
+    id: str
+    name: str | None
+    scope: Scope
+    created_at: datetime
+    rotated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class NewKey:
+    """A key that was just made, with the secret that nobody can see again."""
+
+    record: KeyRecord
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class KeyRing:
+    """All keys as they were at one moment.
+
+    Args:
+        entries: Record and SHA-256 of each key, by id.
+    """
+
+    entries: Mapping[str, tuple[KeyRecord, str]] = field(repr=False)
+
+    def find(self, secret: str) -> KeyRecord | None:
+        """The key that this is the secret of, if there is one; the time it takes tells nothing about it."""
+        match = _PLAUSIBLE.fullmatch(secret)
+        record, digest = self.entries.get(f"key_{match[1]}" if match else "", (None, _NO_DIGEST))
+        return record if hmac.compare_digest(digest, _digest(secret)) else None
+
+
+class Keys:
+    """The keys of a service."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, scope: Scope, name: str | None = None) -> NewKey:
+        """Make a key."""
+        key_id = new_id("key")
+        secret = _new_secret(key_id)
+        values = {"id": key_id, "name": name, "scope": scope, "digest": _digest(secret)}
+        with self._database.write() as connection:
+            connection.execute(sa.insert(api_keys).values(**values, created_at=DatabaseNow()))
+            return NewKey(_read(connection, key_id), secret)
+
+    def rotate(self, key_id: str) -> NewKey:
+        """Give a key a new secret; the old one ends at once.
+
+        Raises:
+            NotFound: There is no such key.
+        """
+        secret = _new_secret(key_id)
+        values = {"digest": _digest(secret), "rotated_at": DatabaseNow()}
+        with self._database.write() as connection:
+            connection.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(**values))
+            return NewKey(_read(connection, key_id), secret)
+
+    def revoke(self, key_id: str) -> None:
+        """End a key; what was made with it stays.
+
+        Raises:
+            NotFound: There is no such key.
+        """
+        with self._database.write() as connection:
+            _read(connection, key_id)
+            connection.execute(sa.delete(api_keys).where(api_keys.c.id == key_id))
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> Page[KeyRecord]:
+        """A page of the keys, newest first."""
+        with self._database.read() as connection:
+            return fetch_page(
+                connection,
+                sa.select(api_keys),
+                order_by=api_keys.c.seq,
+                limit=limit,
+                cursor=cursor,
+                to_record=_to_key,
+            )
+
+    def ring(self) -> KeyRing:
+        """All keys as they are now."""
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(api_keys)).mappings().all()
+        return KeyRing({row["id"]: (_to_key(row), row["digest"]) for row in rows})
+
+
+def _new_secret(key_id: str) -> str:
+    return f"catvq_{key_id.removeprefix('key_')}_{secrets.token_urlsafe(SECRET_BYTES)}"
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _read(connection: sa.Connection, key_id: str) -> KeyRecord:
+    row = connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
+    if row is None:
+        raise NotFound("key", key_id)
+    return _to_key(row)
+
+
+def _to_key(row: sa.RowMapping) -> KeyRecord:
+    return KeyRecord(
+        id=row["id"],
+        name=row["name"],
+        scope=Scope(row["scope"]),
+        created_at=as_time(row["created_at"]),
+        rotated_at=None if row["rotated_at"] is None else as_time(row["rotated_at"]),
+    )
