@@ -1,5 +1,6 @@
 """The client: one object with the service's resources."""
 
+import os
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ from catvq_client.models import Aliases, Models
 from catvq_client.transport import Call, Transport, read_json
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+KEY_VARIABLE = "CATVQ_API_KEY"  # no option of the command: every user of a machine can read command lines
 
 
 class Client:
@@ -18,14 +20,15 @@ class Client:
 
     Args:
         base_url: Address of the service.
-        api_key: Needed unless the service listens on loopback only.
+        api_key: Taken from CATVQ_API_KEY when left out; a service on loopback needs none.
         timeout_s: Longest wait for a connection or for the next bytes of an answer.
     """
 
     def __init__(
         self, base_url: str = DEFAULT_URL, api_key: str | None = None, *, timeout_s: float = 60.0
     ) -> None:
-        self._transport = Transport(base_url, api_key, timeout_s)
+        key = os.environ.get(KEY_VARIABLE) if api_key is None else api_key
+        self._transport = Transport(base_url, key, timeout_s)
         self.datasets = Datasets(self._transport)
         self.jobs = Jobs(self._transport)
         self.models = Models(self._transport)

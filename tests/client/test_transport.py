@@ -183,6 +183,16 @@ def test_the_key_is_sent_as_a_bearer_token_and_never_shown(scripted, answer):
     assert "s3cret" not in shown
 
 
+def test_a_key_in_the_environment_is_sent_unless_another_is_given(scripted, answer, monkeypatch):
+    monkeypatch.setenv("CATVQ_API_KEY", "s3cret")
+    scripted.answers = [answer(200, {})]
+    for given in (None, "other", ""):
+        with Client(scripted.url, given) as client:
+            client.service()
+    sent = [request.headers.get("Authorization") for request in scripted.requests]
+    assert sent == ["Bearer s3cret", "Bearer other", None]
+
+
 @pytest.mark.parametrize("key", ["a\nb", "a b", "schlüssel"])
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key):
     with pytest.raises(CatvqError, match="API key") as refusal:

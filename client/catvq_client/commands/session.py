@@ -13,7 +13,6 @@ from catvq_client.client import Client
 from catvq_client.errors import CatvqError, NotReachableError
 
 URL_VARIABLE = "CATVQ_URL"
-KEY_VARIABLE = "CATVQ_API_KEY"  # never an option: a command line can be read by every user of the machine
 
 UrlOption = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Address of the service.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
@@ -22,7 +21,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machin
 @contextmanager
 def connected(url: str) -> Iterator[Client]:
     """Yield a client; whatever goes wrong ends the command with one line and exit status 1."""
-    with reported_errors(), Client(url, os.environ.get(KEY_VARIABLE) or None) as client:
+    with reported_errors(), Client(url) as client:
         yield client
 
 
