@@ -8,6 +8,7 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.requests import Request
 
+from app.access import KeyChecker
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
 from app.queue import JobAnnouncer
@@ -28,6 +29,7 @@ class Services:
     encoders: EncoderCache
     announcer: JobAnnouncer
     telemetry: Telemetry
+    keys: KeyChecker
 
     @property
     def table_limits(self) -> TableLimits:
@@ -63,6 +65,7 @@ JobId = Annotated[str, Path(description="Id of a job."), AfterValidator(_plausib
 ModelId = Annotated[
     str, Path(description="Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)
 ]
+KeyId = Annotated[str, Path(description="Id of a key."), AfterValidator(_plausible_id)]
 AliasName = Annotated[str, Path(description="Name of an alias."), AfterValidator(_plausible_id)]
 NewAliasName = Annotated[
     str,

@@ -8,9 +8,11 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from app.access import needed_scope
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.media import Format
 from app.schemas.common import Problem
+from worker.store import Scope
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -23,6 +25,12 @@ _ADAPTIVE_IS_MIRROR = {
         "required": ["temperature_schedule"],
     },
     "then": {"properties": {"estimator": {"enum": ["auto", "mirror"]}}},
+}
+_KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of the scope that is named with each operation. A service on loopback, or on a "
+    "network that is said to be trusted, needs none, except to manage keys.",
 }
 _REQUEST_ID = {
     "description": "Names the request in logs and errors.",
@@ -64,7 +72,7 @@ def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
     return {"schema": _TEXT, "example": csv_example} if option is Format.CSV else {"schema": _BINARY}
 
 
-def install_documentation(app: FastAPI) -> None:
+def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
     """Make `app` describe itself completely."""
 
     def openapi() -> dict[str, Any]:
@@ -72,22 +80,25 @@ def install_documentation(app: FastAPI) -> None:
             app.openapi_schema = _complete(
                 get_openapi(
                     title=app.title, version=app.version, description=app.description, routes=app.routes
-                )
+                ),
+                demands_keys=demands_keys,
             )
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, Any]) -> dict[str, Any]:
+def _complete(document: dict[str, Any], *, demands_keys: bool) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(schemas["Problem"].pop("$defs"))
     for schema in schemas.values():
         _close_patterns(schema)
     _add_conditions(schemas)
-    for path in document["paths"].values():
-        for operation in path.values():
+    document["components"]["securitySchemes"] = {"key": _KEY_SCHEME}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _add_security(operation, needed_scope(method.upper(), path), demands_keys=demands_keys)
             bodies = [operation.get("requestBody", {})]
             for response in operation["responses"].values():
                 response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
@@ -96,6 +107,16 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:
                 for content in body.get("content", {}).values():
                     _add_example(content, schemas)
     return document
+
+
+def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_keys: bool) -> None:
+    """Say which scope an operation needs, and how it refuses whoever lacks it."""
+    if needed is None:
+        return
+    is_optional = not demands_keys and needed is not Scope.ADMIN
+    operation["security"] = [*([{}] if is_optional else []), {"key": [needed.value]}]
+    for status, response in problems(401, 403, 429).items():
+        operation["responses"][str(status)] = response
 
 
 def _close_patterns(schema: Any) -> None:

@@ -112,6 +112,17 @@ class InvalidError(ApiError):
     default_code = "invalid"
 
 
+class TooManyError(ApiError):
+    """One key asks for more than its share."""
+
+    status = 429
+    default_code = "too_many"
+    retryable = True
+
+    def __init__(self, detail: str, *, code: str, retry_after_s: int) -> None:
+        super().__init__(detail, code=code, headers={"Retry-After": str(retry_after_s)})
+
+
 class UnavailableError(ApiError):
     """Something the service needs does not answer now."""
 

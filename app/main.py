@@ -6,14 +6,16 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from app.access import KeyChecker
 from app.dependencies import Services
 from app.documentation import install_documentation
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
+from app.gate import Gate, check_may_listen
 from app.handlers import install_handlers
 from app.middleware import RequestMiddleware
 from app.queue import JobAnnouncer
-from app.routes import aliases, datasets, encodings, job_records, jobs, models, service
+from app.routes import aliases, datasets, encodings, job_records, jobs, keys, models, service
 from app.settings import ApiSettings
 from app.telemetry import Telemetry
 from app.uploads import remove_stale
@@ -49,16 +51,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         redirect_slashes=False,
     )
-    app.add_middleware(RequestMiddleware, telemetry=telemetry, is_trusted=settings.trusted_network)
+    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(RequestMiddleware, telemetry=telemetry)  # added last, it comes first
     install_handlers(app)
-    install_documentation(app)
-    for module in (service, datasets, jobs, job_records, models, encodings, aliases):
+    install_documentation(app, demands_keys=settings.demands_keys)
+    for module in (service, datasets, jobs, job_records, models, encodings, aliases, keys):
         app.include_router(module.router)
     return app
 
 
 def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
     store = Store.open(settings)
+    check_may_listen(settings, store)
     remove_stale(store.spool_dir)
 
     def load(model_id: str) -> Encoder:
@@ -74,4 +78,5 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
         encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
+        keys=KeyChecker(store.keys.ring),
     )

@@ -1,6 +1,5 @@
 """What every request passes: it gets an id, is counted and timed, and no failure leaves it unanswered."""
 
-import ipaddress
 import logging
 import re
 import secrets
@@ -16,19 +15,7 @@ from app.telemetry import Telemetry
 REQUEST_ID_HEADER = "X-Request-Id"
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
-UNTRUSTED = (
-    "this service has no keys, so it serves other machines only where CATVQ_TRUSTED_NETWORK=true says "
-    "that everybody who can reach it may use it"
-)
-
 _log = logging.getLogger(__name__)
-
-
-class UntrustedNetworkError(ApiError):
-    """The service was made to listen beyond loopback without being told that this is meant."""
-
-    status = 403
-    default_code = "untrusted_network"
 
 
 class RequestMiddleware:
@@ -37,13 +24,11 @@ class RequestMiddleware:
     Args:
         app: What answers the request.
         telemetry: Counts and times it.
-        is_trusted: Whether connections from other machines are served although there are no keys.
     """
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry, *, is_trusted: bool) -> None:
+    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
         self._app = app
         self._telemetry = telemetry
-        self._is_trusted = is_trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -63,12 +48,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._is_trusted or _is_local(scope):
-                await self._app(scope, receive, send_with_id)
-            else:
-                await problem_response(Request(scope), UntrustedNetworkError(UNTRUSTED))(
-                    scope, receive, send_with_id
-                )
+            await self._app(scope, receive, send_with_id)
         except Exception:
             _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if status:
@@ -82,12 +62,3 @@ class RequestMiddleware:
 def _request_id(scope: Scope) -> str:
     sent = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
     return sent if _USABLE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
-
-
-def _is_local(scope: Scope) -> bool:
-    """Whether the connection came in on a loopback address, a Unix socket or no network at all."""
-    host = (scope.get("server") or ("", None))[0]
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True

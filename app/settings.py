@@ -1,10 +1,10 @@
 """Deployment settings of the API, read from `CATVQ_*` when the process starts."""
 
-import ipaddress
 from typing import Self
 
 from pydantic import Field, model_validator
 
+from app.access import is_loopback
 from worker.settings import ServiceSettings
 
 MIB = 1 << 20
@@ -26,18 +26,18 @@ class ApiSettings(ServiceSettings):
     encoder_threads: int = Field(1, ge=1, description="Threads of one encoding.")
     broker_timeout_s: float = Field(1, gt=0, description="After this the message of a new job is given up.")
 
+    require_keys: bool = Field(
+        False, description="Demand keys on loopback, too: for a service behind a proxy on its machine."
+    )
+    max_requests_per_minute: int = Field(6000, ge=1, description="Of one key, in each API process.")
+
+    @property
+    def demands_keys(self) -> bool:
+        """Whether nobody comes in without a key."""
+        return self.require_keys or not (self.trusted_network or is_loopback(self.host))
+
     @model_validator(mode="after")
-    def _listens_where_it_may(self) -> Self:
-        if not self.trusted_network and not _is_loopback(self.host):
-            raise ValueError(
-                f"refusing to listen on {self.host}: without keys anybody who reaches it could use the "
-                "service. Set CATVQ_TRUSTED_NETWORK=true if that is meant"
-            )
+    def _trusts_or_demands(self) -> Self:
+        if self.trusted_network and self.require_keys:
+            raise ValueError("CATVQ_TRUSTED_NETWORK and CATVQ_REQUIRE_KEYS exclude each other")
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -18,7 +18,9 @@ from app.embedded.ports import free_port, is_free
 from app.embedded.readiness import api_is_ready, worker_answers
 from app.embedded.redis import PrivateRedis
 from app.embedded.stopping import StopWish
+from app.gate import NoKeysError, check_may_listen
 from app.settings import ApiSettings
+from worker.store import Store
 
 WORKER_NODE = "worker@embedded"
 # There are no other workers to talk with.
@@ -87,7 +89,7 @@ def check_settings(place: Place) -> None:
     """Check what the API would refuse, before anything is started.
 
     Raises:
-        StartError: A setting in the environment is wrong, or the API may not listen on this host.
+        StartError: A setting in the environment is wrong.
     """
     try:
         ApiSettings(host=place.host, port=place.port)
@@ -127,9 +129,10 @@ class Supervisor:
             StartError: A part does not come up.
             StoppedEarlyError: Somebody asked to stop first.
         """
+        self._migrate()
+        self._check_keys()
         self._add(Command("redis", self._redis.command, self._redis.environment, self._redis.directory))
         self._wait_until(self._redis.is_answering)
-        self._migrate()
         self._add(self._python("api", "uvicorn", "app.main:create_app", "--factory", *self._api_options()))
         self._add(self._python("worker", "celery", "-A", "worker.celery_app", "worker", *WORKER_OPTIONS))
         self._wait_until(self._can_serve)
@@ -197,6 +200,16 @@ class Supervisor:
         )
         if done.returncode != 0:
             raise StartError(f"the database cannot be brought up to date:\n{done.stdout}{done.stderr}")
+
+    def _check_keys(self) -> None:
+        settings = ApiSettings(host=self._place.host, data_dir=self._place.data_dir)
+        store = Store.connect(settings)
+        try:
+            check_may_listen(settings, store)
+        except NoKeysError as error:
+            raise StartError(str(error)) from None
+        finally:
+            store.close()
 
     def _python(self, name: str, module: str, *arguments: str) -> Command:
         environment = os.environ | {

@@ -27,6 +27,7 @@ class Limits(Body):
     max_features: int
     max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
     max_queued_jobs: int
+    max_requests_per_minute: int = Field(description="Of one key, where keys are needed.")
 
 
 class ServiceInfo(Body):
@@ -47,6 +48,7 @@ class ServiceInfo(Body):
                     "max_features": 10000,
                     "max_encode_rows": 100000,
                     "max_queued_jobs": 10000,
+                    "max_requests_per_minute": 6000,
                 },
                 "devices": ["cpu"],
             }

@@ -259,7 +259,7 @@ def make_model():
     return write_model
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve():
     return serving
 

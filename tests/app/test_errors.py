@@ -1,8 +1,5 @@
 """Every error leaves as problem+json with the request's id, whatever went wrong."""
 
-import asyncio
-
-import httpx
 import pytest
 
 PROBLEM = "application/problem+json"
@@ -138,19 +135,3 @@ def test_a_failure_of_the_service_is_a_problem_too(base_settings, serve, tmp_pat
         api.app.add_api_route("/fail", fail)
         document = problem(api.client.get("/fail"), 500, "internal_error")
     assert "a defect" not in document["detail"]
-
-
-async def status_for_another_machine(app):
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.7") as client:
-        return (await client.get("/livez")).status_code
-
-
-@pytest.mark.parametrize(("is_trusted", "expected"), [(False, 403), (True, 200)])
-def test_other_machines_are_served_only_where_the_network_is_trusted(
-    base_settings, serve, tmp_path, is_trusted, expected
-):
-    settings = base_settings.model_copy(update={"data_dir": tmp_path, "trusted_network": is_trusted})
-    with serve(settings) as api:
-        assert api.client.get("/livez").status_code == 200
-        assert asyncio.run(status_for_another_machine(api.app)) == expected

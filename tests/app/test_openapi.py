@@ -9,9 +9,15 @@ from schemathesis.config import SchemathesisConfig
 
 from app.main import create_app
 from app.settings import ApiSettings
+from worker.store import Scope
 
 CONFIG = SchemathesisConfig.from_path(Path(__file__).parents[2] / "schemathesis.toml")
 description = schemathesis.openapi.from_dict(create_app(ApiSettings()).openapi(), config=CONFIG)
+
+
+@pytest.fixture(scope="session")
+def authorization(api):
+    return {"Authorization": f"Bearer {api.store.keys.create(Scope.ADMIN).secret}"}
 
 
 @pytest.fixture(scope="session")
@@ -33,5 +39,5 @@ def base_url(api, model_id):
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_answers_are_as_described(case, base_url):
-    case.call_and_validate(base_url=base_url)
+def test_answers_are_as_described(case, base_url, authorization):
+    case.call_and_validate(base_url=base_url, headers=authorization)

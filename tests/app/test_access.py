@@ -1,0 +1,259 @@
+"""Every route x every kind of key: who may do what, walked from the OpenAPI document to forget none."""
+
+import asyncio
+import re
+import time
+
+import httpx
+import pytest
+
+from app.access import needed_scope
+from app.main import create_app
+from app.settings import ApiSettings
+from worker.store import Scope, Store
+
+DOCUMENT = create_app(ApiSettings(require_keys=True)).openapi()
+ROUTES = [
+    (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
+] + [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/v1/no-such-thing"), ("DELETE", "/no-such-thing")]
+IDS = [" ".join(route) for route in ROUTES]
+
+# The whole policy, once more and by hand: what is not listed here is read with a read key and changed with a
+# write key.
+OPEN = {("GET", "/livez"), ("GET", "/readyz")}
+ADMIN = {
+    ("GET", "/v1/keys"),
+    ("POST", "/v1/keys"),
+    ("POST", "/v1/keys/{key_id}/rotate"),
+    ("DELETE", "/v1/keys/{key_id}"),
+}
+READ = {("POST", "/v1/models/{model_id}/encodings"), ("POST", "/v1/models/{model_id}/decodings")}
+
+
+def scope_of(route):
+    if route in OPEN:
+        return None
+    if route in ADMIN:
+        return Scope.ADMIN
+    return Scope.READ if route in READ or route[0] == "GET" else Scope.WRITE
+
+
+@pytest.fixture(scope="module")
+def locked(base_settings, serve, tmp_path_factory):
+    """A service on loopback that demands keys all the same, as behind a proxy; with a key of each scope."""
+    settings = base_settings.model_copy(
+        update={"data_dir": tmp_path_factory.mktemp("locked"), "require_keys": True}
+    )
+    store = Store.open(settings)
+    keys = {scope: store.keys.create(scope) for scope in Scope}
+    store.close()
+    with serve(settings) as api:
+        api.keys = keys
+        yield api
+
+
+def send(client, method, path, key=None, **more):
+    """A request that changes nothing: its ids are of nothing, its body is not one."""
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    return client.request(method, re.sub(r"\{\w+\}", "none", path), headers=headers, **more)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=IDS)
+def test_what_each_key_may_do_on_each_route(locked, route):
+    needed = scope_of(route)
+    none, wrong = send(locked.client, *route), send(locked.client, *route, key="catvq_wrong")
+    assert (none.status_code == 401) == (wrong.status_code == 401) == (needed is not None)
+    for scope in Scope:
+        answer = send(locked.client, *route, key=locked.keys[scope].secret)
+        is_allowed = needed is None or scope.includes(needed)
+        assert answer.status_code != 401
+        assert (answer.status_code == 403) == (not is_allowed), answer.text
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=IDS)
+def test_the_policy_is_the_one_that_is_documented(route):
+    method, path = route
+    assert needed_scope(method, path) == scope_of(route)
+    operation = DOCUMENT["paths"].get(path, {}).get(method.lower())
+    if operation is None:
+        return
+    needed = scope_of(route)
+    assert operation.get("security") == (None if needed is None else [{"key": [needed]}])
+    assert {"401", "403", "429"} <= set(operation["responses"]) or needed is None
+
+
+def test_the_key_is_a_bearer_token_in_the_document():
+    assert DOCUMENT["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=IDS)
+def test_on_loopback_no_route_needs_a_key_but_those_of_the_keys(client, route):
+    answer = send(client, *route)
+    assert (answer.status_code == 401) == (route in ADMIN)
+    assert answer.status_code != 403
+
+
+def test_an_open_service_says_that_keys_are_optional():
+    document = create_app(ApiSettings()).openapi()
+    assert document["paths"]["/v1/jobs"]["post"]["security"] == [{}, {"key": ["write"]}]
+    assert document["paths"]["/v1/keys"]["post"]["security"] == [{"key": ["admin"]}]
+
+
+def test_refusals_are_problems_with_a_challenge(locked):
+    for key, status, code, challenge in [
+        (None, 401, "no_key", 'Bearer realm="catvq"'),
+        ("catvq_wrong", 401, "invalid_token", 'Bearer realm="catvq", error="invalid_token"'),
+        (
+            locked.keys[Scope.READ].secret,
+            403,
+            "insufficient_scope",
+            'Bearer realm="catvq", error="insufficient_scope", scope="write"',
+        ),
+    ]:
+        answer = send(locked.client, "POST", "/v1/jobs", key, json={"dataset": "ds_1"})
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["www-authenticate"] == challenge
+        assert answer.headers["x-request-id"] in answer.json()["instance"]
+        assert answer.json()["retryable"] is False
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Basic dXNlcjpwYXNz", "Bearer \xff\xfe", "{secret}", "Bearer {id}"]
+)
+def test_what_is_no_key_opens_nothing(locked, authorization):
+    key = locked.keys[Scope.ADMIN]
+    value = authorization.format(secret=key.secret, id=key.record.id).encode("latin-1")
+    answer = locked.client.get("/v1", headers={b"authorization": value})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/keys/", "//v1/keys", "/v1/%6beys", "/V1/keys", "/v1/./keys", "/v1/keys?x=1"]
+)
+def test_no_spelling_of_a_path_gets_around_its_scope(locked, path):
+    answer = locked.client.get(path, headers={"authorization": f"Bearer {locked.keys[Scope.WRITE].secret}"})
+    assert answer.status_code in {403, 404}
+
+
+def test_a_refused_upload_is_not_read(locked):
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        while True:
+            sent += 1 << 16
+            yield b"1" * (1 << 16)
+
+    with pytest.raises(httpx.TransportError):  # noqa: PT012 - the refusal may come before or after the break
+        answer = locked.client.post("/v1/datasets", content=endless(), headers={"content-type": "text/csv"})
+        assert answer.status_code == 401
+        raise httpx.WriteError("refused in time")
+    assert sent < 64 << 20
+    assert list(locked.store.spool_dir.iterdir()) == []
+
+
+def until(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_keys_come_change_and_go_without_a_restart(locked):
+    made = locked.store.keys.create(Scope.READ)
+
+    def status(secret):
+        return send(locked.client, "GET", "/v1/jobs", secret).status_code
+
+    until(lambda: status(made.secret) == 200)
+    rotated = locked.store.keys.rotate(made.record.id)
+    until(lambda: status(made.secret) == 401)
+    assert status(rotated.secret) == 200
+    locked.store.keys.revoke(made.record.id)
+    until(lambda: status(rotated.secret) == 401)
+
+
+def test_an_admin_manages_keys_over_http(locked):
+    admin = locked.keys[Scope.ADMIN].secret
+    made = send(locked.client, "POST", "/v1/keys", admin, json={"scope": "read", "name": "dashboard"})
+    assert (made.status_code, made.headers["cache-control"]) == (201, "no-store")
+    document = made.json()
+    listed = send(locked.client, "GET", "/v1/keys", admin).json()["items"]
+    assert listed[0] == {name: value for name, value in document.items() if name != "secret"}
+    until(lambda: send(locked.client, "GET", "/v1", document["secret"]).status_code == 200)
+    rotated = send(locked.client, "POST", f"/v1/keys/{document['id']}/rotate", admin).json()
+    assert rotated["secret"] != document["secret"]
+    assert send(locked.client, "DELETE", f"/v1/keys/{document['id']}", admin).status_code == 204
+    until(lambda: send(locked.client, "GET", "/v1", rotated["secret"]).status_code == 401)
+    for method, path in (("DELETE", f"/v1/keys/{document['id']}"), ("POST", "/v1/keys/x/rotate")):
+        assert send(locked.client, method, path, admin).json()["code"] == "key_not_found"
+    assert send(locked.client, "POST", "/v1/keys", admin, json={"scope": "all"}).status_code == 422
+
+
+async def status_beyond_loopback(app, path, key=None):
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://192.0.2.7", headers=headers) as client:
+        return (await client.get(path)).status_code
+
+
+@pytest.mark.parametrize(("is_trusted", "expected"), [(False, 401), (True, 200)])
+def test_other_machines_need_keys_unless_the_network_is_trusted(
+    base_settings, serve, tmp_path, is_trusted, expected
+):
+    settings = base_settings.model_copy(update={"data_dir": tmp_path, "trusted_network": is_trusted})
+    with serve(settings) as api:
+        assert api.client.get("/v1").status_code == 200
+        assert asyncio.run(status_beyond_loopback(api.app, "/v1")) == expected
+        key = api.store.keys.create(Scope.READ).secret
+        assert asyncio.run(status_beyond_loopback(api.app, "/v1", key)) == 200
+        assert asyncio.run(status_beyond_loopback(api.app, "/livez")) == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:80", 200),
+        ("[::1]:8000", 200),
+        ("x.localhost", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example", 403),
+        ("192.0.2.7", 403),
+        ("[", 403),
+    ],
+)
+def test_a_name_that_was_made_to_lead_here_is_refused(client, host, status):
+    assert client.get("/v1", headers={"host": host}).status_code == status
+
+
+def test_behind_a_trusted_name_every_host_will_do(base_settings, serve, tmp_path):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path, "trusted_network": True})) as api:
+        assert api.client.get("/v1", headers={"host": "api:8000"}).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("site", ["cross-site", "same-origin", "none"])
+def test_pages_of_other_sites_change_nothing_in_an_open_service(client, method, site):
+    path = "/v1/jobs/job_none/cancel" if method == "POST" else "/v1"
+    answer = client.request(method, path, headers={"sec-fetch-site": site})
+    assert (answer.status_code == 403) == (method == "POST" and site == "cross-site")
+
+
+def test_a_key_that_comes_too_often_waits_and_others_do_not(base_settings, serve, tmp_path):
+    settings = base_settings.model_copy(
+        update={"data_dir": tmp_path, "require_keys": True, "max_requests_per_minute": 5}
+    )
+    with serve(settings.model_copy(update={"require_keys": False})) as api:
+        keys = [api.store.keys.create(Scope.WRITE).secret for _ in range(2)]
+        assert {api.client.get("/v1").status_code for _ in range(10)} == {200}  # none on an open service
+    with serve(settings) as api:
+        statuses = [send(api.client, "GET", "/v1", keys[0]).status_code for _ in range(8)]
+        assert statuses == [200] * 5 + [429] * 3
+        refused = send(api.client, "GET", "/v1", keys[0])
+        assert refused.json()["code"] == "too_many_requests"
+        assert refused.json()["retryable"] is True
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+        assert send(api.client, "GET", "/v1", keys[1]).status_code == 200
+        assert send(api.client, "GET", "/livez").status_code == 200
