@@ -1,5 +1,6 @@
 """Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +20,14 @@ from app.errors import (
     NotParseableError,
     Place,
     PreconditionFailedError,
+    TooManyError,
     UnavailableError,
     problem_response,
 )
 from worker.store import errors as store_errors
+
+JOBS_RETRY_AFTER_S = 30  # jobs take minutes
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class MethodNotAllowedError(ApiError):
@@ -38,6 +43,7 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(store_errors.StoreError, _answer_store_error)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(OSError, _answer_full_disk)
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
@@ -74,6 +80,12 @@ async def _answer_nobody(request: Request, _: Exception) -> Response:
     )
 
 
+async def _answer_full_disk(request: Request, error: Exception) -> Response:
+    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
+        raise error
+    return problem_response(request, UnavailableError("the service's disk is full", code="disk_full"))
+
+
 def from_store(error: store_errors.StoreError) -> ApiError:
     """Return what the store's refusal means to a client."""
     text = str(error)
@@ -82,12 +94,13 @@ def from_store(error: store_errors.StoreError) -> ApiError:
             return NotFoundError(text, code=error.code)
         case store_errors.PreconditionFailed():
             return PreconditionFailedError(text, code=error.code)
-        case store_errors.InvalidCursor():
-            return InvalidError(text, [Place(detail=text, field="cursor")], code=error.code)
-        case store_errors.Conflict(code="idempotency_key_reused"):
-            return InvalidError(text, [Place(detail=text, field="Idempotency-Key")], code=error.code)
+        case store_errors.InvalidCursor() | store_errors.Conflict(code="idempotency_key_reused"):
+            field = "cursor" if isinstance(error, store_errors.InvalidCursor) else "Idempotency-Key"
+            return InvalidError(text, [Place(detail=text, field=field)], code=error.code)
         case store_errors.Conflict():
             return ConflictError(text, code=error.code)
+        case store_errors.TooManyJobs():
+            return TooManyError(text, code=error.code, retry_after_s=JOBS_RETRY_AFTER_S)
         case store_errors.QueueFull() | store_errors.StoreUnavailable():
             return UnavailableError(text, code=error.code)
         case _:

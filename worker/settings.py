@@ -31,6 +31,7 @@ class ServiceSettings(BaseSettings):
     max_features: int = Field(10_000, ge=1)
     max_encode_rows: int = Field(100_000, ge=1)
     max_queued_jobs: int = Field(10_000, ge=1)
+    max_jobs_per_key: int = Field(1000, ge=1, description="That have not ended.")
 
     @property
     def sqlalchemy_url(self) -> str:

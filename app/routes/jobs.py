@@ -56,6 +56,7 @@ router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], response
     openapi_extra={"requestBody": {"content": {"application/json": {"example": JOB_REQUEST_EXAMPLE}}}},
 )
 def create_job(
+    request: Request,
     api: Api,
     body: JobRequest,
     dry_run: Annotated[bool, Query(description="Only say what the job would do.")] = False,  # noqa: FBT002 - a query parameter
@@ -78,6 +79,7 @@ def create_job(
         body,
         plan.to_dict(),
         idempotency_key=idempotency_key,
+        key_id=None if request.state.key is None else request.state.key.id,
         request_digest=hashlib.sha256(body.model_dump_json().encode()).hexdigest(),
     )
     job = submission.job

@@ -98,6 +98,7 @@ def _limits(api: Api) -> dict[str, Any]:
         "max_features",
         "max_encode_rows",
         "max_queued_jobs",
+        "max_jobs_per_key",
         "max_requests_per_minute",
     )
     return {name: getattr(api.settings, name) for name in names}

@@ -11,6 +11,7 @@ from worker.store import (
     PreconditionFailed,
     QueueFull,
     StoreUnavailable,
+    TooManyJobs,
 )
 
 
@@ -22,6 +23,7 @@ from worker.store import (
         (Conflict("x", code="idempotency_key_reused"), 422, "idempotency_key_reused"),
         (PreconditionFailed("x", code="version_mismatch"), 412, "version_mismatch"),
         (InvalidCursor("x", code="invalid_cursor"), 422, "invalid_cursor"),
+        (TooManyJobs("x", code="too_many_jobs"), 429, "too_many_jobs"),
         (QueueFull("x", code="queue_full"), 503, "queue_full"),
         (StoreUnavailable("x", code="database_unavailable"), 503, "database_unavailable"),
     ],
@@ -31,7 +33,9 @@ def test_a_refusal_of_the_store_has_its_status(error, status, code):
     assert (answer.status, answer.code) == (status, code)
 
 
-@pytest.mark.parametrize("error", [QueueFull("x", code="q"), StoreUnavailable("x", code="u")])
+@pytest.mark.parametrize(
+    "error", [QueueFull("x", code="q"), StoreUnavailable("x", code="u"), TooManyJobs("x", code="t")]
+)
 def test_what_may_pass_says_when_to_come_back(error):
     answer = from_store(error)
     assert answer.retryable

@@ -10,6 +10,7 @@ from worker.store.errors import (
     QueueFull,
     StoreError,
     StoreUnavailable,
+    TooManyJobs,
 )
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.pagination import Page
@@ -65,6 +66,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Submission",
+    "TooManyJobs",
     "Wish",
     "WorkerRecord",
 ]

@@ -39,6 +39,10 @@ class QueueFull(StoreError):  # noqa: N818 - reads as the answer it becomes
     """As many jobs are waiting as the service takes."""
 
 
+class TooManyJobs(StoreError):  # noqa: N818 - reads as the answer it becomes
+    """As many jobs of one key are unfinished as it may have."""
+
+
 class StoreUnavailable(StoreError):  # noqa: N818 - reads as the answer it becomes
     """The database does not answer now; trying again may help."""
 

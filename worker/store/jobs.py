@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from worker.contract import JobRequest, JobStatus
 from worker.store import files
 from worker.store.database import Database
-from worker.store.errors import Conflict, NotFound, QueueFull
+from worker.store.datasets import UNFINISHED
+from worker.store.errors import Conflict, NotFound, QueueFull, TooManyJobs
 from worker.store.histories import Histories
 from worker.store.ids import new_id
 from worker.store.models import resolve_model_id
@@ -26,10 +27,17 @@ class Jobs(Histories):
     """The jobs, and what was recorded of them."""
 
     def __init__(
-        self, database: Database, directory: Path, *, max_queued_jobs: int, max_attempts: int
+        self,
+        database: Database,
+        directory: Path,
+        *,
+        max_queued_jobs: int,
+        max_jobs_per_key: int,
+        max_attempts: int,
     ) -> None:
         super().__init__(database, directory)
         self._max_queued_jobs = max_queued_jobs
+        self._max_jobs_per_key = max_jobs_per_key
         self._max_attempts = max_attempts
 
     def submit(
@@ -39,19 +47,22 @@ class Jobs(Histories):
         *,
         idempotency_key: str | None = None,
         request_digest: str = "",
+        key_id: str | None = None,
     ) -> Submission:
         """Put a job into the queue, once for each idempotency key.
 
         Args:
             resolved: What the plan made of the request; stored for the user.
-            request_digest: Tells whether two requests with one key are the same.
+            request_digest: Tells whether two requests with one idempotency key are the same.
+            key_id: The API key that asks, where one is needed; its unfinished jobs are counted.
 
         Raises:
             NotFound: The dataset, or the model to start from, is unknown.
             Conflict: The key was used for another request (code idempotency_key_reused).
             QueueFull: Too many jobs are waiting.
+            TooManyJobs: The API key has too many unfinished jobs.
         """
-        key = (idempotency_key, request_digest)
+        key = (idempotency_key, request_digest, key_id)
         try:
             with self._database.write() as connection:
                 return self._submit(connection, request, resolved, *key)
@@ -148,12 +159,15 @@ class Jobs(Histories):
         resolved: Mapping[str, Any],
         key: str | None,
         request_digest: str,
+        key_id: str | None,
     ) -> Submission:
         if key is not None and (earlier := _find_earlier(connection, key, request_digest)) is not None:
             return Submission(earlier, replayed=True)
         _check_dataset(connection, request.dataset)
         self._check_room(connection)
-        job_id = self._insert(connection, request, resolved)
+        if key_id is not None:
+            self._check_share(connection, key_id)
+        job_id = self._insert(connection, request, resolved, key_id)
         if key is not None:
             connection.execute(
                 sa.insert(idempotency_keys).values(
@@ -170,7 +184,22 @@ class Jobs(Histories):
         if waiting >= self._max_queued_jobs:
             raise QueueFull(f"{waiting} jobs are waiting already.", code="queue_full")
 
-    def _insert(self, connection: sa.Connection, request: JobRequest, resolved: Mapping[str, Any]) -> str:
+    def _check_share(self, connection: sa.Connection, key_id: str) -> None:
+        unfinished = connection.execute(
+            sa.select(sa.func.count())
+            .select_from(jobs)
+            .where(jobs.c.key_id == key_id, jobs.c.status.in_(UNFINISHED))
+        ).scalar_one()
+        if unfinished >= self._max_jobs_per_key:
+            raise TooManyJobs(f"{unfinished} jobs of this key have not ended.", code="too_many_jobs")
+
+    def _insert(
+        self,
+        connection: sa.Connection,
+        request: JobRequest,
+        resolved: Mapping[str, Any],
+        key_id: str | None,
+    ) -> str:
         job_id = new_id("job")
         start_model = request.assignment.model
         if start_model is not None:
@@ -196,6 +225,7 @@ class Jobs(Histories):
             "next_send_at": DatabaseNow() + SEND_GRACE_S,
             "sends": 0,
             "event_count": 0,
+            "key_id": key_id,
         }
         connection.execute(sa.insert(jobs).values(**values))
         labels = [{"job_id": job_id, "name": name, "value": value} for name, value in request.labels.items()]

@@ -103,8 +103,10 @@ jobs = sa.Table(
     _time("next_send_at", nullable=True),
     sa.Column("sends", sa.Integer, nullable=False),
     sa.Column("event_count", sa.Integer, nullable=False),
+    sa.Column("key_id", Text),
     sa.Index("jobs_by_status", "status", "seq"),
     sa.Index("jobs_by_dataset", "dataset_id", "seq"),
+    sa.Index("jobs_by_key", "key_id", "status"),
     sqlite_autoincrement=True,
 )
 

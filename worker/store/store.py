@@ -32,6 +32,7 @@ class Store:
             database,
             job_files,
             max_queued_jobs=settings.max_queued_jobs,
+            max_jobs_per_key=settings.max_jobs_per_key,
             max_attempts=settings.max_attempts,
         )
         self.leases = Leases(database, lease_s=settings.lease_s)

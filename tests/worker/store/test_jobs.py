@@ -4,7 +4,7 @@ import pytest
 
 from worker.contract import JobRequest, JobStatus
 from worker.settings import ServiceSettings
-from worker.store import Conflict, InvalidCursor, NotFound, QueueFull, Store, Wish
+from worker.store import Conflict, InvalidCursor, NotFound, QueueFull, Store, TooManyJobs, Wish
 
 
 def claim(store, job):
@@ -74,6 +74,20 @@ def test_a_full_queue_takes_no_more_jobs(settings, dataset):
     store.jobs.submit(JobRequest(dataset=dataset.id), {})
     with pytest.raises(QueueFull):
         store.jobs.submit(JobRequest(dataset=dataset.id), {})
+    store.close()
+
+
+def test_a_key_has_a_share_of_unfinished_jobs_and_a_repeated_request_is_none(settings, dataset):
+    store = Store.open(ServiceSettings(**(settings.model_dump() | {"max_jobs_per_key": 1})))
+    request = JobRequest(dataset=dataset.id)
+    asked = {"idempotency_key": "once", "request_digest": "a", "key_id": "key_1"}
+    first = store.jobs.submit(request, {}, **asked)
+    assert store.jobs.submit(request, {}, **asked).job == first.job
+    with pytest.raises(TooManyJobs):
+        store.jobs.submit(request, {}, key_id="key_1")
+    store.jobs.submit(request, {}, key_id="key_2")
+    store.jobs.request_cancel(first.job.id)
+    store.jobs.submit(request, {}, key_id="key_1")
     store.close()
 
 
