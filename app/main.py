@@ -49,6 +49,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         version=version("catvq"),
         description=DESCRIPTION,
         lifespan=lifespan,
+        redoc_url=None,
         redirect_slashes=False,
     )
     app.add_middleware(Gate, settings=settings)

@@ -15,6 +15,20 @@ from app.telemetry import Telemetry
 REQUEST_ID_HEADER = "X-Request-Id"
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",  # unless the route knows better
+}
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+PAGES = {
+    "/docs": "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; "
+    "connect-src 'self'; frame-ancestors 'none'"
+}
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,7 +58,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+                _complete(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
         try:
@@ -57,6 +71,13 @@ class RequestMiddleware:
             await problem_response(Request(scope), error)(scope, receive, send_with_id)
         finally:
             self._telemetry.count_request(scope, status, perf_counter() - started)
+
+
+def _complete(headers: MutableHeaders, request_id: str, path: str) -> None:
+    headers[REQUEST_ID_HEADER] = request_id
+    headers["Content-Security-Policy"] = PAGES.get(path, NO_PAGE)
+    for name, value in SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
 
 
 def _request_id(scope: Scope) -> str:

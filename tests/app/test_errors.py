@@ -1,5 +1,8 @@
 """Every error leaves as problem+json with the request's id, whatever went wrong."""
 
+import errno
+import re
+
 import pytest
 
 PROBLEM = "application/problem+json"
@@ -135,3 +138,41 @@ def test_a_failure_of_the_service_is_a_problem_too(base_settings, serve, tmp_pat
         api.app.add_api_route("/fail", fail)
         document = problem(api.client.get("/fail"), 500, "internal_error")
     assert "a defect" not in document["detail"]
+
+
+def test_a_full_disk_is_said_to_be_full(base_settings, serve, tmp_path):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path})) as api:
+
+        def fill():
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/spool/upload-1")
+
+        api.app.add_api_route("/fill", fill)
+        answer = api.client.get("/fill")
+    document = problem(answer, 503, "disk_full")
+    assert document["retryable"]
+    assert "Retry-After" in answer.headers
+    assert "upload-1" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/v1", "/v1/jobs/none", "/docs"])
+def test_no_answer_can_be_framed_sniffed_or_run_as_a_page(client, path):
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy
+    assert ("script-src" in policy) == (path == "/docs")
+
+
+def test_everything_that_the_page_of_the_documentation_loads_is_allowed(client):
+    page = client.get("/docs")
+    sources = set(re.findall(r"(?:src|href)=\"(https://[^/]+)/", page.text))
+    assert sources
+    assert all(source in page.headers["content-security-policy"] for source in sources)
+
+
+def test_what_may_be_kept_is_not_forbidden_to_be_kept(client, model_id):
+    assert "immutable" in client.get(f"/v1/models/{model_id}/grouping").headers["cache-control"]
