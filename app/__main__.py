@@ -3,8 +3,9 @@
 import uvicorn
 
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import ApiSettings
 
 if __name__ == "__main__":
     settings = ApiSettings()
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port)
+    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http=Protocol, ws="none")

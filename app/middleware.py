@@ -51,6 +51,8 @@ class RequestMiddleware:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
         started = perf_counter()
         status = 0
 
@@ -58,7 +60,7 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), request_id, scope["path"])
+                complete_headers(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
         try:
@@ -73,13 +75,19 @@ class RequestMiddleware:
             self._telemetry.count_request(scope, status, perf_counter() - started)
 
 
-def _complete(headers: MutableHeaders, request_id: str, path: str) -> None:
+def new_request_id() -> str:
+    """Name a request that brings no usable name of its own."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+def complete_headers(headers: MutableHeaders, request_id: str, path: str | None) -> None:
+    """Add what every answer carries; path is None where none could be read."""
     headers[REQUEST_ID_HEADER] = request_id
-    headers["Content-Security-Policy"] = PAGES.get(path, NO_PAGE)
+    headers["Content-Security-Policy"] = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
     for name, value in SECURITY_HEADERS.items():
         headers.setdefault(name, value)
 
 
 def _request_id(scope: Scope) -> str:
     sent = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-    return sent if _USABLE_ID.fullmatch(sent) else f"req_{secrets.token_hex(12)}"
+    return sent if _USABLE_ID.fullmatch(sent) else new_request_id()

@@ -230,4 +230,8 @@ class Supervisor:
             str(self._place.port),
             "--timeout-graceful-shutdown",
             "5",
+            "--http",
+            "app.protocol:Protocol",
+            "--ws",
+            "none",
         ]

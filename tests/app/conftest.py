@@ -18,6 +18,7 @@ import uvicorn
 from onnx import TensorProto, helper, numpy_helper
 
 from app.main import create_app
+from app.protocol import Protocol
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from worker.store import Progress, Store
@@ -211,7 +212,8 @@ class Api:
 def serving(settings):
     """A real uvicorn in a thread of this process, and a client of it."""
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning"))
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", http=Protocol, ws="none")
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -27,11 +27,11 @@ def test_an_unknown_path_is_a_problem(client):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PATCH", "/v1/datasets", "GET, POST"),
-        ("POST", "/v1/datasets/x", "DELETE, GET"),
+        ("PATCH", "/v1/datasets", "GET, HEAD, POST"),
+        ("POST", "/v1/datasets/x", "DELETE, GET, HEAD"),
         ("GET", "/v1/models/x/encodings", "POST"),
         ("DELETE", "/openapi.json", "GET, HEAD"),
-        ("TRACE", "/v1/aliases/x", "DELETE, GET, PUT"),
+        ("TRACE", "/v1/aliases/x", "DELETE, GET, HEAD, PUT"),
     ],
 )
 def test_another_method_names_every_allowed_one(client, method, path, allowed):
