@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.access import KeyChecker
 from app.dependencies import Services
 from app.documentation import install_documentation
+from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
 from app.gate import Gate, check_may_listen
@@ -53,7 +54,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(Gate, settings=settings)
-    app.add_middleware(RequestMiddleware, telemetry=telemetry)  # added last, it comes first
+    app.add_middleware(RequestMiddleware, telemetry=telemetry)
+    app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
     for module in (service, datasets, jobs, job_records, models, encodings, aliases, keys):

@@ -9,11 +9,13 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.errors import TooLargeError
+from app.draining import has_body
+from app.errors import TooLargeError, UnsupportedMediaTypeError
 from app.media import Format, sent_format
 from app.tables.json_reader import load_json
 
 LABELS_PARAMETER = "labels"  # how OpenAPI calls the filters together
+IDENTITY = "identity"  # the content encoding of a body that is sent as it is
 LABEL_PREFIX = "label."  # `label.team=x` filters a list of jobs; the names are the users' own
 
 
@@ -29,8 +31,15 @@ class BoundedRequest(Request):
         """Yield the body as it arrives.
 
         Raises:
+            UnsupportedMediaTypeError: It says that it is compressed.
             TooLargeError: It is, or says that it will be, larger than `max_bytes`.
         """
+        encoding = self.headers.get("content-encoding", IDENTITY)
+        if encoding.strip().lower() not in {"", IDENTITY}:
+            raise UnsupportedMediaTypeError(
+                f"a body in the content encoding {encoding} is not read here; send it as it is",
+                headers={"Accept-Encoding": IDENTITY},
+            )
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.max_bytes:
             raise self._too_large()
@@ -67,7 +76,7 @@ class Route(APIRoute):
         async def handle(request: Request) -> Response:
             bounded = BoundedRequest(request.scope, request.receive)
             bounded.max_bytes = request.app.state.services.settings.max_json_bytes
-            if takes_json and ("content-type" in request.headers or _has_body(request)):
+            if takes_json and ("content-type" in request.headers or has_body(request.headers)):
                 sent_format(request.headers.get("content-type"), (Format.JSON,))
             unknown = [
                 name
@@ -102,7 +111,3 @@ def _query_names(dependant: Dependant) -> Iterator[str]:
         yield parameter.alias
     for part in dependant.dependencies:
         yield from _query_names(part)
-
-
-def _has_body(request: Request) -> bool:
-    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers

@@ -1,6 +1,7 @@
 """Every error leaves as problem+json with the request's id, whatever went wrong."""
 
 import errno
+import gzip
 import re
 
 import pytest
@@ -78,6 +79,26 @@ def test_a_body_that_is_no_strict_json_is_not_parseable(client, body):
 def test_json_routes_read_nothing_else(client, content_type):
     headers = {} if content_type is None else {"content-type": content_type}
     problem(client.post("/v1/jobs", content=b"{}", headers=headers), 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/jobs", "/v1/models/{}/encodings"])
+def test_a_compressed_body_is_refused_as_such(client, model_id, path):
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    answer = client.post(path.format(model_id), content=gzip.compress(b"{}"), headers=headers)
+    assert "gzip" in problem(answer, 415, "unsupported_media_type")["detail"]
+    assert answer.headers["accept-encoding"] == "identity"
+
+
+def test_a_body_that_is_said_to_be_as_it_is_is_read(client):
+    headers = {"content-type": "application/json", "content-encoding": "identity"}
+    problem(client.post("/v1/jobs", content=b"{}", headers=headers), 422, "invalid_field")
+
+
+def test_rules_between_fields_are_said_in_our_words(client):
+    body = {"dataset": "x", "assignment": {"init": "user"}}
+    (place,) = problem(client.post("/v1/jobs", json=body), 422, "invalid_field")["errors"]
+    assert place["field"] == "assignment"
+    assert place["detail"].startswith("groups belongs to")
 
 
 def test_a_missing_body_is_named(client):
