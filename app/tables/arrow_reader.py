@@ -74,6 +74,7 @@ def _check_schema(schema: pa.Schema, limits: TableLimits) -> tuple[str, ...]:
             or types.is_floating(field.type)
             or types.is_boolean(field.type)
             or types.is_decimal(field.type)
+            or types.is_null(field.type)
         )
     ]
     if faults:

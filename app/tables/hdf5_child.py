@@ -21,11 +21,12 @@ MEMORY_BYTES = 4 << 30  # address space, of which the libraries alone take a goo
 
 
 class Refusal(Exception):  # noqa: N818 - the answer, not a defect
-    """The file can be read, but holds something that cannot be used."""
+    """The file can be read, but holds something that cannot be used; array is the one at fault."""
 
-    def __init__(self, text: str, code: str) -> None:
+    def __init__(self, text: str, code: str, array: str | None = None) -> None:
         super().__init__(text)
         self.code = code
+        self.array = array
 
 
 def copy_arrays(source: Path, directory: Path, max_bytes: int) -> dict[str, str]:
@@ -50,19 +51,19 @@ def copy_arrays(source: Path, directory: Path, max_bytes: int) -> dict[str, str]
 
 def _plain_matrix(file: h5py.File, name: str) -> Any:
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise Refusal(f"{name!r} is a link to elsewhere", "not_a_matrix")
+        raise Refusal(f"{name!r} is a link to elsewhere", "not_a_matrix", name)
     array = file[name]
     if not isinstance(array, h5py.Dataset) or array.is_virtual or array.external:
         raise Refusal(
-            f"{name!r} is not a plain array; each family is one array at the top level", "not_a_matrix"
+            f"{name!r} is not a plain array; each family is one array at the top level", "not_a_matrix", name
         )
     if array.dtype.kind not in "biuf":
-        raise Refusal(f"the array {name!r} holds {array.dtype}, not real numbers", "not_numeric")
+        raise Refusal(f"the array {name!r} holds {array.dtype}, not real numbers", "not_numeric", name)
     if array.ndim not in {1, 2}:
-        raise Refusal(f"the array {name!r} has {array.ndim} dimensions; it needs two", "not_a_matrix")
+        raise Refusal(f"the array {name!r} has {array.ndim} dimensions; it needs two", "not_a_matrix", name)
     if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_CHUNK_BYTES:
         raise Refusal(
-            f"the array {name!r} is stored in chunks larger than {MAX_CHUNK_BYTES} bytes", "too_large"
+            f"the array {name!r} is stored in chunks larger than {MAX_CHUNK_BYTES} bytes", "too_large", name
         )
     return array
 
@@ -85,7 +86,7 @@ def main() -> None:
     try:
         answer: dict[str, Any] = {"arrays": copy_arrays(Path(source), Path(directory), int(max_bytes))}
     except Refusal as refusal:
-        answer = {"invalid": str(refusal), "code": refusal.code}
+        answer = {"invalid": str(refusal), "code": refusal.code, "array": refusal.array}
     json.dump(answer, sys.stdout)
 
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 import orjson
 
-from app.errors import InvalidError, NotParseableError
+from app.errors import InvalidError, NotParseableError, Place
 from app.tables.families import join_families
 from app.tables.table import Table, TableLimits
 
@@ -34,7 +34,8 @@ def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
             raise NotParseableError("the body is not an HDF5 file that can be read")
         answer = orjson.loads(ended.stdout)
         if "invalid" in answer:
-            raise InvalidError(answer["invalid"], code=answer["code"])
+            named = [Place(detail=answer["invalid"], field=answer["array"])] if answer["array"] else []
+            raise InvalidError(answer["invalid"], named, code=answer["code"])
         # The arrays stay mapped after the directory is gone.
         arrays = {
             name: np.load(Path(scratch, path), mmap_mode="r") for name, path in answer["arrays"].items()

@@ -85,6 +85,11 @@ def _open_array(file: IO[bytes], name: str) -> NDArray[Any]:
     shape, is_fortran, dtype = _read_header(file, name)
     if dtype.hasobject:
         raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
+    start = file.tell()
+    surplus = file.seek(0, io.SEEK_END) - start - math.prod(shape) * dtype.itemsize
+    if surplus > 0:
+        raise NotParseableError(f"{name} is followed by {surplus} bytes that do not belong to it")
+    file.seek(start)
     try:
         if 0 in shape:
             return np.empty(shape, dtype)

@@ -40,6 +40,7 @@ NUMBERS = pa.table(
         "bool": pa.array([True, None, False]),
         "decimal": pa.array([Decimal("1.25"), None, Decimal("-2.50")]),
         "half": pa.array(np.array([0.5, 1, 2], np.float16)),
+        "empty": pa.nulls(3),
     }
 )
 
@@ -47,11 +48,11 @@ NUMBERS = pa.table(
 @FORMATS
 def test_every_kind_of_number_is_read_and_null_is_missing(write, read, limits):
     table = read(write(NUMBERS), limits)
-    assert table.columns == ("int", "small", "float", "bool", "decimal", "half")
+    assert table.columns == ("int", "small", "float", "bool", "decimal", "half", "empty")
     expected = [
-        [1, 1, 0.5, 1, 1.25, 0.5],
-        [np.nan, 2, np.nan, np.nan, np.nan, 1],
-        [3, 250, np.nan, 0, -2.5, 2],
+        [1, 1, 0.5, 1, 1.25, 0.5, np.nan],
+        [np.nan, 2, np.nan, np.nan, np.nan, 1, np.nan],
+        [3, 250, np.nan, 0, -2.5, 2, np.nan],
     ]
     np.testing.assert_array_equal(collect_rows(table, 10), expected)
 

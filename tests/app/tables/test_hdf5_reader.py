@@ -55,6 +55,8 @@ def test_anything_but_plain_matrices_is_refused(read, write, code):
     with pytest.raises(InvalidError) as caught:
         read(write)
     assert caught.value.code == code
+    named = [place.field for place in caught.value.places]
+    assert named == (["a"] if code in {"not_a_matrix", "not_numeric"} else [])
 
 
 @pytest.mark.parametrize("body", [b"", b"not hdf5", b"\x89HDF\r\n\x1a\n" + b"\x00" * 200])

@@ -76,6 +76,16 @@ def test_a_pickled_array_is_refused_unread(limits):
         read_npz(archive, limits)
 
 
+def test_bytes_after_an_array_are_refused_and_not_lost(limits, tmp_path):
+    body = npy(np.zeros((2, 3))).getvalue()
+    for surplus in (b"x", body):
+        with pytest.raises(NotParseableError, match=f"followed by {len(surplus)} bytes"):
+            read_npy(io.BytesIO(body + surplus), limits)
+    (tmp_path / "on_disk.npy").write_bytes(body + body)
+    with (tmp_path / "on_disk.npy").open("rb") as file, pytest.raises(NotParseableError, match="followed by"):
+        read_npy(file, limits)
+
+
 @pytest.mark.parametrize(
     "header",
     [
