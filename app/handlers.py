@@ -1,7 +1,8 @@
 """Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import FastAPI
@@ -107,12 +108,27 @@ def from_store(error: store_errors.StoreError) -> ApiError:
             raise error
 
 
+@contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Let an id that is unknown be the fault of the field of the body that holds it.
+
+    Raises:
+        NotFoundError: The store raised `NotFound`.
+    """
+    try:
+        yield
+    except store_errors.NotFound as error:
+        place = Place(detail=str(error), field=field)
+        raise NotFoundError(str(error), [place], code=error.code) from None
+
+
 def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
     """Return validation errors as one answer that names each field once, as the client wrote it."""
     details: dict[str, list[str]] = {}
     for error in errors:
         field = _field_of(error["loc"], body, is_missing=error["type"] == "missing")
-        text = "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
+        said = str(error["msg"]).removeprefix("Value error, ")  # pydantic's mark of our own validators
+        text = "unknown field" if error["type"] == "extra_forbidden" else said
         details.setdefault(field, []).append(text)
     places = [
         Place(detail="; or ".join(dict.fromkeys(texts)), field=field) for field, texts in details.items()

@@ -4,6 +4,7 @@ import orjson
 
 from app.dependencies import Services
 from app.errors import InvalidError, Place
+from app.handlers import naming
 from worker.contract import JobRequest
 from worker.plan import InvalidPlanError, Plan, resolve_plan
 from worker.store import NotFound
@@ -13,12 +14,14 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
     """Return what the job would do.
 
     Raises:
-        NotFound: There is no such dataset, or no such model to start from.
+        NotFoundError: There is no such dataset, or no such model to start from.
         InvalidError: The configuration cannot be trained on the dataset.
     """
-    dataset = api.store.datasets.get(request.dataset)
+    with naming("dataset"):
+        dataset = api.store.datasets.get(request.dataset)
     start = request.assignment.model
-    groups = None if start is None else _groups_of(api, start)
+    with naming("assignment.model"):
+        groups = None if start is None else _groups_of(api, start)
     try:
         return resolve_plan(request.config, dataset, start_groups=groups, devices=api.devices)
     except InvalidPlanError as error:

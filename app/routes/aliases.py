@@ -11,6 +11,7 @@ from app.caching import REVALIDATE, is_known, not_modified, strong_tags
 from app.dependencies import AliasName, Api, NewAliasName, Services
 from app.documentation import problems
 from app.errors import PreconditionFailedError
+from app.handlers import naming
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Alias, AliasRequest, to_alias
@@ -40,7 +41,8 @@ def list_aliases(request: Request, api: Api, limit: PageLimit = 50, cursor: Curs
 )
 def put_alias(api: Api, name: NewAliasName, body: AliasRequest, if_match: IfMatch = None) -> Response:
     """Let a name stand for a model from now on."""
-    api.store.models.get(body.model)  # an unknown one is unknown, whatever the precondition
+    with naming("model"):
+        api.store.models.get(body.model)  # an unknown one is unknown, whatever the precondition
     record = api.store.aliases.put(name, body.model, _expected_version(api, name, if_match))
     status = 201 if record.version == 1 else 200
     return json_answer(to_alias(record), status, {"ETag": _tag(record), "Location": f"/v1/aliases/{name}"})

@@ -28,7 +28,7 @@ from worker.store import ModelRecord
 MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
 CODE_FORMATS = (Format.JSON, Format.NPY)
 ROWS_CSV = "p0,p1,m0\n0.5,1.0,2.0\n"
-CODES_CSV = "category_0/0,category_1/0,reconstruction_error,status\n3,1,0.18,ok\n"
+CODES_CSV = "category_0.0,category_1.0,reconstruction_error,status\n3,1,0.18,ok\n"
 
 router = APIRouter(
     prefix="/v1/models/{model_id}",

@@ -57,8 +57,9 @@ def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
 @router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
 def delete_model(api: Api, model_id: ModelId) -> Response:
     """Delete a model that no alias and no unfinished job needs."""
-    api.store.models.delete(model_id)
-    api.encoders.drop(model_id)
+    record = api.store.models.get(model_id)
+    api.store.models.delete(record.id)
+    api.encoders.drop(record.id)
     return Response(status_code=204)
 
 

@@ -32,6 +32,19 @@ def test_an_alias_is_made_moved_and_forgotten(api, models):
     assert api.client.delete("/v1/aliases/production").status_code == 404
 
 
+def test_a_model_is_kept_also_from_being_deleted_by_its_alias(api, models):
+    first, _ = models
+    put(api, "kept", first)
+    answer = api.client.delete("/v1/models/@kept")
+    assert (answer.status_code, answer.json()["code"]) == (409, "model_aliased")
+    assert api.client.get(f"/v1/models/{first}").status_code == 200
+
+
+def test_an_unknown_model_is_the_fault_of_its_field(api):
+    answer = put(api, "nowhere", "model_0")
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "model")
+
+
 def test_a_name_moves_only_from_the_expected_version(api, models):
     first, second = models
     tag = put(api, "guarded", first).headers["etag"]

@@ -88,11 +88,13 @@ def test_what_does_not_fit_the_dataset_is_named(api, dry_run):
     assert answer.json()["errors"][0]["field"] == "model.categories"
 
 
-def test_an_unknown_dataset_or_model_is_not_found(api):
+def test_an_unknown_dataset_or_model_is_not_found_and_its_field_named(api):
     answer = submit(api, dataset="ds_0")
     assert (answer.status_code, answer.json()["code"]) == (404, "dataset_not_found")
+    assert answer.json()["errors"][0]["field"] == "dataset"
     answer = submit(api, assignment={"init": "model", "model": "model_0"})
     assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+    assert answer.json()["errors"][0]["field"] == "assignment.model"
 
 
 def test_a_job_may_start_from_a_model(api, model_id):
