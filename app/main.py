@@ -16,7 +16,17 @@ from app.gate import Gate, check_may_listen
 from app.handlers import install_handlers
 from app.middleware import RequestMiddleware
 from app.queue import JobAnnouncer
-from app.routes import aliases, datasets, encodings, job_records, jobs, keys, models, service
+from app.routes import (
+    aliases,
+    datasets,
+    encodings,
+    job_controls,
+    job_records,
+    jobs,
+    keys,
+    models,
+    service,
+)
 from app.settings import ApiSettings
 from app.telemetry import Telemetry
 from app.uploads import remove_stale
@@ -58,7 +68,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
-    for module in (service, datasets, jobs, job_records, models, encodings, aliases, keys):
+    for module in (service, datasets, jobs, job_controls, job_records, models, encodings, aliases, keys):
         app.include_router(module.router)
     return app
 

@@ -12,6 +12,7 @@ from worker.contract import JobStatus
 from worker.store import JobRecord
 from worker.store.jobs import Jobs
 
+POLL_AFTER_S = "1"
 MAX_WAIT_S = 60
 LOOK_INTERVAL_S = 0.25  # a user does not notice it, and a thousand waiting ones cost little
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)

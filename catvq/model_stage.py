@@ -75,6 +75,15 @@ class ModelStage:
         is_learnable = self._config.assignment.mode == "learnable"
         return float(self._learner.assignment.temperature) if is_learnable and self.step > 0 else None
 
+    def next_temperature(self) -> float:
+        """What the next step sets the temperature to, as long as the assignment is not hardened."""
+        if self._progress.held_temperature is not None:
+            return self._progress.held_temperature
+        steps = self._freeze_epoch * self.steps_per_epoch
+        per_epoch = self._config.assignment.temperature_update == "epoch"
+        position, last = (self._progress.epoch, self._freeze_epoch) if per_epoch else (self.step, steps)
+        return self._schedule.at(min(1.0, position / max(last - 1, 1)))
+
     def grouping(self) -> Tensor:
         """Most probable category of each feature, int64 [D']."""
         return self._learner.assignment.grouping()
@@ -138,16 +147,10 @@ class ModelStage:
             if self.step == 0:
                 self._learner.place_codebooks(self._sample())
             if not self._progress.is_hardened:
-                self._learner.assignment.set_temperature(self._temperature_now())
+                self._learner.assignment.set_temperature(self.next_temperature())
             batch = self._data.features[batches[self._progress.step_in_epoch]]
             self._loss_sums += self._learner.step(batch, progress=self.step / steps)
             self._progress.step_in_epoch += 1
-
-    def _temperature_now(self) -> float:
-        steps = self._freeze_epoch * self.steps_per_epoch
-        per_epoch = self._config.assignment.temperature_update == "epoch"
-        position, last = (self._progress.epoch, self._freeze_epoch) if per_epoch else (self.step, steps)
-        return self._schedule.at(min(1.0, position / max(last - 1, 1)))
 
     def _end_epoch(self) -> None:
         progress, training = self._progress, self._config.training

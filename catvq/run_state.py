@@ -63,8 +63,9 @@ class RunProgress:
         epoch: Completed epochs.
         step_in_epoch: Completed steps of the present one.
         seconds: Spent training, over all attempts.
-        is_stopped_early: No further epoch is wanted.
+        is_stopped_early: No further epoch is wanted, once there is one.
         is_hardened: The grouping is fixed.
+        held_temperature: Taken instead of the schedule's; None follows the schedule.
         search_steps: Steps that the search takes or took, before the model's.
         search: Report of the search as plain values; None until it is done.
         losses: As in `RunState`.
@@ -78,6 +79,7 @@ class RunProgress:
     seconds: float = 0.0
     is_stopped_early: bool = False
     is_hardened: bool = False
+    held_temperature: float | None = None
     search_steps: int = 0
     search: dict[str, Any] | None = None
     losses: dict[str, float | None] = field(default_factory=dict)

@@ -81,6 +81,7 @@ class AssignmentSearch:
         self.step_count = 0
         self.winner = 0
         self._held_out_errors: list[float] = []
+        self._held_temperature: float | None = None
         self._allowed = allowed
         self._weights = weights
         self._family_one_hot = family_one_hot
@@ -145,6 +146,11 @@ class AssignmentSearch:
     def temperature(self) -> float:
         """Temperature of the leading restart."""
         return float(self._temperatures[self.winner])
+
+    def hold_temperature(self, temperature: float | None) -> None:
+        """Give every restart this temperature, whatever its entropy; None solves for it again."""
+        self._held_temperature = temperature
+        self._temperatures, self._log_assignments = self._mirror_step()
 
     def soft(self) -> Tensor:
         """Soft assignment of the leading restart, float32 [D, G]; rows sum to 1."""
@@ -222,6 +228,8 @@ class AssignmentSearch:
             is_cold = (entropy < target).view(-1, 1, 1)
             low, high = torch.where(is_cold, middle, low), torch.where(is_cold, high, middle)
         temperature = ((low + high) / 2).exp()
+        if self._held_temperature is not None:
+            temperature = torch.full_like(temperature, self._held_temperature)
         hold = PRIOR_LOGIT * max(0.0, 1 - self.progress / PRIOR_UNTIL)
         log_assignments = self._log_softmax(-self._errors / temperature + hold * self._prior)
         return temperature.flatten(), log_assignments

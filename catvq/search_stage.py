@@ -78,6 +78,15 @@ class SearchStage:
         """Temperature of the leading restart; None before the first step."""
         return self._search.temperature if self.step_count > 0 else None
 
+    @property
+    def next_temperature(self) -> float:
+        """Temperature of the leading restart in the next step."""
+        return self._search.temperature
+
+    def hold_temperature(self, temperature: float | None) -> None:
+        """Step with this temperature from now on; None lets it follow the assignment's entropy again."""
+        self._search.hold_temperature(temperature)
+
     def soft(self) -> Tensor:
         """Soft assignment of the leading restart, float32 [D', G]."""
         return self._search.soft()

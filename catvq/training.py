@@ -127,11 +127,33 @@ class TrainingRun:
     @property
     def is_finished(self) -> bool:
         """Whether no epoch is left, by count, by `max_seconds` or by `finish`."""
-        return self._progress.is_stopped_early or self.epoch >= self.config.training.epochs
+        is_stopped = self._progress.is_stopped_early and self.epoch > 0
+        return is_stopped or self.epoch >= self.config.training.epochs
+
+    @property
+    def moment(self) -> tuple[int, bool]:
+        """Completed steps, and whether the search is over; moments of one run are ordered."""
+        return self.state().step, self._search is None
 
     def finish(self) -> None:
-        """Train no further: the next thing to do is `freeze`."""
+        """Train no further than a first epoch: a search ends with what it found so far."""
         self._progress.is_stopped_early = True
+
+    @property
+    def next_temperature(self) -> float:
+        """The temperature of the next step."""
+        if self._search is not None:
+            return self._search.next_temperature
+        return self._training.next_temperature()
+
+    def hold_temperature(self, temperature: float | None) -> None:
+        """Step with this temperature from now on, whatever the schedule says; None follows it again.
+
+        A held temperature stays when the search ends, and means nothing once the assignment is hardened.
+        """
+        self._progress.held_temperature = temperature
+        if self._search is not None:
+            self._search.hold_temperature(temperature)
 
     def train_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> RunState:
         """Train to the end of the present epoch; while the assignment is searched for, a part of the search.
@@ -232,10 +254,11 @@ class TrainingRun:
         return ModelStage(self.config, self.categories, data=self._data, progress=self._progress)
 
     def _go_on_searching(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
-        if not search.is_done:
+        is_ended = self._progress.is_stopped_early
+        if not search.is_done and not is_ended:
             search.advance(should_stop)
             self._summarize()
-        if search.is_done:
+        if search.is_done or is_ended:
             self._end_search(search, should_stop)
 
     def _end_search(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
@@ -261,6 +284,7 @@ class TrainingRun:
         self._training = self._begin_training()
         if checkpoint.document["is_searching"]:
             self._search = self._begin_search()
+            self._search.hold_temperature(self._progress.held_temperature)
         (self._search or self._training).restore_from(checkpoint)
 
 

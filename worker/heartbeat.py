@@ -29,7 +29,8 @@ class Heartbeat:
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
         self._is_cancelled = threading.Event()
-        self._is_draining = threading.Event()
+        self._is_stopping = threading.Event()
+        self._is_steered = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -53,11 +54,22 @@ class Heartbeat:
 
     def drain(self) -> None:
         """Wish that the job be put back into the queue."""
-        self._is_draining.set()
+        self._is_stopping.set()
 
     def should_stop(self) -> bool:
         """Whether training must not take another step, for whatever reason."""
-        return self._is_draining.is_set() or self.is_lost
+        return self._is_stopping.is_set() or self.is_lost
+
+    @property
+    def is_steered(self) -> bool:
+        """Whether the user changed something that has not been looked at yet."""
+        return self._is_steered.is_set()
+
+    def take_steering(self) -> bool:
+        """Whether the user changed something since this was last asked."""
+        is_steered = self._is_steered.is_set()
+        self._is_steered.clear()
+        return is_steered
 
     def _run(self) -> None:
         while not self._is_taken.is_set() and not self._is_over.wait(self._interval_s):
@@ -74,8 +86,10 @@ class Heartbeat:
     def _beat(self) -> None:
         wish = self._leases.heartbeat(self._claim)
         self._last_answer = time.monotonic()
-        if wish is Wish.DRAIN:
-            self._is_draining.set()
+        if wish in {Wish.DRAIN, Wish.PAUSE}:
+            self._is_stopping.set()
+        elif wish is Wish.STEER:
+            self._is_steered.set()
         elif wish is Wish.CANCEL:
             self._leases.cancel(self._claim)
             self._is_cancelled.set()

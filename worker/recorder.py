@@ -11,7 +11,7 @@ from catvq.run_state import RunState
 from catvq.training import TrainingRun
 from worker.failures import DivergedError
 from worker.heartbeat import Heartbeat
-from worker.store import Claim, Progress, Store, StoreUnavailable
+from worker.store import Claim, Progress, Steering, Store, StoreUnavailable
 from worker.store.files import file_digest
 
 RETRY_AFTER_S = 0.5
@@ -79,6 +79,11 @@ class Recorder:
                 size_bytes=size_bytes,
             )
         )
+
+    def settle_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
+        """Note that what the user changed takes effect before the run's next step; returns all changes."""
+        moment, temperature = run.moment, run.next_temperature
+        return self._persist(lambda: self._store.recordings.settle_steering(self._claim, moment, temperature))
 
     def add_event(self, event: str, **data: Any) -> None:
         """Tell the job's users that something happened."""

@@ -20,6 +20,7 @@ from worker.failures import describe_failure
 from worker.heartbeat import Heartbeat
 from worker.recorder import Recorder
 from worker.settings import WorkerSettings
+from worker.steering import Helm
 from worker.store import (
     CancelRequested,
     CheckpointRecord,
@@ -110,16 +111,29 @@ class _Attempt:
 
     def _train(self, run: TrainingRun) -> None:
         checkpoint_every = run.config.training.checkpoint_every_epochs
-        while not run.is_finished:
-            try:
-                run.train_epoch(self._heartbeat.should_stop)
-            except Interrupted:
-                if not self._heartbeat.is_lost:
-                    self._recorder.save_checkpoint(run)
-                raise
+        changes = self._claim.job.steering
+        helm = Helm(changes, run, recorder=self._recorder, heartbeat=self._heartbeat)
+        is_recorded = run.is_finished
+        while not is_recorded:
+            helm.turn()
+            if not run.is_finished and not self._train_epoch(run, helm):
+                continue
             self._recorder.record_epoch(run)
             if run.is_finished or run.epoch % checkpoint_every == 0:
                 self._recorder.save_checkpoint(run)
+            is_recorded = run.is_finished
+
+    def _train_epoch(self, run: TrainingRun, helm: Helm) -> bool:
+        """Train to the end of the epoch; False when something is to be changed on the way."""
+        try:
+            run.train_epoch(lambda: self._heartbeat.should_stop() or helm.is_due())
+        except Interrupted:
+            if not self._heartbeat.should_stop():
+                return False
+            if not self._heartbeat.is_lost:
+                self._recorder.save_checkpoint(run)
+            raise
+        return True
 
     def _publish(self, run: TrainingRun) -> None:
         job = self._claim.job

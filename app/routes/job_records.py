@@ -22,6 +22,7 @@ from app.schemas.job_records import (
     Temperature,
     to_checkpoint,
     to_event,
+    to_temperature,
 )
 from app.tables.writing import Answer, Column, matrix_columns
 from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
@@ -38,20 +39,7 @@ router = APIRouter(
 @router.get("/temperature", response_model=Temperature)
 def get_temperature(api: Api, job_id: JobId) -> Response:
     """The temperature now, and where it started and will end."""
-    job = api.store.jobs.get(job_id)
-    settings = job.resolved["config"]["assignment"]
-    is_learnable = settings["mode"] == "learnable"
-    return json_answer(
-        {
-            "temperature": job.live.temperature if job.live else None,
-            "start": settings["temperature_start"] if is_learnable else None,
-            "end": settings["temperature_end"] if is_learnable else None,
-            "schedule": settings["temperature_schedule"] if is_learnable else None,
-            "epoch": job.live.progress["epoch"] if job.live else None,
-            "epochs": job.config["training"]["epochs"],
-            "held": False,
-        }
-    )
+    return json_answer(to_temperature(api.store.jobs.get(job_id)))
 
 
 @router.get(

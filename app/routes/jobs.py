@@ -1,4 +1,4 @@
-"""Jobs: submitted, watched, cancelled, deleted."""
+"""Jobs: submitted, watched, deleted."""
 
 import hashlib
 from typing import Annotated
@@ -17,10 +17,9 @@ from app.planning import plan_of
 from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
-from app.waiting import Seen, look, position_of, wait_for_change, wished_wait_s
+from app.waiting import POLL_AFTER_S, Seen, look, position_of, wait_for_change, wished_wait_s
 from worker.contract import JobRequest, JobStatus
 
-POLL_AFTER_S = "1"
 JOB_REQUEST_EXAMPLE = {
     "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
     "name": "digits",
@@ -145,14 +144,6 @@ def delete_job(api: Api, job_id: JobId) -> Response:
     """Delete a job that has ended; its model stays."""
     api.store.jobs.delete(job_id)
     return Response(status_code=204)
-
-
-@router.post("/{job_id}/cancel", status_code=202, response_model=Job, responses=problems(404, 409))
-def cancel_job(api: Api, job_id: JobId) -> Response:
-    """Stop a job: at once when it waits, at its next step when it runs."""
-    job = api.store.jobs.request_cancel(job_id)
-    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": POLL_AFTER_S}
-    return json_answer(to_job(job, None), 202, headers)
 
 
 def _labels(request: Request) -> dict[str, str]:

@@ -1,12 +1,22 @@
 """Bodies of what is recorded of a job."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.common import Body
-from worker.store import CheckpointRecord, EventRecord
+from worker.store import CheckpointRecord, EventRecord, JobRecord
+
+# In OpenAPI, what the validator demands of both fields together.
+ANY_CHANGE: list[Any] = [
+    {"required": ["held"], "properties": {"held": {"const": True}}},
+    {"required": ["held"], "properties": {"held": {"const": False}, "temperature": {"type": "null"}}},
+    {
+        "required": ["temperature"],
+        "properties": {"held": {"type": "null"}, "temperature": {"type": "number"}},
+    },
+]
 
 
 class Temperature(Body):
@@ -32,7 +42,33 @@ class Temperature(Body):
     schedule: str | None
     epoch: int | None
     epochs: int
-    held: bool
+    held: bool = Field(description="Whether its user holds it: it follows no schedule then.")
+
+
+class TemperatureChange(Body):
+    """How to steer a job's temperature: hold it where it is, hold it at a value, or let it go."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"temperature": 0.5}, "anyOf": ANY_CHANGE}, strict=True
+    )
+
+    held: bool | None = Field(None, description="True: hold it; false: let it follow its schedule again.")
+    temperature: Annotated[float, Field(ge=0.001, le=1e6, allow_inf_nan=False)] | None = Field(
+        None, description="What to hold it at; null: where it is."
+    )
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.held is None and self.temperature is None:
+            raise ValueError("give held, temperature, or both")
+        if self.held is False and self.temperature is not None:
+            raise ValueError("a temperature that is set is held: it cannot be let go at once")
+        return self
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the temperature is to be held."""
+        return self.held is not False
 
 
 class SoftAssignment(Body):
@@ -116,6 +152,21 @@ class Checkpoints(Body):
     """The newest states of a job, newest first."""
 
     items: list[Checkpoint]
+
+
+def to_temperature(record: JobRecord) -> dict[str, Any]:
+    """Return what the API shows of a job's temperature."""
+    settings = record.resolved["config"]["assignment"]
+    is_learnable = settings["mode"] == "learnable"
+    return {
+        "temperature": record.temperature,
+        "start": settings["temperature_start"] if is_learnable else None,
+        "end": settings["temperature_end"] if is_learnable else None,
+        "schedule": settings["temperature_schedule"] if is_learnable else None,
+        "epoch": record.live.progress["epoch"] if record.live else None,
+        "epochs": record.config["training"]["epochs"],
+        "held": record.is_temperature_held,
+    }
 
 
 def to_event(record: EventRecord) -> dict[str, Any]:

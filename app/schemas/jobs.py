@@ -44,6 +44,19 @@ JOB_EXAMPLE: dict[str, Any] = {
 }
 
 
+# What may be wished of a job in each state, as the links of its answer say.
+WISHES: dict[JobStatus, tuple[str, ...]] = {
+    JobStatus.QUEUED: ("cancel", "pause"),
+    JobStatus.RUNNING: ("cancel", "pause", "finish"),
+    JobStatus.PAUSING: ("cancel", "resume", "finish"),
+    JobStatus.PAUSED: ("cancel", "resume", "finish"),
+    JobStatus.CANCELLING: (),
+    JobStatus.CANCELLED: ("retry",),
+    JobStatus.SUCCEEDED: (),
+    JobStatus.FAILED: ("retry",),
+}
+
+
 class QueuePlace(Body):
     """Where a job waits."""
 
@@ -179,7 +192,7 @@ def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
         "started_at": record.started_at,
         "finished_at": record.finished_at,
         "progress": _progress(record),
-        "temperature": live.temperature if live else None,
+        "temperature": record.temperature,
         "losses": _pick(Losses, live.losses if live else {}),
         "assignment": _pick(AssignmentSummary, live.assignment if live else {}),
         "codebook": _pick(CodebookSummary, live.codebook if live else {}),
@@ -219,8 +232,7 @@ def _links(record: JobRecord) -> dict[str, str]:
     parts = ("temperature", "assignment", "metrics", "events", "checkpoints")
     links = {"self": own, "dataset": f"/v1/datasets/{record.dataset_id}"}
     links |= {part: f"{own}/{part}" for part in parts}
-    if not record.status.is_terminal:
-        links["cancel"] = f"{own}/cancel"
+    links |= {wish: f"{own}/{wish}" for wish in WISHES[record.status]}
     if record.model_id is not None:
         links["model"] = f"/v1/models/{record.model_id}"
     return links

@@ -2,7 +2,7 @@
 
 import typer
 
-from catvq_client.commands import datasets, jobs, models
+from catvq_client.commands import datasets, jobs, models, steering
 from catvq_client.commands.train import train
 from catvq_client.commands.up import up
 
@@ -17,9 +17,13 @@ app.command()(up)
 app.command()(train)
 app.add_typer(datasets.app, name="datasets")
 app.command()(jobs.status)
-app.command()(jobs.temperature)
 app.command()(jobs.assignment)
-app.command()(jobs.cancel)
+app.command()(steering.temperature)
+app.command()(steering.cancel)
+app.command()(steering.pause)
+app.command()(steering.resume)
+app.command()(steering.finish)
+app.command()(steering.retry)
 app.command()(models.models)
 app.command()(models.grouping)
 app.command()(models.report)

@@ -15,7 +15,7 @@ MIN_POLL_S = 0.1  # a fast training changes every few milliseconds; nobody reads
 
 
 class Jobs:
-    """Submits, watches and cancels jobs."""
+    """Submits, watches and steers jobs."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -82,8 +82,24 @@ class Jobs:
         return last
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a queued or running job."""
-        return self._transport.record(Job, Call("POST", f"{_path(job_id)}/cancel"))
+        """End a job."""
+        return self._wish(job_id, "cancel")
+
+    def pause(self, job_id: str) -> Job:
+        """Save a job and lay it aside until it is resumed."""
+        return self._wish(job_id, "pause")
+
+    def resume(self, job_id: str) -> Job:
+        """Let a paused job go on where it stopped."""
+        return self._wish(job_id, "resume")
+
+    def finish(self, job_id: str) -> Job:
+        """Let a job end with what it has learnt so far, and publish that."""
+        return self._wish(job_id, "finish")
+
+    def retry(self, job_id: str) -> Job:
+        """Let a job that failed or was cancelled go on from its last checkpoint."""
+        return self._wish(job_id, "retry")
 
     def delete(self, job_id: str) -> None:
         """Delete a job that has ended."""
@@ -92,6 +108,14 @@ class Jobs:
     def temperature(self, job_id: str) -> Temperature:
         """Return the temperature and its schedule."""
         return self._transport.record(Temperature, Call("GET", f"{_path(job_id)}/temperature"))
+
+    def hold_temperature(self, job_id: str, temperature: float | None = None) -> Temperature:
+        """Hold a running job's temperature at a value, or where it is."""
+        return self._steer(job_id, {"held": True, "temperature": temperature})
+
+    def release_temperature(self, job_id: str) -> Temperature:
+        """Let a temperature that is held follow its schedule again."""
+        return self._steer(job_id, {"held": False})
 
     def assignment(self, job_id: str, *, epoch: int | None = None) -> Assignment:
         """Return the soft assignment as it stands now, or as it stood after an epoch."""
@@ -106,6 +130,12 @@ class Jobs:
     def events(self, job_id: str) -> builtins.list[Event]:
         """Return what happened to the job, in order."""
         return [*self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
+
+    def _wish(self, job_id: str, wish: str) -> Job:
+        return self._transport.record(Job, Call("POST", f"{_path(job_id)}/{wish}"))
+
+    def _steer(self, job_id: str, change: dict[str, Any]) -> Temperature:
+        return self._transport.record(Temperature, Call("PATCH", f"{_path(job_id)}/temperature", json=change))
 
     def _poll(self, job_id: str, etag: str | None, wait_s: float) -> Call:
         if etag is None:

@@ -98,7 +98,7 @@ def test_a_key_has_its_share_of_unfinished_jobs(hurried):
     assert answers[2].json()["code"] == "too_many_jobs"
     assert int(answers[2].headers["retry-after"]) > 0
     assert api.client.post("/v1/jobs", json=body, headers=bearer(keys[1])).status_code == 202
-    api.store.jobs.request_cancel(answers[0].json()["id"])
+    api.store.controls.cancel(answers[0].json()["id"])
     assert api.client.post("/v1/jobs", json=body, headers=bearer(keys[0])).status_code == 202
 
 

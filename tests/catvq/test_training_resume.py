@@ -145,7 +145,7 @@ def test_a_frozen_run_resumes_to_the_same_model(make_table, make_config, tmp_pat
     run = TrainingRun.start(make_table(), make_config(assignment={"estimator": "mirror"}))
     run.train_epoch()
     run.finish()
-    expected = outcome(run)
+    expected = outcome(finish(run))
     run.save(tmp_path / "checkpoint")
 
     resumed = TrainingRun.resume(make_table(), run.config, tmp_path / "checkpoint")

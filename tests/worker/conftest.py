@@ -1,6 +1,8 @@
 """What the worker's tests share: a store of their own, a small table in it, and requests to train on it."""
 
 import hashlib
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -85,3 +87,40 @@ def make_progress():
         )
 
     return make
+
+
+@pytest.fixture
+def run(store, settings):
+    """Runs a claimed job by the code of the training process, in this one."""
+    import torch  # noqa: PLC0415 - most tests here need no torch
+
+    from worker.train import run_claim  # noqa: PLC0415
+
+    before = torch.get_num_threads()
+
+    def to_end(claim):
+        run_claim(store, settings, claim)
+        return store.jobs.get(claim.job.id)
+
+    yield to_end
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def when(store):
+    """Does something from another thread as soon as a job has recorded an epoch."""
+    threads = []
+
+    def watch(job_id, epoch, act):
+        def wait():
+            while (live := store.jobs.get(job_id).live) is None or live.progress["epoch"] < epoch:
+                time.sleep(0.005)
+            act()
+
+        threads.append(threading.Thread(target=wait))
+        threads[-1].start()
+        return threads[-1]
+
+    yield watch
+    for thread in threads:
+        thread.join()

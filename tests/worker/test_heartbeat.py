@@ -37,7 +37,7 @@ def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
 
 
 def test_a_cancelled_job_is_ended_even_while_its_training_is_busy(store, claim, heartbeat):
-    store.jobs.request_cancel(claim.job.id)
+    store.controls.cancel(claim.job.id)
     soon(lambda: store.jobs.get(claim.job.id).status is JobStatus.CANCELLED)
     soon(heartbeat.should_stop)
     assert heartbeat.is_cancelled

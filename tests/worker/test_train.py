@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import threading
 import time
 
 import pytest
@@ -14,7 +13,7 @@ from worker import recorder
 from worker.contract import JobStatus
 from worker.settings import WorkerSettings
 from worker.store import StoreUnavailable
-from worker.train import model_id_of, run_claim
+from worker.train import model_id_of
 
 STATIC = {"mode": "static"}
 LEARNABLE = {"mode": "learnable", "estimator": "softmax"}  # learns without the search, which is slow to start
@@ -26,13 +25,6 @@ def settings(tmp_path):
     return WorkerSettings(data_dir=tmp_path / "data", threads=1)
 
 
-@pytest.fixture(autouse=True)
-def unchanged_threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def claim(store, submit):
     """Claims a new job, or one that waits again; static unless told otherwise, which trains faster."""
@@ -42,35 +34,6 @@ def claim(store, submit):
         return store.leases.claim(job.id, "w", threads=1)
 
     return take
-
-
-@pytest.fixture
-def run(store, settings):
-    def to_end(claim):
-        run_claim(store, settings, claim)
-        return store.jobs.get(claim.job.id)
-
-    return to_end
-
-
-@pytest.fixture
-def when(store):
-    """Does something from another thread as soon as a job has recorded an epoch."""
-    threads = []
-
-    def watch(job_id, epoch, act):
-        def wait():
-            while (live := store.jobs.get(job_id).live) is None or live.progress["epoch"] < epoch:
-                time.sleep(0.005)
-            act()
-
-        threads.append(threading.Thread(target=wait))
-        threads[-1].start()
-        return threads[-1]
-
-    yield watch
-    for thread in threads:
-        thread.join()
 
 
 def events(store, job, *kinds):
@@ -117,7 +80,7 @@ def test_a_cancelled_job_ends_in_time_and_leaves_no_model(store, claim, run, whe
 
     def cancel():
         asked.append(time.monotonic())
-        store.jobs.request_cancel(held.job.id)
+        store.controls.cancel(held.job.id)
 
     when(held.job.id, 2, cancel)
     job = run(held)
@@ -133,7 +96,7 @@ def test_a_job_cancelled_before_its_model_was_published_has_none(store, claim, r
     def cancel_when_frozen(claim, event, data):
         freeze(claim, event, data)
         if event == "frozen":
-            store.jobs.request_cancel(claim.job.id)
+            store.controls.cancel(claim.job.id)
 
     monkeypatch.setattr(store.recordings, "add_event", cancel_when_frozen)
     job = run(held)

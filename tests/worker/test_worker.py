@@ -193,7 +193,7 @@ def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled
     service.start()
     wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
     wait_until(lambda: "resumed" in service.events(job), "the resumption")
-    service.store.jobs.request_cancel(job.id)
+    service.store.controls.cancel(job.id)
     asked = time.monotonic()
     assert service.wait_for_end(job).status is JobStatus.CANCELLED
     assert time.monotonic() - asked < 3  # a second, and what a busy machine adds
@@ -217,5 +217,5 @@ def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
     (resumed,) = [e for e in service.store.jobs.events(job.id, limit=5000) if e.type == "resumed"]
     assert (resumed.data["epoch"], resumed.data["step"]) == (newest.epoch, newest.step)
     assert service.store.jobs.get(job.id).attempt.number == 1
-    service.store.jobs.request_cancel(job.id)
+    service.store.controls.cancel(job.id)
     service.wait_for_end(job)

@@ -1,4 +1,4 @@
-"""Jobs as their users see them: submitted, listed, cancelled, deleted."""
+"""Jobs as their users see them: submitted, listed, deleted."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,16 +8,16 @@ import sqlalchemy as sa
 
 from worker.contract import JobRequest, JobStatus
 from worker.store import files
+from worker.store.admission import Admission, check_dataset
 from worker.store.database import Database
-from worker.store.datasets import UNFINISHED
-from worker.store.errors import Conflict, NotFound, QueueFull, TooManyJobs
+from worker.store.errors import Conflict
 from worker.store.histories import Histories
 from worker.store.ids import new_id
 from worker.store.models import resolve_model_id
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import JobRecord, Submission, Wish
-from worker.store.rows import append_event, ended, read_job, to_job, visible_change
-from worker.store.schema import DatabaseNow, datasets, idempotency_keys, job_labels, jobs
+from worker.store.rows import append_event, read_job, to_job
+from worker.store.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 
 # Whoever submits also sends the message; only after this time does a worker make up for a lost one.
 SEND_GRACE_S = 3.0
@@ -27,17 +27,10 @@ class Jobs(Histories):
     """The jobs, and what was recorded of them."""
 
     def __init__(
-        self,
-        database: Database,
-        directory: Path,
-        *,
-        max_queued_jobs: int,
-        max_jobs_per_key: int,
-        max_attempts: int,
+        self, database: Database, directory: Path, *, admission: Admission, max_attempts: int
     ) -> None:
         super().__init__(database, directory)
-        self._max_queued_jobs = max_queued_jobs
-        self._max_jobs_per_key = max_jobs_per_key
+        self._admission = admission
         self._max_attempts = max_attempts
 
     def submit(
@@ -115,29 +108,6 @@ class Jobs(Histories):
         with self._database.read() as connection:
             return connection.execute(query).scalar_one() or None
 
-    def request_cancel(self, job_id: str) -> JobRecord:
-        """End a waiting job at once; let the worker of a running one know that it shall end.
-
-        Raises:
-            NotFound: There is no such job.
-            Conflict: It has ended already.
-        """
-        with self._database.write() as connection:
-            job = read_job(connection, job_id, for_update=True)
-            if job.status.is_terminal:
-                raise Conflict(f"The job has already {job.status}.", code="job_ended")
-            if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
-                values = ended(JobStatus.CANCELLED, "cancelled by the user")
-                event = "cancelled"
-            elif job.status is JobStatus.CANCELLING:
-                return job
-            else:
-                values = visible_change(status=JobStatus.CANCELLING, wish=Wish.CANCEL)
-                event = "cancelling"
-            connection.execute(sa.update(jobs).where(jobs.c.id == job_id).values(**values))
-            append_event(connection, job_id, event, {})
-            return read_job(connection, job_id)
-
     def delete(self, job_id: str) -> None:
         """Forget a job that has ended, with all that was recorded of it; its model stays.
 
@@ -163,10 +133,9 @@ class Jobs(Histories):
     ) -> Submission:
         if key is not None and (earlier := _find_earlier(connection, key, request_digest)) is not None:
             return Submission(earlier, replayed=True)
-        _check_dataset(connection, request.dataset)
-        self._check_room(connection)
-        if key_id is not None:
-            self._check_share(connection, key_id)
+        check_dataset(connection, request.dataset)
+        self._admission.check_room(connection)
+        self._admission.check_share(connection, key_id)
         job_id = self._insert(connection, request, resolved, key_id)
         if key is not None:
             connection.execute(
@@ -176,22 +145,6 @@ class Jobs(Histories):
             )
         append_event(connection, job_id, "submitted", {"dataset": request.dataset})
         return Submission(read_job(connection, job_id), replayed=False)
-
-    def _check_room(self, connection: sa.Connection) -> None:
-        waiting = connection.execute(
-            sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == JobStatus.QUEUED)
-        ).scalar_one()
-        if waiting >= self._max_queued_jobs:
-            raise QueueFull(f"{waiting} jobs are waiting already.", code="queue_full")
-
-    def _check_share(self, connection: sa.Connection, key_id: str) -> None:
-        unfinished = connection.execute(
-            sa.select(sa.func.count())
-            .select_from(jobs)
-            .where(jobs.c.key_id == key_id, jobs.c.status.in_(UNFINISHED))
-        ).scalar_one()
-        if unfinished >= self._max_jobs_per_key:
-            raise TooManyJobs(f"{unfinished} jobs of this key have not ended.", code="too_many_jobs")
 
     def _insert(
         self,
@@ -226,6 +179,7 @@ class Jobs(Histories):
             "sends": 0,
             "event_count": 0,
             "key_id": key_id,
+            "steering": [],
         }
         connection.execute(sa.insert(jobs).values(**values))
         labels = [{"job_id": job_id, "name": name, "value": value} for name, value in request.labels.items()]
@@ -241,10 +195,3 @@ def _find_earlier(connection: sa.Connection, key: str, request_digest: str) -> J
     if row.request_digest != request_digest:
         raise Conflict("This key was used for another request.", code="idempotency_key_reused")
     return read_job(connection, row.job_id)
-
-
-def _check_dataset(connection: sa.Connection, dataset_id: str) -> None:
-    """Refuse an unknown dataset, and keep a known one from being deleted before the job is in."""
-    query = sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update(read=True)
-    if connection.execute(query).one_or_none() is None:
-        raise NotFound("dataset", dataset_id)

@@ -13,6 +13,7 @@ from worker.store.rows import (
     HELD,
     append_event,
     ended,
+    paused,
     read_job,
     requeued,
     to_job,
@@ -60,24 +61,31 @@ class Leases:
         return Wish(wish)
 
     def release(self, claim: Claim, reason: str) -> None:
-        """Put the job back into the queue, to be resumed; this does not count as a lost attempt."""
+        """Put the job back into the queue, to be resumed, or lay it aside where its user paused it.
+
+        This does not count as a lost attempt.
+        """
         with self._database.write() as connection:
-            if self._current(connection, claim).status is JobStatus.CANCELLING:
-                self._end(connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user"))
-                return
-            update_held(connection, claim, requeued(reason))
-            append_event(connection, claim.job.id, "released", {"reason": reason})
+            status = self._current(connection, claim).status
+            if status is JobStatus.CANCELLING:
+                self._leave(
+                    connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user")
+                )
+            elif status is JobStatus.PAUSING:
+                self._leave(connection, claim, "paused", paused())
+            else:
+                self._leave(connection, claim, "released", requeued(reason), {"reason": reason})
 
     def cancel(self, claim: Claim) -> None:
         """End the job, as its user wished."""
         with self._database.write() as connection:
-            self._end(connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user"))
+            self._leave(connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user"))
 
     def fail(self, claim: Claim, code: str, text: str) -> None:
         """End the job, saying why it cannot go on."""
         error = {"code": code, "text": text}
         with self._database.write() as connection:
-            self._end(connection, claim, "failed", ended(JobStatus.FAILED, text, error=error), error)
+            self._leave(connection, claim, "failed", ended(JobStatus.FAILED, text, error=error), error)
 
     def publish(self, claim: Claim, model_id: str, document: Mapping[str, Any], digest: str) -> None:
         """Let the model, whose files are in place, exist, and the job have succeeded: both or neither.
@@ -100,7 +108,7 @@ class Leases:
                 )
             )
             values = ended(JobStatus.SUCCEEDED, None, model_id=model_id)
-            self._end(connection, claim, "published", values, {"model": model_id, "digest": digest})
+            self._leave(connection, claim, "published", values, {"model": model_id, "digest": digest})
 
     def _claim(self, which: sa.ColumnElement[bool], worker_name: str, threads: int) -> Claim | None:
         query = (
@@ -139,7 +147,7 @@ class Leases:
             raise LeaseLost(f"Job {claim.job.id} was given to another worker.", code="lease_lost")
         return to_job(row)
 
-    def _end(
+    def _leave(
         self,
         connection: sa.Connection,
         claim: Claim,

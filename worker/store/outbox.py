@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from worker.contract import JobStatus
 from worker.store.database import Database
 from worker.store.records import JobRecord, Wish
-from worker.store.rows import HELD, append_event, ended, requeued, to_job
+from worker.store.rows import HELD, append_event, ended, paused, requeued, to_job
 from worker.store.schema import DatabaseNow, jobs
 
 SEND_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # after the first announcement, the second, ...
@@ -35,7 +35,7 @@ class Outbox:
         with self._database.write() as connection:
             connection.execute(
                 sa.update(jobs)
-                .where(named, jobs.c.status == JobStatus.RUNNING, jobs.c.wish == Wish.NONE)
+                .where(named, jobs.c.status == JobStatus.RUNNING, jobs.c.wish.in_((Wish.NONE, Wish.STEER)))
                 .values(wish=Wish.DRAIN)
             )
 
@@ -110,6 +110,8 @@ def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None
         error = {"code": "worker_lost", "text": text}
         event, values = "failed", ended(JobStatus.FAILED, text, error=error, **changes)
         data = error
+    elif job.status is JobStatus.PAUSING:
+        event, values = "paused", paused(**changes)
     else:
         event, values = "released", requeued(reason, **changes)
     connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))

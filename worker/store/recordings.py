@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ import sqlalchemy as sa
 
 from worker.store.database import Database
 from worker.store.histories import read_checkpoints
-from worker.store.records import CheckpointRecord, Claim, Progress
-from worker.store.rows import append_event, update_held, visible_change
+from worker.store.records import CheckpointRecord, Claim, Progress, Steering, Wish
+from worker.store.rows import append_event, read_job, update_held, visible_change
 from worker.store.schema import DatabaseNow, checkpoints, job_assignments, job_metrics
 
 KEPT_CHECKPOINTS = 3  # two to fall back to when the newest is torn
@@ -81,6 +82,31 @@ class Recordings:
             append_event(connection, job_id, "checkpoint", {"epoch": epoch, "step": step})
         _remove_files_except(path.parent, {record.path.name for record in kept})
 
+    def settle_steering(
+        self, claim: Claim, moment: tuple[int, bool], temperature: float
+    ) -> tuple[Steering, ...]:
+        """Let what the user changed meanwhile take effect at a moment of the run; returns all changes so far.
+
+        Args:
+            temperature: Of the run's next step: what it is held at when the user named no value.
+        """
+        job_id = claim.job.id
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            settled = []
+            for change in job.steering:
+                if change.moment is None:
+                    settled.append(_at(moment, change, temperature))
+                    append_event(connection, job_id, "steered", asdict(settled[-1]))
+                else:
+                    settled.append(change)
+                temperature = settled[-1].temperature or temperature
+            if settled != list(job.steering) or job.wish is Wish.STEER:
+                wish = Wish.NONE if job.wish is Wish.STEER else job.wish
+                values = visible_change(steering=[asdict(each) for each in settled], wish=wish)
+                update_held(connection, claim, values)
+        return tuple(settled)
+
     def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
         """The checkpoints to resume from, newest first."""
         with self._database.read() as connection:
@@ -106,6 +132,12 @@ class Recordings:
                 matrix=matrix.tobytes(),
             )
         )
+
+
+def _at(moment: tuple[int, bool], change: Steering, temperature: float) -> Steering:
+    """The change with the moment of its effect, and the temperature at which it holds."""
+    held_at = (change.temperature or temperature) if change.held else None
+    return replace(change, step=moment[0], is_training=moment[1], temperature=held_at)
 
 
 def _live(progress: Progress) -> dict[str, Any]:

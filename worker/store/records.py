@@ -20,7 +20,9 @@ class Wish(StrEnum):
 
     NONE = "none"
     CANCEL = "cancel"
+    PAUSE = "pause"
     DRAIN = "drain"
+    STEER = "steer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +86,30 @@ class JobError:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Steering:
+    """A change of a run's course, noted with the moment at which it took effect, so that it can be repeated.
+
+    Args:
+        held: Whether the temperature is held from there on; None leaves that as it was.
+        temperature: What it is held at; None until the run says at which temperature it stands.
+        finish: Whether the run shall end with what it has learnt.
+        step: Completed steps at that moment; None until it took effect.
+        is_training: Whether the search was over at that moment.
+    """
+
+    held: bool | None = None
+    temperature: float | None = None
+    finish: bool = False
+    step: int | None = None
+    is_training: bool = False
+
+    @property
+    def moment(self) -> tuple[int, bool] | None:
+        """When it took effect, None while it has not; moments of one run are ordered."""
+        return None if self.step is None else (self.step, self.is_training)
+
+
+@dataclass(frozen=True, kw_only=True)
 class JobRecord:
     """A job as it stands.
 
@@ -93,6 +119,7 @@ class JobRecord:
         start_model_id: With init "model": the model meant, its alias resolved when the job was submitted.
         threads: Torch threads of the first attempt, which all others repeat; None before it.
         event_count: The number of the newest event.
+        steering: What its user changed while it ran, in order.
     """
 
     id: str
@@ -118,6 +145,27 @@ class JobRecord:
     token: int
     worker_name: str | None
     event_count: int
+    steering: tuple[Steering, ...]
+
+    @property
+    def is_temperature_held(self) -> bool:
+        """Whether its user holds the temperature."""
+        wishes = [change.held for change in self.steering if change.held is not None]
+        return bool(wishes) and wishes[-1]
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature that it steps with; None before the first step and in static mode."""
+        held_at = None
+        for change in self.steering:
+            if change.held is not None:
+                held_at = (change.temperature or held_at) if change.held else None
+        return held_at or (None if self.live is None else self.live.temperature)
+
+    @property
+    def is_finishing(self) -> bool:
+        """Whether its user wants what was learnt so far."""
+        return any(change.finish for change in self.steering)
 
     @property
     def seed(self) -> int:

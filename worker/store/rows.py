@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from worker.contract import JobStatus
 from worker.store.errors import LeaseLost, NotFound
-from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Wish
+from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Steering, Wish
 from worker.store.schema import DatabaseNow, job_events, jobs
 
 HELD = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.CANCELLING)  # a worker has the job
@@ -49,6 +49,7 @@ def to_job(row: sa.RowMapping) -> JobRecord:
         token=row["token"],
         worker_name=row["worker_name"],
         event_count=row["event_count"],
+        steering=tuple(Steering(**change) for change in row["steering"]),
     )
 
 
@@ -76,6 +77,19 @@ def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any
         status=status,
         status_reason=reason,
         finished_at=DatabaseNow(),
+        wish=Wish.NONE,
+        worker_name=None,
+        lease_expires_at=None,
+        next_send_at=None,
+        **values,
+    )
+
+
+def paused(**values: Any) -> dict[str, Any]:
+    """Values of the UPDATE that takes a job out of the queue until its user wants it back."""
+    return visible_change(
+        status=JobStatus.PAUSED,
+        status_reason="paused by the user",
         wish=Wish.NONE,
         worker_name=None,
         lease_expires_at=None,

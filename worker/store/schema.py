@@ -104,6 +104,7 @@ jobs = sa.Table(
     sa.Column("sends", sa.Integer, nullable=False),
     sa.Column("event_count", sa.Integer, nullable=False),
     sa.Column("key_id", Text),
+    sa.Column("steering", sa.JSON, nullable=False),
     sa.Index("jobs_by_status", "status", "seq"),
     sa.Index("jobs_by_dataset", "dataset_id", "seq"),
     sa.Index("jobs_by_key", "key_id", "status"),

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from worker.settings import ServiceSettings
+from worker.store.admission import Admission
 from worker.store.aliases import Aliases
+from worker.store.controls import Controls
 from worker.store.database import Database
 from worker.store.datasets import Datasets
 from worker.store.jobs import Jobs
@@ -28,13 +30,11 @@ class Store:
         self._database = database
         self.spool_dir: Path = data_dir / "spool"
         self.datasets = Datasets(database, data_dir / "datasets")
-        self.jobs = Jobs(
-            database,
-            job_files,
-            max_queued_jobs=settings.max_queued_jobs,
-            max_jobs_per_key=settings.max_jobs_per_key,
-            max_attempts=settings.max_attempts,
+        admission = Admission(
+            max_queued_jobs=settings.max_queued_jobs, max_jobs_per_key=settings.max_jobs_per_key
         )
+        self.jobs = Jobs(database, job_files, admission=admission, max_attempts=settings.max_attempts)
+        self.controls = Controls(database, admission)
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
         self.outbox = Outbox(database)

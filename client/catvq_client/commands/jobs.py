@@ -1,4 +1,4 @@
-"""`catvq status`, `temperature`, `assignment` and `cancel`: jobs while they run."""
+"""`catvq status` and `assignment`: jobs while they run."""
 
 from typing import Annotated
 
@@ -41,16 +41,6 @@ def status(
             print_fields(_fields(one))
 
 
-def temperature(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Show a job's temperature and its schedule."""
-    with connected(url) as client:
-        found = client.jobs.temperature(job)
-        if as_json:
-            print_json(found.document())
-        else:
-            print_fields(found.document())
-
-
 def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
     """Show each feature's likeliest categories as they stand now."""
     with connected(url) as client:
@@ -62,16 +52,6 @@ def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonO
         else:
             title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
             print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
-
-
-def cancel(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Stop a queued or running job."""
-    with connected(url) as client:
-        cancelled = client.jobs.cancel(job)
-        if as_json:
-            print_json(cancelled.document())
-        else:
-            say(f"{cancelled.id} is {cancelled.status}")
 
 
 def _shares(found: Assignment) -> list[tuple[object, ...]]:

@@ -34,7 +34,7 @@ def test_a_dataset_stays_while_an_unfinished_job_needs_it(store, dataset, submit
     job = submit()
     with pytest.raises(Conflict, match=job.id):
         store.datasets.delete(dataset.id)
-    assert store.jobs.request_cancel(job.id).status is JobStatus.CANCELLED
+    assert store.controls.cancel(job.id).status is JobStatus.CANCELLED
     store.datasets.delete(dataset.id)
     with pytest.raises(NotFound):
         store.datasets.get(dataset.id)

@@ -27,7 +27,7 @@ def test_a_submitted_job_waits_with_what_was_asked_for(store, dataset):
 def test_unknown_jobs_are_not_found(store):
     for ask in (
         store.jobs.get,
-        store.jobs.request_cancel,
+        store.controls.cancel,
         store.jobs.delete,
         store.jobs.assignment,
         store.jobs.metrics,
@@ -86,7 +86,7 @@ def test_a_key_has_a_share_of_unfinished_jobs_and_a_repeated_request_is_none(set
     with pytest.raises(TooManyJobs):
         store.jobs.submit(request, {}, key_id="key_1")
     store.jobs.submit(request, {}, key_id="key_2")
-    store.jobs.request_cancel(first.job.id)
+    store.controls.cancel(first.job.id)
     store.jobs.submit(request, {}, key_id="key_1")
     store.close()
 
@@ -108,7 +108,7 @@ def test_lists_are_filtered_by_status_labels_and_dataset(store, submit, add_data
     plain = submit()
     labelled = submit(labels={"team": "x", "stage": "try"})
     elsewhere = submit(dataset=other.id, labels={"team": "x"})
-    store.jobs.request_cancel(plain.id)
+    store.controls.cancel(plain.id)
 
     def ids(**filters):
         return [job.id for job in store.jobs.list(**filters).items]
@@ -128,28 +128,28 @@ def test_a_made_up_cursor_is_refused(store, cursor):
 
 def test_the_queue_position_counts_waiting_jobs_only(store, submit):
     first, second, third = submit(), submit(), submit()
-    store.jobs.request_cancel(first.id)
+    store.controls.cancel(first.id)
     assert [store.jobs.queue_position(job.id) for job in (first, second, third)] == [None, 1, 2]
     claim(store, second)
     assert [store.jobs.queue_position(job.id) for job in (second, third)] == [None, 1]
 
 
 def test_a_waiting_job_is_cancelled_at_once(store, submit):
-    job = store.jobs.request_cancel(submit().id)
+    job = store.controls.cancel(submit().id)
     assert (job.status, job.worker_name) == (JobStatus.CANCELLED, None)
     assert job.finished_at is not None
     assert [event.type for event in store.jobs.events(job.id)] == ["submitted", "cancelled"]
     with pytest.raises(Conflict) as raised:
-        store.jobs.request_cancel(job.id)
+        store.controls.cancel(job.id)
     assert raised.value.code == "job_ended"
 
 
 def test_cancelling_a_running_job_twice_is_one_wish(store, submit):
     job = submit()
     claim(store, job)
-    once = store.jobs.request_cancel(job.id)
+    once = store.controls.cancel(job.id)
     assert (once.status, once.wish) == (JobStatus.CANCELLING, Wish.CANCEL)
-    assert store.jobs.request_cancel(job.id) == once
+    assert store.controls.cancel(job.id) == once
     assert [event.type for event in store.jobs.events(job.id)] == ["submitted", "started", "cancelling"]
 
 

@@ -81,7 +81,7 @@ def test_a_heartbeat_brings_the_wishes_of_others(store, claim):
     assert store.leases.heartbeat(claim) is Wish.NONE
     store.outbox.drain_workers("w")
     assert store.leases.heartbeat(claim) is Wish.DRAIN
-    store.jobs.request_cancel(claim.job.id)
+    store.controls.cancel(claim.job.id)
     assert store.leases.heartbeat(claim) is Wish.CANCEL
 
 
@@ -108,7 +108,7 @@ def test_a_released_job_waits_again_and_has_lost_no_attempt(store, claim):
 
 
 def test_a_cancelled_job_is_not_put_back(store, claim):
-    store.jobs.request_cancel(claim.job.id)
+    store.controls.cancel(claim.job.id)
     store.leases.release(claim, "its worker was stopped")
     assert store.jobs.get(claim.job.id).status is JobStatus.CANCELLED
 
@@ -130,7 +130,7 @@ def test_publishing_ends_the_job_with_its_model(store, claim):
 
 
 def test_a_cancelled_job_publishes_nothing(store, claim):
-    store.jobs.request_cancel(claim.job.id)
+    store.controls.cancel(claim.job.id)
     with pytest.raises(CancelRequested):
         store.leases.publish(claim, "model_1", {}, "abc")
     with pytest.raises(NotFound):

@@ -80,7 +80,7 @@ def test_a_model_in_use_is_not_deleted(store, publish, submit):
     with pytest.raises(Conflict) as raised:
         store.models.delete("model_1")
     assert raised.value.code == "model_in_use"
-    store.jobs.request_cancel(job.id)
+    store.controls.cancel(job.id)
     store.models.delete("model_1")
     assert not store.models.directory("model_1").exists()
     with pytest.raises(NotFound):

@@ -91,7 +91,7 @@ def test_a_new_checkpoint_starts_the_count_of_attempts_anew(store, submit, tmp_p
 def test_a_cancelled_job_of_a_dead_worker_is_cancelled(store, submit, claim):
     job = submit()
     claim(job)
-    store.jobs.request_cancel(job.id)
+    store.controls.cancel(job.id)
     store.outbox.release_worker("w")
     assert store.jobs.get(job.id).status is JobStatus.CANCELLED
 

@@ -1,0 +1,68 @@
+"""What a user may wish of a job: cancel, pause, resume, finish, retry, and steer its temperature."""
+
+from collections.abc import Callable
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.answers import json_answer
+from app.dependencies import Api, JobId, Services
+from app.documentation import problems
+from app.routing import Route
+from app.schemas.job_records import Temperature, TemperatureChange, to_temperature
+from app.schemas.jobs import Job, to_job
+from app.waiting import POLL_AFTER_S, position_of
+from worker.contract import JobStatus
+from worker.store import JobRecord
+
+router = APIRouter(
+    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 409, 422, 503)
+)
+
+
+@router.post("/cancel", status_code=202, response_model=Job)
+def cancel_job(api: Api, job_id: JobId) -> Response:
+    """End a job: at once when it waits, within a second when it runs."""
+    return _answer(api, job_id, api.store.controls.cancel)
+
+
+@router.post("/pause", status_code=202, response_model=Job)
+def pause_job(api: Api, job_id: JobId) -> Response:
+    """Save a job and take it from its worker, or out of the queue, until it is resumed."""
+    return _answer(api, job_id, api.store.controls.pause)
+
+
+@router.post("/resume", status_code=202, response_model=Job)
+def resume_job(api: Api, job_id: JobId) -> Response:
+    """Put a paused job back into the queue; it goes on at the step where it stopped."""
+    return _answer(api, job_id, api.store.controls.resume)
+
+
+@router.post("/finish", status_code=202, response_model=Job)
+def finish_job(api: Api, job_id: JobId) -> Response:
+    """Freeze what was learnt so far and publish it; a first epoch is trained in any case."""
+    return _answer(api, job_id, api.store.controls.finish)
+
+
+@router.post("/retry", status_code=202, response_model=Job)
+def retry_job(api: Api, job_id: JobId) -> Response:
+    """Put a job that failed or was cancelled back into the queue; it goes on from its last checkpoint."""
+    return _answer(api, job_id, api.store.controls.retry)
+
+
+@router.patch("/temperature", response_model=Temperature)
+def steer_temperature(api: Api, job_id: JobId, body: TemperatureChange) -> Response:
+    """Hold a running job's temperature where it is or at a value, or let it follow its schedule again.
+
+    The change takes effect within a second and is recorded with its step, so that a resumed job repeats it.
+    """
+    job = api.store.controls.steer(job_id, held=body.is_held, temperature=body.temperature)
+    return json_answer(to_temperature(job))
+
+
+def _answer(api: Services, job_id: str, wish: Callable[[str], JobRecord]) -> Response:
+    job = wish(job_id)
+    if job.status is JobStatus.QUEUED:
+        api.announcer.announce(job.id)
+    headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": POLL_AFTER_S}
+    return json_answer(to_job(job, position_of(api.store.jobs, job)), 202, headers)
