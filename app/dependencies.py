@@ -11,6 +11,7 @@ from starlette.requests import Request
 from app.access import KeyChecker
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
+from app.event_stream import JobFeed
 from app.queue import JobAnnouncer
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
@@ -29,6 +30,7 @@ class Services:
     encoders: EncoderCache
     announcer: JobAnnouncer
     telemetry: Telemetry
+    feed: JobFeed
     keys: KeyChecker
 
     @property

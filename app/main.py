@@ -12,6 +12,7 @@ from app.documentation import install_documentation
 from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
+from app.event_stream import JobFeed
 from app.gate import Gate, check_may_listen
 from app.handlers import install_handlers
 from app.middleware import RequestMiddleware
@@ -91,5 +92,6 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
         encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
+        feed=JobFeed(store.jobs),
         keys=KeyChecker(store.keys.ring),
     )

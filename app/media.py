@@ -17,10 +17,12 @@ class Format(Enum):
     PARQUET = "application/vnd.apache.parquet"
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
+    EVENT_STREAM = "text/event-stream"
 
 
 ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
 DATASET_FORMATS = (Format.CSV, Format.PARQUET, Format.ARROW, Format.NPY, Format.NPZ, Format.HDF5, Format.JSON)
+EVENT_FORMATS = (Format.JSON, Format.EVENT_STREAM)
 METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW)
 
 _TEXT_FORMATS = {Format.JSON, Format.CSV}

@@ -3,7 +3,8 @@
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +12,8 @@ from app.answers import array_answer, json_answer, list_answer
 from app.dependencies import Api, JobId, Services
 from app.documentation import array_response, problems
 from app.errors import NotFoundError
-from app.media import ARRAY_FORMATS, METRIC_FORMATS
+from app.event_stream import EventStream, is_over
+from app.media import ARRAY_FORMATS, EVENT_FORMATS, METRIC_FORMATS, Format, asked_format
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.job_records import (
@@ -29,6 +31,9 @@ from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
 from worker.store.pagination import decode_cursor, encode_cursor
 
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.9,0.1\np1,0.2,0.8\n"
+EVENT_STREAM = (
+    'id: 1\nevent: submitted\ndata: {"id":1,"time":"2026-01-01T12:00:00Z","type":"submitted","data":{}}\n\n'
+)
 METRICS_CSV = "epoch,step,time,total,validation\n1,400,2026-01-01T12:00:05+00:00,1.9,0.9\n"
 
 router = APIRouter(
@@ -94,13 +99,43 @@ def get_job_metrics(
     return array_answer(request, answer, METRIC_FORMATS)
 
 
-@router.get("/events", response_model=ListPage[Event])
-def list_events(
-    request: Request, api: Api, job_id: JobId, limit: PageLimit = 100, cursor: Cursor = None
+@router.get(
+    "/events",
+    response_model=ListPage[Event],
+    responses={
+        200: {
+            "description": "A page; with `Accept: text/event-stream` all events as they happen.",
+            "content": {Format.EVENT_STREAM.value: {"schema": {"type": "string"}, "example": EVENT_STREAM}},
+        },
+        204: {"description": "As a stream: the job has ended, and nothing follows `Last-Event-ID`."},
+        **problems(406),
+    },
+)
+async def list_events(
+    request: Request,
+    api: Api,
+    job_id: JobId,
+    limit: PageLimit = 100,
+    cursor: Cursor = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(pattern=r"^[0-9]{1,18}$", description="Of a stream: the last event that arrived."),
+    ] = None,
 ) -> Response:
-    """What happened to the job, oldest first."""
+    """What happened to the job, oldest first; as a stream it goes on until the job has ended.
+
+    The ids of a stream are the numbers of the events. It is kept alive by comments, and can be taken up again
+    at any event, also after the service was restarted.
+    """
     after = 0 if cursor is None else decode_cursor(cursor)
-    events = api.store.jobs.events(job_id, after=after, limit=limit + 1)
+    if asked_format(request.headers.get("accept"), EVENT_FORMATS) is Format.EVENT_STREAM:
+        after = after if last_event_id is None else int(last_event_id)
+        is_complete = await run_in_threadpool(is_over, api.store.jobs, job_id, after)
+        if is_complete or request.state.is_head:
+            # Without content it tells the reader of an ended job not to come back.
+            return Response(status_code=204 if is_complete else 200, media_type=Format.EVENT_STREAM.value)
+        return EventStream(api.store.jobs, api.feed, job_id, after)
+    events = await run_in_threadpool(api.store.jobs.events, job_id, after, limit + 1)
     shown = events[:limit]
     return list_answer(
         request,

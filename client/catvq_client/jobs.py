@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from catvq_client.errors import WaitTimeoutError
+from catvq_client.event_stream import follow_events
 from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
 from catvq_client.transport import Call, Transport, read_json, read_record, segment
 
@@ -130,6 +131,19 @@ class Jobs:
     def events(self, job_id: str) -> builtins.list[Event]:
         """Return what happened to the job, in order."""
         return [*self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
+
+    def follow_events(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
+        """Yield what happens to the job, as it happens, until it has ended.
+
+        A connection that breaks, also because the service is restarted, is made again where it broke.
+
+        Args:
+            after: Number of the last event that is known.
+
+        Raises:
+            NotReachableError: The service was away for too long.
+        """
+        yield from follow_events(self._transport, f"{_path(job_id)}/events", after)
 
     def _wish(self, job_id: str, wish: str) -> Job:
         return self._transport.record(Job, Call("POST", f"{_path(job_id)}/{wish}"))

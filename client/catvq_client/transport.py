@@ -4,6 +4,7 @@ import email.utils
 import random
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -123,6 +124,25 @@ class Transport:
                     raise api_error(response)
             time.sleep(pause)
         raise AssertionError("unreachable: the last attempt returns or raises")
+
+    @contextmanager
+    def stream(self, call: Call) -> Iterator[httpx.Response]:
+        """Send a request once and give its answer before the answer's body has arrived.
+
+        Raises:
+            ApiError: The service refused.
+            NotReachableError: Nobody answered, or the connection broke.
+        """
+        try:
+            response = self._http.send(self._request(call), stream=True)
+            with closing(response):
+                if response.status_code >= 400:
+                    response.read()
+                    raise api_error(response)
+                self._has_connected = True
+                yield response
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
 
     def _request(self, call: Call) -> httpx.Request:
         headers = dict(call.headers)

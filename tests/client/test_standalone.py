@@ -32,7 +32,7 @@ def test_importing_the_client_loads_nothing_of_the_service(module):
 def test_what_the_client_needs_is_declared_and_torch_is_not_part_of_it():
     project = tomllib.loads(PYPROJECT.read_text())["project"]
     names = {requirement.split(">")[0] for requirement in project["dependencies"]}
-    assert names == {"httpx", "pydantic", "numpy", "typer", "rich", "pyyaml", "h5py"}
+    assert names == {"httpx", "httpx-sse", "pydantic", "numpy", "typer", "rich", "pyyaml", "h5py"}
 
 
 def test_every_package_of_the_client_is_shipped():

@@ -58,3 +58,8 @@ def test_a_job_is_steered_paused_resumed_cancelled_retried_and_finished(service,
         assert client.jobs.finish(job.id).status in {"queued", "running"}
         done = wait_for(client, job.id, "succeeded")
         assert 1 <= done.progress.epoch < 20_000
+        events = list(client.jobs.follow_events(job.id, after=2))
+        assert events == client.jobs.events(job.id)[2:]
+        lines = catvq("events", job.id, "--follow", "--json").stdout.splitlines()
+        assert [json.loads(line)["id"] for line in lines] == list(range(1, events[-1].id + 1))
+        assert "published" in catvq("events", job.id).stdout

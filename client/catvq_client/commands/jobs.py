@@ -1,5 +1,6 @@
-"""`catvq status` and `assignment`: jobs while they run."""
+"""`catvq status`, `assignment` and `events`: jobs while they run."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -52,6 +53,20 @@ def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonO
         else:
             title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
             print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
+
+
+def events(
+    job: JobArgument,
+    url: UrlOption = DEFAULT_URL,
+    *,
+    is_followed: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event.")] = False,
+) -> None:
+    """List what happened to a job."""
+    with connected(url) as client:
+        for event in client.jobs.follow_events(job) if is_followed else client.jobs.events(job):
+            data = json.dumps(event.data if not as_json else event.document(), ensure_ascii=False)
+            typer.echo(data if as_json else f"{event.time:%Y-%m-%d %H:%M:%S}  {event.type}  {data}")
 
 
 def _shares(found: Assignment) -> list[tuple[object, ...]]:

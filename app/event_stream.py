@@ -1,0 +1,98 @@
+"""Server-sent events: a job's events as they happen, for any number of readers of any speed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
+
+from app.schemas.job_records import to_event
+from app.tables.writing import to_json
+from worker.store import EventRecord, NotFound, StoreUnavailable
+from worker.store.jobs import Jobs
+
+LOOK_INTERVAL_S = 0.25  # readers do not notice it, and the database answers one query for all of them
+KEEP_ALIVE_S = 15
+SEND_TIMEOUT_S = 60  # a reader that takes nothing for so long is gone
+PAGE = 100
+
+
+class JobFeed:
+    """Wakes the readers of jobs that have news: they wait without a thread, and without the database."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._readers: dict[asyncio.Event, tuple[str, int]] = {}
+        self._looking: asyncio.Task[None] | None = None
+
+    async def wait_for_news(self, job_id: str, seen: int) -> None:
+        """Wait until a job's newest event is not the one numbered `seen`, or the job is gone."""
+        news = asyncio.Event()
+        self._readers[news] = (job_id, seen)
+        try:
+            if self._looking is None or self._looking.done():
+                self._looking = asyncio.create_task(self._look())
+            await news.wait()
+        finally:
+            del self._readers[news]
+
+    async def _look(self) -> None:
+        while self._readers:
+            await asyncio.sleep(LOOK_INTERVAL_S)
+            followed = {job_id for job_id, _ in self._readers.values()}
+            with suppress(StoreUnavailable):  # readers wait until it is back
+                newest = await run_in_threadpool(self._jobs.newest_events, followed)
+                for news, (job_id, seen) in self._readers.items():
+                    if newest.get(job_id, -1) != seen:
+                        news.set()
+
+
+class EventStream(EventSourceResponse):
+    """The events of a job after a number, until the last one of a job that has ended."""
+
+    def __init__(self, jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> None:
+        super().__init__(
+            _follow(jobs, feed, job_id, after), ping=KEEP_ALIVE_S, send_timeout=SEND_TIMEOUT_S, sep="\n"
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send what there is, then what comes; a reader that stops reading is left."""
+        with suppress(SendTimeoutError):
+            await super().__call__(scope, receive, send)
+
+
+def is_over(jobs: Jobs, job_id: str, after: int) -> bool:
+    """Whether a job has ended and none of its events is numbered above `after`.
+
+    Raises:
+        NotFound: There is no such job.
+    """
+    job = jobs.get(job_id)
+    return job.status.is_terminal and job.event_count <= after
+
+
+async def _follow(jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> AsyncIterator[ServerSentEvent]:
+    with suppress(NotFound):  # deleted while it was followed
+        while True:
+            try:
+                events = await run_in_threadpool(jobs.events, job_id, after, PAGE)
+                has_ended = await run_in_threadpool(
+                    is_over, jobs, job_id, events[-1].seq if events else after
+                )
+            except StoreUnavailable:
+                await asyncio.sleep(LOOK_INTERVAL_S)
+                continue
+            for event in events:
+                yield _to_message(event)
+                after = event.seq
+            if has_ended:
+                return
+            if len(events) < PAGE:
+                await feed.wait_for_news(job_id, after)
+
+
+def _to_message(event: EventRecord) -> ServerSentEvent:
+    return ServerSentEvent(to_json(to_event(event)).decode(), event=event.type, id=str(event.seq))
