@@ -163,7 +163,8 @@ class JobPlan(Body):
                 "config": {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "training": {"batch_size": 64}},
                 "rows": {"train": 1437, "validation": 180, "test": 180},
                 "steps_per_epoch": 22,
-                "steps": 2200,
+                "search_steps": 800,
+                "steps": 3000,
                 "estimate": {"memory_bytes": 463470592, "seconds": 41.5, "basis": "..."},
                 "warnings": [],
             }
@@ -175,7 +176,8 @@ class JobPlan(Body):
     )
     rows: RowSplit
     steps_per_epoch: int
-    steps: int
+    search_steps: int = Field(description="Spent on finding the assignment before the first epoch.")
+    steps: int = Field(description="In all.")
     estimate: Estimate
     warnings: list[str]
 

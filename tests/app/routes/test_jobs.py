@@ -8,6 +8,8 @@ from datetime import datetime
 import httpx
 import pytest
 
+from app.schemas.jobs import JobPlan
+
 FIELDS = {
     "id",
     "status",
@@ -78,6 +80,7 @@ def test_a_dry_run_stores_nothing(api):
     assert plan["steps"] >= 4 * plan["steps_per_epoch"] > 0
     assert plan["estimate"]["memory_bytes"] > 0
     assert plan["config"]["training"]["epochs"] == 4
+    assert set(plan) == set(JobPlan.model_fields)  # as OpenAPI says
     assert len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"]) == before
 
 
