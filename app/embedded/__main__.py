@@ -5,7 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
-from app.embedded.lock import DirectoryInUseError
+from app.embedded.lock import DirectoryInUseError, DirectoryUnusableError
 from app.embedded.redis import RedisNotFoundError
 from app.embedded.supervisor import Place, StartError, run
 
@@ -22,7 +22,7 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         run(Place(arguments.host, arguments.port, arguments.data.resolve()))
-    except (DirectoryInUseError, StartError, RedisNotFoundError) as error:
+    except (DirectoryInUseError, DirectoryUnusableError, StartError, RedisNotFoundError) as error:
         sys.stderr.write(f"catvq cannot start: {error}\n")
         return 1
     return 0

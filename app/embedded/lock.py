@@ -16,6 +16,10 @@ class DirectoryInUseError(RuntimeError):
     """Another embedded service runs on this data directory."""
 
 
+class DirectoryUnusableError(RuntimeError):
+    """Nothing can be kept in this data directory."""
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[int]:
     """Hold the lock of `directory` for the length of a `with` block, which receives its file descriptor.
@@ -24,9 +28,13 @@ def locked(directory: Path) -> Iterator[int]:
 
     Raises:
         DirectoryInUseError: Somebody else holds it.
+        DirectoryUnusableError: It cannot be made, or not be written to.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise DirectoryUnusableError(f"data cannot be kept in {directory}: {error.strerror}") from None
     try:
         _acquire(descriptor, directory)
         os.ftruncate(descriptor, 0)

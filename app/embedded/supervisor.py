@@ -69,6 +69,7 @@ def run(place: Place) -> None:
 
     Raises:
         DirectoryInUseError: Another service uses the data directory.
+        DirectoryUnusableError: Nothing can be kept there.
         StartError: The settings or the port will not do, or a part does not come up.
         RedisNotFoundError: There is no Redis server to start.
     """

@@ -155,6 +155,13 @@ def test_a_taken_port_is_refused(tmp_path):
     assert f"port {port} on 127.0.0.1 is taken" in refused.stderr
 
 
+def test_a_place_that_cannot_hold_data_is_refused_in_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    refused = run_embedded("--port", "0", "--data", tmp_path / "file")
+    assert refused.returncode == 1
+    assert refused.stderr == f"catvq cannot start: data cannot be kept in {tmp_path}/file: File exists\n"
+
+
 def run_embedded(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "app.embedded", *arguments],

@@ -1,11 +1,12 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from app.embedded import lock
-from app.embedded.lock import DirectoryInUseError, locked
+from app.embedded.lock import DirectoryInUseError, DirectoryUnusableError, locked
 
 
 def test_a_second_holder_is_refused_and_told_who_has_the_directory(tmp_path, monkeypatch):
@@ -16,6 +17,13 @@ def test_a_second_holder_is_refused_and_told_who_has_the_directory(tmp_path, mon
         locked(tmp_path / "data"),
     ):
         pass
+
+
+def test_a_place_that_cannot_hold_data_is_refused_by_its_name(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nobody/here")):
+        with pytest.raises(DirectoryUnusableError, match=f"cannot be kept in {place}: "), locked(place):
+            pass
 
 
 def test_a_released_directory_can_be_locked_again(tmp_path):
