@@ -75,7 +75,7 @@ class Route(APIRoute):
 
         async def handle(request: Request) -> Response:
             bounded = BoundedRequest(request.scope, request.receive)
-            bounded.max_bytes = request.app.state.services.settings.max_json_bytes
+            bounded.max_bytes = request.app.state.services.settings.max_document_bytes
             if takes_json and ("content-type" in request.headers or has_body(request.headers)):
                 sent_format(request.headers.get("content-type"), (Format.JSON,))
             unknown = [

@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import redis
@@ -129,3 +132,45 @@ def service(start_service, tmp_path_factory):
     yield running
     running.process.terminate()
     assert running.process.wait(60) == 0
+
+
+@dataclass
+class ApiProcess:
+    """An API in a process of its own, which may be killed."""
+
+    process: subprocess.Popen
+    url: str
+    log: Path
+
+
+@contextmanager
+def running_process(data_dir, **environment):
+    """Start an API process on a free port, and wait until it answers; it is killed at the end."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    settings = {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"} | environment
+    options = ["--factory", "--port", str(port), "--log-level", "debug", "--http", "app.protocol:Protocol"]
+    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", *options]
+    log = Path(data_dir) / f"api-{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 60
+        url = f"http://127.0.0.1:{port}"
+        while True:
+            with suppress(httpx.TransportError):
+                if httpx.get(f"{url}/livez").status_code == 200:
+                    break
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield ApiProcess(process, url, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def start_api():
+    return running_process

@@ -93,6 +93,7 @@ def _limits(api: Api) -> dict[str, Any]:
     names = (
         "max_body_bytes",
         "max_json_bytes",
+        "max_document_bytes",
         "max_expanded_bytes",
         "max_rows",
         "max_features",

@@ -19,7 +19,8 @@ class Limits(Body):
     """How much is taken."""
 
     max_body_bytes: int
-    max_json_bytes: int = Field(description="Of a JSON body.")
+    max_json_bytes: int = Field(description="Of a table in JSON.")
+    max_document_bytes: int = Field(description="Of any other JSON body.")
     max_expanded_bytes: int = Field(
         description="What a compressed upload may unpack to, and a dataset take as float32."
     )
@@ -43,7 +44,8 @@ class ServiceInfo(Body):
                 "formats": {"datasets": ["text/csv"], "arrays": ["application/json"]},
                 "limits": {
                     "max_body_bytes": 1073741824,
-                    "max_json_bytes": 67108864,
+                    "max_json_bytes": 33554432,
+                    "max_document_bytes": 2097152,
                     "max_expanded_bytes": 4294967296,
                     "max_rows": 10000000,
                     "max_features": 10000,

@@ -1,5 +1,6 @@
 """Reads Arrow streams and Parquet files: typed columns, batch by batch."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from pyarrow import parquet, types
 
 from app.errors import InvalidError, NotParseableError, Place
+from app.tables.arrow_messages import read_batches
 from app.tables.table import Table, TableLimits, check_names, rows_per_block
 
 MAX_METADATA_BYTES = 16 << 20
@@ -22,17 +24,16 @@ def read_arrow(file: BinaryIO, limits: TableLimits) -> Table:
         NotParseableError: It is no Arrow stream, or a damaged one (also while the blocks are read).
         InvalidError: Its columns cannot be used.
     """
-    file.seek(0)
     with _readable("an Arrow stream"):
-        reader = pa.ipc.open_stream(file)
-        columns = _check_schema(reader.schema, limits)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        for batch in reader:
-            batch.validate(full=True)
-            yield batch
-
-    return Table(columns=columns, blocks=_blocks(batches(), "an Arrow stream"), has_names=True)
+        messages = pa.ipc.MessageReader.open_stream(_mapped(file))
+        try:
+            schema = pa.ipc.read_schema(messages.read_next_message())
+        except StopIteration:
+            raise NotParseableError("the body is empty, which is no Arrow stream") from None
+        columns = _check_schema(schema, limits)
+    return Table(
+        columns=columns, blocks=_blocks(read_batches(messages, schema), "an Arrow stream"), has_names=True
+    )
 
 
 def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
@@ -62,6 +63,14 @@ def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
         )
     batches = source.iter_batches(batch_size=rows_per_block(len(columns)), use_threads=False)
     return Table(columns=columns, blocks=_blocks(batches, "a Parquet file"), has_names=True)
+
+
+def _mapped(file: BinaryIO) -> pa.NativeFile:
+    """Return a file whose parts are used where they are, without a copy."""
+    if isinstance(file, io.BytesIO):
+        return pa.BufferReader(file.getbuffer())
+    file.flush()
+    return pa.memory_map(str(file.name))
 
 
 def _check_schema(schema: pa.Schema, limits: TableLimits) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from app.errors import InvalidError, NotParseableError, Place
 from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, rows_per_block
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
+MAX_ROW_CHARACTERS = 8 << 20  # Arrow reads no row beyond its blocks, which are of this size
 MAX_SHOWN_CELL = 40
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK_CELLS = [" " * count for count in range(17)]  # Arrow knows only exact spellings of "empty"
@@ -114,7 +115,7 @@ def _open(file: BinaryIO, width: int) -> Any:
     return arrow_csv.open_csv(
         pa.PythonFile(file, mode="r"),
         read_options=arrow_csv.ReadOptions(
-            use_threads=False, column_names=names, block_size=max(8 << 20, width * 64)
+            use_threads=False, column_names=names, block_size=MAX_ROW_CHARACTERS
         ),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(
@@ -162,12 +163,38 @@ def _slow_rows(file: BinaryIO, offset: int) -> Iterator[tuple[int, list[str]]]:
     try:
         header = file.read(offset).decode("utf-8", errors="replace")
         lines_before = sum(1 for _ in io.StringIO(header, newline=""))
-        reader = csv.reader(text)
+        lines = _LinesOfRows(text)
+        reader = csv.reader(lines)
         for cells in reader:
+            lines.begin_row()
             if cells:
                 yield lines_before + reader.line_num, cells
     finally:
         text.detach()
+
+
+class _LinesOfRows:
+    """The lines of a text, as long as what belongs to one row stays small enough to be held in memory."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._left = MAX_ROW_CHARACTERS
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(self._left)
+        if not line:
+            raise StopIteration
+        self._left -= len(line)
+        if self._left <= 0:
+            raise csv.Error(f"the row is longer than {MAX_ROW_CHARACTERS} characters")
+        return line
+
+    def begin_row(self) -> None:
+        """Count from here."""
+        self._left = MAX_ROW_CHARACTERS
 
 
 def _line_of(file: BinaryIO, offset: int, row: int) -> int:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from app.errors import InvalidError, NotParseableError, Place
 from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
 
+MAX_ROWS = 1_000_000
+MAX_LISTS = MAX_ROWS + 2  # the rows, the list of rows and that of the columns
+
 _NUMBERS = {int, float}
 _CELLS = {int, float, type(None)}
 
@@ -36,7 +39,13 @@ def read_json(file: BinaryIO, limits: TableLimits) -> Table:
         InvalidError: It has another form, a cell is not a number, or the rows differ in length.
     """
     file.seek(0)
-    document = load_json(file.read())
+    body = file.read()
+    # Each list takes twenty times the memory of its two brackets; ten million of them would be gigabytes.
+    if body.count(b"[") > MAX_LISTS:
+        raise InvalidError(
+            f"more than {MAX_ROWS} rows of JSON; send them in another format", code="too_many_rows"
+        )
+    document = load_json(body)
     check_keys(document, required="rows", optional="columns")
     names = document.get("columns")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):

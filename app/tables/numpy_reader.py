@@ -2,6 +2,7 @@
 
 import io
 import math
+import mmap
 import struct
 import tempfile
 import zipfile
@@ -9,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
-from typing import IO, Any, BinaryIO, Literal, cast
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from app.tables.table import Table, TableLimits, array_blocks, check_number_type
 MAX_FAMILIES = 1000
 MAX_DIRECTORY_BYTES = 1 << 20  # the list of members of a zip file, which is read as a whole
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
+MAX_HEADER_BYTES = 1 << 14  # of an NPY file; numpy reads none that is longer than 10,000 bytes
+ALIGNMENT = 64
 _COPY_BYTES = 1 << 20
 _HEADER_READERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -35,7 +38,7 @@ def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
         NotParseableError: It is not an NPY file, or a damaged or pickled one.
         InvalidError: It does not hold a matrix of real numbers.
     """
-    matrix = as_matrix(_open_array(file, "the body"), "the array")
+    matrix = as_matrix(_open_array(_bytes_of(file), "the body"), "the array")
     check_width(matrix.shape[1], limits)
     return Table(columns=numbered(matrix.shape[1]), blocks=array_blocks(matrix), has_names=False)
 
@@ -49,18 +52,16 @@ def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
         TooLargeError: It unpacks to more than the limit.
     """
     _check_directory(file)
-    families: dict[str, NDArray[Any]] = {}
-    left = limits.max_expanded_bytes
-    with _readable_zip(), zipfile.ZipFile(file) as archive:
-        for member in archive.infolist():
-            name = str(PurePosixPath(member.filename).with_suffix(""))
-            if name in families:
-                raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
-            # The mapping stays when the file, which has no name, is closed.
-            with tempfile.TemporaryFile(dir=limits.scratch_dir) as unpacked:
-                left -= _unpack(archive, member, unpacked, left)
-                array = _open_array(unpacked, f"the array {name!r}")
-            families[name] = as_matrix(array, f"the array {name!r}")
+    # The members one after the other in one file: one descriptor, however many there are. The mapping stays
+    # when the file, which has no name, is closed.
+    with tempfile.TemporaryFile(dir=limits.scratch_dir) as unpacked:
+        places = _unpack_all(file, unpacked, limits.max_expanded_bytes)
+        unpacked.flush()
+        body = _bytes_of(unpacked)
+    families = {
+        name: as_matrix(_open_array(body[place], f"the array {name!r}"), f"the array {name!r}")
+        for name, place in places.items()
+    }
     return join_families(families, limits)
 
 
@@ -80,26 +81,37 @@ def as_matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
     return array
 
 
-def _open_array(file: IO[bytes], name: str) -> NDArray[Any]:
-    """Map an NPY file into memory, unless it would need unpickling."""
-    shape, is_fortran, dtype = _read_header(file, name)
+def _bytes_of(file: IO[bytes]) -> memoryview:
+    """View a file's bytes without a copy."""
+    if isinstance(file, io.BytesIO):
+        return file.getbuffer()
+    if not file.seek(0, io.SEEK_END):
+        return memoryview(b"")
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _open_array(body: memoryview, name: str) -> NDArray[Any]:
+    """View the array in an NPY file, unless it would need unpickling."""
+    head = io.BytesIO(body[:MAX_HEADER_BYTES])
+    shape, is_fortran, dtype = _read_header(head, name)
     if dtype.hasobject:
         raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
-    start = file.tell()
-    surplus = file.seek(0, io.SEEK_END) - start - math.prod(shape) * dtype.itemsize
+    count = math.prod(shape)
+    surplus = len(body) - head.tell() - count * dtype.itemsize
     if surplus > 0:
         raise NotParseableError(f"{name} is followed by {surplus} bytes that do not belong to it")
-    file.seek(start)
+    if surplus < 0:
+        raise NotParseableError(f"{name} is damaged: {-surplus} bytes of it are missing")
     try:
-        if 0 in shape:
+        if count == 0 or dtype.itemsize == 0:
             return np.empty(shape, dtype)
-        return _map(file, dtype, shape, "F" if is_fortran else "C")
-    except (ValueError, OverflowError, OSError, MemoryError) as error:
+        flat = np.frombuffer(body, dtype, count, head.tell())
+        return flat.reshape(shape, order="F" if is_fortran else "C")
+    except ValueError as error:
         raise NotParseableError(f"{name} is damaged: {str(error)[:200]}") from None
 
 
-def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    file.seek(0)
+def _read_header(file: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     try:
         read = _HEADER_READERS[np.lib.format.read_magic(file)]
         shape, is_fortran, dtype = read(file)
@@ -108,16 +120,6 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
     if any(length < 0 for length in shape):
         raise NotParseableError(f"{name} says that its shape is {shape}")
     return shape, is_fortran, dtype
-
-
-def _map(
-    file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...], order: Literal["C", "F"]
-) -> NDArray[Any]:
-    """View the array that begins where the file stands, without a copy."""
-    if isinstance(file, io.BytesIO):
-        flat = np.frombuffer(file.getbuffer(), dtype, count=math.prod(shape), offset=file.tell())
-        return flat.reshape(shape, order=order)
-    return np.memmap(cast(Any, file), dtype, "r", file.tell(), shape, order)
 
 
 def _check_directory(file: BinaryIO) -> None:
@@ -136,6 +138,23 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
+def _unpack_all(file: BinaryIO, target: IO[bytes], limit: int) -> dict[str, slice]:
+    """Unpack every member of a zip file; return where each one is."""
+    places: dict[str, slice] = {}
+    with _readable_zip(), zipfile.ZipFile(file) as archive:
+        if len(archive.infolist()) > MAX_FAMILIES:  # the end of the list may have said less
+            raise InvalidError(f"the file holds more than {MAX_FAMILIES} arrays", code="too_many_families")
+        for member in archive.infolist():
+            name = str(PurePosixPath(member.filename).with_suffix(""))
+            if name in places:
+                raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
+            start = target.tell()
+            limit -= _unpack(archive, member, target, limit)
+            places[name] = slice(start, target.tell())
+            target.write(bytes(-target.tell() % ALIGNMENT))
+    return places
+
+
 def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: IO[bytes], limit: int) -> int:
     """Unpack one member, counting what really comes out; return its size."""
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
@@ -147,7 +166,6 @@ def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: IO[bytes]
             if size > limit:
                 raise TooLargeError("the file unpacks to more than the limit")
             target.write(block)
-    target.flush()
     return size
 
 

@@ -13,11 +13,11 @@ from app.tables.table import Table, TableLimits
 # Module and function: loaded on first use, as most processes only ever read JSON and NPY.
 _READERS = {
     Format.CSV: ("csv_reader", "read_csv"),
-    Format.PARQUET: ("arrow_reader", "read_parquet"),
+    Format.PARQUET: ("confined", "read_parquet"),
     Format.ARROW: ("arrow_reader", "read_arrow"),
     Format.NPY: ("numpy_reader", "read_npy"),
     Format.NPZ: ("numpy_reader", "read_npz"),
-    Format.HDF5: ("hdf5_reader", "read_hdf5"),
+    Format.HDF5: ("confined", "read_hdf5"),
     Format.JSON: ("json_reader", "read_json"),
 }
 

@@ -1,15 +1,10 @@
 """What the API's tests share: a real server, a client, and a small model made by hand, without torch."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -230,48 +225,6 @@ def serving(settings):
         thread.join()
 
 
-@dataclass
-class ApiProcess:
-    """An API in a process of its own, which may be killed."""
-
-    process: subprocess.Popen
-    url: str
-    log: Path
-
-
-@contextmanager
-def running_process(data_dir, **environment):
-    """Start an API process on a free port, and wait until it answers; it is killed at the end."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    settings = {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"} | environment
-    options = ["--factory", "--port", str(port), "--log-level", "debug"]
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", *options]
-    log = Path(data_dir) / f"api-{port}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output)
-    try:
-        deadline = time.monotonic() + 60
-        url = f"http://127.0.0.1:{port}"
-        while True:
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{url}/livez").status_code == 200:
-                    break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield ApiProcess(process, url, log)
-    finally:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture(scope="session")
-def start_api():
-    return running_process
-
-
 @pytest.fixture(scope="session")
 def base_settings(tmp_path_factory):
     """Settings with small limits; nothing listens at the broker's address."""
@@ -280,6 +233,7 @@ def base_settings(tmp_path_factory):
         redis_url="redis://127.0.0.1:1/0",
         max_body_bytes=1 << 20,
         max_json_bytes=1 << 18,
+        max_document_bytes=1 << 18,
         max_expanded_bytes=1 << 20,
         max_rows=5000,
         max_features=100,

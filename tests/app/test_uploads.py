@@ -118,6 +118,16 @@ def test_json_has_a_limit_of_its_own(client):
         assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+def test_a_body_that_is_no_table_has_a_lower_limit(base_settings, serve, tmp_path):
+    limits = {"data_dir": tmp_path, "max_document_bytes": 100}
+    with serve(base_settings.model_copy(update=limits)) as api:
+        assert api.client.get("/v1").json()["limits"]["max_document_bytes"] == 100
+        answer = api.client.post("/v1/jobs", json={"dataset": "d" * 100})
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        rows = {"rows": [[1, 2]] * 30}
+        assert api.client.post("/v1/datasets", json=rows).status_code == 201
+
+
 def test_a_client_that_vanishes_leaves_nothing(api):
     with socket.create_connection(
         (api.client.base_url.host, api.client.base_url.port), timeout=20

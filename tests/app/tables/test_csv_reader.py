@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InvalidError, NotParseableError
+from app.tables import csv_reader
 from app.tables.csv_reader import read_csv
 from app.tables.reading import collect_rows
 from app.tables.table import TableLimits
@@ -118,6 +119,14 @@ def test_a_fault_far_into_the_file_is_found_with_its_line(limits):
     text = "a,b\n" + "1.5,2.5\n" * 200_000 + "1,oops\n"
     (place,) = fault_of(text, limits).places
     assert (place.row, place.line) == (200_001, 200_002)
+
+
+@pytest.mark.parametrize("endless", ["1", "1,", '"\n",', '"x'])
+def test_a_row_without_end_is_given_up(limits, monkeypatch, endless):
+    monkeypatch.setattr(csv_reader, "MAX_ROW_CHARACTERS", 10_000)
+    fault = fault_of("a,b\n1,2\n" + endless * 20_000, limits)
+    assert fault.code in {"invalid_csv", "ragged_row"}
+    assert fault.places[0].row == 2
 
 
 def test_a_header_of_numbers_is_remarked(limits):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from app.errors import InvalidError, NotParseableError
-from app.tables.hdf5_reader import read_hdf5
+from app.tables.confined import read_hdf5
 from app.tables.reading import collect_rows
 
 

@@ -82,3 +82,10 @@ def test_a_code_is_a_whole_number(value):
     with pytest.raises(InvalidError) as caught:
         parse_codes({"codes": [[1, 2], [1, value]]}, ["x", "y"])
     assert (caught.value.places[0].row, caught.value.places[0].token) == (2, "y")
+
+
+def test_more_lists_than_rows_are_refused_unread(limits):
+    body = b'{"rows": [' + b"[]," * 1_000_002 + b"[not read]]}"
+    with pytest.raises(InvalidError) as caught:
+        read_json(io.BytesIO(body), limits)
+    assert caught.value.code == "too_many_rows"

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,10 @@ from app.errors import InvalidError, NotParseableError, TooLargeError
 from app.tables.numpy_reader import read_npy, read_npz
 from app.tables.reading import collect_rows
 from app.tables.table import TableLimits
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def npy(array, **options):
@@ -140,6 +145,25 @@ def test_too_many_members_are_refused_unread(limits):
             file.writestr(f"{number}.npy", b"")
     with pytest.raises(InvalidError, match="1000 arrays"):
         read_npz(body, limits)
+
+
+def test_more_members_than_the_list_says_are_refused(limits):
+    body = io.BytesIO()
+    with zipfile.ZipFile(body, "w") as file:
+        for number in range(1001):
+            file.writestr(f"{number}.npy", b"")
+    lying = bytearray(body.getvalue())
+    end = lying.rindex(b"PK\x05\x06")
+    lying[end + 8 : end + 12] = (1).to_bytes(2, "little") * 2
+    with pytest.raises(InvalidError, match="1000 arrays"):
+        read_npz(io.BytesIO(lying), limits)
+
+
+def test_many_arrays_take_no_descriptor_each(limits):
+    before = open_descriptors()
+    table = read_npz(npz(**{f"a{number}": np.full((3, 1), number) for number in range(40)}), limits)
+    assert open_descriptors() <= before + 2
+    np.testing.assert_array_equal(collect_rows(table, 10)[1], np.arange(40))
 
 
 def test_a_second_list_of_members_that_could_be_of_any_size_is_refused_unread(limits):
