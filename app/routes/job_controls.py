@@ -50,7 +50,7 @@ def retry_job(api: Api, job_id: JobId) -> Response:
     return _answer(api, job_id, api.store.controls.retry)
 
 
-@router.patch("/temperature", response_model=Temperature)
+@router.patch("/temperature", response_model=Temperature, responses=problems(400, 413, 415))
 def steer_temperature(api: Api, job_id: JobId, body: TemperatureChange) -> Response:
     """Hold a running job's temperature where it is or at a value, or let it follow its schedule again.
 
