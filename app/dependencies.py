@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 from starlette.requests import Request
 
 from app.access import KeyChecker
+from app.batching import Batcher
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
 from app.event_stream import JobFeed
@@ -18,7 +19,7 @@ from app.tables.table import TableLimits
 from app.telemetry import Telemetry
 from worker.store import Store
 
-_PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
+PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Services:
     settings: ApiSettings
     store: Store
     encoders: EncoderCache
+    batcher: Batcher
     announcer: JobAnnouncer
     telemetry: Telemetry
     feed: JobFeed
@@ -56,7 +58,7 @@ def _services(request: Request) -> Services:
 
 def _plausible_id(value: str) -> str:
     """Let no database see what cannot be an id, such as a NUL character, which PostgreSQL refuses."""
-    if not _PLAUSIBLE_ID.fullmatch(value):
+    if not PLAUSIBLE_ID.fullmatch(value):
         raise NotFoundError("there is nothing of this id")
     return value
 

@@ -1,4 +1,4 @@
-"""Runs frozen models: rows to codes and back, with ONNX Runtime, off the event loop, without torch."""
+"""Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,10 @@ from app.errors import ApiError
 
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
-ROWS_PER_RUN = 4096  # bounds what a run allocates; larger ones are no faster
+DOUBT_FILE = "doubt.onnx"
+ROWS_PER_RUN = 256  # what lies between two layers then stays in a core's cache
 INVALID_CODE = -1
+PERCENTILES = np.arange(101)
 
 
 class DamagedModelError(ApiError):
@@ -25,20 +27,34 @@ class DamagedModelError(ApiError):
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """How far to trust codes; NaN for an invalid row.
+
+    Args:
+        reconstruction_error: float32 [rows], mean squared error in units of variance.
+        distance_percentile: float64 [rows], 0 to 100: the part of the training rows that were nearer to
+            their codes.
+    """
+
+    reconstruction_error: NDArray[np.float32]
+    distance_percentile: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Encoded:
-    """Codes of rows, and how far to trust each.
+    """Codes of rows.
 
     Args:
         codes: int64 [rows, tokens]; -1 throughout an invalid row.
-        reconstruction_error: float64 [rows], mean squared error in units of variance; NaN for an invalid row.
         is_imputed: bool [rows], a missing value was filled in.
         is_invalid: bool [rows], a value was infinite or beyond float32.
+        doubt: Where it was asked for.
     """
 
     codes: NDArray[np.int64]
-    reconstruction_error: NDArray[np.float64]
     is_imputed: NDArray[np.bool_]
     is_invalid: NDArray[np.bool_]
+    doubt: Doubt | None = None
 
     @property
     def status(self) -> list[str]:
@@ -59,48 +75,82 @@ class Encoder:
     """
 
     def __init__(self, directory: Path, *, threads: int) -> None:
-        paths = (directory / ENCODER_FILE, directory / DECODER_FILE)
+        paths = [directory / name for name in (ENCODER_FILE, DECODER_FILE, DOUBT_FILE)]
         try:
-            self._encoder, self._decoder = (_load(path, threads) for path in paths)
+            self._encoder, self._decoder, self._doubt = (_load(path, threads) for path in paths)
         except Exception as error:
             raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
+        doubts = self._doubt.get_modelmeta().custom_metadata_map
+        self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
         self.size_bytes = sum(path.stat().st_size for path in paths)
+        self._path = paths[0]
         self._verify(notes)
 
-    def encode(self, rows: NDArray[np.float32]) -> Encoded:
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody, perhaps in another process, has deleted the model since it was loaded."""
+        return not self._path.exists()
+
+    def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
         """Encode rows [any number, features] in the units of the dataset; NaN is missing."""
-        parts = [self._encode_part(part) for part in _parts(rows)]
-        return Encoded(
-            codes=np.concatenate([part.codes for part in parts]),
-            reconstruction_error=np.concatenate([part.reconstruction_error for part in parts]),
-            is_imputed=np.concatenate([part.is_imputed for part in parts]),
-            is_invalid=np.concatenate([part.is_invalid for part in parts]),
-        )
+        parts = [self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)]
+        return parts[0] if len(parts) == 1 else join(parts)
 
     def decode(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the rows [any number, features] that valid codes [any number, tokens] stand for."""
         parts = (self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes))
         return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
-    def _encode_part(self, rows: NDArray[np.float32]) -> Encoded:
-        is_invalid: NDArray[np.bool_] = np.asarray(np.isinf(rows).any(axis=1))
-        is_imputed: NDArray[np.bool_] = np.asarray(np.isnan(rows).any(axis=1))
-        usable = np.where(is_invalid[:, np.newaxis], np.float32(0), rows)
-        codes, before = self._encoder.run(["codes", "normalized"], {"rows": usable})
-        (after,) = self._decoder.run(["normalized"], {"codes": codes})
-        error = np.mean(np.square(before - after, dtype=np.float64), axis=1)
-        error[is_invalid] = np.nan
-        codes[is_invalid] = INVALID_CODE
-        return Encoded(codes, error, is_imputed, is_invalid)
+    def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+        is_invalid: NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
+        is_imputed = is_invalid
+        # One number that is not finite makes the sum so, and a sum is quick: most rows need no second look.
+        has_gaps = not np.isfinite(rows.sum())
+        if has_gaps:
+            is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
+            rows = np.where(is_invalid[:, np.newaxis], np.float32(0), rows)
+        if not with_doubt:
+            (codes,) = self._encoder.run(["codes"], {"rows": rows})
+            doubt = None
+        else:
+            codes, normalized, latents = self._encoder.run(None, {"rows": rows})
+            inputs = {"codes": codes, "normalized": normalized, "latents": latents}
+            error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
+            doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
+        if has_gaps:
+            codes[is_invalid] = INVALID_CODE
+            if doubt is not None:
+                doubt.reconstruction_error[is_invalid] = np.nan
+                doubt.distance_percentile[is_invalid] = np.nan
+        return Encoded(codes, is_imputed, is_invalid, doubt)
 
     def _verify(self, notes: dict[str, str]) -> None:
         rows = np.array(orjson.loads(notes["catvq_test_rows"]), np.float64).astype(np.float32)
         codes = np.array(orjson.loads(notes["catvq_test_codes"]), np.int64)
-        if not np.array_equal(self.encode(rows).codes, codes):
+        if not np.array_equal(self.encode(rows, with_doubt=False).codes, codes):
             raise DamagedModelError("the model gives other codes than when it was frozen")
+
+
+def join(parts: list[Encoded]) -> Encoded:
+    """Put the rows of several parts, all of them with doubt or none, under each other."""
+    doubts = [part.doubt for part in parts if part.doubt is not None]
+    doubt = (
+        Doubt(
+            np.concatenate([doubt.reconstruction_error for doubt in doubts]),
+            np.concatenate([doubt.distance_percentile for doubt in doubts]),
+        )
+        if doubts
+        else None
+    )
+    return Encoded(
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.is_imputed for part in parts]),
+        np.concatenate([part.is_invalid for part in parts]),
+        doubt,
+    )
 
 
 def _load(path: Path, threads: int) -> ort.InferenceSession:

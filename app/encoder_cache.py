@@ -26,11 +26,13 @@ class EncoderCache:
         self._encoders: OrderedDict[str, Future[Encoder]] = OrderedDict()
 
     def get(self, model_id: str) -> Encoder:
-        """Return the encoder of a model, loading it on its first use.
+        """Return the encoder of a model, loading it on its first use and after it was deleted.
 
         Raises:
             DamagedModelError: Its files cannot be loaded; the next call tries again.
         """
+        if (encoder := self.loaded(model_id)) is not None:
+            return encoder
         with self._lock:
             future = self._encoders.get(model_id)
             is_first = future is None
@@ -40,6 +42,19 @@ class EncoderCache:
         if is_first:
             self._fill(model_id, future)
         return future.result()
+
+    def loaded(self, model_id: str) -> Encoder | None:
+        """Return the encoder of a model if that takes no time: it is loaded, and the model still there."""
+        with self._lock:
+            future = self._encoders.get(model_id)
+            if future is None or not _is_loaded(future):
+                return None
+            self._encoders.move_to_end(model_id)
+        encoder = future.result()
+        if encoder.is_deleted:
+            self.drop(model_id)
+            return None
+        return encoder
 
     def drop(self, model_id: str) -> None:
         """Forget a model that was deleted."""
@@ -74,5 +89,8 @@ class EncoderCache:
 
 
 def _size(future: Future[Encoder]) -> int:
-    is_loaded = future.done() and future.exception() is None
-    return future.result().size_bytes if is_loaded else 0
+    return future.result().size_bytes if _is_loaded(future) else 0
+
+
+def _is_loaded(future: Future[Encoder]) -> bool:
+    return future.done() and future.exception() is None

@@ -1,5 +1,6 @@
 """Makes the API: `uvicorn app.main:create_app --factory`."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -7,7 +8,9 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from app.access import KeyChecker
+from app.batching import Batcher
 from app.dependencies import Services
+from app.direct import DirectEncodings
 from app.documentation import install_documentation
 from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
@@ -52,7 +55,11 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = _open_services(settings, telemetry)
         app.state.services = services
+        # What lives as long as the process need not be looked through again and again: it takes milliseconds.
+        gc.collect()
+        gc.freeze()
         yield
+        services.batcher.close()
         services.announcer.close()
         services.store.close()
 
@@ -69,6 +76,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
+    app.router.routes.insert(0, DirectEncodings())
     for module in (service, datasets, jobs, job_controls, job_records, models, encodings, aliases, keys):
         app.include_router(module.router)
     return app
@@ -90,6 +98,7 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
         settings=settings,
         store=store,
         encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
+        batcher=Batcher(),
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
         feed=JobFeed(store.jobs),

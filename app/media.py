@@ -18,9 +18,11 @@ class Format(Enum):
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
     EVENT_STREAM = "text/event-stream"
+    RAW = "application/octet-stream"  # little-endian numbers of known width, nothing else
 
 
 ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
+ENCODING_FORMATS = (*ARRAY_FORMATS, Format.RAW)
 DATASET_FORMATS = (Format.CSV, Format.PARQUET, Format.ARROW, Format.NPY, Format.NPZ, Format.HDF5, Format.JSON)
 EVENT_FORMATS = (Format.JSON, Format.EVENT_STREAM)
 METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW)

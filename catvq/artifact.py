@@ -30,6 +30,7 @@ class FrozenModel:
     Attributes:
         encoder: ONNX file, raw rows to codes.
         decoder: ONNX file, codes to raw rows.
+        doubt: ONNX file, how far to trust the codes.
         families: Family name to feature names.
         soft: float32 [D, G], rows sum to 1, as it was when hardened.
         grouping: See `describe_grouping`.
@@ -39,6 +40,7 @@ class FrozenModel:
 
     encoder: bytes
     decoder: bytes
+    doubt: bytes
     weights: FrozenWeights
     cleaner: FeatureCleaner
     families: Mapping[str, list[str]]
@@ -84,6 +86,7 @@ class FrozenModel:
         files = {
             "encoder.onnx": self.encoder,
             "decoder.onnx": self.decoder,
+            "doubt.onnx": self.doubt,
             "grouping.json": _json({"digest": self.digest, **self.grouping}),
             "codebook.json": _json(self._codebook_document()),
             "report.json": _json(self.report),

@@ -1,4 +1,4 @@
-"""The frozen model as two ONNX graphs: raw rows to codes, and codes to raw rows.
+"""The frozen model as ONNX graphs: raw rows to codes, codes to raw rows, and how far to trust the codes.
 
 The graphs follow `FeatureCleaner` and `FrozenWeights` operation by operation, so that any runtime gives
 the same codes as the core up to float32 rounding.
@@ -8,61 +8,26 @@ W widest category, H embedding_dim, K codebook_size, E latent_dim.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor
 
 from catvq.cleaning import FeatureCleaner
 from catvq.frozen import FrozenWeights
+from catvq.onnx_graph import Array, Graph
 
-OPSET = 20  # the first with Gelu
-IR_VERSION = 10  # what runtimes of the same age read
-
-
-@dataclass
-class _Graph:
-    """Collects nodes and constants under names of its own."""
-
-    nodes: list[onnx.NodeProto] = field(default_factory=list)
-    constants: list[onnx.TensorProto] = field(default_factory=list)
-
-    def constant(self, value: NDArray[Any]) -> str:
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def ints(self, *values: int) -> str:
-        return self.constant(np.array(values, dtype=np.int64))
-
-    def add(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        output = output or f"{operation.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
-        return output
-
-    def build(
-        self,
-        name: str,
-        inputs: list[onnx.ValueInfoProto],
-        outputs: list[onnx.ValueInfoProto],
-        metadata: Mapping[str, str],
-    ) -> bytes:
-        graph = helper.make_graph(self.nodes, name, inputs, outputs, initializer=self.constants)
-        model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="catvq"
-        )
-        model.ir_version = IR_VERSION
-        helper.set_model_props(model, dict(metadata))
-        onnx.checker.check_model(model, full_check=True)
-        content: bytes = model.SerializeToString(deterministic=True)
-        return content
+REGISTER = 16  # float32 in the widest vector register
 
 
 def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
     """Serialise the encoder.
+
+    The layers of all categories are one grouped convolution each, over the rows as if they were pixels:
+    a runtime then has four wide operations instead of many narrow ones, and adds bias and rectifier
+    while the product is still in its cache. Every width is padded to whole vector registers. The outputs
+    other than the codes are there for `doubt_graph`; they are what was computed on the way, at no cost.
 
     Args:
         weights: The frozen weights.
@@ -70,90 +35,163 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
         metadata: Becomes the file's metadata_props.
 
     Returns:
-        An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S] and
-        `normalized` float32 [N, D'].
+        An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
+        `normalized` float32 [N, D] and `latents` float32 [S, E padded, N].
     """
-    graph = _Graph()
-    normalized = _normalize(graph, cleaner)
-    num_categories, width = weights.index.shape
-    _, levels, embedding_dim, latent_dim = weights.latent_weight.shape
-    own = graph.add("Gather", normalized, graph.constant(weights.index.flatten().numpy()), axis=1)
-    own = graph.add("Reshape", own, graph.ints(-1, num_categories, width))
-    own = graph.add("Transpose", own, perm=[1, 0, 2])  # [G, N, W]
-    hidden = _dense(graph, own, weights.feature_weight.numpy(), weights.hidden_bias.numpy())
-    hidden = graph.add("Gelu", hidden)
-    embedding = _dense(graph, hidden, weights.embedding_weight.numpy(), weights.embedding_bias.numpy())
-    embedding = graph.add("Gelu", embedding)
-    # All levels of a category in one product: their heads lie side by side.
-    heads = weights.latent_weight.permute(0, 2, 1, 3).reshape(num_categories, embedding_dim, -1)
-    biases = weights.latent_bias.permute(0, 2, 1, 3).reshape(num_categories, 1, -1)
-    latents = _dense(graph, embedding, heads.contiguous().numpy(), biases.contiguous().numpy())
-    latents = graph.add("Reshape", latents, graph.ints(num_categories, -1, levels, latent_dim))
-    latents = graph.add("Transpose", latents, perm=[0, 2, 1, 3])
-    latents = graph.add("Reshape", latents, graph.ints(num_categories * levels, -1, latent_dim))
-    to_codes = (-2 * weights.codes.transpose(1, 2)).contiguous().numpy()
-    distances = _dense(graph, latents, to_codes, weights.code_squares.numpy())
-    codes = graph.add("ArgMin", distances, axis=2, keepdims=0)
+    graph = Graph()
+    slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
+    columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
+    own = graph.add("Gather", columns, graph.constant(slots), axis=0)
+    hidden = graph.add("Reshape", own, graph.ints(1, slots.size, -1, 1))
+    for weight, bias in (
+        (weights.feature_weight, weights.hidden_bias),
+        (weights.embedding_weight, weights.embedding_bias),
+    ):
+        hidden = graph.add("Relu", _convolve(graph, hidden, weight.numpy(), bias.squeeze(1).numpy()))
+    latents = _convolve(graph, hidden, *_merge_heads(weights))
+    # The product with a code less half the code's square is largest where the distance is smallest.
+    books, halves = weights.codes.transpose(1, 2).numpy(), -0.5 * weights.code_squares.squeeze(1).numpy()
+    nearness = _convolve(graph, latents, books, halves, filler=-np.inf)
+    streams = len(weights.codes)
+    width = _padded(weights.codes.shape[2])
+    graph.add("Reshape", latents, graph.ints(streams, width, -1), output="latents")
+    nearness = graph.add("Reshape", nearness, graph.ints(streams, _padded(weights.codes.shape[1]), -1))
+    codes = graph.add("ArgMax", nearness, axis=1, keepdims=0)
     graph.add("Transpose", codes, output="codes", perm=[1, 0])
     return graph.build(
         "catvq_encoder",
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
         [
-            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", num_categories * levels]),
-            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.active)]),
+            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
+            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [streams, width, "N"]),
         ],
         metadata,
     )
 
 
-def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
+def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
     """Serialise the decoder.
 
     Returns:
-        An ONNX file: input `codes` int64 [N, S], outputs `rows` float32 [N, D] in raw units and
-        `normalized` float32 [N, D'].
+        An ONNX file: input `codes` int64 [N, S], output `rows` float32 [N, D] in raw units.
     """
-    graph = _Graph()
-    streams, codebook_size, latent_dim = weights.codes.shape
-    offsets = np.arange(streams, dtype=np.int64) * codebook_size
-    flat = graph.add("Add", "codes", graph.constant(offsets))
-    latents = graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
-    latents = graph.add("Reshape", latents, graph.ints(-1, streams * latent_dim))
-    latents = graph.add("Gather", latents, graph.constant(weights.valid.numpy()), axis=1)
-    hidden = _dense(
-        graph, latents, weights.decoder_hidden_weight.numpy(), weights.decoder_hidden_bias.numpy()
-    )
-    hidden = graph.add("Gelu", hidden)
-    product = graph.add("MatMul", hidden, graph.constant(weights.decoder_weight.numpy()))
-    graph.add("Add", product, graph.constant(weights.decoder_bias.numpy()), output="normalized")
-    rows = graph.add("Gather", "normalized", graph.constant(cleaner.position), axis=1)
+    graph = Graph()
+    normalized = _decode(graph, weights)
+    rows = graph.add("Gather", normalized, graph.constant(cleaner.position), axis=1)
     rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
     rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
     rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
     graph.add("Add", rows, graph.constant(cleaner.centre), output="rows")
     return graph.build(
         "catvq_decoder",
-        [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams])],
+        [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)])],
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
+    )
+
+
+def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
+    """Serialise what tells how well codes stand for their rows.
+
+    Returns:
+        An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, outputs
+        `reconstruction_error` float32 [N] (mean squared, of normalised active features) and `distance`
+        float32 [N] (squared distance of a latent to its code, mean over the streams).
+    """
+    graph = Graph()
+    streams, _, latent_dim = weights.codes.shape
+    features: str = "normalized"
+    if len(cleaner.active) < len(cleaner.fill):
+        features = graph.add("Gather", features, graph.constant(cleaner.active), axis=1)
+    gap = graph.add("Sub", _decode(graph, weights), features)
+    gap = graph.add("Mul", gap, gap)
+    graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
+    quantized = graph.add("Transpose", _look_up(graph, weights), perm=[1, 2, 0])  # [S, E, N]
+    width = _padded(latent_dim)
+    latents = graph.add("Slice", "latents", graph.ints(0), graph.ints(latent_dim), graph.ints(1))
+    squared = graph.add("ReduceSumSquare", graph.add("Sub", latents, quantized), graph.ints(1), keepdims=0)
+    graph.add("ReduceMean", squared, graph.ints(0), output="distance", keepdims=0)
+    return graph.build(
+        "catvq_doubt",
         [
-            helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
-            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.active)]),
+            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
+            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [streams, width, "N"]),
+        ],
+        [
+            helper.make_tensor_value_info("reconstruction_error", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["N"]),
         ],
         metadata,
     )
 
 
-def _normalize(graph: _Graph, cleaner: FeatureCleaner) -> str:
-    """`FeatureCleaner.normalize`, the same float32 operations in the same order."""
-    active = cleaner.active
-    rows = graph.add("Gather", "rows", graph.constant(active), axis=1)
-    missing = graph.add("IsNaN", rows)
-    rows = graph.add("Where", missing, graph.constant(cleaner.fill[active]), rows)
-    rows = graph.add("Max", rows, graph.constant(cleaner.lower[active]))
-    rows = graph.add("Min", rows, graph.constant(cleaner.upper[active]))
-    rows = graph.add("Sub", rows, graph.constant(cleaner.centre[active]))
-    return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale[active]), output="normalized")
+def _look_up(graph: Graph, weights: FrozenWeights) -> str:
+    """The codebook's rows of `codes`: [N, S, E]."""
+    streams, codebook_size, latent_dim = weights.codes.shape
+    offsets = np.arange(streams, dtype=np.int64) * codebook_size
+    flat = graph.add("Add", "codes", graph.constant(offsets))
+    return graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
 
 
-def _dense(graph: _Graph, inputs: str, weight: NDArray[Any], bias: NDArray[Any]) -> str:
-    product = graph.add("MatMul", inputs, graph.constant(weight))
-    return graph.add("Add", product, graph.constant(bias))
+def _decode(graph: Graph, weights: FrozenWeights) -> str:
+    """`FrozenWeights.decode` of `codes`: [N, D']."""
+    width = weights.codes[:, 0].numel()
+    latents = graph.add("Reshape", _look_up(graph, weights), graph.ints(-1, width))
+    # Zero weights for what is not valid: to leave it out would take longer.
+    weight = torch.zeros(width, weights.decoder_hidden_weight.shape[1])
+    weight[weights.valid] = weights.decoder_hidden_weight
+    hidden = _dense(graph, latents, weight, weights.decoder_hidden_bias)
+    return _dense(graph, graph.add("Gelu", hidden), weights.decoder_weight, weights.decoder_bias)
+
+
+def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
+    """`FeatureCleaner.normalize`, the same float32 operations in the same order: [N, D] -> [N, D].
+
+    Features that are not active pass as well: to leave them out here costs more than to take them along.
+    """
+    rows = graph.add("Where", graph.add("IsNaN", "rows"), graph.constant(cleaner.fill), "rows")
+    for operation, values in (
+        ("Max", cleaner.lower),
+        ("Min", cleaner.upper),
+        ("Sub", cleaner.centre),
+    ):
+        rows = graph.add(operation, rows, graph.constant(values))
+    return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale), output="normalized")
+
+
+def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array, *, filler: float = 0.0) -> str:
+    """One linear layer for each group of channels.
+
+    Args:
+        weight: [groups, in, out].
+        bias: [groups, out].
+        filler: Bias of the channels that only fill a register up.
+    """
+    kernel = _pad(weight.transpose(0, 2, 1), 1, 2)
+    offsets = _pad(bias, 1, filler=filler)
+    kernel = kernel.reshape(-1, kernel.shape[2], 1, 1)
+    return graph.add(
+        "Conv", inputs, graph.constant(kernel), graph.constant(offsets.flatten()), group=len(weight)
+    )
+
+
+def _merge_heads(weights: FrozenWeights) -> tuple[Array, Array]:
+    """All levels of a category as one layer: weight [G, H, L * E padded], bias [G, L * E padded]."""
+    weight = _pad(weights.latent_weight.numpy(), 3).transpose(0, 2, 1, 3)
+    bias = _pad(weights.latent_bias.numpy(), 3)
+    return weight.reshape(*weight.shape[:2], -1), bias.reshape(len(bias), -1)
+
+
+def _dense(graph: Graph, inputs: str, weight: Tensor, bias: Tensor) -> str:
+    return graph.add("Gemm", inputs, graph.constant(weight.numpy()), graph.constant(bias.numpy()))
+
+
+def _pad(array: Array, *axes: int, filler: float = 0.0) -> Array:
+    """Lengthen axes to a multiple of REGISTER."""
+    widths = [(0, _padded(size) - size if axis in axes else 0) for axis, size in enumerate(array.shape)]
+    return np.pad(array, widths, constant_values=filler)
+
+
+def _padded(size: int) -> int:
+    return -(-size // REGISTER) * REGISTER

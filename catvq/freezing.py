@@ -20,7 +20,8 @@ from torch import Tensor
 from catvq.artifact import FrozenModel, describe_grouping
 from catvq.cleaning import FeatureCleaner
 from catvq.config import RunConfig
-from catvq.export import decoder_graph, encoder_graph
+from catvq.errors import FreezeError
+from catvq.export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen import FrozenWeights
 from catvq.losses import topographic_similarity
 from catvq.metrics import feature_error, stream_perplexity, stream_usage
@@ -32,6 +33,7 @@ from catvq.table import FeatureTable, RowSplit
 from catvq.verification import CHUNK_ROWS, OnnxEncoder, check_freeze
 
 TEST_VECTOR_ROWS = 8
+TEST_VECTOR_CANDIDATES = 1024
 TOPOGRAPHIC_ROWS = 512
 
 
@@ -71,12 +73,14 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     grouping, features = inputs.grouping.cpu(), inputs.features.cpu()
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
     weights = FrozenWeights.pack(model, routing)
-    metadata = _metadata(inputs, weights)
-    encoder = encoder_graph(weights, inputs.cleaner, metadata)
-    decoder = decoder_graph(weights, inputs.cleaner, {})
-    onnx_codes = OnnxEncoder(encoder).encode(inputs.table.values)
-    check = check_freeze(model, grouping, weights, features=features, onnx_codes=onnx_codes)
-    codes = torch.from_numpy(onnx_codes)
+    vector = _clearest(inputs.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
+    vector_codes = weights.encode(features[vector]).numpy()
+    encoder = encoder_graph(weights, inputs.cleaner, _metadata(inputs, vector, vector_codes))
+    encoded = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {})).encode(inputs.table.values)
+    check = check_freeze(model, grouping, weights, features=features, onnx_codes=encoded.codes)
+    if not np.array_equal(encoded.codes[vector], vector_codes):
+        raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
+    codes = torch.from_numpy(encoded.codes)
     usage = _count_usage(codes[inputs.split.train], weights)
     grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
     report = {
@@ -89,7 +93,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
-        "codes": {"rows": len(onnx_codes), "sha256": hashlib.sha256(onnx_codes.tobytes()).hexdigest()},
+        "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
             "epochs": inputs.state.epoch,
@@ -101,7 +105,8 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     }
     return FrozenModel(
         encoder=encoder,
-        decoder=decoder,
+        decoder=decoder_graph(weights, inputs.cleaner),
+        doubt=doubt_graph(weights, inputs.cleaner, _percentiles(encoded.distance[inputs.split.train])),
         weights=weights,
         cleaner=inputs.cleaner,
         families={name: list(members) for name, members in inputs.table.families.items()},
@@ -117,20 +122,36 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     )
 
 
-def _metadata(inputs: FreezeInputs, weights: FrozenWeights) -> dict[str, str]:
-    """Names and a test vector: the first training rows with the frozen model's own codes of them."""
-    picks = inputs.split.train[:TEST_VECTOR_ROWS]
-    rows = np.asarray(inputs.table.values[picks], dtype=np.float32)
-    codes = weights.encode(inputs.features.cpu()[picks])
+def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
+    """The rows of a test vector: those whose codes no rounding of another machine can change."""
+    distances = weights.distances(weights.latents(features[torch.from_numpy(candidates)]))
+    nearest = distances.topk(min(2, distances.shape[2]), dim=2, largest=False).values
+    margin = (nearest[..., -1] - nearest[..., 0]).amin(dim=0)
+    picks = margin.topk(min(TEST_VECTOR_ROWS, len(candidates))).indices
+    clearest: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
+    return clearest
+
+
+def _metadata(
+    inputs: FreezeInputs, vector: NDArray[np.int64], vector_codes: NDArray[np.int64]
+) -> dict[str, str]:
+    """Names, and a test vector: training rows with the frozen model's own codes of them."""
+    rows = np.asarray(inputs.table.values[vector], dtype=np.float32)
     levels = inputs.model.shape.levels
     names = [f"{category}.{level}" for category in inputs.categories.names for level in range(levels)]
     return {
         "catvq_features": json.dumps(list(inputs.table.features)),
         "catvq_codes": json.dumps(names),
         "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
-        "catvq_test_codes": json.dumps(codes.tolist()),
+        "catvq_test_codes": json.dumps(vector_codes.tolist()),
         "catvq_version": "1",
     }
+
+
+def _percentiles(distance: NDArray[np.float32]) -> dict[str, str]:
+    """How far the training rows were from their codes: percentiles 0, 1, ..., 100."""
+    percentiles = np.percentile(distance.astype(np.float64), np.arange(101))
+    return {"catvq_distance_percentiles": json.dumps(percentiles.tolist())}
 
 
 def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:

@@ -82,8 +82,8 @@ class FrozenWeights:
     def latents(self, features: Tensor) -> Tensor:
         """Latents of every stream: normalised features float32 [N, D'] -> [S, N, E]."""
         own = features[:, self.index].transpose(0, 1)  # [G, N, W]
-        hidden = F.gelu(torch.bmm(own, self.feature_weight) + self.hidden_bias)
-        embedding = F.gelu(torch.bmm(hidden, self.embedding_weight) + self.embedding_bias)
+        hidden = F.relu(torch.bmm(own, self.feature_weight) + self.hidden_bias)
+        embedding = F.relu(torch.bmm(hidden, self.embedding_weight) + self.embedding_bias)
         latents = torch.matmul(embedding.unsqueeze(1), self.latent_weight) + self.latent_bias
         return latents.flatten(0, 1)
 

@@ -89,9 +89,9 @@ class CategoryEncoder(nn.Module):
 
     def forward(self, features: Tensor, routing: Routing) -> Tensor:
         """Embed every category at once: float32 [B, D] -> [G, B, H]."""
-        hidden = F.gelu(routing.project(features, self.feature_weight) + self.hidden_bias.unsqueeze(1))
+        hidden = F.relu(routing.project(features, self.feature_weight) + self.hidden_bias.unsqueeze(1))
         hidden = F.dropout(hidden, self.dropout, self.training)
-        return F.gelu(torch.baddbmm(self.bias.unsqueeze(1), hidden, self.weight))
+        return F.relu(torch.baddbmm(self.bias.unsqueeze(1), hidden, self.weight))
 
 
 class SharedDecoder(nn.Module):

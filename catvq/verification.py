@@ -6,6 +6,7 @@ Shapes: N rows, D' active features, S streams.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -20,6 +21,7 @@ from catvq.model import CategoricalVQVAE
 from catvq.routing import SoftRouting
 
 CHUNK_ROWS = 4096  # bounds the memory of all distances at once
+ENCODED_ROWS = 256  # what runs through the graphs at once: more would not stay in a core's cache
 LATENT_TOLERANCE = 1e-5  # of the largest latent, at least of 1
 TIE_TOLERANCE = 1e-4  # of the distance, at least of 1: ten times what rounding of the latents can do
 
@@ -43,25 +45,51 @@ class FreezeCheck:
     near_ties_onnx: int
 
 
-class OnnxEncoder:
-    """The exported encoder, run as the service runs it.
+@dataclass(frozen=True)
+class OnnxCodes:
+    """What the exported graphs say of rows.
 
-    Args:
-        content: An ONNX file as `encoder_graph` gives.
+    Attributes:
+        codes: int64 [N, S].
+        reconstruction_error: float32 [N].
+        distance: float32 [N].
     """
 
-    def __init__(self, content: bytes) -> None:
+    codes: NDArray[np.int64]
+    reconstruction_error: NDArray[np.float32]
+    distance: NDArray[np.float32]
+
+
+class OnnxEncoder:
+    """The exported graphs, run as the service runs them.
+
+    Args:
+        encoder: An ONNX file as `encoder_graph` gives.
+        doubt: As `doubt_graph` gives.
+    """
+
+    def __init__(self, encoder: bytes, doubt: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._encoder, self._doubt = (
+            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            for content in (encoder, doubt)
+        )
 
-    def encode(self, rows: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Codes of raw rows: float32 [N, D] -> int64 [N, S], a chunk at a time."""
-        chunks = [rows[i : i + CHUNK_ROWS] for i in range(0, len(rows), CHUNK_ROWS)]
-        codes = [
-            self._session.run(["codes"], {"rows": np.ascontiguousarray(c, np.float32)})[0] for c in chunks
+    def encode(self, rows: NDArray[np.float32]) -> OnnxCodes:
+        """Encode raw rows, float32 [N, D], a chunk at a time."""
+        chunks = [
+            self._encode(rows[start : start + ENCODED_ROWS]) for start in range(0, len(rows), ENCODED_ROWS)
         ]
-        return np.concatenate(codes)
+        return OnnxCodes(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
+
+    def _encode(self, rows: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        names = ["codes", "normalized", "latents"]
+        found = self._encoder.run(names, {"rows": np.ascontiguousarray(rows, np.float32)})
+        error, distance = self._doubt.run(
+            ["reconstruction_error", "distance"], dict(zip(names, found, strict=True))
+        )
+        return found[0], error, distance
 
 
 @torch.no_grad()

@@ -12,23 +12,22 @@ from app.answers import array_answer
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems, table_body
 from app.encoder import Encoder
+from app.encoding import CODES_ONLY, answer_of, encode, read_rows
 from app.errors import MAX_PLACES, InvalidError, Place, TooLargeError
-from app.media import ARRAY_FORMATS, Format, asked_format, sent_format
+from app.media import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
 from app.routing import BoundedRequest, Route
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
-from app.tables.families import columns_of
 from app.tables.json_reader import load_json, parse_codes
 from app.tables.numpy_reader import read_npy
-from app.tables.reading import collect_rows, open_table
 from app.tables.table import Table
-from app.tables.writing import Answer, Column, matrix_columns
+from app.tables.writing import Answer, matrix_columns
 from app.uploads import Upload, received
 from worker.store import ModelRecord
 
 MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
 CODE_FORMATS = (Format.JSON, Format.NPY)
 ROWS_CSV = "p0,p1,m0\n0.5,1.0,2.0\n"
-CODES_CSV = "category_0.0,category_1.0,reconstruction_error,status\n3,1,0.18,ok\n"
+CODES_CSV = "category_0.0,category_1.0,reconstruction_error,distance_percentile,status\n3,1,0.18,41.5,ok\n"
 
 router = APIRouter(
     prefix="/v1/models/{model_id}",
@@ -40,8 +39,8 @@ router = APIRouter(
 
 @router.post(
     "/encodings",
-    responses=array_response(Encodings, ARRAY_FORMATS, csv_example=CODES_CSV),
-    openapi_extra=table_body(EncodingRequest.model_json_schema(), ARRAY_FORMATS, csv_example=ROWS_CSV),
+    responses=array_response(Encodings, ENCODING_FORMATS, csv_example=CODES_CSV),
+    openapi_extra=table_body(EncodingRequest.model_json_schema(), ENCODING_FORMATS, csv_example=ROWS_CSV),
 )
 async def create_encodings(
     request: BoundedRequest,
@@ -55,22 +54,25 @@ async def create_encodings(
     """Encode rows.
 
     A missing value is filled in as while training (status `imputed`). A row with an infinity, or a value
-    beyond float32, is `invalid`: its codes are -1. NPY holds only the codes, every other format the status
-    and the reconstruction error as well. Named columns are matched by name; those the model does not know
-    are left out.
+    beyond float32, is `invalid`: its codes are -1. Named columns are matched by name; those the model does
+    not know are left out. NPY holds only the codes, every other format the status of each row as well and
+    what tells how far to trust its codes: the reconstruction error, and the distance to the codes as a
+    percentile of the training rows' distances (100: farther than all of them). `application/octet-stream`
+    is little-endian without a header: float32 rows in, int64 codes out; it is the fastest, with NPY.
     """
-    file_format = sent_format(request.headers.get("content-type"), ARRAY_FORMATS)
-    asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    file_format = sent_format(request.headers.get("content-type"), ENCODING_FORMATS)
+    asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
     record = await run_in_threadpool(api.store.models.get, model_id)
+    encoder = await run_in_threadpool(api.encoders.get, record.id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(
         request, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
     ) as upload:
-        answer = await run_in_threadpool(
-            _encode, api, record, upload=upload, file_format=file_format, columns=columns
-        )
+        rows = await run_in_threadpool(read_rows, api, encoder, upload.file, file_format, columns)
+        encoded = await encode(api, encoder, rows, with_doubt=asked not in CODES_ONLY)
+    answer = answer_of(record.id, encoder, encoded)
     return await run_in_threadpool(
-        array_answer, request, answer, ARRAY_FORMATS, headers_of_result(model_id, record)
+        array_answer, request, answer, ENCODING_FORMATS, headers_of_result(model_id, record)
     )
 
 
@@ -97,53 +99,6 @@ async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId)
 def headers_of_result(asked: str, record: ModelRecord) -> dict[str, str]:
     """Return which model an alias stood for when the result was made."""
     return {} if asked == record.id else {"Link": f'</v1/models/{record.id}>; rel="describedby"'}
-
-
-def _encode(
-    api: Services, record: ModelRecord, *, upload: Upload, file_format: Format, columns: str | None
-) -> Answer:
-    encoder = api.encoders.get(record.id)
-    limits = api.table_limits
-    table = open_table(upload.file, file_format, limits)
-    names = columns_of(table, columns, limits)
-    order = _order(table.has_names or columns is not None, names, encoder.features)
-    rows = collect_rows(table, api.settings.max_encode_rows)
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
-    encoded = encoder.encode(rows if order is None else rows[:, order])
-    api.telemetry.count_rows(len(rows))
-    return Answer(
-        document=lambda: {
-            "model": record.id,
-            "codes": encoded.codes,
-            "reconstruction_error": encoded.reconstruction_error,
-            "status": encoded.status,
-        },
-        array=lambda: encoded.codes,
-        columns=lambda: [
-            *matrix_columns(encoder.tokens, encoded.codes),
-            Column("reconstruction_error", encoded.reconstruction_error),
-            Column("status", encoded.status),
-        ],
-    )
-
-
-def _order(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) -> list[int] | None:  # noqa: FBT001 - says what names are
-    """Return where each of the model's features is among the columns; None when they are in place."""
-    if names == features or (not is_named and len(names) == len(features)):
-        return None
-    if not is_named:
-        detail = f"the rows have {len(names)} values, the model {len(features)} features"
-        raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")
-    position = {name: index for index, name in enumerate(names)}
-    missing = [name for name in features if name not in position]
-    if missing:
-        faults = [Place(detail="missing", column=name) for name in missing]
-        listed = ", ".join(repr(name) for name in missing[:5])
-        raise InvalidError(
-            f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
-        )
-    return [position[name] for name in features]
 
 
 def _decode(api: Services, record: ModelRecord, *, upload: Upload, file_format: Format) -> Answer:

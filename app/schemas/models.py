@@ -181,6 +181,7 @@ class Encodings(Body):
                 "model": MODEL_ID,
                 "codes": [[3, 1], [-1, -1]],
                 "reconstruction_error": [0.18, None],
+                "distance_percentile": [41.5, None],
                 "status": ["imputed", "invalid"],
             }
         }
@@ -189,6 +190,9 @@ class Encodings(Body):
     model: str
     codes: list[list[int]] = Field(description="Category 0 level 0, category 0 level 1, ...")
     reconstruction_error: list[float | None] = Field(description="Mean squared, in units of variance.")
+    distance_percentile: list[float | None] = Field(
+        description="Of the training rows, how many percent were nearer to their codes."
+    )
     status: list[Literal["ok", "imputed", "invalid"]]
 
 

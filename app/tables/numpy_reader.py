@@ -9,18 +9,21 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, NotParseableError, TooLargeError
+from app.errors import InvalidError, NotParseableError, Place, TooLargeError
 from app.tables.families import join_families
 from app.tables.table import Table, TableLimits, array_blocks, check_number_type, check_width, numbered
 
 MAX_FAMILIES = 1000
 MAX_DIRECTORY_BYTES = 1 << 20  # the list of members of a zip file, which is read as a whole
+_HEADER_START = struct.Struct("<6sBBH")
 _END_OF_DIRECTORY = struct.Struct("<4s4H2LH")
 MAX_HEADER_BYTES = 1 << 14  # of an NPY file; numpy reads none that is longer than 10,000 bytes
 ALIGNMENT = 64
@@ -41,6 +44,20 @@ def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
     matrix = as_matrix(_open_array(_bytes_of(file), "the body"), "the array")
     check_width(matrix.shape[1], limits)
     return Table(columns=numbered(matrix.shape[1]), blocks=array_blocks(matrix), has_names=False)
+
+
+def read_raw(file: BinaryIO, width: int) -> NDArray[np.float32]:
+    """Read little-endian float32 rows of a known width, without any header.
+
+    Raises:
+        InvalidError: The bytes are not whole rows.
+    """
+    file.seek(0)
+    body = file.read()
+    if len(body) % (4 * width):
+        detail = f"{len(body)} bytes are not whole rows of {width} single floats"
+        raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")
+    return np.frombuffer(body, "<f4").reshape(-1, width)
 
 
 def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
@@ -92,12 +109,12 @@ def _bytes_of(file: IO[bytes]) -> memoryview:
 
 def _open_array(body: memoryview, name: str) -> NDArray[Any]:
     """View the array in an NPY file, unless it would need unpickling."""
-    head = io.BytesIO(body[:MAX_HEADER_BYTES])
-    shape, is_fortran, dtype = _read_header(head, name)
+    header = _read_header(body, name)
+    shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
         raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
     count = math.prod(shape)
-    surplus = len(body) - head.tell() - count * dtype.itemsize
+    surplus = len(body) - header.size - count * dtype.itemsize
     if surplus > 0:
         raise NotParseableError(f"{name} is followed by {surplus} bytes that do not belong to it")
     if surplus < 0:
@@ -105,21 +122,44 @@ def _open_array(body: memoryview, name: str) -> NDArray[Any]:
     try:
         if count == 0 or dtype.itemsize == 0:
             return np.empty(shape, dtype)
-        flat = np.frombuffer(body, dtype, count, head.tell())
-        return flat.reshape(shape, order="F" if is_fortran else "C")
+        flat = np.frombuffer(body, dtype, count, header.size)
+        return flat.reshape(shape, order="F" if header.is_fortran else "C")
     except ValueError as error:
         raise NotParseableError(f"{name} is damaged: {str(error)[:200]}") from None
 
 
-def _read_header(file: io.BytesIO, name: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(body: memoryview, name: str) -> "_Header":
     try:
-        read = _HEADER_READERS[np.lib.format.read_magic(file)]
-        shape, is_fortran, dtype = read(file)
+        header = _parse_header(bytes(body[: _header_size(body)]))
     except Exception as error:  # noqa: BLE001 - numpy lets the errors of Python's parser and tokenizer out
         raise NotParseableError(f"{name} is not an NPY file that can be read: {str(error)[:200]}") from None
-    if any(length < 0 for length in shape):
-        raise NotParseableError(f"{name} says that its shape is {shape}")
-    return shape, is_fortran, dtype
+    if any(length < 0 for length in header.shape):
+        raise NotParseableError(f"{name} says that its shape is {header.shape}")
+    return header
+
+
+def _header_size(body: memoryview) -> int:
+    """How long a header says that it is; files of the second version are rare, and read generously."""
+    is_short = bytes(body[6:7]) == b"\x01" and len(body) >= _HEADER_START.size
+    return _HEADER_START.size + _HEADER_START.unpack_from(body)[-1] if is_short else MAX_HEADER_BYTES
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What an NPY file says of its array, and where the array begins."""
+
+    shape: tuple[int, ...]
+    is_fortran: bool
+    dtype: np.dtype[Any]
+    size: int
+
+
+@lru_cache(maxsize=256)
+def _parse_header(head: bytes) -> _Header:
+    """Parse a header; to run Python's parser over the same one in every request would take its time."""
+    file = io.BytesIO(head)
+    read = _HEADER_READERS[np.lib.format.read_magic(file)]
+    return _Header(*read(file), size=file.tell())
 
 
 def _check_directory(file: BinaryIO) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -42,6 +43,8 @@ def write_answer(answer: Answer, file_format: Format) -> bytes:
         return to_json(answer.document())
     if file_format is Format.NPY:
         return to_npy(answer.array())
+    if file_format is Format.RAW:
+        return answer.array().tobytes()
     # Loaded on its first use: most processes only ever speak JSON and NPY.
     writer = import_module("app.tables.arrow_writer")
     body: bytes = writer.write_columns(answer.columns(), file_format)
@@ -55,8 +58,13 @@ def to_json(document: Any) -> bytes:
 
 def to_npy(array: NDArray[Any]) -> bytes:
     """Write an NPY file."""
+    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+
+
+@lru_cache
+def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
     buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
+    np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
     return buffer.getvalue()
 
 

@@ -39,6 +39,7 @@ def save_graph(path, nodes, inputs, outputs, notes):
         "offsets": np.array([0, 3], np.int64),
         "to_rows": TO_ROWS,
         "last": np.array([2], np.int64),
+        "one": np.array([1], np.int64),
     }
     graph = helper.make_graph(
         [helper.make_node(kind, sources, [target], **more) for kind, sources, target, more in nodes],
@@ -77,7 +78,11 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
             ("ArgMin", ["distance"], "codes", {"axis": 2, "keepdims": 0}),
         ],
         [("rows", TensorProto.FLOAT, ["N", 3])],
-        [("codes", TensorProto.INT64, ["N", 2]), ("normalized", TensorProto.FLOAT, ["N", 3])],
+        [
+            ("codes", TensorProto.INT64, ["N", 2]),
+            ("normalized", TensorProto.FLOAT, ["N", 3]),
+            ("latents", TensorProto.FLOAT, ["N", 2]),
+        ],
         notes,
     )
     save_graph(
@@ -85,13 +90,34 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
         [
             ("Add", ["codes", "offsets"], "index", {}),
             ("Gather", ["flat_books", "index"], "values", {}),
-            ("MatMul", ["values", "to_rows"], "normalized", {}),
-            ("Mul", ["normalized", "scale"], "scaled", {}),
+            ("MatMul", ["values", "to_rows"], "decoded", {}),
+            ("Mul", ["decoded", "scale"], "scaled", {}),
             ("Add", ["scaled", "centre"], "rows", {}),
         ],
         [("codes", TensorProto.INT64, ["N", 2])],
-        [("rows", TensorProto.FLOAT, ["N", 3]), ("normalized", TensorProto.FLOAT, ["N", 3])],
+        [("rows", TensorProto.FLOAT, ["N", 3])],
         {},
+    )
+    save_graph(
+        directory / "doubt.onnx",
+        [
+            ("Add", ["codes", "offsets"], "index", {}),
+            ("Gather", ["flat_books", "index"], "values", {}),
+            ("MatMul", ["values", "to_rows"], "decoded", {}),
+            ("Sub", ["decoded", "normalized"], "gap", {}),
+            ("Mul", ["gap", "gap"], "squared", {}),
+            ("ReduceMean", ["squared", "one"], "reconstruction_error", {"keepdims": 0}),
+            ("Sub", ["latents", "values"], "own_gap", {}),
+            ("Mul", ["own_gap", "own_gap"], "own_squared", {}),
+            ("ReduceMean", ["own_squared", "one"], "distance", {"keepdims": 0}),
+        ],
+        [
+            ("codes", TensorProto.INT64, ["N", 2]),
+            ("normalized", TensorProto.FLOAT, ["N", 3]),
+            ("latents", TensorProto.FLOAT, ["N", 2]),
+        ],
+        [("reconstruction_error", TensorProto.FLOAT, ["N"]), ("distance", TensorProto.FLOAT, ["N"])],
+        {"catvq_distance_percentiles": json.dumps([number / 100 for number in range(101)])},
     )
     grouping = {
         "digest": digest,

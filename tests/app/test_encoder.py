@@ -14,30 +14,35 @@ def encoder(make_model, tmp_path):
 
 def test_codes_and_errors_are_those_worked_out_by_hand(encoder):
     # Normalised: (-1, 0, 0.5): the mean of a and b is -0.5, nearest code -1; c is 0.5, as near to 0 as to 1.
-    encoded = encoder.encode(np.array([[-1, 2, 3.4], [3, 4, 4]], np.float32))
+    encoded = encoder.encode(np.array([[-1, 2, 3.4], [3, 4, 4]], np.float32), with_doubt=True)
     assert encoded.codes.tolist() == [[0, 1], [1, 2]]
     # Decoded (-1, -1, 0) and (1, 1, 1).
-    assert encoded.reconstruction_error == pytest.approx([(0 + 1 + 0.4**2) / 3, 0])
+    assert encoded.doubt.reconstruction_error == pytest.approx([(0 + 1 + 0.4**2) / 3, 0])
+    # The latents are -0.5 and 0.4; of the training rows, that many percent lay below (0.5^2 + 0.4^2) / 2.
+    assert encoded.doubt.distance_percentile == pytest.approx([20.5, 0])
     assert encoded.status == ["ok", "ok"]
 
 
 def test_a_missing_value_is_filled_in_and_said_so(encoder):
-    encoded = encoder.encode(np.array([[3, 4, np.nan]], np.float32))
+    encoded = encoder.encode(np.array([[3, 4, np.nan]], np.float32), with_doubt=False)
     assert encoded.codes.tolist() == [[1, 1]]
     assert encoded.status == ["imputed"]
 
 
 def test_an_infinite_row_is_marked_and_spoils_no_other(encoder):
-    encoded = encoder.encode(np.array([[3, 4, 4], [np.inf, np.nan, 0], [3, 4, 4]], np.float32))
+    encoded = encoder.encode(
+        np.array([[3, 4, 4], [np.inf, np.nan, 0], [3, 4, 4]], np.float32), with_doubt=True
+    )
     assert encoded.codes.tolist() == [[1, 2], [-1, -1], [1, 2]]
     assert encoded.status == ["ok", "invalid", "ok"]
-    assert np.isnan(encoded.reconstruction_error).tolist() == [False, True, False]
+    assert np.isnan(encoded.doubt.reconstruction_error).tolist() == [False, True, False]
+    assert np.isnan(encoded.doubt.distance_percentile).tolist() == [False, True, False]
 
 
 def test_rows_in_many_runs_give_the_same_codes_as_in_one(encoder):
     rows = np.random.default_rng(0).normal(2, 2, (10_000, 3)).astype(np.float32)
-    together = encoder.encode(rows).codes
-    apart = np.concatenate([encoder.encode(rows[:17]).codes, encoder.encode(rows[17:]).codes])
+    together = encoder.encode(rows, with_doubt=False).codes
+    apart = np.concatenate([encoder.encode(part, with_doubt=True).codes for part in (rows[:17], rows[17:])])
     assert (together == apart).all()
 
 

@@ -16,6 +16,7 @@ class Loaded:
 
     name: str
     size_bytes: int = 10
+    is_deleted: bool = False
 
 
 class Loader:
@@ -82,3 +83,11 @@ def test_a_deleted_model_is_forgotten(loader):
     cache.get("a")
     cache.drop("a")
     assert cache.size_bytes == 0
+
+
+def test_a_model_that_another_process_deleted_is_not_served_any_more(loader):
+    cache = EncoderCache(loader, max_bytes=100)
+    cache.get("a").is_deleted = True
+    assert cache.loaded("a") is None
+    cache.get("a")
+    assert loader.loads == ["a", "a"]

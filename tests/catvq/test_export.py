@@ -6,9 +6,10 @@ import torch
 from sklearn.datasets import load_digits
 
 from catvq.cleaning import CleaningConfig, FeatureCleaner
-from catvq.export import IR_VERSION, OPSET, decoder_graph, encoder_graph
+from catvq.export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen import FrozenWeights
 from catvq.model import CategoricalVQVAE, ModelShape
+from catvq.onnx_graph import IR_VERSION, OPSET
 from catvq.routing import HardRouting
 
 
@@ -61,7 +62,12 @@ def encoder(weights, cleaner):
 
 @pytest.fixture(scope="module")
 def decoder(weights, cleaner):
-    return decoder_graph(weights, cleaner, {})
+    return decoder_graph(weights, cleaner)
+
+
+@pytest.fixture(scope="module")
+def doubt(weights, cleaner):
+    return doubt_graph(weights, cleaner, {"key": "another value"})
 
 
 def test_the_table_holds_what_the_graphs_must_undo(cleaner):
@@ -72,7 +78,9 @@ def test_the_table_holds_what_the_graphs_must_undo(cleaner):
 
 
 def test_the_graph_normalises_with_the_cleaners_bits(encoder, cleaner, digits):
-    assert np.array_equal(run(encoder, rows=digits)["normalized"], cleaner.normalize(digits))
+    assert np.array_equal(
+        run(encoder, rows=digits)["normalized"][:, cleaner.active], cleaner.normalize(digits)
+    )
 
 
 def test_the_graph_gives_the_cores_codes_of_real_rows_with_missing_values(encoder, weights, cleaner, digits):
@@ -90,31 +98,42 @@ def test_a_row_of_any_one_number_has_the_cores_codes(encoder, weights, cleaner, 
     result = run(encoder, rows=rows)
 
     assert np.isfinite(result["normalized"]).all()
-    assert np.array_equal(result["normalized"], cleaner.normalize(rows))
+    assert np.array_equal(result["normalized"][:, cleaner.active], cleaner.normalize(rows))
     assert np.array_equal(result["codes"], weights.encode(torch.from_numpy(cleaner.normalize(rows))).numpy())
 
 
-def test_the_decoder_gives_the_cores_features_in_both_units(encoder, decoder, weights, cleaner, digits):
+def test_the_decoder_gives_the_cores_features_in_raw_units(encoder, decoder, weights, cleaner, digits):
     codes = run(encoder, rows=digits)["codes"]
 
-    result = run(decoder, codes=codes)
+    rows = run(decoder, codes=codes)["rows"]
 
-    normalized = weights.decode(torch.from_numpy(codes)).numpy()
-    assert np.allclose(result["normalized"], normalized, rtol=1e-5, atol=1e-5)
-    assert np.array_equal(result["rows"], cleaner.restore(result["normalized"]))
-    assert result["rows"].shape == (400, 64)
-    assert result["rows"].dtype == np.float32
+    expected = cleaner.restore(weights.decode(torch.from_numpy(codes)).numpy())
+    assert np.allclose(rows, expected, rtol=1e-5, atol=1e-4)
+    assert (rows.shape, rows.dtype) == ((400, 64), np.float32)
 
 
-def test_every_code_of_every_token_can_be_decoded(decoder, weights):
+def test_the_doubt_is_the_cores_error_and_distance(encoder, doubt, weights, cleaner, digits):
+    encoded = run(encoder, rows=digits)
+
+    result = run(doubt, **encoded)
+
+    features = torch.from_numpy(cleaner.normalize(digits))
+    codes = torch.from_numpy(encoded["codes"])
+    error = (weights.decode(codes) - features).square().mean(dim=1)
+    gap = weights.latents(features) - weights.codes[torch.arange(12), codes].transpose(0, 1)
+    assert np.allclose(result["reconstruction_error"], error.numpy(), rtol=1e-5)
+    assert np.allclose(result["distance"], gap.square().sum(dim=2).mean(dim=0).numpy(), rtol=1e-4)
+
+
+def test_every_code_of_every_token_can_be_decoded(decoder, weights, cleaner):
     sizes = (~weights.code_squares.isinf()).sum(dim=2).flatten().tolist()
     base = np.zeros((1, len(sizes)), dtype=np.int64)
     for token, size in enumerate(sizes):
         codes = np.repeat(base, size, axis=0)
         codes[:, token] = np.arange(size)
-        expected = weights.decode(torch.from_numpy(codes)).numpy()
+        expected = cleaner.restore(weights.decode(torch.from_numpy(codes)).numpy())
 
-        assert np.allclose(run(decoder, codes=codes)["normalized"], expected, rtol=1e-5, atol=1e-5)
+        assert np.allclose(run(decoder, codes=codes)["rows"], expected, rtol=1e-5, atol=1e-4)
 
 
 def test_a_row_alone_has_the_codes_it_has_among_others(encoder, digits):
@@ -124,10 +143,12 @@ def test_a_row_alone_has_the_codes_it_has_among_others(encoder, digits):
         assert np.array_equal(run(encoder, rows=digits[row : row + 1])["codes"][0], together[row])
 
 
-def test_the_files_say_what_they_are(encoder, decoder):
+def test_the_files_say_what_they_are(encoder, decoder, doubt):
+    encoded = ["codes", "normalized", "latents"]
     for content, inputs, outputs in (
-        (encoder, ["rows"], ["codes", "normalized"]),
-        (decoder, ["codes"], ["rows", "normalized"]),
+        (encoder, ["rows"], encoded),
+        (decoder, ["codes"], ["rows"]),
+        (doubt, encoded, ["reconstruction_error", "distance"]),
     ):
         model = onnx.load_from_string(content)
         onnx.checker.check_model(model, full_check=True)
@@ -137,9 +158,10 @@ def test_the_files_say_what_they_are(encoder, decoder):
     assert {p.key: p.value for p in onnx.load_from_string(encoder).metadata_props} == {"key": "a value"}
 
 
-def test_exporting_twice_gives_the_same_bytes(encoder, decoder, weights, cleaner):
+def test_exporting_twice_gives_the_same_bytes(encoder, decoder, doubt, weights, cleaner):
+    assert doubt_graph(weights, cleaner, {"key": "another value"}) == doubt
     assert encoder_graph(weights, cleaner, {"key": "a value"}) == encoder
-    assert decoder_graph(weights, cleaner, {}) == decoder
+    assert decoder_graph(weights, cleaner) == decoder
 
 
 def test_one_feature_one_category_and_one_level_can_be_exported():
@@ -161,4 +183,4 @@ def test_one_feature_one_category_and_one_level_can_be_exported():
     codes = run(encoder_graph(weights, cleaner, {}), rows=values)["codes"]
 
     assert np.array_equal(codes, weights.encode(torch.from_numpy(cleaner.normalize(values))).numpy())
-    assert run(decoder_graph(weights, cleaner, {}), codes=codes)["rows"].shape == (20, 1)
+    assert run(decoder_graph(weights, cleaner), codes=codes)["rows"].shape == (20, 1)

@@ -17,7 +17,7 @@ def metadata(frozen):
 
 @pytest.fixture(scope="module")
 def codes(frozen, blemished_table):
-    return OnnxEncoder(frozen.encoder).encode(blemished_table.values)
+    return OnnxEncoder(frozen.encoder, frozen.doubt).encode(blemished_table.values).codes
 
 
 def test_the_frozen_models_codes_are_the_trained_models_under_its_hard_route(blemished_run, frozen, codes):
@@ -43,11 +43,29 @@ def test_the_file_holds_rows_to_test_it_with(frozen, blemished_table, blemished_
     notes = metadata(frozen)
 
     rows = np.array(notes["catvq_test_rows"], dtype=np.float64).astype(np.float32)
-    assert np.array_equal(rows, blemished_table.values[blemished_run._data.split.train[:8]], equal_nan=True)
-    assert np.isnan(rows).any()
-    assert OnnxEncoder(frozen.encoder).encode(rows).tolist() == notes["catvq_test_codes"]
+    train = blemished_run._data.split.train
+    weights, features = frozen.weights, blemished_run._data.features[torch.from_numpy(train)]
+    nearest = weights.distances(weights.latents(features)).topk(2, dim=2, largest=False).values
+    margin = (nearest[..., 1] - nearest[..., 0]).amin(dim=0).numpy()
+    clearest = np.sort(np.argsort(margin)[-8:])
+    assert np.array_equal(rows, blemished_table.values[train[clearest]], equal_nan=True)
+    assert OnnxEncoder(frozen.encoder, frozen.doubt).encode(rows).codes.tolist() == notes["catvq_test_codes"]
     assert notes["catvq_features"] == list(blemished_table.features)
     assert notes["catvq_codes"] == [f"category_{g}.{level}" for g in range(3) for level in range(2)]
+
+
+def test_the_doubt_knows_how_far_the_training_rows_were_from_their_codes(
+    frozen, blemished_table, blemished_run
+):
+    notes = {p.key: json.loads(p.value) for p in onnx.load_from_string(frozen.doubt).metadata_props}
+
+    rows = blemished_table.values[blemished_run._data.split.train]
+    distance = OnnxEncoder(frozen.encoder, frozen.doubt).encode(rows).distance
+    percentiles = notes["catvq_distance_percentiles"]
+    assert len(percentiles) == 101
+    assert percentiles[0] == pytest.approx(distance.min())
+    assert percentiles[50] == pytest.approx(np.median(distance))
+    assert percentiles[100] == pytest.approx(distance.max())
 
 
 def test_reconstruction_errors_are_those_of_decoded_codes_per_part_of_the_rows(frozen, codes, blemished_run):
@@ -211,10 +229,10 @@ def test_yes_or_no_features_have_the_same_codes_alone_and_among_others(train, ma
         apart = torch.cdist(choosable, choosable) + torch.eye(len(choosable)) * 1e9
         assert (apart.amin(dim=1) > 1e-3 * choosable.norm(dim=1)).all()
         assert len(choosable) < 64
-    encoder = OnnxEncoder(frozen.encoder)
-    together = encoder.encode(values)
+    encoder = OnnxEncoder(frozen.encoder, frozen.doubt)
+    together = encoder.encode(values).codes
     for size in (1, 3, 33):
-        parts = [encoder.encode(values[i : i + size]) for i in range(0, 200, size)]
+        parts = [encoder.encode(values[i : i + size]).codes for i in range(0, 200, size)]
         assert np.array_equal(np.concatenate(parts), together)
     check = frozen.report["freeze_check"]
     assert check["near_ties"] == check["near_ties_onnx"] == 0

@@ -149,12 +149,12 @@ def test_the_model_is_checked_without_its_dropout(model, weights):
 
 
 def test_the_onnx_encoder_gives_the_same_codes_however_rows_are_batched(frozen, blemished_table):
-    encoder = OnnxEncoder(frozen.encoder)
+    encoder = OnnxEncoder(frozen.encoder, frozen.doubt)
     values = blemished_table.values
 
-    together = encoder.encode(values)
-    one_by_one = np.concatenate([encoder.encode(values[i : i + 1]) for i in range(len(values))])
-    long = encoder.encode(np.tile(values, (CHUNK_ROWS // len(values) + 1, 1)))
+    together = encoder.encode(values).codes
+    one_by_one = np.concatenate([encoder.encode(values[i : i + 1]).codes for i in range(len(values))])
+    long = encoder.encode(np.tile(values, (CHUNK_ROWS // len(values) + 1, 1))).codes
 
     assert np.array_equal(together, one_by_one)
     assert np.array_equal(long[: len(values)], together)

@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan]], np.float32)
 CODES = [[0, 0], [1, 2], [1, 1]]
 NPY = "application/x-npy"
+RAW = "application/octet-stream"
 
 
 def encode(client, model_id, body, content_type, accept=None, **params):
@@ -51,6 +52,7 @@ BODIES = {
     "text/csv": b"c,a,b\n2,-1,0\n4,3,4\n,3,4\n",
     "application/vnd.apache.arrow.stream": arrow(TABLE.select(["b", "c", "a"])),
     "application/vnd.apache.parquet": as_parquet(TABLE),
+    RAW: ROWS.astype("<f4").tobytes(),
 }
 READERS = {
     "text/csv": lambda body: csv.read_csv(io.BytesIO(body)),
@@ -67,6 +69,7 @@ def test_every_format_is_read_to_the_same_codes(client, model_id, content_type):
         "model": model_id,
         "codes": CODES,
         "reconstruction_error": [0.0, 0.0, 0.0],
+        "distance_percentile": [0.0, 0.0, 0.0],
         "status": ["ok", "ok", "imputed"],
     }
 
@@ -76,7 +79,13 @@ def test_tables_carry_codes_error_and_status(client, model_id, accept):
     answer = encode(client, model_id, BODIES[NPY], NPY, accept)
     assert answer.headers["content-type"].startswith(accept)
     table = READERS[accept](answer.content)
-    assert table.column_names == ["first/0", "second/0", "reconstruction_error", "status"]
+    assert table.column_names == [
+        "first/0",
+        "second/0",
+        "reconstruction_error",
+        "distance_percentile",
+        "status",
+    ]
     assert table["second/0"].to_pylist() == [0, 2, 1]
     assert table["status"].to_pylist() == ["ok", "ok", "imputed"]
 
@@ -84,6 +93,46 @@ def test_tables_carry_codes_error_and_status(client, model_id, accept):
 def test_npy_holds_the_codes_alone(client, model_id):
     codes = np.load(io.BytesIO(encode(client, model_id, BODIES[NPY], NPY, NPY).content))
     assert (codes.dtype, codes.tolist()) == (np.int64, CODES)
+
+
+def test_raw_numbers_are_the_codes_alone(client, model_id):
+    answer = encode(client, model_id, BODIES[RAW], RAW, RAW)
+    assert np.frombuffer(answer.content, "<i8").reshape(-1, 2).tolist() == CODES
+
+
+@pytest.mark.parametrize("size", [0, 11, 13])
+def test_raw_numbers_that_are_no_whole_rows_are_refused(client, model_id, size):
+    answer = encode(client, model_id, bytes(size), RAW)
+    assert (answer.status_code, answer.json()["code"]) == (422, "wrong_width" if size else "no_rows")
+
+
+@pytest.mark.parametrize("content_type", ["application/json", NPY, RAW])
+@pytest.mark.parametrize("accept", ["application/json", NPY, RAW])
+def test_the_short_way_gives_the_bytes_of_the_long_one(client, model_id, content_type, accept):
+    body = BODIES[content_type]
+    short = encode(client, model_id, body, content_type, accept)
+    long = encode(client, model_id, body, content_type, f"{accept};q=1")
+    chunked = client.post(
+        f"/v1/models/{model_id}/encodings",
+        content=iter([body[:7], body[7:]]),
+        headers={"content-type": content_type, "accept": accept},
+    )
+    assert short.content == long.content == chunked.content
+    dropped = {"date", "x-request-id"}
+    assert {name: value for name, value in short.headers.items() if name not in dropped} == {
+        name: value for name, value in long.headers.items() if name not in dropped
+    }
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'{"rows": [[1, 2]]}', b"\x93NUMPY\x01\x00v\x00{", b"x" * (1 << 19)]
+)
+@pytest.mark.parametrize("content_type", ["application/json", NPY, RAW])
+def test_the_short_way_refuses_what_the_long_one_refuses(client, model_id, content_type, body):
+    short = encode(client, model_id, body, content_type).json()
+    long = encode(client, model_id, body, content_type, "*/*;q=1").json()
+    assert short.pop("instance") != long.pop("instance")
+    assert short == long
 
 
 def test_a_bad_row_is_marked_and_spoils_no_other(client, model_id):
@@ -222,7 +271,8 @@ import numpy as np
 import app.main
 from app.encoder import Encoder
 app.main.create_app().openapi()
-assert Encoder(Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32)).codes.shape == (1, 2)
+encoded = Encoder(Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32), with_doubt=True)
+assert encoded.codes.shape == (1, 2)
 loaded = {"torch", "catvq", "sklearn", "scipy", "pyarrow", "h5py", "pandas", "onnx"} & set(sys.modules)
 assert not loaded, loaded
 """

@@ -1,0 +1,101 @@
+"""What every way of asking for encodings shares: rows out of a body, and the answer about them."""
+
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.dependencies import Services
+from app.encoder import Encoded, Encoder
+from app.errors import InvalidError, Place, TooLargeError
+from app.media import Format
+from app.tables.families import columns_of
+from app.tables.numpy_reader import read_raw
+from app.tables.reading import collect_rows, open_table
+from app.tables.writing import Answer, Column, matrix_columns
+
+CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
+
+
+def read_rows(
+    api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, columns: str | None = None
+) -> NDArray[np.float32]:
+    """Read a body as rows in the order of the model's features.
+
+    Args:
+        columns: JSON list of names, for an array that has none.
+
+    Raises:
+        NotParseableError: It is damaged.
+        InvalidError: It holds something else than rows of the model's features, or none.
+        TooLargeError: It has too many rows.
+    """
+    limits = api.table_limits
+    if file_format is Format.RAW:
+        rows = read_raw(file, len(encoder.features))
+        check_row_count(api, len(rows))
+        order = None
+    else:
+        table = open_table(file, file_format, limits)
+        names = columns_of(table, columns, limits)
+        order = _order(table.has_names or columns is not None, names, encoder.features)
+        rows = collect_rows(table, api.settings.max_encode_rows)
+    if not len(rows):
+        raise InvalidError("there are no rows", code="no_rows")
+    return rows if order is None else rows[:, order]
+
+
+def check_row_count(api: Services, rows: int) -> None:
+    """Raise `TooLargeError` where one request has too many rows."""
+    if rows > api.settings.max_encode_rows:
+        raise TooLargeError(
+            f"more than {api.settings.max_encode_rows} rows; send them in several requests",
+            code="too_many_rows",
+        )
+
+
+async def encode(api: Services, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+    """Encode rows together with those of other requests."""
+    encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
+    api.telemetry.count_rows(len(rows))
+    return encoded
+
+
+def answer_of(model_id: str, encoder: Encoder, encoded: Encoded) -> Answer:
+    """Return encodings in every shape; only those with doubt can be more than an array."""
+    doubt = encoded.doubt
+    doubts: dict[str, NDArray[Any]] = (
+        {}
+        if doubt is None
+        else {
+            "reconstruction_error": doubt.reconstruction_error,
+            "distance_percentile": doubt.distance_percentile,
+        }
+    )
+    return Answer(
+        document=lambda: {"model": model_id, "codes": encoded.codes, **doubts, "status": encoded.status},
+        array=lambda: encoded.codes,
+        columns=lambda: [
+            *matrix_columns(encoder.tokens, encoded.codes),
+            *(Column(name, values) for name, values in doubts.items()),
+            Column("status", encoded.status),
+        ],
+    )
+
+
+def _order(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) -> list[int] | None:  # noqa: FBT001 - says what names are
+    """Return where each of the model's features is among the columns; None when they are in place."""
+    if names == features or (not is_named and len(names) == len(features)):
+        return None
+    if not is_named:
+        detail = f"the rows have {len(names)} values, the model {len(features)} features"
+        raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")
+    position = {name: index for index, name in enumerate(names)}
+    missing = [name for name in features if name not in position]
+    if missing:
+        faults = [Place(detail="missing", column=name) for name in missing]
+        listed = ", ".join(repr(name) for name in missing[:5])
+        raise InvalidError(
+            f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
+        )
+    return [position[name] for name in features]

@@ -1,0 +1,57 @@
+"""Puts an ONNX file together, node by node."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+OPSET = 20  # the first with Gelu
+IR_VERSION = 10  # what runtimes of the same age read
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass
+class Graph:
+    """Collects nodes and constants under names of its own."""
+
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+
+    def constant(self, value: Array) -> str:
+        """Add an array; returns its name."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def ints(self, *values: int) -> str:
+        """Add whole numbers, as shapes and axes are given; returns their name."""
+        return self.constant(np.array(values, dtype=np.int64))
+
+    def add(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
+        """Add an operation; returns the name of its output."""
+        output = output or f"{operation.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
+        return output
+
+    def build(
+        self,
+        name: str,
+        inputs: list[onnx.ValueInfoProto],
+        outputs: list[onnx.ValueInfoProto],
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Check the whole graph and serialise it."""
+        graph = helper.make_graph(self.nodes, name, inputs, outputs, initializer=self.constants)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="catvq"
+        )
+        model.ir_version = IR_VERSION
+        helper.set_model_props(model, dict(metadata or {}))
+        onnx.checker.check_model(model, full_check=True)
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
