@@ -1,5 +1,6 @@
 """What routes are given: the parts of the service, and values of the path that look like names."""
 
+import pathlib
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -34,6 +35,7 @@ class Services:
     telemetry: Telemetry
     feed: JobFeed
     keys: KeyChecker
+    scratch_dir: pathlib.Path
 
     @property
     def table_limits(self) -> TableLimits:
@@ -42,7 +44,7 @@ class Services:
             max_rows=self.settings.max_rows,
             max_features=self.settings.max_features,
             max_expanded_bytes=self.settings.max_expanded_bytes,
-            scratch_dir=self.store.spool_dir,
+            scratch_dir=self.scratch_dir,
         )
 
     @property

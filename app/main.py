@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -31,9 +32,9 @@ from app.routes import (
     models,
     service,
 )
+from app.scratch import scratch_directory
 from app.settings import ApiSettings
 from app.telemetry import Telemetry
-from app.uploads import remove_stale
 from worker.store import Store
 
 DESCRIPTION = """
@@ -53,15 +54,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = _open_services(settings, telemetry)
-        app.state.services = services
-        # What lives as long as the process need not be looked through again and again: it takes milliseconds.
-        gc.collect()
-        gc.freeze()
-        yield
-        services.batcher.close()
-        services.announcer.close()
-        services.store.close()
+        store = Store.open(settings)
+        check_may_listen(settings, store)
+        with scratch_directory(store.spool_dir) as scratch_dir:
+            services = _open_services(settings, telemetry, store, scratch_dir)
+            app.state.services = services
+            # What lives as long as the process need not be looked through again and again.
+            gc.collect()
+            gc.freeze()
+            yield
+            services.batcher.close()
+            services.announcer.close()
+        store.close()
 
     app = FastAPI(
         title="catvq",
@@ -82,11 +86,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     return app
 
 
-def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
-    store = Store.open(settings)
-    check_may_listen(settings, store)
-    remove_stale(store.spool_dir)
-
+def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, scratch_dir: Path) -> Services:
     def load(model_id: str) -> Encoder:
         try:
             return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
@@ -103,4 +103,5 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry) -> Services:
         telemetry=telemetry,
         feed=JobFeed(store.jobs),
         keys=KeyChecker(store.keys.ring),
+        scratch_dir=scratch_dir,
     )

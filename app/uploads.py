@@ -3,7 +3,6 @@
 import hashlib
 import io
 import tempfile
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ from starlette.concurrency import run_in_threadpool
 from app.routing import BoundedRequest
 
 PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
-STALE_S = 24 * 3600  # no upload takes a day: its process was killed
 
 
 @dataclass(frozen=True)
@@ -56,13 +54,6 @@ async def received(
         # Memory goes with its last reference: an error on its way up may still hold an array that views it.
         if not isinstance(file, io.BytesIO):
             file.close()
-
-
-def remove_stale(directory: Path) -> None:
-    """Remove what killed processes left behind."""
-    for path in directory.iterdir():
-        if path.is_file() and path.stat().st_mtime < time.time() - STALE_S:
-            path.unlink(missing_ok=True)
 
 
 async def _pieces(request: BoundedRequest) -> AsyncIterator[bytes]:

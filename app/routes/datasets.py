@@ -78,7 +78,7 @@ async def create_dataset(
     file_format = sent_format(request.headers.get("content-type"), DATASET_FORMATS)
     limits = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     settings = {"name": name, "families": families, "columns": columns, "strict": strict}
-    async with received(request, api.store.spool_dir, max_bytes=limits) as upload:
+    async with received(request, api.scratch_dir, max_bytes=limits) as upload:
         record, is_new = await run_in_threadpool(_store, api, upload, file_format, settings)
     headers = {"Location": f"/v1/datasets/{record.id}"}
     return json_answer(to_dataset(record), 201 if is_new else 200, headers)
@@ -117,7 +117,7 @@ def _store(
     table = open_table(upload.file, file_format, limits)
     features = columns_of(table, settings["columns"], limits)
     families = families_of(table, features, settings["families"])
-    handle, path = tempfile.mkstemp(dir=api.store.spool_dir, prefix="values-", suffix=".npy")
+    handle, path = tempfile.mkstemp(dir=api.scratch_dir, prefix="values-", suffix=".npy")
     try:
         with os.fdopen(handle, "wb") as target:
             written = write_values(table, features, target, limits)

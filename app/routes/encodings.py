@@ -65,9 +65,7 @@ async def create_encodings(
     record = await run_in_threadpool(api.store.models.get, model_id)
     encoder = await run_in_threadpool(api.encoders.get, record.id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
-    async with received(
-        request, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
-    ) as upload:
+    async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         rows = await run_in_threadpool(read_rows, api, encoder, upload.file, file_format, columns)
         encoded = await encode(api, encoder, rows, with_doubt=asked not in CODES_ONLY)
     answer = answer_of(record.id, encoder, encoded)
@@ -87,9 +85,7 @@ async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId)
     asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     record = await run_in_threadpool(api.store.models.get, model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
-    async with received(
-        request, api.store.spool_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES
-    ) as upload:
+    async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         answer = await run_in_threadpool(_decode, api, record, upload=upload, file_format=file_format)
     return await run_in_threadpool(
         array_answer, request, answer, ARRAY_FORMATS, headers_of_result(model_id, record)

@@ -172,6 +172,11 @@ class Api:
     store: Store
     app: object
 
+    def half_done(self):
+        """What uploads have left on the disk so far, apart from datasets."""
+        files = (path for path in self.store.spool_dir.rglob("*") if path.is_file())
+        return [path for path in files if path.name != ".lock"]
+
     def dataset(self, rows=32, seed=0, name=None):
         values = np.random.default_rng(seed).normal(size=(rows, 3)).astype(np.float32)
         text = "a,b,c\n" + "".join(",".join(map(repr, row)) + "\n" for row in values.tolist())
