@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning compose-test
+.PHONY: help install demo up test check lint types format bench-learning chaos compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 
 bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
 	$(BIN)/python -m benchmarks.learning
+
+chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins
+	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)')
 
 compose-test: ## Bring the containers up, train a model, restart, and take them down
 	$(PYTHON) tests/compose/run.py

@@ -1,8 +1,12 @@
 """Keeps a claimed job alive while it trains, and hears what is wished of it."""
 
 import logging
+import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Self
 
 from worker.store import Claim, LeaseLost, StoreUnavailable, Wish
@@ -94,3 +98,17 @@ class Heartbeat:
             self._leases.cancel(self._claim)
             self._is_cancelled.set()
             self._is_taken.set()
+
+
+@contextmanager
+def drained_by_sigterm(heartbeat: Heartbeat) -> Iterator[None]:
+    """Let SIGTERM save the job, which a service manager sends to every process of a worker at once."""
+
+    def drain(_number: int, _frame: FrameType | None) -> None:
+        heartbeat.drain()
+
+    previous = signal.signal(signal.SIGTERM, drain)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

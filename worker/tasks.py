@@ -7,6 +7,7 @@ from typing import Any
 from celery import shared_task, signals
 
 from worker.contract import TRAIN_TASK
+from worker.heartbeat import Heartbeat, drained_by_sigterm
 from worker.locks import held_lock
 from worker.settings import WorkerSettings
 from worker.store import Store, StoreUnavailable
@@ -26,10 +27,13 @@ def train(job_id: str) -> None:
             if claim is None:
                 _log.info("no job is waiting: %s was taken or has ended", job_id)
                 return
-            # Torch is loaded only now, so that the job is seen to run at once.
-            from worker.train import run_claim  # noqa: PLC0415
+            heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
+            with heartbeat, drained_by_sigterm(heartbeat):
+                # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a
+                # lease on a busy machine.
+                from worker.train import run_claim  # noqa: PLC0415
 
-            run_claim(store, settings, claim)
+                run_claim(store, claim, heartbeat)
     except StoreUnavailable:
         _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
     finally:

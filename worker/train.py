@@ -2,11 +2,7 @@
 
 import hashlib
 import logging
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import torch
@@ -19,7 +15,6 @@ from catvq.training import TrainingRun
 from worker.failures import describe_failure
 from worker.heartbeat import Heartbeat
 from worker.recorder import Recorder
-from worker.settings import WorkerSettings
 from worker.steering import Helm
 from worker.store import (
     CancelRequested,
@@ -36,17 +31,15 @@ from worker.store import (
 _log = logging.getLogger(__name__)
 
 
-def run_claim(store: Store, settings: WorkerSettings, claim: Claim) -> None:
+def run_claim(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
     """Run a job until it has ended, was put back into the queue, or was taken away. Raises nothing of it."""
     job = claim.job
     _log.info("job %s: attempt %d begins", job.id, job.attempt.number)
-    heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-    with heartbeat, _drained_by_sigterm(heartbeat):
-        try:
-            _run_to_an_end(store, claim, heartbeat)
-        except (LeaseLost, StoreUnavailable) as error:
-            if not heartbeat.is_cancelled:
-                _log.warning("job %s is no longer ours: %s", job.id, error)
+    try:
+        _run_to_an_end(store, claim, heartbeat)
+    except (LeaseLost, StoreUnavailable) as error:
+        if not heartbeat.is_cancelled:
+            _log.warning("job %s is no longer ours: %s", job.id, error)
     _log.info("job %s: attempt %d is over", job.id, job.attempt.number)
 
 
@@ -69,20 +62,6 @@ def _run_to_an_end(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
 def model_id_of(job_id: str, token: int) -> str:
     """The id of the model that an attempt may publish; known beforehand, so that leftovers can be found."""
     return f"model_{hashlib.sha256(f'{job_id}/{token}'.encode()).hexdigest()[:24]}"
-
-
-@contextmanager
-def _drained_by_sigterm(heartbeat: Heartbeat) -> Iterator[None]:
-    """Let SIGTERM save the job, which a service manager sends to every process of a worker at once."""
-
-    def drain(_number: int, _frame: FrameType | None) -> None:
-        heartbeat.drain()
-
-    previous = signal.signal(signal.SIGTERM, drain)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
 
 
 class _Attempt:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from worker.contract import JobRequest
+from worker.heartbeat import Heartbeat, drained_by_sigterm
 from worker.settings import ServiceSettings
 from worker.store import NewDataset, Progress, Store
 
@@ -99,7 +100,9 @@ def run(store, settings):
     before = torch.get_num_threads()
 
     def to_end(claim):
-        run_claim(store, settings, claim)
+        heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
+        with heartbeat, drained_by_sigterm(heartbeat):
+            run_claim(store, claim, heartbeat)
         return store.jobs.get(claim.job.id)
 
     yield to_end

@@ -1,11 +1,9 @@
 """What a run leaves in the store, on every kind of database, recorded by the training process's own code."""
 
 import pytest
-import torch
 
 from worker.contract import JobStatus
 from worker.settings import WorkerSettings
-from worker.train import run_claim
 
 SOFTMAX = {"mode": "learnable", "estimator": "softmax"}  # learns without the search, which is slow to start
 
@@ -16,15 +14,8 @@ def settings(tmp_path, database_url):
 
 
 @pytest.fixture
-def run(store, settings, submit):
-    def to_end(**sections):
-        threads = torch.get_num_threads()
-        claim = store.leases.claim(submit(**sections).id, "w", threads=1)
-        run_claim(store, settings, claim)
-        torch.set_num_threads(threads)
-        return store.jobs.get(claim.job.id)
-
-    return to_end
+def run(run, store, submit):
+    return lambda **sections: run(store.leases.claim(submit(**sections).id, "w", threads=1))
 
 
 def test_a_job_records_every_epoch_and_its_start(store, run):

@@ -108,7 +108,13 @@ class Leases:
                 )
             )
             values = ended(JobStatus.SUCCEEDED, None, model_id=model_id)
-            self._leave(connection, claim, "published", values, {"model": model_id, "digest": digest})
+            self._leave(
+                connection,
+                claim,
+                "published",
+                values,
+                {"model": model_id, "digest": digest, "token": claim.token},
+            )
 
     def _claim(self, which: sa.ColumnElement[bool], worker_name: str, threads: int) -> Claim | None:
         query = (
@@ -135,7 +141,7 @@ class Leases:
             if row is None:
                 return None
             job = to_job(row)
-            data = {"attempt": job.attempt.number, "worker": worker_name}
+            data = {"attempt": job.attempt.number, "worker": worker_name, "token": job.token}
             append_event(connection, job.id, "started", data)
             return Claim(read_job(connection, job.id), job.token)
 

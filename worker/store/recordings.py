@@ -52,7 +52,7 @@ class Recordings:
         """Tell the job's users that something happened."""
         with self._database.write() as connection:
             update_held(connection, claim, visible_change())
-            append_event(connection, claim.job.id, event, data)
+            append_event(connection, claim.job.id, event, {**data, "token": claim.token})
 
     def record_checkpoint(
         self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
@@ -79,7 +79,8 @@ class Recordings:
             )
             kept = read_checkpoints(connection, job_id, self._directory / job_id)[:KEPT_CHECKPOINTS]
             _forget_checkpoints(connection, job_id, checkpoints.c.step < kept[-1].step)
-            append_event(connection, job_id, "checkpoint", {"epoch": epoch, "step": step})
+            data = {"epoch": epoch, "step": step, "token": claim.token}
+            append_event(connection, job_id, "checkpoint", data)
         _remove_files_except(path.parent, {record.path.name for record in kept})
 
     def settle_steering(

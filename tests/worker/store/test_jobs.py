@@ -209,5 +209,6 @@ def test_events_are_read_on_from_where_a_reader_stopped(store, submit):
     for number in range(3):
         store.recordings.add_event(held, "warning", {"number": number})
     events = store.jobs.events(job.id, after=2, limit=2)
-    assert [(event.seq, event.data) for event in events] == [(3, {"number": 0}), (4, {"number": 1})]
+    assert [(event.seq, event.data["number"]) for event in events] == [(3, 0), (4, 1)]
+    assert {event.data["token"] for event in events} == {held.token}
     assert store.jobs.get(job.id).event_count == 5

@@ -1,0 +1,58 @@
+"""`python -m tests.chaos [--database URL]`: the long form of the experiment, with a report."""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.experiment import Plan, find_faults, run
+from tests.chaos.service import running
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--database", help="an empty PostgreSQL database; SQLite by default")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--blows", type=int, default=60, help="of each kind")
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between two blows")
+    arguments = parser.parse_args()
+    plan = Plan(arguments.seeds, arguments.jobs, arguments.blows, arguments.pause)
+    started = time.monotonic()
+
+    def say(text):
+        print(f"{time.monotonic() - started:7.0f} s  {text}", flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="catvq-chaos-") as name:
+        directory = Path(name)
+        database = arguments.database or f"sqlite:///{directory / 'catvq.db'}"
+        with running(directory, database) as service:
+            outcome = run(service, plan, say)
+            faults = find_faults(service, outcome)
+            attempts = attempts_of(service.store, outcome)
+    report(plan, outcome, faults, attempts)
+    return 1 if faults else 0
+
+
+def attempts_of(store, outcome):
+    """How often a worker began with one of the jobs."""
+    return sum(
+        event.type == "started"
+        for job_id in outcome.jobs
+        for event in store.jobs.events(job_id, limit=100_000)
+    )
+
+
+def report(plan, outcome, faults, attempts):
+    print(f"\n{plan.jobs} jobs of {plan.seeds} seeds in {outcome.seconds:.0f} s, begun {attempts} times\n")
+    for kind, count in outcome.struck.items():
+        print(f"  {count:5d}  {kind}")
+    if faults:
+        print("\n" + "\n".join(faults))
+    else:
+        print("\nall succeeded exactly once, bit for bit as their twins; no write by an old token")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

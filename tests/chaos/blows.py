@@ -1,0 +1,130 @@
+"""What is done to the running program: parts killed or frozen, messages lost, doubled or made up."""
+
+import secrets
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+import redis
+import sqlalchemy as sa
+
+from tests.chaos.service import LEASE_S
+from worker.contract import TRAIN_QUEUE
+
+FROZEN_S = LEASE_S + 1.5
+LOCKED_S = 2.0
+
+
+class Blows:
+    """The kinds of blows; each method strikes once and says whether it hit anything."""
+
+    def __init__(self, service, random):
+        self._service = service
+        self._random = random
+        self._frozen = []
+
+    @property
+    def kinds(self):
+        return {
+            "kill -9 of a worker": self.kill_worker,
+            "kill -9 of a training process": self.kill_training,
+            "SIGSTOP of a training worker beyond its lease": self.freeze_worker,
+            "kill -9 of the API": self.kill_api,
+            "kill -9 of Redis": self.kill_redis,
+            "database connections dropped": self.drop_connections,
+            "FLUSHALL": self.flush_queue,
+            "message lost": self.lose_message,
+            "message doubled": self.double_message,
+            "message of no job": self.make_message_up,
+        }
+
+    def kill_worker(self):
+        return self._kill(self._random.choice(self._service.workers).process)
+
+    def kill_training(self):
+        busy = [child for child in self._training() if self._holds_a_job(child)]
+        return bool(busy) and self._kill(self._random.choice(busy))
+
+    def freeze_worker(self):
+        """Stop a worker with its training process for longer than the lease; `thaw` lets both go on."""
+        for worker in self._random.sample(self._service.workers, 2):
+            busy = [child for child in worker.training_processes() if self._holds_a_job(child)]
+            if busy and worker.process.is_running():
+                self._frozen.append((time.monotonic() + FROZEN_S, [worker.process, *busy]))
+                for process in (worker.process, *busy):
+                    with suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGSTOP)
+                return True
+        return False
+
+    def thaw(self, *, everything=False):
+        """Let go on what was stopped for long enough."""
+        for until, processes in list(self._frozen):
+            if everything or time.monotonic() > until:
+                self._frozen.remove((until, processes))
+                for process in processes:
+                    with suppress(psutil.NoSuchProcess):
+                        process.send_signal(signal.SIGCONT)
+
+    def kill_api(self):
+        return self._kill(self._service.api.process)
+
+    def kill_redis(self):
+        return self._kill(self._service.redis_part.process)
+
+    def drop_connections(self):
+        """PostgreSQL: end every session. SQLite has none: another process takes the write lock instead."""
+        engine = sa.create_engine(self._service.settings.sqlalchemy_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA busy_timeout = 5000")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                time.sleep(LOCKED_S)
+                connection.exec_driver_sql("ROLLBACK")
+            else:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+        engine.dispose()
+        return True
+
+    def flush_queue(self):
+        return self._with_redis(lambda client: client.flushall())
+
+    def lose_message(self):
+        return self._with_redis(lambda client: client.lpop(TRAIN_QUEUE) is not None)
+
+    def double_message(self):
+        """Announce a job once more, whatever its state."""
+        page = self._service.store.jobs.list(limit=50).items
+        return bool(page) and self._announce(self._random.choice(page).id, times=2)
+
+    def make_message_up(self):
+        return self._announce(f"job_{secrets.token_hex(12)}", times=1)
+
+    def _training(self):
+        return [child for worker in self._service.workers for child in worker.training_processes()]
+
+    def _holds_a_job(self, child):
+        return any(f".{child.pid}." in name for name in self._service.store.outbox.busy_workers())
+
+    def _announce(self, job_id, times):
+        with suppress(Exception):  # Redis is away for a moment
+            for _ in range(times):
+                self._service.announcer.announce(job_id)
+            return True
+        return False
+
+    def _with_redis(self, act):
+        with suppress(redis.RedisError), redis.Redis.from_url(self._service.redis.url) as client:
+            return bool(act(client))
+        return False
+
+    def _kill(self, process):
+        with suppress(psutil.NoSuchProcess):
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                process.kill()
+                return True
+        return False
