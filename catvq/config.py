@@ -14,7 +14,7 @@ from catvq.errors import ConfigError
 from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
-Estimator = Literal["mirror", "softmax", "gumbel", "straight_through"]
+Estimator = Literal["mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
 
 # The recipe: what a null stands for.
 TEMPERATURE_START = 1.0

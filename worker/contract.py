@@ -18,6 +18,7 @@ MAX_CATEGORIES = 1024
 MAX_LABELS = 32
 
 Auto = Literal["auto"]
+Estimator = Literal["auto", "mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 LabelValue = Annotated[str, Field(max_length=200)]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
@@ -94,10 +95,12 @@ class AssignmentSettings(_Section):
     model: Annotated[str, Field(max_length=200)] | None = Field(
         None, description="With init 'model': the model whose grouping to start from."
     )
-    estimator: Literal["auto", "mirror", "softmax", "gumbel", "straight_through"] = Field(
+    estimator: Estimator = Field(
         "auto",
         description="'mirror' first searches for the assignment by mirror descent on held-out error, then "
-        "follows the model's gradient as 'softmax' does; the others only follow that gradient. "
+        "follows the model's gradient as 'softmax' does; the others only follow that gradient: 'gumbel' "
+        "through a noisy assignment, 'straight_through' and 'reinmax' through a drawn one-hot one, "
+        "'sinkhorn' through a soft one that is pulled towards equal shares of the features. "
         "'auto' is 'mirror', unless a temperature, a schedule or assignment_lr is given: then 'softmax'.",
     )
     temperature_start: Temperature | None = Field(None, description="Null: the recipe's own.")

@@ -10,7 +10,9 @@ from catvq.assignment import (
     TEMPERATURE_FLOOR,
     CategoryAssignment,
     assignment_confidence,
+    balancing_potentials,
     block_diagonal,
+    masked_softmax,
 )
 from catvq.errors import ConfigError, ShapeError
 
@@ -79,7 +81,7 @@ def test_softmax_adds_no_noise_in_training_either():
     assert torch.equal(assignment(), assignment.soft())
 
 
-@pytest.mark.parametrize("estimator", ["gumbel", "straight_through"])
+@pytest.mark.parametrize("estimator", ["gumbel", "straight_through", "reinmax"])
 def test_training_draws_new_noise_each_time(estimator):
     assignment = example(estimator, temperature=5.0).train()
     draws = torch.stack([assignment() for _ in range(20)])
@@ -111,6 +113,116 @@ def test_straight_through_is_exactly_one_hot_with_the_gradient_of_the_sample():
     assert set(matrix.flatten().tolist()) == {0.0, 1.0}
     assert torch.equal(matrix.argmax(dim=1), sample.argmax(dim=1))
     assert torch.equal(hard.logits.grad, soft.logits.grad)
+
+
+def softmax_jacobian(probabilities):
+    return torch.diag(probabilities) - torch.outer(probabilities, probabilities)
+
+
+def test_reinmax_is_exactly_one_hot_with_the_gradient_of_its_closed_form():
+    """It is 2 g J((D + p) / 2) - g J(p) / 2: J the softmax's Jacobian, D the draw, g the loss's gradient."""
+    weight = torch.tensor([[1.0, -2.0, 5.0]])
+    seen = set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        assignment = CategoryAssignment(
+            torch.tensor([[0.3, 0.0, -0.4]]), estimator="reinmax", temperature=0.5
+        )
+        drawn = assignment()
+        (drawn * weight).sum().backward()
+        soft = assignment.soft().detach()[0]
+        middle = (drawn.detach()[0] + soft) / 2
+        expected = (2 * softmax_jacobian(middle) - softmax_jacobian(soft) / 2) @ weight[0] / 0.5
+
+        assert sorted(drawn[0].tolist()) == [0, 0, 1]
+        assert torch.allclose(assignment.logits.grad[0], expected, atol=1e-5)
+        seen.add(int(drawn.argmax()))
+    assert seen == {0, 1, 2}
+
+
+def test_reinmax_draws_each_category_as_often_as_the_soft_assignment_says():
+    logits = torch.tensor([[3.0, 2.0, 1.0]]).log().repeat(20_000, 1)
+    assignment = CategoryAssignment(logits, estimator="reinmax", temperature=0.5)
+
+    shares = assignment().mean(dim=0)
+
+    assert shares.tolist() == pytest.approx([9 / 14, 4 / 14, 1 / 14], abs=4 * math.sqrt(0.25 / 20_000))
+
+
+def test_the_mean_gradient_of_reinmax_is_exact_for_a_quadratic_loss_and_that_of_straight_through_is_not():
+    """Weighted by its probability, each draw's gradient adds up to the gradient of the expected loss."""
+    matrix = torch.tensor([[2.0, -1.0, 0.5], [-1.0, 3.0, 1.0], [0.5, 1.0, -4.0]])
+
+    def loss(sample):
+        return (sample @ matrix * sample).sum(dim=1)
+
+    exact = CategoryAssignment(torch.tensor([[0.3, 0.0, -0.4]]))
+    (exact.soft()[0] @ matrix.diagonal()).backward()
+
+    def mean_gradient(estimator):
+        torch.manual_seed(0)
+        draws = 40_000
+        assignment = CategoryAssignment(exact.logits.detach().repeat(draws, 1), estimator=estimator)
+        sample = assignment()
+        loss(sample).sum().backward()
+        chosen = sample.argmax(dim=1)
+        per_draw = torch.stack([assignment.logits.grad[chosen == g].mean(dim=0) for g in range(3)])
+        return exact.soft().detach()[0] @ per_draw
+
+    assert torch.allclose(mean_gradient("reinmax"), exact.logits.grad[0], atol=1e-3)
+    assert not torch.allclose(mean_gradient("straight_through"), exact.logits.grad[0], atol=0.1)
+
+
+def test_sinkhorn_fills_all_categories_alike_and_keeps_what_each_feature_prefers():
+    """By hand: scores ln 2 and 0 of one feature, ln 8 and 0 of the other, are balanced by potentials 0, ln 4.
+
+    The rows then are [2, 4] / 6 and [8, 4] / 12, and both columns hold one feature.
+    """
+    logits = torch.tensor([[2.0, 1.0], [8.0, 1.0]]).log()
+    soft = CategoryAssignment(logits, estimator="sinkhorn").soft()
+
+    assert torch.allclose(soft, torch.tensor([[1 / 3, 2 / 3], [2 / 3, 1 / 3]]), atol=1e-4)
+    assert CategoryAssignment(logits).soft().sum(dim=0).tolist() == pytest.approx([2 / 3 + 8 / 9, 4 / 9])
+
+
+@settings(deadline=None)
+@given(st.integers(1, 20), st.integers(1, 6), st.floats(0.7, 1e4))
+def test_sinkhorn_gives_every_category_an_equal_share(features, categories, temperature):
+    assignment = CategoryAssignment(
+        torch.randn(features, categories), estimator="sinkhorn", temperature=temperature
+    )
+
+    shares = assignment.soft().sum(dim=0) * categories / features
+    assert torch.allclose(shares, torch.ones(categories), atol=0.05)
+
+
+def test_sinkhorn_balances_every_family_on_its_own():
+    allowed = block_diagonal(torch.tensor([0, 0, 0, 1]), torch.tensor([0, 0, 1, 1, 2]))
+    assignment = CategoryAssignment(torch.randn(4, 5), allowed=allowed, estimator="sinkhorn")
+
+    soft = assignment.soft()
+    assert (soft[~allowed] == 0).all()
+    assert soft.sum(dim=0).tolist() == pytest.approx([1.5, 1.5, 0.5, 0.5, 0.0], abs=1e-3)
+
+
+def test_a_clear_lead_prevails_over_balance_as_the_temperature_falls():
+    logits = torch.tensor([[3.0, 0.0]] * 9 + [[0.0, 3.0]])
+    assignment = CategoryAssignment(logits, estimator="sinkhorn")
+
+    assert assignment.soft().sum(dim=0).tolist() == pytest.approx([5, 5], abs=0.1)
+    assignment.set_temperature(0.01)
+    assert assignment.grouping().tolist() == [0] * 9 + [1]
+
+
+def test_the_gradient_of_sinkhorn_is_that_of_the_balanced_assignment():
+    logits = torch.randn(5, 3, dtype=torch.float64)
+    allowed = torch.ones(5, 3, dtype=torch.bool)
+    allowed[0, 2] = allowed[4, 0] = False
+
+    def balanced(scores):
+        return masked_softmax(scores + balancing_potentials(scores, allowed), allowed)
+
+    assert torch.autograd.gradcheck(balanced, logits.requires_grad_())
 
 
 def test_the_hard_assignment_is_the_largest_probability_and_the_lower_index_of_a_tie():

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from catvq.assignment import ESTIMATORS
 from catvq.config import AssignmentConfig, AssignmentWeights, ModelConfig, RunConfig
 from catvq.errors import ConfigError
 from catvq.table import MIN_TRAINING_ROWS
@@ -80,7 +81,7 @@ def test_an_automatic_estimator_searches_unless_a_schedule_was_asked_for():
     assert AssignmentConfig(estimator="gumbel").resolved_estimator() == "gumbel"
 
 
-@pytest.mark.parametrize("estimator", ["softmax", "gumbel", "straight_through"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_an_adaptive_temperature_belongs_to_the_search(estimator):
     adaptive = AssignmentConfig(temperature_schedule="adaptive", temperature_end=0.1)
     assert adaptive.resolved_estimator() == "mirror"

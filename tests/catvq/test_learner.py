@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from catvq.assignment import CategoryAssignment
+from catvq.assignment import ESTIMATORS, CategoryAssignment
 from catvq.checkpoint import Checkpoint
 from catvq.learner import FINAL_RATE, Learner, rate_factor
 from catvq.losses import LOSS_NAMES
@@ -140,7 +140,7 @@ def test_an_unused_code_does_not_move_in_training(build):
     assert not torch.equal(codes[:, :3], before.unsqueeze(1).expand(-1, 3, -1))
 
 
-@pytest.mark.parametrize("estimator", ["softmax", "gumbel", "straight_through"])
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_evaluation_is_free_of_noise_and_dropout_and_draws_no_random_number(build, estimator):
     learner = build(assignment={"estimator": estimator})
     features = torch.randn(ROWS, FEATURES)

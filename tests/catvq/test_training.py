@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from catvq.assignment import ESTIMATORS as ASSIGNMENT_ESTIMATORS
 from catvq.errors import ConfigError, Interrupted
 from catvq.losses import LOSS_NAMES
 from catvq.table import FeatureTable
 from catvq.training import TrainingRun
 
-ESTIMATORS = ["mirror", "softmax", "gumbel", "straight_through"]
+ESTIMATORS = ["mirror", *ASSIGNMENT_ESTIMATORS]
 
 
 def families_kept_apart(soft, table, names):

@@ -17,6 +17,8 @@ SETTINGS = {
     "softmax by step": {"assignment": {"temperature_update": "step"}},
     "gumbel": {"assignment": {"estimator": "gumbel", "freeze_after_epochs": None}},
     "straight through": {"assignment": {"estimator": "straight_through"}},
+    "reinmax": {"assignment": {"estimator": "reinmax"}},
+    "sinkhorn": {"assignment": {"estimator": "sinkhorn", "per_family": True}, "model": {"categories": 6}},
     "static": {"assignment": {"mode": "static"}},
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {

@@ -66,6 +66,8 @@ def test_the_recipe_and_the_limits_are_the_core_s():
         {},
         {"estimator": "mirror"},
         {"estimator": "gumbel"},
+        {"estimator": "reinmax"},
+        {"estimator": "sinkhorn", "temperature_start": 2.0},
         {"temperature_schedule": "adaptive"},
         {"temperature_schedule": "adaptive", "temperature_start": 2.0},
         {"estimator": "mirror", "temperature_end": 0.5},
