@@ -12,6 +12,7 @@ from catvq.frozen import FrozenWeights
 from catvq.table import FeatureTable
 
 FILES = {
+    "doubt.onnx",
     "encoder.onnx",
     "decoder.onnx",
     "grouping.json",
