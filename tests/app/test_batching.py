@@ -1,7 +1,6 @@
 """Requests share runs and keep their own rows, and nobody waits for a cancelled or an endless one."""
 
 import asyncio
-import threading
 
 import numpy as np
 import pytest
@@ -114,8 +113,11 @@ def test_a_failure_is_told_to_all_it_concerns_and_the_next_request_is_served(enc
 
 
 def test_closing_ends_the_thread():
+    threads = []
+
     async def use(batcher):
-        assert any(thread.name == "encoder" for thread in threading.enumerate())
+        threads.append(batcher._thread)
+        assert threads[0].is_alive()
 
     with_batcher(use)
-    assert not any(thread.name == "encoder" for thread in threading.enumerate())
+    assert not threads[0].is_alive()
