@@ -4,7 +4,6 @@ A factor common to many features makes all of them correlate; given all others, 
 still do. Letters: N rows, D features, K functions of each feature, P = D K columns.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,13 +42,6 @@ class PairEvidence:
 
     strength: NDArray[np.float64]
     surprise: NDArray[np.float64]
-
-    @classmethod
-    def joined(cls, parts: Sequence["PairEvidence"]) -> "PairEvidence":
-        """Add strengths up; take the rarest p-value times the number of looks (Bonferroni)."""
-        strength = np.sum([part.strength for part in parts], axis=0)
-        surprise = np.max([part.surprise for part in parts], axis=0) - np.log(len(parts))
-        return cls(strength, np.maximum(surprise, 0))
 
 
 def whitened(functions: NDArray[np.float32]) -> FeatureBlocks:

@@ -12,7 +12,7 @@ from scipy.stats import gamma
 
 from catvq.affinity import SpectralEmbedding, self_scaled
 from catvq.category_count import CategoryCount, count_categories
-from catvq.conditional_dependence import PairEvidence, conditional_evidence, whitened
+from catvq.conditional_dependence import conditional_evidence, whitened
 from catvq.joint_moments import fourth_order, third_order
 from catvq.rank_scores import cosines, ranks, uncorrelated_scores
 
@@ -21,8 +21,8 @@ MAX_ROWS = 20_000
 COSINES = 4
 MAX_COLUMNS = 4000  # of all cosines together; with more features, fewer cosines of each
 FALSE_PAIR = 0.01  # chance of one false pair in a table of independent features
-FALSE_FEATURE = 0.1  # independent features of a table that take part in the clustering nevertheless
-FALSE_MEMBER = 0.001  # chance that an independent feature is not marked as noise
+FALSE_PARTNERS = 0.1  # part of the features in the clustering that may be independent of all others
+FALSE_MEMBERS = 0.01  # part of the features not marked as noise that may be
 STRONGEST = 5  # pairs of a feature that decide whether it takes part
 
 Structure = Literal["categories", "one_category", "none"]
@@ -99,11 +99,10 @@ def group_by_dependence(
     members = np.flatnonzero(takes_part)
     if wanted > 1:
         grouping[members] = SpectralEmbedding.of(evidence.affinity(takes_part)).grouping(wanted)
-    is_noise = np.zeros(len(takes_part), dtype=bool)
     fits = evidence.fit(grouping, takes_part, wanted)
     grouping = np.where(takes_part, grouping, fits.argmin(axis=1))
     own = fits[np.arange(len(grouping)), grouping]
-    is_noise = ~evidence.is_certain & (own * wanted > FALSE_MEMBER)
+    is_noise = ~_discoveries(np.where(evidence.is_certain, 0, own * wanted), FALSE_MEMBERS)
     if num_categories is None and is_noise.all():
         grouping, wanted, count = np.zeros_like(grouping), 1, None
     structure: Structure = "categories"
@@ -120,7 +119,7 @@ class _Evidence:
 
     Attributes:
         strength: [D', D'], the summed evidence for each pair.
-        surprise: [D', D'], minus the logarithm of the pair's p-value.
+        surprise: [looks, D', D'], minus the logarithm of the pair's p-value each time that it was looked at.
         is_certain: bool [D'], in a significant pair, three or four.
         takes_part: bool [D'], certain, or with strongest pairs that are together too rare for chance.
     """
@@ -139,25 +138,25 @@ class _Evidence:
         count = rows.shape[1]
         if count < 2:
             nothing = np.zeros((count, count))
-            return cls(nothing, nothing, np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
+            return cls(nothing, nothing[None], np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
         rank = ranks(rows)
         orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
-        pairs = PairEvidence.joined(
-            [
-                conditional_evidence(whitened(functions))
-                for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
-            ]
-        )
+        looks = [
+            conditional_evidence(whitened(functions))
+            for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
+        ]
+        surprise = np.stack([look.surprise for look in looks])
         scores = uncorrelated_scores(rank)
-        strength = pairs.strength + third_order(scores)
-        is_significant = pairs.surprise > np.log(count * (count - 1) / 2 / FALSE_PAIR)
-        is_certain = (is_significant | (strength > pairs.strength)).any(axis=1)
-        takes_part = is_certain | _has_rare_pairs(pairs.surprise)
+        products = third_order(scores)
+        strength = np.sum([look.strength for look in looks], axis=0) + products
+        pairs = len(looks) * count * (count - 1) / 2
+        is_certain = (surprise > np.log(pairs / FALSE_PAIR)).any(axis=(0, 1)) | products.any(axis=1)
+        takes_part = _discoveries(np.where(is_certain, 0, _strongest_pairs(surprise)), FALSE_PARTNERS)
         alone = np.flatnonzero(~takes_part)
         fours = fourth_order(scores[:, alone])
         strength[np.ix_(alone, alone)] += fours
         is_certain[alone] |= fours.any(axis=1)
-        return cls(strength, pairs.surprise, is_certain, takes_part | is_certain)
+        return cls(strength, surprise, is_certain, takes_part | is_certain)
 
     def affinity(self, takes_part: NDArray[np.bool_]) -> NDArray[np.float64]:
         return self_scaled(self.strength[np.ix_(takes_part, takes_part)])
@@ -171,25 +170,38 @@ class _Evidence:
         """
         member = np.eye(num_categories)[grouping] * takes_part[:, None]
         sizes = member.sum(axis=0) - member  # a feature is no partner of its own
-        p_value: NDArray[np.float64] = gamma.sf(self.surprise @ member, np.maximum(sizes, 1))
-        return np.where(sizes > 0, p_value, 1.0)
+        p_value = gamma.sf(self.surprise @ member, np.maximum(sizes, 1))
+        return np.where(sizes > 0, len(p_value) * p_value.min(axis=0), 1.0)
 
 
-def _has_rare_pairs(surprise: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether the mean surprise of a feature's strongest pairs is too large for chance, bool [D'].
+def _strongest_pairs(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-value of the mean surprise of each feature's strongest pairs, [D'].
 
     Under independence the surprises are Exp(1), and the mean of the k largest of n of them is a weighted
     sum of Exp(1) variables (Rényi 1953): the i-th has weight min(i, k) / (k i). A gamma variable of the
     same mean and variance stands for it.
     """
-    partners = len(surprise) - 1
+    partners = surprise.shape[1] - 1
     number = min(STRONGEST, partners)
-    largest = np.sort(surprise, axis=1)[:, ::-1][:, :number].mean(axis=1)
+    largest = np.sort(surprise, axis=2)[:, :, ::-1][:, :, :number].mean(axis=2)
     index = np.arange(1, partners + 1)
     weights = np.minimum(index, number) / (number * index)
     mean, variance = weights.sum(), np.square(weights).sum()
-    p_value: NDArray[np.float64] = gamma.sf(largest, mean**2 / variance, scale=variance / mean)
-    return p_value < FALSE_FEATURE / len(surprise)
+    p_value = gamma.sf(largest, mean**2 / variance, scale=variance / mean)
+    found: NDArray[np.float64] = len(surprise) * p_value.min(axis=0)
+    return found
+
+
+def _discoveries(p_value: NDArray[np.float64], false_part: float) -> NDArray[np.bool_]:
+    """Choose the p-values that are too small for chance, letting a given part of the choice be false.
+
+    Source: Benjamini and Hochberg 1995.
+    """
+    ordered = np.sort(p_value)
+    is_below = ordered <= false_part * np.arange(1, len(ordered) + 1) / len(ordered)
+    if not is_below.any():
+        return np.zeros(len(p_value), dtype=bool)
+    return p_value <= ordered[np.flatnonzero(is_below)[-1]]
 
 
 def _numbered_by_first(grouping: NDArray[np.int64]) -> NDArray[np.int64]:
