@@ -36,6 +36,25 @@ def self_scaled(strength: NDArray[np.float64]) -> NDArray[np.float64]:
     return scaled
 
 
+def separation(affinity: NDArray[np.float64], grouping: NDArray[np.int64]) -> float:
+    """How much of the affinity lies within categories, beyond what chance would put there.
+
+    1 when categories have nothing to do with each other, 0 when a grouping of these sizes at random would
+    do as well, and for a single category.
+
+    Args:
+        affinity: [D, D], symmetric, 0 or more, diagonal 0.
+        grouping: int64 [D].
+    """
+    total = affinity.sum()
+    is_within = grouping[:, None] == grouping[None, :]
+    np.fill_diagonal(is_within, val=False)
+    by_chance = is_within.sum() / max(len(grouping) * (len(grouping) - 1), 1)
+    if total == 0 or by_chance == 1:
+        return 0.0
+    return float((affinity[is_within].sum() / total - by_chance) / (1 - by_chance))
+
+
 @dataclass(frozen=True)
 class SpectralEmbedding:
     """Eigenvectors of an affinity normalised by degrees.

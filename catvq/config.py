@@ -14,6 +14,7 @@ from catvq.errors import ConfigError
 from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
+Init = Literal["auto", "dependence", "clustering", "random", "user", "model"]
 Estimator = Literal["mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
 
 # The recipe: what a null stands for.
@@ -70,7 +71,7 @@ class AssignmentConfig:
 
     mode: Literal["learnable", "static"] = "learnable"
     per_family: bool = False
-    init: Literal["clustering", "random", "user", "model"] = "clustering"
+    init: Init = "auto"
     groups: Mapping[str, tuple[str, ...]] | None = None
     model: str | None = None
     estimator: Estimator | Auto = "auto"
@@ -89,12 +90,22 @@ class AssignmentConfig:
             raise ConfigError("temperature_schedule 'adaptive' belongs to estimator 'mirror'")
 
     def resolved_estimator(self) -> Estimator:
-        """The estimator to use: "auto" is "mirror", unless a setting of the scheduled form was given."""
+        """The estimator to use.
+
+        "auto" searches first, by "mirror", where one start was asked for, so that it may be a poor one. It
+        is "softmax" where starts compete instead, and where a setting of the scheduled form was given.
+        """
         if self.estimator != "auto":
             return self.estimator
+        if self.temperature_schedule == "adaptive":
+            return "mirror"
         given = self.temperature_schedule, self.temperature_start, self.temperature_end, self.assignment_lr
-        is_free = self.temperature_schedule == "adaptive" or given == (None,) * len(given)
-        return "mirror" if is_free else "softmax"
+        is_free = given == (None,) * len(given)
+        return "mirror" if is_free and self.init != "auto" else "softmax"
+
+    def resolved_init(self) -> Init:
+        """The start to use: in static mode "auto" is the usual one, clustering by correlation."""
+        return "clustering" if self.init == "auto" and self.mode == "static" else self.init
 
     def search_weights(self) -> AssignmentWeights:
         """Weights of the assignment's own terms in the search, which needs none of its own accord."""

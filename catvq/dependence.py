@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from catvq.affinity import SpectralEmbedding, self_scaled
+from catvq.affinity import SpectralEmbedding, self_scaled, separation
 from catvq.category_count import CategoryCount, count_categories
 from catvq.conditional_dependence import conditional_evidence, whitened
 from catvq.joint_moments import fourth_order, third_order
@@ -40,6 +40,8 @@ class DependenceGrouping:
         structure: "none" when all features are noise; "one_category" when everything that is not noise
             hangs together and the number of categories was not given.
         count: The opinions behind an automatic G; None when G was given, or nothing was found.
+        separation: How much of the dependence lies within categories, see `affinity.separation`; of the
+            features that are not without dependence.
     """
 
     grouping: NDArray[np.int64]
@@ -47,6 +49,7 @@ class DependenceGrouping:
     num_categories: int
     structure: Structure
     count: CategoryCount | None
+    separation: float
 
 
 def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float64]:
@@ -90,15 +93,18 @@ def group_by_dependence(
     evidence = _Evidence.of(values, seed=seed)
     takes_part = evidence.takes_part
     count = None
+    affinity = evidence.affinity(takes_part)
     if num_categories is None and takes_part.sum() > 1:
-        count = count_categories(evidence.affinity(takes_part))
+        count = count_categories(affinity)
     wanted = min(num_categories or (count.number if count else 1), len(takes_part))
     if takes_part.sum() < wanted:
         takes_part = np.ones_like(takes_part)
+        affinity = evidence.affinity(takes_part)
     grouping = np.zeros(len(takes_part), dtype=np.int64)
     members = np.flatnonzero(takes_part)
     if wanted > 1:
-        grouping[members] = SpectralEmbedding.of(evidence.affinity(takes_part)).grouping(wanted)
+        grouping[members] = SpectralEmbedding.of(affinity).grouping(wanted)
+    separated = separation(affinity, grouping[members])
     fits = evidence.fit(grouping, takes_part, wanted)
     grouping = np.where(takes_part, grouping, fits.argmin(axis=1))
     own = fits[np.arange(len(grouping)), grouping]
@@ -110,7 +116,7 @@ def group_by_dependence(
         structure = "none"
     elif num_categories is None and wanted == 1:
         structure = "one_category"
-    return DependenceGrouping(_numbered_by_first(grouping), is_noise, wanted, structure, count)
+    return DependenceGrouping(_numbered_by_first(grouping), is_noise, wanted, structure, count, separated)
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,8 @@ class _Evidence:
         return cls(strength, surprise, is_certain, takes_part | is_certain)
 
     def affinity(self, takes_part: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if not takes_part.any():
+            return np.zeros((0, 0))
         return self_scaled(self.strength[np.ix_(takes_part, takes_part)])
 
     def fit(
@@ -201,7 +209,8 @@ def _discoveries(p_value: NDArray[np.float64], false_part: float) -> NDArray[np.
     is_below = ordered <= false_part * np.arange(1, len(ordered) + 1) / len(ordered)
     if not is_below.any():
         return np.zeros(len(p_value), dtype=bool)
-    return p_value <= ordered[np.flatnonzero(is_below)[-1]]
+    found: NDArray[np.bool_] = p_value <= ordered[np.flatnonzero(is_below)[-1]]
+    return found
 
 
 def _numbered_by_first(grouping: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -46,7 +46,8 @@ class FreezeInputs:
         soft: float32 [D, G], as it was when hardened.
         features: float32 [N, D'], normalised.
         gap: None in static mode.
-        search: Report of the search; None where the assignment was not searched for.
+        search: How the search's restarts compare; None where the assignment was not searched for.
+        start: How the start was chosen; None where there was nothing to choose.
     """
 
     table: FeatureTable
@@ -60,6 +61,7 @@ class FreezeInputs:
     split: RowSplit
     gap: SoftToHardGap | None
     search: dict[str, Any] | None
+    start: dict[str, Any] | None
     state: RunState
 
 
@@ -87,6 +89,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "losses": inputs.state.losses,
         "reconstruction_error": _errors(inputs.split, features, codes, weights),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
+        "start": inputs.start,
         "search": inputs.search,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),

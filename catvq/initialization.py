@@ -3,12 +3,11 @@
 Letters: N rows, D features, G categories.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.clustering import MAX_AUTO_CATEGORIES, cluster_features
 from catvq.errors import ConfigError
 
 # The probability of a feature's starting category at temperature 1. A softmax passes gradient in
@@ -18,15 +17,14 @@ START_CONFIDENCE = 0.8
 MAX_NAMES_IN_ERROR = 5
 
 
-def cluster_per_family(
+def group_per_family(
     values: NDArray[np.float32],
     families: NDArray[np.int64],
     counts: Mapping[int, int] | None,
     *,
-    seed: int,
-    max_categories: int = MAX_AUTO_CATEGORIES,
+    find: Callable[[NDArray[np.float32], int | None], NDArray[np.int64]],
 ) -> NDArray[np.int64]:
-    """Cluster each family on its own, so that no category spans two families.
+    """Group each family on its own, so that no category spans two families.
 
     Categories come in one block per family, by family number. With counts a block is as wide as its
     count even where the family has fewer features (some of its categories are then empty).
@@ -34,9 +32,8 @@ def cluster_per_family(
     Args:
         values: Normalised rows [N, D].
         families: Family number of each feature [D].
-        counts: Number of categories of each family; None lets the silhouette choose for each.
-        seed: Passed on to the clustering.
-        max_categories: The most categories that the silhouette may choose in one family.
+        counts: Number of categories of each family; None lets `find` choose for each.
+        find: Groups the features of rows [N, d] into that many categories, or chooses when it is None.
 
     Returns:
         The category of each feature, int64 [D].
@@ -50,8 +47,7 @@ def cluster_per_family(
         members = np.flatnonzero(families == family)
         number = None if counts is None else counts[family]
         if len(members):
-            found = cluster_features(values[:, members], number, seed=seed, max_categories=max_categories)
-            grouping[members] = offset + found
+            grouping[members] = offset + find(values[:, members], number)
         offset = int(grouping.max()) + 1 if number is None else offset + number
     return grouping
 
@@ -95,7 +91,7 @@ def random_grouping(
 ) -> NDArray[np.int64]:
     """Deal features out to categories by chance, in equal numbers within one.
 
-    With families, each is dealt out over its own block of categories, as in `cluster_per_family`.
+    With families, each is dealt out over its own block of categories, as in `group_per_family`.
 
     Args:
         num_features: D.

@@ -1,17 +1,13 @@
-"""The first stage of a run: search for the assignment, then let the result compete with the start.
+"""A stage before the training: searches for the assignment a chunk of steps at a time.
 
 Shapes: D' active features, G categories.
 """
 
-import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from catvq.audition import AuditionResult, audition
 from catvq.checkpoint import Checkpoint
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
@@ -23,25 +19,8 @@ from catvq.start import Categories
 CHUNK_STEPS = 40  # between two comparisons of the restarts, and two checkpoints
 
 
-@dataclass(frozen=True)
-class SearchReport:
-    """What the first stage found.
-
-    Attributes:
-        restarts: How the restarts compare.
-        candidates: Names of the groupings that were compared after quantisation; the first is the start.
-        candidate_errors: Their errors, see `AuditionResult`; empty when there was nothing to compare.
-        chosen: The candidate that the model was trained from.
-    """
-
-    restarts: SearchSummary
-    candidates: list[str]
-    candidate_errors: list[float]
-    chosen: str
-
-
 class SearchStage:
-    """Runs the search a chunk at a time and ends in a starting grouping for the model.
+    """Runs the search a chunk at a time.
 
     Args:
         config: The run's configuration.
@@ -70,7 +49,7 @@ class SearchStage:
 
     @property
     def is_done(self) -> bool:
-        """Whether only `conclude` is left to do."""
+        """Whether no step is left."""
         return self._search.step_count >= SEARCH_STEPS
 
     @property
@@ -111,29 +90,9 @@ class SearchStage:
                     break
             self._search.choose(self._data.held_out, is_final=self.is_done)
 
-    def conclude(self, should_stop: Callable[[], bool]) -> tuple[Categories, SearchReport]:
-        """Choose between the start and what was found.
-
-        Raises:
-            Interrupted: `should_stop` said so; the stage can be saved here and concludes again.
-        """
-        found = self.soft().argmax(dim=1).cpu().numpy()
-        start = self._categories.grouping
-        names, groupings = ["start", "searched"], [start, found]
-        if self._config.assignment.init == "random" or np.array_equal(start, found):
-            names, groupings = names[1:], groupings[1:]
-        result = AuditionResult([], 0)
-        if len(groupings) > 1:
-            result = audition(
-                groupings,
-                num_categories=len(self._categories.names),
-                config=self._config,
-                train=self._data.train,
-                held_out=self._data.held_out,
-                should_stop=should_stop,
-            )
-        report = SearchReport(self._search.summary(), names, result.errors, names[result.winner])
-        return dataclasses.replace(self._categories, grouping=groupings[result.winner]), report
+    def summary(self) -> SearchSummary:
+        """How the restarts compare."""
+        return self._search.summary()
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add everything a resumed stage needs to `tensors`."""

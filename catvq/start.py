@@ -18,9 +18,10 @@ from catvq.assignment import block_diagonal
 from catvq.cleaning import FeatureCleaner
 from catvq.clustering import cluster_features
 from catvq.config import RunConfig
+from catvq.dependence import group_by_dependence
 from catvq.errors import ConfigError
 from catvq.initialization import (
-    cluster_per_family,
+    group_per_family,
     grouping_from_names,
     logits_from_grouping,
     random_grouping,
@@ -47,12 +48,15 @@ class Categories:
         allowed: bool [D', G], categories each active feature may take.
         resting: float32 [D, G], rows sum to 1: the assignment of an uploaded feature that never varies, of
             which nothing can be learnt.
+        separation: How much of the dependence the starting grouping keeps within its categories, see
+            `affinity.separation`; 0 where it was not looked for.
     """
 
     names: tuple[str, ...]
     grouping: NDArray[np.int64]
     allowed: Tensor
     resting: NDArray[np.float32]
+    separation: float = 0.0
 
     def start_logits(self, *, is_hard: bool) -> Tensor:
         """Logits that favour the starting grouping, float32 [D', G].
@@ -78,12 +82,19 @@ class Categories:
             "grouping": torch.from_numpy(self.grouping),
             "allowed": self.allowed,
             "resting": torch.from_numpy(self.resting),
+            "separation": torch.tensor(self.separation, dtype=torch.float64),
         }
 
     @classmethod
     def from_tensors(cls, names: Sequence[str], tensors: Mapping[str, Tensor]) -> "Categories":
         """The inverse of `tensors`."""
-        return cls(tuple(names), tensors["grouping"].numpy(), tensors["allowed"], tensors["resting"].numpy())
+        return cls(
+            tuple(names),
+            tensors["grouping"].numpy(),
+            tensors["allowed"],
+            tensors["resting"].numpy(),
+            float(tensors["separation"]),
+        )
 
 
 def fit_cleaner(
@@ -132,19 +143,24 @@ def start_categories(
     if keeps_families(config):
         return _family_categories(table, cleaner, normalized, config)
     wanted, seed = config.model.categories, config.training.seed
-    is_random = config.assignment.init == "random"
-    if isinstance(wanted, int) and is_random:
-        grouping = random_grouping(len(cleaner.active), wanted, seed=seed)
+    is_random, separation = config.assignment.init == "random", 0.0
+    number = wanted if isinstance(wanted, int) else None
+    if is_random and number is not None:
+        grouping = random_grouping(len(cleaner.active), number, seed=seed)
+    elif config.assignment.resolved_init() == "clustering":
+        grouping = cluster_features(normalized, number, seed=seed)
     else:
-        grouping = cluster_features(normalized, wanted if isinstance(wanted, int) else None, seed=seed)
-    num_categories = wanted if isinstance(wanted, int) else int(grouping.max()) + 1
+        found = group_by_dependence(normalized, number, seed=seed)
+        grouping, separation = found.grouping, found.separation
+    num_categories = number or int(grouping.max()) + 1
     if is_random:
-        grouping = random_grouping(len(cleaner.active), num_categories, seed=seed)
+        grouping, separation = random_grouping(len(cleaner.active), num_categories, seed=seed), 0.0
     return Categories(
         tuple(f"category_{i}" for i in range(num_categories)),
         grouping,
         torch.ones(len(grouping), num_categories, dtype=torch.bool),
         np.full((len(table.features), num_categories), 1 / num_categories, dtype=np.float32),
+        separation,
     )
 
 
@@ -242,7 +258,13 @@ def _family_categories(
     active_family = family[cleaner.active]
     counts = _family_counts(table, family, config)
     seed = config.training.seed
-    grouping = cluster_per_family(normalized, active_family, counts, seed=seed)
+
+    def find(values: NDArray[np.float32], number: int | None) -> NDArray[np.int64]:
+        if config.assignment.resolved_init() == "clustering":
+            return cluster_features(values, number, seed=seed)
+        return group_by_dependence(values, number, seed=seed).grouping
+
+    grouping = group_per_family(normalized, active_family, counts, find=find)
     if counts is None:
         counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
         # A family of constants only still needs a category for them; it comes after the learnt ones.

@@ -30,13 +30,14 @@ from catvq.run_state import RunProgress, RunState
 from catvq.search import SEARCH_STEPS
 from catvq.search_stage import SearchStage, needs_search
 from catvq.start import Categories, fit_cleaner, start_categories
+from catvq.start_choice import choose_start, needs_contest
 from catvq.table import FeatureTable, RowSplit, split_rows
 
 
 class TrainingRun:
     """A run between its start and its frozen model; build it with `start` or `resume`.
 
-    A run has two stages: where the assignment is to be searched for, the search settles where it starts;
+    A run has two stages: where there is doubt, a search and a contest settle where the assignment starts;
     then the model trains, and the assignment with it.
 
     Args:
@@ -93,7 +94,8 @@ class TrainingRun:
         if needs_search(config, categories):
             run._search = run._begin_search()
             run._progress.search_steps = SEARCH_STEPS
-            run._summarize()
+        run._progress.is_settled = run._search is None and not needs_contest(config, categories)
+        run._summarize()
         return run
 
     @classmethod
@@ -156,7 +158,7 @@ class TrainingRun:
             self._search.hold_temperature(temperature)
 
     def train_epoch(self, should_stop: Callable[[], bool] = lambda: False) -> RunState:
-        """Train to the end of the present epoch; while the assignment is searched for, a part of the search.
+        """Train to the end of the present epoch; while the start is settled, a part of that.
 
         Args:
             should_stop: Asked before every step.
@@ -166,8 +168,8 @@ class TrainingRun:
         """
         started = time.monotonic()
         try:
-            if self._search is not None:
-                self._go_on_searching(self._search, should_stop)
+            if not self._progress.is_settled:
+                self._go_on_settling(should_stop)
             else:
                 self._training.train_epoch(should_stop)
                 self._summarize()
@@ -225,8 +227,8 @@ class TrainingRun:
         Raises:
             FreezeError: The frozen model's codes differ from the unfrozen model's under hard assignment.
         """
-        if self._search is not None:
-            self._end_search(self._search, lambda: False)
+        if not self._progress.is_settled:
+            self._settle(lambda: False)
         if not self._progress.is_hardened:
             self._training.harden()
         self._training.model.codebooks.retire_twins()
@@ -243,6 +245,7 @@ class TrainingRun:
                 split=self._data.split,
                 gap=self._progress.gap,
                 search=self._progress.search,
+                start=self._progress.start,
                 state=self.state(),
             )
         )
@@ -253,18 +256,23 @@ class TrainingRun:
     def _begin_training(self) -> ModelStage:
         return ModelStage(self.config, self.categories, data=self._data, progress=self._progress)
 
-    def _go_on_searching(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
-        is_ended = self._progress.is_stopped_early
-        if not search.is_done and not is_ended:
-            search.advance(should_stop)
+    def _go_on_settling(self, should_stop: Callable[[], bool]) -> None:
+        is_over = self._progress.is_stopped_early or self._search is None or self._search.is_done
+        if self._search is not None and not is_over:
+            self._search.advance(should_stop)
             self._summarize()
-        if search.is_done or is_ended:
-            self._end_search(search, should_stop)
+            is_over = self._search.is_done
+        if is_over:
+            self._settle(should_stop)
 
-    def _end_search(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
-        """Begin to train the model from what was found so far."""
-        self.categories, report = search.conclude(should_stop)
-        self._progress.search = asdict(report)
+    def _settle(self, should_stop: Callable[[], bool]) -> None:
+        """Begin to train the model from the best start, with what the search has found so far."""
+        self.categories, report = choose_start(
+            self.config, self.categories, data=self._data, search=self._search, should_stop=should_stop
+        )
+        self._progress.start = asdict(report)
+        self._progress.search = None if self._search is None else asdict(self._search.summary())
+        self._progress.is_settled = True
         self._search = None
         self._training = self._begin_training()
         self._summarize()

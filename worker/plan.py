@@ -109,6 +109,8 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     if model["compression_ratios"] is None:
         model["compression_ratios"] = _ratios(model["levels"])
     assignment["per_family"] = keeps_families(config)
+    if assignment["init"] == "auto" and assignment["mode"] == "static":
+        assignment["init"] = "clustering"
     if assignment["estimator"] == "auto":
         assignment["estimator"] = _auto_estimator(config)
     assignment |= {name: value for name, value in RECIPE.items() if assignment[name] is None}
@@ -129,16 +131,17 @@ def _searches(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
 
 
 def _auto_estimator(config: JobConfig) -> str:
-    """Mirror descent, unless a setting of the scheduled form was given."""
+    """Mirror descent from one start that was asked for, unless a setting of the scheduled form was given."""
     assignment = config.assignment
+    if assignment.temperature_schedule == "adaptive":
+        return "mirror"
     given = (
         assignment.temperature_schedule,
         assignment.temperature_start,
         assignment.temperature_end,
         assignment.assignment_lr,
     )
-    is_free = assignment.temperature_schedule == "adaptive" or given == (None,) * len(given)
-    return "mirror" if is_free else "softmax"
+    return "mirror" if given == (None,) * len(given) and assignment.init != "auto" else "softmax"
 
 
 def _ratios(levels: int) -> list[float]:

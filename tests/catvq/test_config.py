@@ -69,7 +69,8 @@ def test_the_epoch_at_which_the_assignment_hardens(wanted, epochs, expected):
 
 
 def test_an_automatic_estimator_searches_unless_a_schedule_was_asked_for():
-    assert AssignmentConfig().resolved_estimator() == "mirror"
+    assert AssignmentConfig().resolved_estimator() == "softmax"
+    assert AssignmentConfig(init="clustering").resolved_estimator() == "mirror"
     assert AssignmentConfig(temperature_schedule="adaptive").resolved_estimator() == "mirror"
     for field, value in (
         ("temperature_start", 2.0),

@@ -125,12 +125,13 @@ def test_an_empty_category_is_warned_of_by_name(train, make_config):
 
 @pytest.mark.usefixtures("_short_search")
 def test_a_search_is_reported_and_a_schedule_is_not(frozen, train, make_config):
-    search = train(config=make_config(assignment={"estimator": "mirror"})).freeze().report["search"]
+    report = train(config=make_config(assignment={"estimator": "mirror"})).freeze().report
+    search, start = report["search"], report["start"]
 
     assert frozen.report["search"] is None
-    errors = search["restarts"]["held_out_errors"]
-    assert search["restarts"]["winner"] == errors.index(min(errors))
-    assert search["chosen"] in search["candidates"]
+    errors = search["held_out_errors"]
+    assert search["winner"] == errors.index(min(errors))
+    assert start["chosen"] in start["errors"]
 
 
 def test_the_trained_model_is_left_as_it_was(blemished_run):

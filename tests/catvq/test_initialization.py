@@ -4,9 +4,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catvq.clustering import cluster_features
 from catvq.errors import ConfigError
 from catvq.initialization import (
-    cluster_per_family,
+    group_per_family,
     grouping_from_names,
     logits_from_grouping,
     random_grouping,
@@ -23,8 +24,12 @@ def values():
     return (signals[:, HIDDEN] + 0.3 * generator.standard_normal((400, 10))).astype(np.float32)
 
 
+def by_correlation(rows, number):
+    return cluster_features(rows, number, seed=0)
+
+
 def test_categories_of_different_families_are_disjoint_and_in_order_of_the_families():
-    grouping = cluster_per_family(values(), FAMILIES, {0: 2, 1: 2}, seed=0)
+    grouping = group_per_family(values(), FAMILIES, {0: 2, 1: 2}, find=by_correlation)
 
     # family 0 is features 1, 3, 5, 7 (signals 0 1 0 1); family 1 is 0, 2, 4, 6, 8, 9 (0 0 1 1 0 1)
     assert grouping[FAMILIES == 0].tolist() == [0, 1, 0, 1]
@@ -32,21 +37,23 @@ def test_categories_of_different_families_are_disjoint_and_in_order_of_the_famil
 
 
 def test_the_silhouette_chooses_for_each_family_when_no_counts_are_given():
-    grouping = cluster_per_family(values(), FAMILIES, None, seed=0)
+    grouping = group_per_family(values(), FAMILIES, None, find=by_correlation)
 
-    assert grouping.tolist() == cluster_per_family(values(), FAMILIES, {0: 2, 1: 2}, seed=0).tolist()
+    assert (
+        grouping.tolist() == group_per_family(values(), FAMILIES, {0: 2, 1: 2}, find=by_correlation).tolist()
+    )
 
 
 def test_a_family_keeps_its_block_of_categories_even_where_it_has_fewer_features():
     families = np.array([0, 2, 2, 2])
-    grouping = cluster_per_family(values()[:, :4], families, {0: 3, 1: 2, 2: 1}, seed=0)
+    grouping = group_per_family(values()[:, :4], families, {0: 3, 1: 2, 2: 1}, find=by_correlation)
 
     assert grouping.tolist() == [0, 5, 5, 5]
 
 
 def test_a_family_without_a_count_is_refused_by_number():
     with pytest.raises(ConfigError, match=r"\[1\]"):
-        cluster_per_family(values(), FAMILIES, {0: 2}, seed=0)
+        group_per_family(values(), FAMILIES, {0: 2}, find=by_correlation)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,9 @@ def test_losses_are_means_over_the_epochs_steps(make_table, make_config):
 
 
 def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config):
-    run = TrainingRun.start(make_table(rows=65), make_config())
+    run = TrainingRun.start(
+        make_table(rows=65), make_config(assignment={"estimator": "softmax", "init": "random"})
+    )
     learner, seen = run._training._learner, []
     step = learner.step
     learner.step = lambda batch, **kwargs: seen.append(batch) or step(batch, **kwargs)

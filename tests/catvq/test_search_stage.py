@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 import torch
 
-from catvq.audition import AuditionResult
 from catvq.errors import Interrupted
 from catvq.run_data import RunData
 from catvq.search_stage import SearchStage, needs_search
@@ -39,13 +38,6 @@ def searched(stage):
     while not stage.is_done:
         stage.advance(never)
     return stage
-
-
-def let_find(stage, grouping):
-    """As if the search had ended with this grouping."""
-    search = stage._search
-    search._log_assignments[search.winner] = torch.eye(2)[torch.from_numpy(grouping)].log()
-    search._order = torch.arange(2)
 
 
 def test_a_chunk_is_a_part_of_the_search(build):
@@ -87,43 +79,12 @@ def test_the_search_sees_training_rows_and_compares_on_validation_rows(build):
     assert [options["is_final"] for _, options in judged] == [False, False, True]
 
 
-@pytest.mark.parametrize("winner", [0, 1])
-def test_the_model_starts_from_the_better_of_start_and_find(build, monkeypatch, winner):
-    stage, found = searched(build()), np.array([0, 1, 0, 1, 0, 1])
-    let_find(stage, found)
-    monkeypatch.setattr("catvq.search_stage.audition", lambda *_, **__: AuditionResult([0.5, 0.4], winner))
-
-    settled, report = stage.conclude(never)
-
-    assert np.array_equal(settled.grouping, [START, found][winner])
-    assert (report.candidates, report.candidate_errors) == (["start", "searched"], [0.5, 0.4])
-    assert report.chosen == ["start", "searched"][winner]
-    assert settled.names == ("a", "b")
-
-
-def test_a_random_start_does_not_compete(build):
-    stage = searched(build(init="random"))
-
-    settled, report = stage.conclude(never)
-
-    assert (report.candidates, report.candidate_errors, report.chosen) == (["searched"], [], "searched")
-    assert settled.grouping.tolist() == stage.soft().argmax(dim=1).tolist()
-
-
-def test_a_start_that_was_found_again_needs_no_comparison(build):
-    stage = searched(build())
-    let_find(stage, START)
-
-    _, report = stage.conclude(never)
-
-    assert (report.candidates, report.candidate_errors, report.chosen) == (["searched"], [], "searched")
-
-
 @pytest.mark.parametrize(
     ("assignment", "is_needed"),
     [
         ({"estimator": "mirror"}, True),
-        ({"estimator": "auto"}, True),
+        ({"estimator": "auto", "init": "clustering"}, True),
+        ({"estimator": "auto", "init": "auto"}, False),
         ({"estimator": "softmax"}, False),
         ({"estimator": "mirror", "mode": "static"}, False),
         ({"estimator": "mirror", "freeze_after_epochs": 0}, False),

@@ -43,7 +43,7 @@ def test_checkpoints_are_as_rare_as_asked_but_for_the_last(store, run):
 
 
 def test_a_search_is_seen_to_go_on_before_the_first_epoch(store, run):
-    job = run(training={"epochs": 1}, model={"categories": 2}, assignment={"mode": "learnable"})
+    job = run(training={"epochs": 1}, model={"categories": 2}, assignment={"init": "clustering"})
     events = [event for event in store.jobs.events(job.id, limit=1000) if event.type == "checkpoint"]
     searched = [event.data["step"] for event in events if event.data["epoch"] == 0]
     assert len(searched) > 2

@@ -119,7 +119,7 @@ def test_a_job_steered_on_its_way_can_be_repeated_and_resumed_exactly(store, sub
 
 
 def test_a_search_is_steered_and_repeated_too(store, submit, claim, run, when):
-    job = submit(assignment={}, training={"epochs": 3})
+    job = submit(assignment={"init": "clustering"}, training={"epochs": 3})
     held = claim(job)
     store.controls.steer(job.id, held=True, temperature=0.05)
     ended = run(held)
@@ -127,7 +127,7 @@ def test_a_search_is_steered_and_repeated_too(store, submit, claim, run, when):
     assert change.temperature == 0.05
     temperatures = [record.values["temperature"] for record in store.jobs.metrics(job.id)]
     assert temperatures == pytest.approx([0.05] * 3)
-    repeated = submit(assignment={}, training={"epochs": 3})
+    repeated = submit(assignment={"init": "clustering"}, training={"epochs": 3})
     copy_steering(store, job, repeated)
     assert digest(store, run(claim(repeated))) == digest(store, ended)
     grouping = store.models.directory(ended.model_id) / "grouping.json"

