@@ -35,4 +35,4 @@ USER 10001:10001
 WORKDIR /tmp
 VOLUME /data
 EXPOSE 8000
-CMD ["uvicorn", "app.main:create_app", "--factory", "--host", "0.0.0.0", "--port", "8000", "--timeout-graceful-shutdown", "5", "--http", "app.protocol:Protocol", "--ws", "none"]
+CMD ["python", "-m", "app"]

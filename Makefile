@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT = 8000
 DATA = data
 WORKERS = 2
+API_WORKERS = 1
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -25,8 +26,8 @@ demo: $(INSTALLED) ## Train on real data, learnable against static, and show wha
 	$(BIN)/python -m examples.demo
 
 # exec: signals sent to make reach the service itself.
-up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir
-	@exec $(BIN)/python -m app.embedded --port '$(PORT)' --data '$(DATA)'
+up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir API_WORKERS=2
+	@exec $(BIN)/python -m app.embedded --port '$(PORT)' --data '$(DATA)' --api-workers '$(API_WORKERS)'
 
 # One thread per test process: more would only compete for the same cores. Files stay whole, for what their tests
 # share, and in their order, since the long ones are not the last.

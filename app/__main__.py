@@ -1,11 +1,39 @@
-"""The command `python -m app`: one API process where the settings say."""
+"""The command `python -m app`: the API, in as many processes as are wished, where the settings say."""
+
+import argparse
 
 import uvicorn
 
-from app.main import create_app
 from app.protocol import Protocol
 from app.settings import ApiSettings
 
-if __name__ == "__main__":
+STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
+
+
+def main() -> None:
+    """Serve until asked to stop."""
+    parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes, which share the port and the store (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
     settings = ApiSettings()
-    uvicorn.run(create_app(settings), host=settings.host, port=settings.port, http=Protocol, ws="none")
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=arguments.workers,
+        http=Protocol,
+        ws="none",
+        access_log=False,  # a line for each request takes as long as to encode a row; /metrics counts them
+        timeout_graceful_shutdown=STOP_TIMEOUT_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
@@ -108,6 +109,7 @@ class KeyChecker:
             return self._ring
 
 
+@lru_cache  # looked at in every request, and nearly always the same
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches an address."""
     try:
@@ -118,7 +120,11 @@ def is_loopback(host: str) -> bool:
 
 def came_from_here(connection: Connection) -> bool:
     """Whether a connection came in on a loopback address, a Unix socket or no network at all."""
-    host = (connection.get("server") or ("", None))[0]
+    return _is_here((connection.get("server") or ("", None))[0])
+
+
+@lru_cache
+def _is_here(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

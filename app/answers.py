@@ -6,7 +6,6 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.caching import is_known, not_modified, strong_tag
 from app.media import Format, asked_format
 from app.tables.writing import Answer, to_json, write_answer
 
@@ -35,24 +34,3 @@ def array_answer(
     """
     asked = asked_format(request.headers.get("accept"), formats)
     return Response(write_answer(answer, asked), 200, {"Vary": "Accept"} | dict(headers or {}), asked.value)
-
-
-def cacheable_array(
-    request: Request,
-    answer: Answer,
-    formats: Sequence[Format],
-    *,
-    identity: Sequence[str],
-    headers: Mapping[str, str],
-) -> Response:
-    """Answer in the format the request accepts, or with 304 when the client has it already.
-
-    Args:
-        identity: What the content depends on, apart from its format.
-    """
-    asked = asked_format(request.headers.get("accept"), formats)
-    tag = strong_tag(*identity, asked.value)
-    complete = {"ETag": tag, "Vary": "Accept"} | dict(headers)
-    if is_known(request, tag):
-        return not_modified(complete)
-    return Response(write_answer(answer, asked), 200, complete, asked.value)

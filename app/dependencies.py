@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from app.access import KeyChecker
 from app.batching import Batcher
+from app.documents import DocumentCache
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
 from app.event_stream import JobFeed
@@ -31,6 +32,7 @@ class Services:
     store: Store
     encoders: EncoderCache
     batcher: Batcher
+    documents: DocumentCache
     announcer: JobAnnouncer
     telemetry: Telemetry
     feed: JobFeed
@@ -53,7 +55,7 @@ class Services:
         return sorted({device for worker in self.store.workers.list() for device in worker.devices})
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # a plain function would be sent to a thread
     services: Services = request.app.state.services
     return services
 

@@ -1,6 +1,6 @@
-"""The short way to encodings: a request with nothing to negotiate goes past FastAPI's machinery.
+"""The short way: requests with nothing to negotiate go past FastAPI's machinery.
 
-It answers exactly as the documented route does, to which it leaves every request that has an alias, a query,
+They are answered exactly as the documented routes do, which get every request that has an alias, a query,
 a format of tables, a body of unknown or great length, or anything else out of the ordinary.
 """
 
@@ -9,17 +9,20 @@ import re
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
+from app.caching import IMMUTABLE
 from app.dependencies import Services
+from app.documents import document_answer
 from app.encoding import CODES_ONLY, answer_of, encode, read_rows
 from app.media import Format
 from app.tables.writing import write_answer
 
 MAX_DIRECT_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 _PATH = re.compile(r"/v1/models/([A-Za-z0-9._-]{1,200})/encodings", re.ASCII)
+_DOCUMENT_PATH = re.compile(r"/v1/models/([A-Za-z0-9._-]{1,200})(?:/(grouping|codebook|report))?", re.ASCII)
 _FORMATS = {option.value.encode(): option for option in (Format.JSON, *CODES_ONLY)}
 _UNCOMMON = {b"content-encoding", b"transfer-encoding", b"expect"}
 
@@ -64,6 +67,31 @@ class DirectEncodings(BaseRoute):
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+class DirectDocuments(BaseRoute):
+    """`GET` of a model and its JSON documents, once they are known."""
+
+    path = "/v1/models/{model_id}/{document}"
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Take a request for a document that was made before, of a model that is still there."""
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+            return Match.NONE, {}
+        found = _DOCUMENT_PATH.fullmatch(scope["path"])
+        if found is None:
+            return Match.NONE, {}
+        model_id, part = found[1], found[2] or ""
+        api: Services = scope["app"].state.services
+        document = api.documents.find(model_id, part)
+        if document is None or not api.store.models.directory(model_id).exists():
+            return Match.NONE, {}
+        return Match.FULL, {"direct": document}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        answer = document_answer(Request(scope), scope["direct"], {"Cache-Control": IMMUTABLE})
+        await answer(scope, receive, send)
 
 
 def _max_bytes(api: Services, sent: Format) -> int:

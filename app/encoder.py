@@ -1,6 +1,9 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
+import ctypes
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ DECODER_FILE = "decoder.onnx"
 DOUBT_FILE = "doubt.onnx"
 ROWS_PER_RUN = 256  # what lies between two layers then stays in a core's cache
 INVALID_CODE = -1
+SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
 PERCENTILES = np.arange(101)
 
 
@@ -75,24 +79,27 @@ class Encoder:
     """
 
     def __init__(self, directory: Path, *, threads: int) -> None:
-        paths = [directory / name for name in (ENCODER_FILE, DECODER_FILE, DOUBT_FILE)]
-        try:
-            self._encoder, self._decoder, self._doubt = (_load(path, threads) for path in paths)
-        except Exception as error:
-            raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
+        self._threads = threads
+        self._directory = directory
+        self._encoder = self._load(ENCODER_FILE)
+        self._doubt = self._load(DOUBT_FILE)
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
         doubts = self._doubt.get_modelmeta().custom_metadata_map
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
-        self.size_bytes = sum(path.stat().st_size for path in paths)
-        self._path = paths[0]
+        self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))
         self._verify(notes)
+        _release_free_memory()
 
     @property
     def is_deleted(self) -> bool:
         """Whether somebody, perhaps in another process, has deleted the model since it was loaded."""
-        return not self._path.exists()
+        return not self._directory.exists()
+
+    @cached_property
+    def _decoder(self) -> ort.InferenceSession:
+        return self._load(DECODER_FILE)  # most processes never decode
 
     def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
         """Encode rows [any number, features] in the units of the dataset; NaN is missing."""
@@ -103,6 +110,12 @@ class Encoder:
         """Return the rows [any number, features] that valid codes [any number, tokens] stand for."""
         parts = (self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes))
         return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+    def _load(self, name: str) -> ort.InferenceSession:
+        try:
+            return _load(self._directory / name, self._threads)
+        except Exception as error:
+            raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
 
     def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
         is_invalid: NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
@@ -154,13 +167,29 @@ def join(parts: list[Encoded]) -> Encoded:
 
 
 def _load(path: Path, threads: int) -> ort.InferenceSession:
+    _share_memory()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors; what is odd about a graph was seen when it was made
     # A spinning thread would take the core from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _share_memory() -> None:
+    """Let all models compute in one piece of memory, which is as large as the largest run needs."""
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})
+    ort.create_and_register_allocator(memory, grow_by_what_is_needed)
+
+
+def _release_free_memory() -> None:
+    """Give back what loading took for a moment; glibc would keep it: as much again as the model."""
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _parts(array: NDArray[Any]) -> list[NDArray[Any]]:

@@ -10,8 +10,9 @@ from app.encoder import Encoded, Encoder
 from app.errors import InvalidError, Place, TooLargeError
 from app.media import Format
 from app.tables.families import columns_of
-from app.tables.numpy_reader import read_raw
-from app.tables.reading import collect_rows, open_table
+from app.tables.numpy_reader import read_matrix, read_raw
+from app.tables.reading import as_single_floats, collect_rows, open_table
+from app.tables.table import numbered
 from app.tables.writing import Answer, Column, matrix_columns
 
 CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
@@ -33,8 +34,13 @@ def read_rows(
     limits = api.table_limits
     if file_format is Format.RAW:
         rows = read_raw(file, len(encoder.features))
-        check_row_count(api, len(rows))
         order = None
+        check_row_count(api, len(rows))
+    elif file_format is Format.NPY and columns is None:
+        matrix = read_matrix(file)
+        order = _order(False, numbered(matrix.shape[1]), encoder.features)
+        check_row_count(api, len(matrix))
+        rows = as_single_floats(matrix)
     else:
         table = open_table(file, file_format, limits)
         names = columns_of(table, columns, limits)

@@ -1,5 +1,6 @@
 """Stands before every route: who comes in is known, or needs not be, and does not come too often."""
 
+from functools import lru_cache
 from math import ceil
 from time import time
 from urllib.parse import urlsplit
@@ -114,6 +115,7 @@ def _refuse_foreign_pages(scope: Connection, headers: Headers, *, checks_host: b
         )
 
 
+@lru_cache  # of every request, and nearly always the same
 def _names_this_machine(host: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from app.access import KeyChecker
 from app.batching import Batcher
 from app.dependencies import Services
-from app.direct import DirectEncodings
+from app.direct import DirectDocuments, DirectEncodings
 from app.documentation import install_documentation
+from app.documents import DocumentCache
 from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
@@ -74,13 +75,14 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the service has numbers of its own
     )
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(RequestMiddleware, telemetry=telemetry)
     app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
-    app.router.routes.insert(0, DirectEncodings())
+    app.router.routes[:0] = [DirectEncodings(), DirectDocuments()]
     for module in (service, datasets, jobs, job_controls, job_records, models, encodings, aliases, keys):
         app.include_router(module.router)
     return app
@@ -99,6 +101,7 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, sc
         store=store,
         encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
         batcher=Batcher(),
+        documents=DocumentCache(max_bytes=settings.document_cache_bytes),
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
         feed=JobFeed(store.jobs),

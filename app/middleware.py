@@ -22,6 +22,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",  # unless the route knows better
 }
+_RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 PAGES = {
     "/docs": "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
@@ -82,10 +83,11 @@ def new_request_id() -> str:
 
 def complete_headers(headers: MutableHeaders, request_id: str, path: str | None) -> None:
     """Add what every answer carries; path is None where none could be read."""
-    headers[REQUEST_ID_HEADER] = request_id
-    headers["Content-Security-Policy"] = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
-    for name, value in SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    policy = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
+    given = {name for name, _ in headers.raw}
+    headers.raw.append((b"x-request-id", request_id.encode()))
+    headers.raw.append((b"content-security-policy", policy.encode()))
+    headers.raw.extend(header for header in _RAW_SECURITY_HEADERS if header[0] not in given)
 
 
 def _request_id(scope: Scope) -> str:

@@ -24,6 +24,9 @@ class ApiSettings(ServiceSettings):
     max_json_bytes: int = Field(32 * MIB, ge=1, description="Tables of JSON are parsed in memory.")
     max_document_bytes: int = Field(2 * MIB, ge=1, description="Other JSON bodies, such as a job.")
     encoder_cache_bytes: int = Field(512 * MIB, ge=0, description="Loaded models beyond this are dropped.")
+    document_cache_bytes: int = Field(
+        64 * MIB, ge=0, description="Groupings, reports and the like beyond this are made anew."
+    )
     encoder_threads: int = Field(1, ge=1, description="Threads of one encoding.")
     broker_timeout_s: float = Field(1, gt=0, description="After this the message of a new job is given up.")
 

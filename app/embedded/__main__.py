@@ -18,10 +18,14 @@ def main() -> int:
     parser.add_argument(
         "--data", type=Path, default=Path("data"), help="data directory (default: %(default)s)"
     )
+    parser.add_argument(
+        "--api-workers", type=int, default=1, help="processes of the API (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
-        run(Place(arguments.host, arguments.port, arguments.data.resolve()))
+        place = Place(arguments.host, arguments.port, arguments.data.resolve(), arguments.api_workers)
+        run(place)
     except (DirectoryInUseError, DirectoryUnusableError, StartError, RedisNotFoundError) as error:
         sys.stderr.write(f"catvq cannot start: {error}\n")
         return 1

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -52,11 +52,13 @@ class Place:
         host: Address to listen on.
         port: Port to listen on; 0 chooses a free one.
         data_dir: Holds datasets, models, the database, the queue and the logs.
+        api_workers: Processes of the API.
     """
 
     host: str
     port: int
     data_dir: Path
+    api_workers: int = 1
 
     @property
     def local_host(self) -> str:
@@ -107,7 +109,7 @@ def with_port(place: Place) -> Place:
         StartError: The port that was asked for is taken.
     """
     if place.port == 0:
-        return Place(place.host, free_port(place.host), place.data_dir)
+        return replace(place, port=free_port(place.host))
     if not is_free(place.host, place.port):
         raise StartError(f"port {place.port} on {place.host} is taken: choose another, or 0 for a free one")
     return place
@@ -134,7 +136,7 @@ class Supervisor:
         self._check_keys()
         self._add(Command("redis", self._redis.command, self._redis.environment, self._redis.directory))
         self._wait_until(self._redis.is_answering)
-        self._add(self._python("api", "uvicorn", "app.main:create_app", "--factory", *self._api_options()))
+        self._add(self._python("api", "app", "--workers", str(self._place.api_workers)))
         self._add(self._python("worker", "celery", "-A", "worker.celery_app", "worker", *WORKER_OPTIONS))
         self._wait_until(self._can_serve)
         url = f"http://{self._place.local_host}:{self._place.port}"
@@ -221,18 +223,3 @@ class Supervisor:
             "PYTHONUNBUFFERED": "1",
         }
         return Command(name, [sys.executable, "-m", module, *arguments], environment)
-
-    def _api_options(self) -> list[str]:
-        # Long polls and event streams would keep the API from ending.
-        return [
-            "--host",
-            self._place.host,
-            "--port",
-            str(self._place.port),
-            "--timeout-graceful-shutdown",
-            "5",
-            "--http",
-            "app.protocol:Protocol",
-            "--ws",
-            "none",
-        ]

@@ -13,16 +13,17 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import cacheable_array, list_answer
-from app.caching import IMMUTABLE, REVALIDATE, is_known, not_modified, strong_tag
+from app.answers import list_answer
+from app.caching import IMMUTABLE, REVALIDATE
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems
+from app.documents import document_answer
 from app.encoder import ENCODER_FILE
-from app.media import ARRAY_FORMATS, Format
+from app.media import ARRAY_FORMATS, Format, asked_format
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
-from app.tables.writing import Answer, Column, matrix_columns, to_json
+from app.tables.writing import Answer, Column, matrix_columns, to_json, write_answer
 from worker.store import ModelRecord, NotFound
 
 ARTIFACT_MEDIA_TYPE = "application/octet-stream"
@@ -51,7 +52,8 @@ def list_models(request: Request, api: Api, limit: PageLimit = 50, cursor: Curso
 def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
     """Describe a model."""
     record = api.store.models.get(model_id)
-    return _immutable(request, to_json(to_model(record)), headers_of(model_id, record, ""))
+    document = api.documents.get(record.id, "", Format.JSON.value, lambda: to_json(to_model(record)))
+    return document_answer(request, document, headers_of(model_id, record, ""))
 
 
 @router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
@@ -60,15 +62,14 @@ def delete_model(api: Api, model_id: ModelId) -> Response:
     record = api.store.models.get(model_id)
     api.store.models.delete(record.id)
     api.encoders.drop(record.id)
+    api.documents.drop(record.id)
     return Response(status_code=204)
 
 
 @router.get("/{model_id}/grouping", response_model=Grouping, responses={**NOT_MODIFIED, **problems(404)})
 def get_grouping(request: Request, api: Api, model_id: ModelId) -> Response:
     """The frozen category of every feature."""
-    record = api.store.models.get(model_id)
-    document = {"model": record.id, **_read_json(api, record, "grouping.json")}
-    return _immutable(request, to_json(document), headers_of(model_id, record, "/grouping"))
+    return _file_answer(request, api, model_id, "grouping")
 
 
 @router.get(
@@ -87,28 +88,21 @@ def get_model_assignment(
 ) -> Response:
     """How much each feature belongs to each category."""
     record = api.store.models.get(model_id)
-    features, categories = record.document["features"], record.document["categories"]
-    matrix = _matrix(api, record, kind)
-    answer = Answer(
-        document=lambda: {
-            "model": record.id,
-            "features": features,
-            "categories": categories,
-            "matrix": matrix,
-        },
-        array=lambda: matrix,
-        columns=lambda: [Column("feature", features), *matrix_columns(categories, matrix)],
+    asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    document = api.documents.get(
+        record.id,
+        f"assignment {kind} {asked.value}",
+        asked.value,
+        lambda: write_answer(_assignment(api, record, kind), asked),
     )
-    headers = headers_of(model_id, record, "/assignment")
-    return cacheable_array(request, answer, ARRAY_FORMATS, identity=[record.id, kind], headers=headers)
+    headers = headers_of(model_id, record, "/assignment") | {"Vary": "Accept"}
+    return document_answer(request, document, headers)
 
 
 @router.get("/{model_id}/codebook", response_model=Codebook, responses={**NOT_MODIFIED, **problems(404)})
 def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
     """Every codebook, with its usage on the training rows."""
-    record = api.store.models.get(model_id)
-    document = {"model": record.id, **_read_json(api, record, "codebook.json")}
-    return _immutable(request, to_json(document), headers_of(model_id, record, "/codebook"))
+    return _file_answer(request, api, model_id, "codebook")
 
 
 @router.get(
@@ -124,9 +118,7 @@ def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
 )
 def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     """How the training went."""
-    record = api.store.models.get(model_id)
-    document = {"model": record.id, **_read_json(api, record, "report.json")}
-    return _immutable(request, to_json(document), headers_of(model_id, record, "/report"))
+    return _file_answer(request, api, model_id, "report")
 
 
 @router.get(
@@ -148,9 +140,11 @@ def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
     record = api.store.models.get(model_id)
     headers = headers_of(model_id, record, "/artifact")
     headers["Content-Disposition"] = f'attachment; filename="{record.id}.onnx"'
-    body = _read(api, record, ENCODER_FILE)
-    headers["Repr-Digest"] = f"sha-256=:{b64encode(hashlib.sha256(body).digest()).decode()}:"
-    return _immutable(request, body, headers, ARTIFACT_MEDIA_TYPE)
+    document = api.documents.get(
+        record.id, "artifact", ARTIFACT_MEDIA_TYPE, lambda: _read(api, record, ENCODER_FILE)
+    )
+    digest = b64encode(hashlib.sha256(document.body).digest()).decode()
+    return document_answer(request, document, headers | {"Repr-Digest": f"sha-256=:{digest}:"})
 
 
 def headers_of(asked: str, record: ModelRecord, part: str) -> dict[str, str]:
@@ -160,14 +154,30 @@ def headers_of(asked: str, record: ModelRecord, part: str) -> dict[str, str]:
     return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{record.id}{part}"}
 
 
-def _immutable(
-    request: Request, body: bytes, headers: dict[str, str], media_type: str = Format.JSON.value
-) -> Response:
-    tag = strong_tag(body)
-    headers["ETag"] = tag
-    if is_known(request, tag):
-        return not_modified(headers)
-    return Response(body, 200, headers, media_type)
+def _file_answer(request: Request, api: Services, model_id: str, part: str) -> Response:
+    """Answer with one of a model's JSON files, under the model's id."""
+    record = api.store.models.get(model_id)
+
+    def make() -> bytes:
+        return to_json({"model": record.id, **_read_json(api, record, f"{part}.json")})
+
+    document = api.documents.get(record.id, part, Format.JSON.value, make)
+    return document_answer(request, document, headers_of(model_id, record, f"/{part}"))
+
+
+def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Answer:
+    features, categories = record.document["features"], record.document["categories"]
+    matrix = _matrix(api, record, kind)
+    return Answer(
+        document=lambda: {
+            "model": record.id,
+            "features": features,
+            "categories": categories,
+            "matrix": matrix,
+        },
+        array=lambda: matrix,
+        columns=lambda: [Column("feature", features), *matrix_columns(categories, matrix)],
+    )
 
 
 def _matrix(api: Services, record: ModelRecord, kind: Kind) -> NDArray[np.float32]:

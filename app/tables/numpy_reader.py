@@ -41,9 +41,14 @@ def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
         NotParseableError: It is not an NPY file, or a damaged or pickled one.
         InvalidError: It does not hold a matrix of real numbers.
     """
-    matrix = as_matrix(_open_array(_bytes_of(file), "the body"), "the array")
+    matrix = read_matrix(file)
     check_width(matrix.shape[1], limits)
     return Table(columns=numbered(matrix.shape[1]), blocks=array_blocks(matrix), has_names=False)
+
+
+def read_matrix(file: BinaryIO) -> NDArray[Any]:
+    """Read an NPY file as it is; raises what `read_npy` raises."""
+    return as_matrix(_open_array(_bytes_of(file), "the body"), "the array")
 
 
 def read_raw(file: BinaryIO, width: int) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ class Table:
     remarks: tuple[Place, ...] = field(default=())
 
 
+@lru_cache
 def numbered(width: int, prefix: str = "f", separator: str = "") -> tuple[str, ...]:
     """Make up names for `width` columns: f0, f1, ... or family_0, family_1, ..."""
     return tuple(f"{prefix}{separator}{index}" for index in range(width))

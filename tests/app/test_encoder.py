@@ -56,9 +56,10 @@ def test_a_model_that_gives_other_codes_than_when_frozen_is_refused(make_model, 
         Encoder(tmp_path / "model", threads=1)
 
 
-def test_a_torn_model_is_refused(make_model, tmp_path):
+@pytest.mark.parametrize("name", ["encoder", "doubt", "decoder"])
+def test_a_torn_model_is_refused(make_model, tmp_path, name):
     make_model(tmp_path / "model")
-    path = tmp_path / "model" / "decoder.onnx"
+    path = tmp_path / "model" / f"{name}.onnx"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DamagedModelError, match="cannot be loaded"):
-        Encoder(tmp_path / "model", threads=1)
+        Encoder(tmp_path / "model", threads=1).decode(np.array([[1, 2]]))

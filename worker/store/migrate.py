@@ -6,8 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from worker.store.database import Database
 
@@ -21,16 +19,37 @@ def migrate(database: Database, data_dir: Path) -> None:
     Raises:
         StoreUnavailable: The database cannot be reached.
     """
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with _only_process(data_dir):
         if database.is_sqlite:
             database.turn_on_wal()
-        with database.write() as connection:
-            if not database.is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        if _revision(database) != newest_revision():
+            _upgrade(database)
+
+
+def newest_revision() -> str:
+    """The number of the last migration, which is also the beginning of its file's name."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def _revision(database: Database) -> str | None:
+    with database.read() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _upgrade(database: Database) -> None:
+    # Loaded only where it is needed: it takes 11 MB of every process.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with database.write() as connection:
+        if not database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 @contextmanager

@@ -6,10 +6,12 @@ import sys
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from worker.settings import ServiceSettings
 from worker.store import Store, StoreUnavailable
 from worker.store.database import Database
+from worker.store.migrate import MIGRATIONS, newest_revision
 from worker.store.schema import metadata
 
 
@@ -19,6 +21,22 @@ def test_the_migrations_build_the_tables_that_the_code_expects(store, settings):
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     database.close()
     assert differences == []
+
+
+def test_a_database_in_the_newest_layout_is_recognised_without_alembic(store, settings):
+    assert newest_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
+    program = """
+import sys
+from worker.settings import ServiceSettings
+from worker.store import Store
+Store.open(ServiceSettings()).close()
+assert "alembic" not in sys.modules
+"""
+    environment = os.environ | {
+        "CATVQ_DATA_DIR": str(settings.data_dir),
+        "CATVQ_DATABASE_URL": settings.database_url,
+    }
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
 
 
 def test_several_processes_may_prepare_an_empty_database_at_once(settings):
