@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning chaos compose-test
+.PHONY: help install demo up test check lint types format bench-learning backup restore chaos compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,12 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 
 bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
 	$(BIN)/python -m benchmarks.learning
+
+backup: $(INSTALLED) ## Copy everything into a new directory while the service runs: make backup DATA=dir TO=copy
+	@CATVQ_DATA_DIR='$(DATA)' $(BIN)/python -m worker.store backup '$(TO)'
+
+restore: $(INSTALLED) ## Fill an empty data directory from a backup: make restore DATA=dir FROM=copy
+	@CATVQ_DATA_DIR='$(DATA)' $(BIN)/python -m worker.store restore '$(FROM)'
 
 chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins
 	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)')

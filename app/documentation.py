@@ -40,7 +40,9 @@ _REQUEST_ID = {
 
 
 def problems(*statuses: int) -> Responses:
-    """Document that these errors may be the answer."""
+    """Document that these errors may be the answer; what may be missing may also be gone by retention."""
+    if HTTPStatus.NOT_FOUND in statuses:
+        statuses = (*statuses, HTTPStatus.GONE)
     return {
         status: {
             "description": HTTPStatus(status).phrase,

@@ -81,6 +81,13 @@ class ConflictError(ApiError):
     default_code = "conflict"
 
 
+class GoneError(ApiError):
+    """There was something under this name, which was kept long enough."""
+
+    status = 410
+    default_code = "gone"
+
+
 class PreconditionFailedError(ApiError):
     """The resource has changed since the client last saw it."""
 

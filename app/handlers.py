@@ -2,12 +2,13 @@
 
 import errno
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from starlette.routing import compile_path
 from app.errors import (
     ApiError,
     ConflictError,
+    GoneError,
     InvalidError,
     NotFoundError,
     NotParseableError,
@@ -72,7 +74,13 @@ async def _answer_validation_error(request: Request, error: Exception) -> Respon
 async def _answer_store_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, store_errors.StoreError):
         raise error
-    return problem_response(request, from_store(error))
+    answer = from_store(error)
+    if isinstance(error, store_errors.NotFound):
+        retention = request.app.state.services.store.retention
+        with suppress(store_errors.StoreUnavailable):
+            if await run_in_threadpool(retention.is_expired, error.key):
+                answer = GoneError(f"The {error.kind} {error.key!r} is no longer kept.")
+    return problem_response(request, answer)
 
 
 async def _answer_nobody(request: Request, _: Exception) -> Response:

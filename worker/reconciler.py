@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from worker.announcer import Announcer
@@ -9,6 +10,8 @@ from worker.devices import find_devices
 from worker.locks import child_prefix, dead_holder, remove_abandoned
 from worker.settings import WorkerSettings
 from worker.store import Store
+
+TIDY_INTERVAL_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +35,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._complaints: dict[str, str] = {}
         self._devices: tuple[str, ...] | None = None
+        self._next_tidying = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +64,9 @@ class Reconciler:
                 self._attempt("draining", self._drain)
             self._attempt("looking for dead workers", self._release_dead_workers)
             self._attempt("looking for expired leases", self._expire_leases)
+            if time.monotonic() >= self._next_tidying:
+                self._next_tidying = time.monotonic() + TIDY_INTERVAL_S
+                self._attempt("removing what has expired", self._tidy)
             if not self._is_draining.is_set():
                 self._attempt("announcing waiting jobs", self._announce)
             self._wake.wait(self._settings.reconcile_interval_s)
@@ -97,6 +104,12 @@ class Reconciler:
     def _expire_leases(self) -> None:
         for job_id in self._store.outbox.expire_leases():
             _log.warning("job %s was taken from a worker that stopped answering", job_id)
+
+    def _tidy(self) -> None:
+        for identifier in self._store.retention.expire():
+            _log.info("%s was kept long enough and is removed", identifier)
+        for path in self._store.retention.remove_orphans():
+            _log.warning("%s was left behind by a process that died, and is removed", path)
 
     def _announce(self) -> None:
         """Send as many messages as there are jobs waiting without one; which job is which does not matter."""

@@ -33,6 +33,12 @@ class ServiceSettings(BaseSettings):
     max_queued_jobs: int = Field(10_000, ge=1)
     max_jobs_per_key: int = Field(1000, ge=1, description="That have not ended.")
 
+    keep_jobs_days: float | None = Field(None, gt=0, description="After their end; null: for ever.")
+    keep_models_days: float | None = Field(None, gt=0, description="Those without an alias; null: for ever.")
+    keep_datasets_days: float | None = Field(
+        None, gt=0, description="After the last job on them; null: for ever."
+    )
+
     @property
     def sqlalchemy_url(self) -> str:
         """The database's address, worked out where none was given."""

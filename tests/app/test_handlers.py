@@ -1,5 +1,7 @@
 """What the store refuses means the right status to a client."""
 
+import time
+
 import pytest
 
 from app.handlers import from_store
@@ -45,3 +47,16 @@ def test_what_may_pass_says_when_to_come_back(error):
 def test_what_only_a_worker_can_cause_is_a_defect_here():
     with pytest.raises(LeaseLost):
         from_store(LeaseLost("x", code="lease_lost"))
+
+
+def test_what_the_retention_removed_is_gone_rather_than_unknown(base_settings, serve, tmp_path):
+    settings = base_settings.model_copy(update={"data_dir": tmp_path, "keep_jobs_days": 1e-9})
+    with serve(settings) as api:
+        job_id = api.job()
+        api.store.controls.cancel(job_id)
+        time.sleep(0.01)
+        assert api.store.retention.expire() == [job_id]
+        for path in ("", "/events", "/temperature"):
+            answer = api.client.get(f"/v1/jobs/{job_id}{path}")
+            assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+        assert api.client.get("/v1/jobs/job_0").status_code == 404

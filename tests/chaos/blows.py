@@ -40,23 +40,24 @@ class Blows:
         }
 
     def kill_worker(self):
-        return self._kill(self._random.choice(self._service.workers).process)
+        busy = self._busy()
+        return bool(busy) and self._kill(self._random.choice(busy)[0].process)
 
     def kill_training(self):
-        busy = [child for child in self._training() if self._holds_a_job(child)]
-        return bool(busy) and self._kill(self._random.choice(busy))
+        busy = self._busy()
+        return bool(busy) and self._kill(self._random.choice(busy)[1])
 
     def freeze_worker(self):
         """Stop a worker with its training process for longer than the lease; `thaw` lets both go on."""
-        for worker in self._random.sample(self._service.workers, 2):
-            busy = [child for child in worker.training_processes() if self._holds_a_job(child)]
-            if busy and worker.process.is_running():
-                self._frozen.append((time.monotonic() + FROZEN_S, [worker.process, *busy]))
-                for process in (worker.process, *busy):
-                    with suppress(psutil.NoSuchProcess):
-                        process.send_signal(signal.SIGSTOP)
-                return True
-        return False
+        busy = self._busy()
+        if not busy:
+            return False
+        worker, child = self._random.choice(busy)
+        self._frozen.append((time.monotonic() + FROZEN_S, [worker.process, child]))
+        for process in (worker.process, child):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGSTOP)
+        return True
 
     def thaw(self, *, everything=False):
         """Let go on what was stopped for long enough."""
@@ -104,11 +105,16 @@ class Blows:
     def make_message_up(self):
         return self._announce(f"job_{secrets.token_hex(12)}", times=1)
 
-    def _training(self):
-        return [child for worker in self._service.workers for child in worker.training_processes()]
-
-    def _holds_a_job(self, child):
-        return any(f".{child.pid}." in name for name in self._service.store.outbox.busy_workers())
+    def _busy(self):
+        """The workers that hold a job, each with the process that trains it; frozen ones are left alone."""
+        holders = self._service.store.outbox.busy_workers()
+        frozen = {process for _, processes in self._frozen for process in processes}
+        return [
+            (worker, child)
+            for worker in self._service.workers
+            for child in worker.training_processes()
+            if any(f".{child.pid}." in name for name in holders) and child not in frozen
+        ]
 
     def _announce(self, job_id, times):
         with suppress(Exception):  # Redis is away for a moment

@@ -76,7 +76,6 @@ def strike(service, plan, dataset, outcome, say):
         kind = generator.choice(behind or list(blows.kinds))
         with suppress(StoreUnavailable):
             outcome.struck[kind] += blows.kinds[kind]()
-            say(f"{kind}: {outcome.struck[kind]}")
         until = time.monotonic() + plan.pause_s
         while time.monotonic() < until:
             time.sleep(0.05)

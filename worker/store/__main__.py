@@ -1,7 +1,8 @@
-"""`python -m worker.store`: prepare the database before the services start, and manage API keys."""
+"""`python -m worker.store`: prepare the database, back everything up and restore it, manage API keys."""
 
 import argparse
 import sys
+from pathlib import Path
 
 from worker.settings import ServiceSettings
 from worker.store import key_commands
@@ -30,12 +31,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     migrate = commands.add_parser("migrate", help="bring the database to the newest layout")
     migrate.set_defaults(run=_say_migrated)
+    backup = commands.add_parser(
+        "backup", help="copy everything into a new directory, while the service runs"
+    )
+    backup.add_argument("directory", type=Path)
+    backup.set_defaults(run=_back_up)
+    restore = commands.add_parser("restore", help="fill an empty data directory and database from a backup")
+    restore.add_argument("directory", type=Path)
+    restore.set_defaults(run=_restore)
     key_commands.add_to(commands.add_parser("keys", help="create, list, rotate and revoke API keys"))
     return parser
 
 
 def _say_migrated(_store: Store, _arguments: argparse.Namespace) -> None:
     sys.stdout.write("The database is in the newest layout.\n")  # opening the store has done it
+
+
+def _back_up(store: Store, arguments: argparse.Namespace) -> None:
+    store.backups.make(arguments.directory)
+    sys.stdout.write(f"Everything was copied to {arguments.directory}.\n")
+
+
+def _restore(store: Store, arguments: argparse.Namespace) -> None:
+    store.backups.restore(arguments.directory)
+    sys.stdout.write(f"Everything was restored from {arguments.directory}.\n")
 
 
 if __name__ == "__main__":

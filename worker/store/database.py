@@ -54,6 +54,19 @@ class Database:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A transaction that reads everything as it was at one moment.
+
+        Raises:
+            StoreUnavailable: As for `read`.
+        """
+        with _translated_errors(), self._engine.connect() as connection:
+            if not self.is_sqlite:  # where every transaction does
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
     def write(self) -> Iterator[sa.Connection]:
         """A transaction that writes, committed when the block ends without an error.
 

@@ -11,7 +11,7 @@ from worker.store.errors import Conflict, NotFound
 from worker.store.ids import new_id
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import DatasetRecord, NewDataset
-from worker.store.rows import as_time
+from worker.store.rows import as_time, remember_expired
 from worker.store.schema import DatabaseNow, datasets, jobs
 
 UNFINISHED = [status for status in JobStatus if not status.is_terminal]
@@ -85,8 +85,11 @@ class Datasets:
                 to_record=_to_dataset,
             )
 
-    def delete(self, dataset_id: str) -> None:
+    def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
         """Forget a dataset and its file.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
 
         Raises:
             NotFound: There is none.
@@ -108,6 +111,8 @@ class Datasets:
             if needed_by is not None:
                 raise Conflict(f"Job {needed_by} still needs this dataset.", code="dataset_in_use")
             connection.execute(sa.delete(datasets).where(datasets.c.id == dataset_id))
+            if is_expired:
+                remember_expired(connection, dataset_id)
         files.remove_directory(self._directory / dataset_id)
 
     def values_path(self, dataset_id: str) -> Path:

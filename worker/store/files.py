@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
@@ -37,8 +38,8 @@ def move_directory_into_place(source: Path, target: Path) -> None:
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory with what is in it, if it is there."""
-    if path.exists():
+    """Remove a directory with what is in it, if it is there; others may be doing the same."""
+    with suppress(FileNotFoundError):
         shutil.rmtree(path)
 
 

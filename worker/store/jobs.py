@@ -16,7 +16,7 @@ from worker.store.ids import new_id
 from worker.store.models import resolve_model_id
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import JobRecord, Submission, Wish
-from worker.store.rows import append_event, read_job, to_job
+from worker.store.rows import append_event, read_job, remember_expired, to_job
 from worker.store.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 
 # Whoever submits also sends the message; only after this time does a worker make up for a lost one.
@@ -108,8 +108,11 @@ class Jobs(Histories):
         with self._database.read() as connection:
             return connection.execute(query).scalar_one() or None
 
-    def delete(self, job_id: str) -> None:
+    def delete(self, job_id: str, *, is_expired: bool = False) -> None:
         """Forget a job that has ended, with all that was recorded of it; its model stays.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
 
         Raises:
             NotFound: There is no such job.
@@ -120,6 +123,8 @@ class Jobs(Histories):
             if not job.status.is_terminal:
                 raise Conflict(f"The job is {job.status}; cancel it first.", code="job_not_ended")
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
+            if is_expired:
+                remember_expired(connection, job_id)
         files.remove_directory(self.directory(job_id))
 
     def _submit(

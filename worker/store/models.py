@@ -11,7 +11,7 @@ from worker.store.datasets import UNFINISHED
 from worker.store.errors import Conflict, NotFound
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import ModelRecord
-from worker.store.rows import as_time
+from worker.store.rows import as_time, remember_expired
 from worker.store.schema import aliases, jobs, models
 
 ALIAS_MARK = "@"
@@ -51,8 +51,11 @@ class Models:
                 to_record=_to_model,
             )
 
-    def delete(self, model_id: str) -> None:
+    def delete(self, model_id: str, *, is_expired: bool = False) -> None:
         """Forget a model and its files.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
 
         Raises:
             NotFound: There is no such model.
@@ -67,6 +70,8 @@ class Models:
                 raise NotFound("model", model_id)
             _check_unused(connection, model_id)
             connection.execute(sa.delete(models).where(models.c.id == model_id))
+            if is_expired:
+                remember_expired(connection, model_id)
         files.remove_directory(self.directory(model_id))
 
     def directory(self, model_id: str) -> Path:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from worker.contract import JobStatus
 from worker.store.errors import LeaseLost, NotFound
 from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Steering, Wish
-from worker.store.schema import DatabaseNow, job_events, jobs
+from worker.store.schema import DatabaseNow, expired, job_events, jobs
 
 HELD = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.CANCELLING)  # a worker has the job
 
@@ -121,6 +121,11 @@ def update_held(connection: sa.Connection, claim: Claim, values: Mapping[str, An
     held = sa.and_(jobs.c.id == claim.job.id, jobs.c.token == claim.token, jobs.c.status.in_(HELD))
     if connection.execute(sa.update(jobs).where(held).values(**values)).rowcount != 1:
         raise LeaseLost(f"Job {claim.job.id} is no longer held with token {claim.token}.", code="lease_lost")
+
+
+def remember_expired(connection: sa.Connection, identifier: str) -> None:
+    """Note that something is gone by retention, so that whoever asks for it is told."""
+    connection.execute(sa.insert(expired).values(id=identifier, expired_at=DatabaseNow()))
 
 
 def append_event(connection: sa.Connection, job_id: str, event: str, data: Mapping[str, Any]) -> None:

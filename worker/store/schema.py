@@ -108,6 +108,7 @@ jobs = sa.Table(
     sa.Index("jobs_by_status", "status", "seq"),
     sa.Index("jobs_by_dataset", "dataset_id", "seq"),
     sa.Index("jobs_by_key", "key_id", "status"),
+    sa.Index("jobs_by_end", "finished_at"),
     sqlite_autoincrement=True,
 )
 
@@ -185,6 +186,13 @@ models = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
     _time("created_at"),
     sqlite_autoincrement=True,
+)
+
+expired = sa.Table(
+    "expired",
+    metadata,
+    sa.Column("id", Text, primary_key=True),
+    _time("expired_at"),
 )
 
 aliases = sa.Table(

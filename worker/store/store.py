@@ -5,6 +5,7 @@ from pathlib import Path
 from worker.settings import ServiceSettings
 from worker.store.admission import Admission
 from worker.store.aliases import Aliases
+from worker.store.backup import Backups
 from worker.store.controls import Controls
 from worker.store.database import Database
 from worker.store.datasets import Datasets
@@ -15,6 +16,7 @@ from worker.store.migrate import migrate
 from worker.store.models import Models
 from worker.store.outbox import Outbox
 from worker.store.recordings import Recordings
+from worker.store.retention import Retention
 from worker.store.workers import Workers
 
 
@@ -41,6 +43,10 @@ class Store:
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
         self.aliases = Aliases(database)
+        self.retention = Retention(
+            database, settings, all_jobs=self.jobs, all_models=self.models, all_datasets=self.datasets
+        )
+        self.backups = Backups(database, data_dir)
         self.keys = Keys(database)
 
     @classmethod

@@ -1,0 +1,128 @@
+"""Backups made while the store is in use, and restored into either kind of database."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+
+from worker.settings import ServiceSettings
+from worker.store import Store, schema
+from worker.store.backup import BackupError
+
+
+@pytest.fixture
+def filled(store, settings, submit, make_progress):
+    """A store with something of everything."""
+    first = store.leases.claim(submit(labels={"team": "x"}, name="first").id, "w", threads=1)
+    store.recordings.record_progress(first, make_progress(1))
+    store.models.directory("model_1").mkdir(parents=True)
+    (store.models.directory("model_1") / "grouping.json").write_text("{}")
+    store.leases.publish(first, "model_1", {"levels": 3}, "abc")
+    store.aliases.put("best", "model_1")
+    running = store.leases.claim(submit().id, "w", threads=1)
+    checkpoint = store.jobs.directory(running.job.id) / "checkpoint"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"state")
+    store.recordings.record_checkpoint(running, epoch=1, step=3, path=checkpoint, digest="d", size_bytes=5)
+    submit()
+    return store
+
+
+@pytest.fixture
+def empty(tmp_path):
+    settings = ServiceSettings(data_dir=tmp_path / "restored")
+    opened = Store.open(settings)
+    yield opened
+    opened.close()
+
+
+def rows(store):
+    with store._database.snapshot() as connection:
+        return {
+            table.name: [
+                row._asdict() for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+            ]
+            for table in schema.metadata.sorted_tables
+        }
+
+
+def contents(directory):
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for kind in ("datasets", "models", "jobs")
+        for path in (directory / kind).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_restored_store_is_the_one_that_was_backed_up(filled, settings, empty, tmp_path):
+    filled.backups.make(tmp_path / "backup")
+    empty.backups.restore(tmp_path / "backup")
+    assert rows(empty) == rows(filled)
+    assert contents(tmp_path / "restored") == contents(settings.data_dir)
+    assert len(contents(settings.data_dir)) == 3
+
+
+def test_a_backup_is_restored_into_the_kind_of_database_that_it_came_from_and_numbers_go_on(
+    filled, store, tmp_path, submit
+):
+    filled.backups.make(tmp_path / "backup")
+    before = rows(filled)
+    with store._database.write() as connection:
+        for table in reversed(schema.metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    store.backups.restore(tmp_path / "backup")
+    assert rows(store) == before
+    newest = submit()
+    assert store.jobs.list().items[0].id == newest.id
+    store.aliases.put("another", "model_1")
+    assert [alias.name for alias in store.aliases.list().items] == ["another", "best"]
+
+
+def test_a_job_that_ran_when_the_backup_was_made_is_taken_up_again(filled, empty, tmp_path):
+    filled.backups.make(tmp_path / "backup")
+    empty.backups.restore(tmp_path / "backup")
+    (running,) = empty.jobs.list(status="running").items
+    with empty._database.write() as connection:
+        connection.execute(sa.update(schema.jobs).values(lease_expires_at=1.0))
+    assert empty.outbox.expire_leases() == [running.id]
+    (checkpoint,) = empty.jobs.checkpoints(running.id)
+    assert checkpoint.path.read_bytes() == b"state"
+
+
+def test_nothing_is_restored_over_something_or_from_nothing(filled, empty, tmp_path):
+    filled.backups.make(tmp_path / "backup")
+    with pytest.raises(BackupError, match="already"):
+        filled.backups.make(tmp_path / "backup")
+    with pytest.raises(BackupError, match="empty place"):
+        filled.backups.restore(tmp_path / "backup")
+    with pytest.raises(BackupError, match="holds no backup"):
+        empty.backups.restore(tmp_path / "nothing")
+    (tmp_path / "backup" / "models" / "model_1" / "grouping.json").unlink()
+    (tmp_path / "backup" / "models" / "model_1").rmdir()
+    with pytest.raises(BackupError, match="model_1"):
+        empty.backups.restore(tmp_path / "backup")
+    assert empty.jobs.list().items == []
+
+
+def test_the_commands_say_what_they_did(filled, settings, tmp_path):
+    def run(command, data_dir, database_url=None):
+        environment = os.environ | {"CATVQ_DATA_DIR": str(data_dir)}
+        environment |= {"CATVQ_DATABASE_URL": database_url} if database_url else {}
+        return subprocess.run(
+            [sys.executable, "-m", "worker.store", command, str(tmp_path / "backup")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert run("backup", settings.data_dir, settings.sqlalchemy_url).returncode == 0
+    restored = run("restore", tmp_path / "new")
+    assert (restored.returncode, "was restored" in restored.stdout) == (0, True)
+    again = run("restore", tmp_path / "new")
+    assert (again.returncode, "empty place" in again.stderr) == (1, True)
+    assert json.loads((tmp_path / "new" / "models" / "model_1" / "grouping.json").read_text()) == {}
