@@ -87,13 +87,13 @@ def contest(
     device = train.device
     with OwnRandomness(config.training.seed, device).scope():
         field = _Field(list(candidates.values()), allowed, config=config, rows=len(train))
-        field.place_codebooks(train[:PLACING_ROWS])
+        field.place_codebooks(_drawn(train, PLACING_ROWS))
         for step in range(CONTEST_STEPS):
             if should_stop():
                 raise Interrupted("stopped while the starts were compared")
             picks = torch.randint(len(train), (min(BATCH_SIZE, len(train)),), device=device)
             field.step(train[picks], progress=step / CONTEST_STEPS)
-        errors = dict(zip(candidates, field.errors(held_out[:JUDGING_ROWS]), strict=True))
+        errors = dict(zip(candidates, field.errors(_drawn(held_out, JUDGING_ROWS)), strict=True))
     names = list(candidates)
     best = min(names, key=errors.__getitem__)
     winner = best if errors[best] < (1 - MARGIN) * errors[names[0]] else names[0]
@@ -115,10 +115,8 @@ class _Decoders(nn.Module):
     def forward(self, quantized: Tensor) -> Tensor:
         """Reconstruct for each candidate: float32 [S, B, E] -> [R, B, D]."""
         _, rows, width = quantized.shape
-        own = (
-            quantized.view(len(self.hidden), -1, rows, width).transpose(1, 2).flatten(2)
-        )  # [R, B, S / R * E]
-        hidden = F.gelu(torch.baddbmm(self.hidden_bias, own, self.hidden))
+        own = quantized.view(len(self.hidden), -1, rows, width)  # [R, S / R, B, E]
+        hidden = F.gelu(torch.baddbmm(self.hidden_bias, own.transpose(1, 2).flatten(2), self.hidden))
         return torch.baddbmm(self.output_bias, hidden, self.output)
 
 
@@ -215,6 +213,11 @@ def _small_shape(
         codebook_update="ema",
         dropout=0.0,
     )
+
+
+def _drawn(rows: Tensor, most: int) -> Tensor:
+    """At most so many rows, from everywhere: tables may come sorted."""
+    return rows[torch.randperm(len(rows), device=rows.device)[:most]]
 
 
 def _uniform(batch: int, fan_in: int, fan_out: int) -> Tensor:
