@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.contract import JobConfig
-from worker.estimate import SEARCH_STEPS, Estimate, RunSize, estimate, guess_categories
+from worker.estimate import CONTESTANTS, SEARCH_STEPS, Estimate, RunSize, estimate, guess_categories
 from worker.store.records import DatasetRecord
 from worker.validation import (
     FieldError,
@@ -81,7 +81,8 @@ def resolve_plan(
     batch_size, device = resolved["training"]["batch_size"], resolved["training"]["device"]
     steps_per_epoch = rows.train // batch_size
     training_steps = config.training.epochs * steps_per_epoch
-    search_steps = SEARCH_STEPS if _searches(config, resolved) else 0
+    is_searched = _may_move(config, resolved) and resolved["assignment"]["estimator"] == "mirror"
+    search_steps = SEARCH_STEPS if is_searched else 0
     size = RunSize(
         rows=dataset.rows,
         features=len(dataset.features),
@@ -89,6 +90,7 @@ def resolve_plan(
         or guess_categories(config, len(dataset.features), len(dataset.families)),
         batch_size=batch_size,
         search_steps=search_steps,
+        candidates=_candidates(config, resolved, is_searched=is_searched),
         training_steps=training_steps,
         device=device,
     )
@@ -122,12 +124,19 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     return resolved
 
 
-def _searches(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
-    """Whether the assignment is searched for, as far as can be told without the data."""
+def _may_move(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
+    """Whether the assignment may leave its start, as far as can be told without the data."""
     wanted = config.model.categories
     has_choice = wanted != 1 if not isinstance(wanted, dict) else max(wanted.values()) > 1
-    assignment = resolved["assignment"]
-    return has_choice and assignment["mode"] == "learnable" and assignment["estimator"] == "mirror"
+    return has_choice and resolved["assignment"]["freeze_after_epochs"] > 0
+
+
+def _candidates(config: JobConfig, resolved: Mapping[str, Any], *, is_searched: bool) -> int:
+    """How many groupings may compete for the start; the data may leave no doubt, and then fewer do."""
+    if not _may_move(config, resolved):
+        return 1
+    starts = {"auto": CONTESTANTS, "random": 0}.get(config.assignment.init, 1)
+    return max(starts + is_searched, 1)
 
 
 def _auto_estimator(config: JobConfig) -> str:

@@ -163,8 +163,8 @@ class JobPlan(Body):
                 "config": {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "training": {"batch_size": 64}},
                 "rows": {"train": 1437, "validation": 180, "test": 180},
                 "steps_per_epoch": 22,
-                "search_steps": 800,
-                "steps": 3000,
+                "search_steps": 0,
+                "steps": 2200,
                 "estimate": {"memory_bytes": 463470592, "seconds": 41.5, "basis": "..."},
                 "warnings": [],
             }

@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import catvq.config
+import catvq.contest
+import catvq.grouping_methods
 import catvq.scorer
 import catvq.search
 import catvq.start
@@ -74,13 +76,17 @@ def test_the_recipe_and_the_limits_are_the_core_s():
         {"temperature_schedule": "cosine"},
         {"temperature_start": 2.0, "balance_weight": 0.3},
         {"assignment_lr": 0.01},
+        {"mode": "static"},
+        {"mode": "static", "init": "dependence"},
+        {"init": "clustering"},
+        {"estimator": "softmax", "init": "random"},
     ],
 )
-def test_the_estimator_and_its_weights_are_the_core_s(settings):
+def test_the_start_the_estimator_and_its_weights_are_the_core_s(settings):
     resolved = resolve(assignment=settings).config["assignment"]
     core = RunConfig.from_dict({"assignment": settings}).assignment
 
-    assert resolved["estimator"] == core.resolved_estimator()
+    assert (resolved["init"], resolved["estimator"]) == (core.resolved_init(), core.resolved_estimator())
     weights = core.own_weights()
     assert (resolved["orthogonality_weight"], resolved["balance_weight"]) == (
         weights.orthogonality,
@@ -124,13 +130,23 @@ def test_the_search_is_the_core_s():
     assert estimate.SCORER_HIDDEN_DIM == catvq.scorer.SCORER_HIDDEN_DIM
 
 
+def test_the_contest_is_the_core_s():
+    core = catvq.contest
+    assert (estimate.CONTEST_STEPS, estimate.CONTEST_BATCH_SIZE) == (core.CONTEST_STEPS, core.BATCH_SIZE)
+    assert len(catvq.grouping_methods.CONTESTANTS) == estimate.CONTESTANTS
+    for name in ("CODEBOOK_SIZE", "LATENT_DIM", "HIDDEN_DIM", "EMBEDDING_DIM"):
+        assert getattr(estimate, f"MAX_CONTEST_{name}") == getattr(core, f"MAX_{name}")
+
+
 @pytest.mark.parametrize(
     "sections",
     [
         {},
-        {"assignment": {"mode": "static"}},
+        {"assignment": {"init": "clustering"}},
+        {"assignment": {"init": "clustering", "freeze_after_epochs": 0}},
+        {"assignment": {"init": "clustering", "mode": "static"}},
         {"assignment": {"estimator": "softmax"}},
-        {"assignment": {"per_family": True}},
+        {"assignment": {"init": "clustering", "per_family": True}},
         {"model": {"categories": 1}},
         {"model": {"categories": {"a": 2, "b": 1}}},
         {"model": {"categories": {"a": 1, "b": 1}}},
@@ -145,8 +161,10 @@ def test_a_run_takes_as_many_steps_as_planned(sections):
 
 
 def test_what_needs_the_data_stays_auto():
-    model = resolve().config["model"]
+    config = resolve().config
+    model = config["model"]
     assert (model["categories"], model["codebook_size"], model["latent_dim"]) == ("auto", "auto", "auto")
+    assert config["assignment"]["init"] == "auto"
 
 
 def test_given_values_are_kept():
@@ -250,3 +268,13 @@ def test_a_larger_run_is_estimated_to_take_more():
     assert small.seconds < longer.seconds < larger.seconds
     assert small.memory_bytes == longer.memory_bytes < larger.memory_bytes
     assert "cpu" in small.basis
+
+
+def test_more_starts_are_estimated_to_take_longer_to_compare():
+    def seconds(**assignment):
+        return resolve(assignment=assignment, model={"categories": 2}).estimate.seconds
+
+    searched = [seconds(init=init, estimator="mirror") for init in ("random", "clustering", "auto")]
+    assert searched[0] < searched[1] < searched[2]
+    assert seconds(mode="static") == seconds(freeze_after_epochs=0) < seconds()
+    assert seconds(init="dependence", estimator="softmax") == seconds(mode="static")
