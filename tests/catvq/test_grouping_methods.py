@@ -24,28 +24,41 @@ def test_every_method_finds_features_that_rise_and_fall_together(name):
 
 
 def test_features_are_grouped_among_those_with_the_same_choice():
-    allowed = np.zeros((12, 4), dtype=bool)
-    allowed[:6, :3], allowed[6:, 3:] = True, True
+    allowed = np.zeros((12, 7), dtype=bool)
+    allowed[:6, :3] = True
+    allowed[6:8, 3:6] = True  # two features for three categories
+    allowed[8:, 6] = True  # one category for four features
 
     grouping = group_within("clustering", values(), allowed, seed=0)
 
     assert adjusted_rand_score(TRUTH[:6], grouping[:6]) == 1
     assert set(grouping[:6]) == {0, 1, 2}
-    assert set(grouping[6:]) == {3}
+    assert grouping[6:].tolist() == [3, 4, 6, 6, 6, 6]
+
+
+def test_features_with_one_choice_need_not_stand_together():
+    allowed = np.eye(2, dtype=bool)[np.arange(12) // 3 % 2].repeat(2, axis=1)
+    mine = allowed[:, 0]
+
+    grouping = group_within("clustering", values(), allowed, seed=0)
+
+    assert set(grouping[mine]) == {0, 1}
+    assert set(grouping[~mine]) == {2, 3}
 
 
 @pytest.mark.parametrize("name", GROUPING_METHODS)
-def test_fewer_features_than_categories_get_one_each(name):
-    grouping = group_within(name, values()[:, :2], np.ones((2, 3), dtype=bool), seed=0)
+@pytest.mark.parametrize("features", [1, 2, 3])
+def test_features_that_are_no_more_than_the_categories_get_one_each(name, features):
+    grouping = group_within(name, values()[:, :features], np.ones((features, 3), dtype=bool), seed=0)
 
-    assert grouping.tolist() == [0, 1]
+    assert grouping.tolist() == list(range(features))
 
 
-def test_mutual_information_of_a_copy_is_its_entropy_and_of_strangers_nearly_nil():
-    column = np.random.default_rng(0).permutation(800).astype(np.float32)
-    stranger = np.random.default_rng(1).permutation(800).astype(np.float32)
-    found = mutual_information(np.stack([column, -column, stranger], axis=1))
+def test_mutual_information_of_a_copy_is_its_entropy_and_of_strangers_nil():
+    column = np.arange(512) // 64
+    stranger = np.arange(512) % 8  # every pair of bins equally often
+    found = mutual_information(np.stack([column, -column, stranger], axis=1).astype(np.float32))
 
     assert found == pytest.approx(found.T)
-    assert found[0, 1] == pytest.approx(math.log(8), abs=1e-6)
-    assert 0 <= found[0, 2] < 0.06  # 49 degrees of freedom over twice the rows is 0.03
+    assert found[0, 1] == pytest.approx(math.log(8))
+    assert found[0, 2] == pytest.approx(0, abs=1e-9)

@@ -11,6 +11,7 @@ from catvq.start import (
     resolve_shape,
     start_categories,
 )
+from catvq.start_choice import CLEAR_SEPARATION
 from catvq.table import FeatureTable, split_rows
 
 GROUPS = {"a": ("f0", "f1", "f2"), "b": ("f3", "f4", "f5"), "c": ("f6", "f7", "f8")}
@@ -31,16 +32,18 @@ def constant(columns):
     return edit
 
 
-def test_clustering_finds_the_blocks_that_rise_and_fall_together(make_table, make_config):
+@pytest.mark.parametrize("init", ["auto", "dependence", "clustering"])
+def test_the_blocks_that_rise_and_fall_together_are_found(make_table, make_config, init):
     for wanted in (3, "auto"):
-        _, categories = settle(make_table(), make_config(model={"categories": wanted}))
+        config = make_config(model={"categories": wanted}, assignment={"init": init})
+        _, categories = settle(make_table(), config)
 
         assert categories.names == ("category_0", "category_1", "category_2")
         assert categories.grouping.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
         assert categories.allowed.all()
 
 
-@pytest.mark.parametrize("init", ["clustering", "random"])
+@pytest.mark.parametrize("init", ["dependence", "clustering", "random"])
 def test_more_categories_than_features_leave_some_empty(make_table, make_config, init):
     _, categories = settle(make_table(), make_config(model={"categories": 12}, assignment={"init": init}))
 
@@ -60,7 +63,7 @@ def test_a_random_start_follows_the_seed_and_has_as_many_categories_as_asked(mak
     assert np.bincount(starts[0].grouping).tolist() == [3, 3, 3]
 
 
-@pytest.mark.parametrize("init", ["clustering", "random"])
+@pytest.mark.parametrize("init", ["dependence", "clustering", "random"])
 @pytest.mark.parametrize("wanted", ["auto", 5, {"family0": 1, "family1": 2, "family2": 2}])
 def test_no_category_spans_two_families_when_they_are_kept_apart(make_table, make_config, init, wanted):
     table = make_table()
@@ -78,7 +81,7 @@ def test_no_category_spans_two_families_when_they_are_kept_apart(make_table, mak
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-@pytest.mark.parametrize("init", ["clustering", "random"])
+@pytest.mark.parametrize("init", ["dependence", "clustering", "random"])
 @pytest.mark.parametrize("wanted", ["auto", 4, {"family0": 2, "family1": 2, "family2": 2}])
 def test_a_family_of_constants_only_still_has_a_category_of_its_own(
     make_table, make_config, position, init, wanted
@@ -215,6 +218,18 @@ def test_categories_come_back_from_their_tensors(make_table, make_config):
     assert np.array_equal(copy.grouping, categories.grouping)
     assert torch.equal(copy.allowed, categories.allowed)
     assert np.array_equal(copy.resting, categories.resting)
+
+
+def test_separate_blocks_are_told_from_features_that_all_depend_on_each_other(make_table, make_config):
+    def common(values):
+        values += 2 * values[:, :1]
+
+    apart, together = (settle(table, make_config())[1] for table in (make_table(), make_table(edit=common)))
+
+    assert apart.separation > CLEAR_SEPARATION > together.separation
+    assert Categories.from_tensors(apart.names, apart.tensors()).separation == apart.separation
+    assert settle(make_table(), make_config(assignment={"init": "clustering"}))[1].separation == 0
+    assert settle(make_table(), make_config(assignment={"init": "random"}))[1].separation == 0
 
 
 def test_automatic_sizes_follow_the_features_of_a_category_and_the_ratio_of_a_level(make_config):
