@@ -32,7 +32,7 @@ class RealTable:
     Attributes:
         values: float32 [N, D].
         source: Package and data set.
-        num_categories: G of the comparison; about a sixth of the features.
+        num_categories: G of the comparison, see below.
     """
 
     values: NDArray[np.float32]

@@ -24,7 +24,7 @@ SMALL_JOB = {
     "assignment": {"mode": "static"},
 }
 
-WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "app.main:create_app"
+WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "-m app "
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -112,7 +112,7 @@ def find(up, word):
     """The process of the service whose command line holds `word`."""
     for process in up.process.children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            if any(word in argument for argument in process.cmdline()):
+            if word in f"{' '.join(process.cmdline())} ":
                 return process
     return None
 
