@@ -138,7 +138,7 @@ class CodebookBank(nn.Module):
             latents: float32 [S, B, E], present latents to draw from.
 
         Returns:
-            Number of codes moved, int64 scalar.
+            Number of codes moved in each stream, int64 [S].
         """
         dead = (self.usage_counts == 0) & self.code_mask
         streams, rows, _ = latents.shape
@@ -146,7 +146,7 @@ class CodebookBank(nn.Module):
         self._place(torch.where(dead.unsqueeze(2), self._rows(latents, picks), self.codes))
         self.ema_counts.copy_(torch.where(dead, 1.0, self.ema_counts))
         self.ema_sums.copy_(torch.where(dead.unsqueeze(2), self.codes, self.ema_sums))
-        return dead.sum()
+        return dead.sum(dim=1)
 
     @torch.no_grad()
     def retire_twins(self) -> None:

@@ -95,6 +95,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "codebook": _describe_usage(usage, model),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
+        "collapse": [asdict(each) for each in inputs.state.collapses],
         "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
         "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
         "cleaning": inputs.cleaner.report(inputs.table.features),

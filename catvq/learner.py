@@ -102,11 +102,22 @@ class Learner:
 
     def place_codebooks(self, sample: Tensor) -> None:
         """Start the codebooks by k-means on the latents of a sample, float32 [B, D]."""
-        self.model.codebooks.start_from(self._sample_latents(sample))
+        self.model.codebooks.start_from(self.latents(sample))
 
-    def revive_dead_codes(self, sample: Tensor) -> None:
-        """Move the codes that the window never used onto latents of a sample, float32 [B, D]."""
-        self.model.codebooks.revive_dead(self._sample_latents(sample))
+    def revive_dead_codes(self, sample: Tensor) -> Tensor:
+        """Move the codes that the window never used onto latents of a sample, float32 [B, D].
+
+        Returns:
+            Number of codes moved in each stream, int64 [S].
+        """
+        return self.model.codebooks.revive_dead(self.latents(sample))
+
+    @torch.no_grad()
+    def latents(self, features: Tensor) -> Tensor:
+        """Latents of every stream without noise or dropout, float32 [B, D] -> [S, B, E]."""
+        self.model.eval()
+        self.assignment.eval()
+        return self.model.latents(features, self.routing())
 
     @torch.no_grad()
     def reconstruction_error(self, features: Tensor, *, hard: bool = False) -> float:
@@ -143,12 +154,6 @@ class Learner:
         self.randomness.restore_from(checkpoint)
         if hardened:
             self.harden()
-
-    @torch.no_grad()
-    def _sample_latents(self, sample: Tensor) -> Tensor:
-        self.model.eval()
-        self.assignment.eval()
-        return self.model.latents(sample, self.routing())
 
 
 def rate_factor(progress: float) -> float:

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from catvq import collapse
 from catvq.assembly import build_learner, temperature_schedule
 from catvq.checkpoint import Checkpoint
+from catvq.collapse import Sign
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.losses import LOSS_NAMES
@@ -40,6 +42,8 @@ class ModelStage:
         self._config = config
         self._data = data
         self._progress = progress
+        self._names = categories.names
+        self._found_sizes = categories.sizes()
         self._schedule = temperature_schedule(config)
         self._learner = build_learner(
             config,
@@ -153,22 +157,63 @@ class ModelStage:
             self._progress.step_in_epoch += 1
 
     def _end_epoch(self) -> None:
-        progress, training = self._progress, self._config.training
+        progress = self._progress
         means = (self._loss_sums / self.steps_per_epoch).tolist()
         self._loss_sums.zero_()
         progress.step_in_epoch = 0
         progress.epoch += 1
         codebooks = self._learner.model.codebooks
         progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
-        is_due = progress.epoch % training.dead_code_interval_epochs == 0
-        if is_due and progress.epoch < REVIVE_UNTIL * training.epochs:
-            self._learner.revive_dead_codes(self._sample())
+        signs = self._revive_codes()
         codebooks.reset_usage()
         if progress.epoch == self._freeze_epoch and not progress.is_hardened:
             self.harden()
+            signs += self._find_flat_temperature()
+        signs += self._find_collapsed_categories()
+        progress.collapses = collapse.record_signs(progress.collapses, signs, progress.epoch)
         has_validation, held_out = self._data.has_validation, self._data.held_out
         error = self._learner.reconstruction_error(held_out) if has_validation else None
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
+
+    def _revive_codes(self) -> list[Sign]:
+        """Move unused codes when it is time to; returns the dead codebooks of categories with features."""
+        epoch, training = self._progress.epoch, self._config.training
+        is_due = epoch % training.dead_code_interval_epochs == 0 and epoch < REVIVE_UNTIL * training.epochs
+        moved = self._learner.revive_dead_codes(self._sample()) if is_due else None
+        levels = self.model.shape.levels
+        streams = {
+            category * levels + level: f"{name}.{level}"
+            for category, (name, size) in enumerate(self._sizes().items())
+            for level in range(levels)
+            if size > 0
+        }
+        return collapse.find_dead_codebooks(self.model.codebooks.usage_counts, moved, streams)
+
+    def _find_flat_temperature(self) -> list[Sign]:
+        assignment = self._learner.assignment
+        return collapse.find_flat_temperature(
+            self._frozen_soft,
+            assignment.allowed,
+            temperature=float(assignment.temperature),
+            is_held=self._progress.held_temperature is not None,
+        )
+
+    def _find_collapsed_categories(self) -> list[Sign]:
+        """Signs of emptied categories and, once each has features of its own, of duplicate ones."""
+        signs = collapse.find_emptied(
+            self._sizes(), start_sizes=self._progress.start_sizes, found_sizes=self._found_sizes
+        )
+        if self._progress.is_hardened:
+            rows = self._data.train_rows[: collapse.DUPLICATE_ROWS]
+            latents = self._learner.latents(self._data.features[rows])
+            by_category = latents.view(len(self._names), -1, *latents.shape[1:]).transpose(1, 2).flatten(2)
+            signs += collapse.find_duplicates(by_category, self._names)
+        return signs
+
+    def _sizes(self) -> dict[str, int]:
+        """Features of each category, by its name."""
+        counts = torch.bincount(self.grouping(), minlength=len(self._names))
+        return dict(zip(self._names, counts.tolist(), strict=True))
 
     def _sample(self) -> Tensor:
         """Some training rows, float32 [at most SAMPLE_ROWS, D']."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from catvq.collapse import Collapse
 from catvq.metrics import AssignmentSummary, CodebookSummary
 
 
@@ -21,6 +22,7 @@ class RunState:
             reconstruction error on validation rows; empty before the first epoch.
         assignment: Summary of the soft assignment.
         codebook: Health over the last epoch; None before the first.
+        collapses: All that were noticed so far, in the order of their onset.
     """
 
     epoch: int
@@ -31,6 +33,7 @@ class RunState:
     losses: dict[str, float | None]
     assignment: AssignmentSummary
     codebook: CodebookSummary | None
+    collapses: list[Collapse]
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -60,6 +63,7 @@ class RunProgress:
 
     Attributes:
         summary: Of the soft assignment at the last epoch's end.
+        start_sizes: Features of each category, by its name, where the run started.
         epoch: Completed epochs.
         step_in_epoch: Completed steps of the present one.
         seconds: Spent training, over all attempts.
@@ -73,9 +77,11 @@ class RunProgress:
         losses: As in `RunState`.
         codebook: As in `RunState`.
         gap: None until hardened, and in static mode.
+        collapses: As in `RunState`.
     """
 
     summary: AssignmentSummary
+    start_sizes: dict[str, int]
     epoch: int = 0
     step_in_epoch: int = 0
     seconds: float = 0.0
@@ -89,6 +95,7 @@ class RunProgress:
     losses: dict[str, float | None] = field(default_factory=dict)
     codebook: CodebookSummary | None = None
     gap: SoftToHardGap | None = None
+    collapses: list[Collapse] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -98,4 +105,5 @@ class RunProgress:
     def from_dict(cls, values: Mapping[str, Any]) -> "RunProgress":
         """The inverse of `to_dict`."""
         nested = {"summary": AssignmentSummary, "codebook": CodebookSummary, "gap": SoftToHardGap}
-        return cls(**{k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()})
+        plain = {k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()}
+        return cls(**plain | {"collapses": [Collapse(**each) for each in values["collapses"]]})

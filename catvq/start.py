@@ -76,6 +76,11 @@ class Categories:
         is_constant = cleaner.representative < 0
         return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
 
+    def sizes(self) -> dict[str, int]:
+        """Active features of each category at the start, by its name."""
+        counts = np.bincount(self.grouping, minlength=len(self.names))
+        return dict(zip(self.names, counts.tolist(), strict=True))
+
     def tensors(self) -> dict[str, Tensor]:
         """Everything but the names, for a checkpoint."""
         return {

@@ -63,7 +63,7 @@ class TrainingRun:
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
-        self._progress = RunProgress(summarize_assignment(one_hot, self._grouping))
+        self._progress = RunProgress(summarize_assignment(one_hot, self._grouping), categories.sizes())
         self._search: SearchStage | None = None
         self._training = self._begin_training()
         self._summarize()
@@ -193,6 +193,7 @@ class TrainingRun:
             losses=dict(progress.losses),
             assignment=progress.summary,
             codebook=progress.codebook,
+            collapses=list(progress.collapses),
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from catvq.run_state import RunState
@@ -59,6 +60,8 @@ class Recorder:
             )
         progress = self._progress(run, state)
         self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))
+        for onset in _describe_onsets(state):
+            self._persist(partial(self._store.recordings.add_event_once, self._claim, "collapse", onset))
 
     def save_checkpoint(self, run: TrainingRun) -> None:
         """Write a checkpoint and make it the one to resume from."""
@@ -136,3 +139,15 @@ class Recorder:
                     raise
                 _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
                 time.sleep(RETRY_AFTER_S)
+
+
+def _describe_onsets(state: RunState) -> list[dict[str, Any]]:
+    """The collapses that began with this epoch, those of one kind, cause and action together."""
+    onsets: dict[tuple[str, str, str], dict[str, float]] = {}
+    for each in state.collapses:
+        if each.first_epoch == state.epoch:
+            onsets.setdefault((each.kind, each.cause, each.action), {})[each.subject] = each.measure
+    return [
+        {"kind": kind, "epoch": state.epoch, "subjects": subjects, "cause": cause, "action": action}
+        for (kind, cause, action), subjects in onsets.items()
+    ]

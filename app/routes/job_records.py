@@ -124,6 +124,9 @@ async def list_events(
 ) -> Response:
     """What happened to the job, oldest first; as a stream it goes on until the job has ended.
 
+    A `collapse` names, once per onset, its `kind` (`swallowing`, `empty`, `duplicate`, `flat_temperature` or
+    `dead_codebook`), the `epoch`, the `subjects` with what was measured, the `cause` and the `action`.
+
     The ids of a stream are the numbers of the events. It is kept alive by comments, and can be taken up again
     at any event, also after the service was restarted.
     """

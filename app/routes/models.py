@@ -109,7 +109,8 @@ def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
     "/{model_id}/report",
     responses={
         200: {
-            "description": "Losses, the soft-to-hard gap, what was done to each feature, and so on.",
+            "description": "Losses, the soft-to-hard gap, what was done to each feature, what collapsed "
+            "(`collapse`, from its first to its last epoch), and so on.",
             "content": {"application/json": {"schema": {"type": "object"}, "example": REPORT_EXAMPLE}},
         },
         **NOT_MODIFIED,

@@ -1,18 +1,21 @@
 import dataclasses
 import json
 
+from catvq.collapse import Collapse
 from catvq.metrics import AssignmentSummary, CodebookSummary
 from catvq.run_state import RunProgress, RunState, SoftToHardGap
 
 SUMMARY = AssignmentSummary(entropy=0.5, confident_fraction=0.25, changed_last_epoch=3, active_categories=2)
 CODEBOOK = CodebookSummary(perplexity=3.5, usage=0.75)
+COLLAPSE = Collapse("empty", "a", 0.0, "cause", "nothing", first_epoch=2, last_epoch=4)
 GAP = SoftToHardGap(soft_error=0.5, hard_error=0.6, rows="validation", epoch=4)
 
 
 def test_progress_comes_back_from_json():
-    started = RunProgress(SUMMARY)
+    started = RunProgress(SUMMARY, {"a": 2})
     finished = RunProgress(
         SUMMARY,
+        {"a": 2},
         epoch=4,
         step_in_epoch=2,
         seconds=1.5,
@@ -21,6 +24,7 @@ def test_progress_comes_back_from_json():
         losses={"total": 0.1, "validation": None},
         codebook=CODEBOOK,
         gap=GAP,
+        collapses=[COLLAPSE],
     )
 
     for progress in (started, finished):
@@ -28,7 +32,7 @@ def test_progress_comes_back_from_json():
 
 
 def test_two_runs_do_not_share_their_losses():
-    first, second = RunProgress(SUMMARY), RunProgress(SUMMARY)
+    first, second = RunProgress(SUMMARY, {"a": 2}), RunProgress(SUMMARY, {"a": 2})
     first.losses["total"] = 1.0
 
     assert second.losses == {}
@@ -44,6 +48,7 @@ def test_a_state_is_plain_nested_values():
         losses={"total": 0.5, "validation": None},
         assignment=SUMMARY,
         codebook=CODEBOOK,
+        collapses=[COLLAPSE],
     )
 
     plain = state.to_dict()
@@ -51,3 +56,4 @@ def test_a_state_is_plain_nested_values():
     assert json.loads(json.dumps(plain)) == plain
     assert plain["assignment"] == dataclasses.asdict(SUMMARY)
     assert plain["codebook"] == {"perplexity": 3.5, "usage": 0.75}
+    assert plain["collapses"] == [dataclasses.asdict(COLLAPSE)]

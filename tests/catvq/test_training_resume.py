@@ -20,6 +20,7 @@ SETTINGS = {
     "reinmax": {"assignment": {"estimator": "reinmax"}},
     "sinkhorn": {"assignment": {"estimator": "sinkhorn", "per_family": True}, "model": {"categories": 6}},
     "static": {"assignment": {"mode": "static"}},
+    "collapse": {"assignment": {"temperature_start": 50.0, "temperature_schedule": "constant"}},
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {
         "assignment": {"estimator": "mirror", "per_family": True},

@@ -135,6 +135,42 @@ def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, 
     store.leases.cancel(successor[0])
 
 
+def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim, run, when):
+    hot = {"temperature_start": 50.0, "temperature_schedule": "constant", "freeze_after_epochs": 2}
+    training = {"epochs": 40, "batch_size": 8, "checkpoint_every_epochs": 1000}
+    held = claim(training=training, assignment=LEARNABLE | hot)
+    when(held.job.id, 5, lambda: store.outbox.release_worker("w"))
+    run(held)
+    assert store.jobs.get(held.job.id).status is JobStatus.QUEUED
+    (told,) = events(store, held.job, "collapse")
+    assert told.data["kind"] == "flat_temperature"
+    assert told.data["epoch"] == 2
+
+    again = run(claim(held.job))
+
+    assert again.status is JobStatus.SUCCEEDED
+    assert not events(store, again, "resumed")
+    assert events(store, again, "collapse") == [told]
+    report = json.loads((store.models.directory(again.model_id) / "report.json").read_text())
+    (collapse,) = report["collapse"]
+    assert {name: collapse[name] for name in ("kind", "cause", "action")} == {
+        name: told.data[name] for name in ("kind", "cause", "action")
+    }
+    assert told.data["subjects"] == {collapse["subject"]: collapse["measure"]}
+
+
+def test_a_collapse_is_neither_forgotten_nor_repeated_by_a_job_that_resumes(store, claim, run, when):
+    hot = {"temperature_start": 50.0, "temperature_schedule": "constant", "freeze_after_epochs": 2}
+    held = claim(training={"epochs": 40, "batch_size": 8}, assignment=LEARNABLE | hot)
+    when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = run(held)
+    resumed = run(claim(stopped))
+    assert len(events(store, resumed, "resumed")) == 1
+    (told,) = events(store, resumed, "collapse")
+    report = json.loads((store.models.directory(resumed.model_id) / "report.json").read_text())
+    assert [collapse["first_epoch"] for collapse in report["collapse"]] == [told.data["epoch"]] == [2]
+
+
 def cut(checkpoint, _older):
     checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1])
 

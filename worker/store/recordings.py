@@ -13,7 +13,7 @@ from worker.store.database import Database
 from worker.store.histories import read_checkpoints
 from worker.store.records import CheckpointRecord, Claim, Progress, Steering, Wish
 from worker.store.rows import append_event, read_job, update_held, visible_change
-from worker.store.schema import DatabaseNow, checkpoints, job_assignments, job_metrics
+from worker.store.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
 
 KEPT_CHECKPOINTS = 3  # two to fall back to when the newest is torn
 KEPT_ASSIGNMENTS = 64  # enough for a smooth picture of a run
@@ -53,6 +53,16 @@ class Recordings:
         with self._database.write() as connection:
             update_held(connection, claim, visible_change())
             append_event(connection, claim.job.id, event, {**data, "token": claim.token})
+
+    def add_event_once(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
+        """Tell it unless it was told before in the same words, by an attempt that is now done again."""
+        told = sa.select(job_events.c.data).where(
+            job_events.c.job_id == claim.job.id, job_events.c.type == event
+        )
+        with self._database.write() as connection:
+            if data not in connection.scalars(told).all():
+                update_held(connection, claim, visible_change())
+                append_event(connection, claim.job.id, event, data)
 
     def record_checkpoint(
         self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
