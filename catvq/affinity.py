@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, ward
+from scipy.spatial.distance import pdist
 
 # The strongest neighbours whose mean is a feature's own scale: a category of four can fill it.
 SCALE_NEIGHBOURS = 3
@@ -88,7 +89,7 @@ class SpectralEmbedding:
         points = self.vectors[:, :num_categories]
         length = np.linalg.norm(points, axis=1, keepdims=True)
         points = points / np.where(length > 0, length, 1)
-        grouping: NDArray[np.int64] = cut_tree(ward(points), n_clusters=[num_categories])[:, 0].astype(
+        grouping: NDArray[np.int64] = cut_tree(ward(pdist(points)), n_clusters=[num_categories])[:, 0].astype(
             np.int64
         )
         for _ in range(MAX_REASSIGNMENTS):

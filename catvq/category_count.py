@@ -50,11 +50,11 @@ def count_categories(affinity: NDArray[np.float64]) -> CategoryCount:
 
 
 def modularity(affinity: NDArray[np.float64], grouping: NDArray[np.int64]) -> float:
-    """Part of the affinity within categories, less what is expected from the degrees alone.
+    """Part of the affinity within categories, less what is expected from the degrees alone; 0 if all is 0.
 
     Source: Newman 2004, "Analysis of weighted networks", equation 15.
     """
-    total = affinity.sum()
+    total = affinity.sum() or 1.0
     member = np.eye(grouping.max() + 1)[grouping]
     within = member.T @ affinity @ member
     return float(np.trace(within) / total - np.square(within.sum(axis=1) / total).sum())
