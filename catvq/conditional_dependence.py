@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import inv
 from scipy.stats import chi2
 
+from catvq.heavy_tails import tempered
+
 # Standard deviations above its null mean from which a squared partial correlation counts. Low, because
 # what speaks for a category is the sum over many pairs, each of which may be weak: a cut at significance
 # of single pairs gave ARI 0.1 on 300 rows with a shared factor, this one 1.0.
@@ -55,15 +57,21 @@ def whitened(functions: NDArray[np.float32]) -> FeatureBlocks:
     return FeatureBlocks(blocks.transpose(1, 0, 2), is_kept.sum(axis=1))
 
 
-def conditional_evidence(blocks: FeatureBlocks) -> PairEvidence:
+def conditional_evidence(blocks: FeatureBlocks, kurtosis: NDArray[np.float64]) -> PairEvidence:
     """Squared partial correlations between the blocks of two features, given all other features.
 
     With P = (R + ridge I)^-1 the precision of all columns and P_ij its K x K blocks, the statistic is
     |P_ii^-1/2 P_ij P_jj^-1/2|^2 (Frobenius). The ridge is P / N. Under independence it is `null_variance`
-    times a chi-squared variable with as many degrees of freedom as the pair has products of functions.
+    times a chi-squared variable with as many degrees of freedom as the pair has products of functions; where
+    both features hardly ever take more than one value, its tail is heavier, and the surprise allows for it.
+
+    Args:
+        blocks: Functions of the features.
+        kurtosis: Of each feature's rank scores, [D], see `rank_scores.rank_kurtosis`.
     """
     rows, count, width = blocks.columns.shape
-    ridge = count * width / rows
+    functions = max(int(blocks.rank.sum()), 1)
+    ridge = functions / rows
     columns = blocks.columns.reshape(rows, count * width)
     correlation = (columns.T @ columns).astype(np.float64) / rows
     # Functions that a feature lacks are zero columns: on their own, and no part of any pair.
@@ -75,15 +83,19 @@ def conditional_evidence(blocks: FeatureBlocks) -> PairEvidence:
     precision = np.einsum("iab,ibjc->iajc", root, precision, optimize=True)
     precision = np.einsum("iajc,jcd->iajd", precision, root, optimize=True)
     statistic = np.einsum("iajc,iajc->ij", precision, precision, optimize=True)
-    return _against_chance(statistic, null_variance(count * width - width, rows, ridge), blocks.rank)
+    variance = null_variance(functions * (count - 1) / count, rows, ridge)
+    freedom = np.outer(blocks.rank, blocks.rank).astype(np.float64)
+    found = _against_chance(statistic / variance, freedom, kurtosis, rows)
+    return PairEvidence(variance * found.strength, found.surprise)
 
 
-def null_variance(others: int, rows: int, ridge: float) -> float:
+def null_variance(others: float, rows: int, ridge: float) -> float:
     """Variance of one normalised entry of the ridge precision of independent columns.
 
     With m1 and m2 the mean of 1 / (x + ridge) and of its square over the eigenvalues x of a sample
     correlation matrix, the squares of a row of the precision add up to m2. All but m1^2 of it is spread
-    over the columns of other features: (m2 / m1^2 - 1) / others.
+    over the columns of other features: (m2 / m1^2 - 1) / others, written without differences of nearly
+    equal numbers.
 
     Source: Marchenko and Pastur 1967 for the eigenvalues; m1 is their Stieltjes transform at -ridge,
     m2 minus its derivative by the ridge.
@@ -94,19 +106,19 @@ def null_variance(others: int, rows: int, ridge: float) -> float:
         ridge: Above 0.
     """
     ratio = others / rows
-    linear = 1 - ratio + ridge
-    root = np.sqrt(linear**2 + 4 * ratio * ridge)
-    first = (root - linear) / (2 * ratio * ridge)
-    second = first / ridge - ((linear + 2 * ratio) / root - 1) / (2 * ratio * ridge)
-    return float((second / first**2 - 1) / others)
+    root = np.sqrt((1 - ratio + ridge) ** 2 + 4 * ratio * ridge)
+    return float(2 / (rows * root * (root + 1 + ratio + ridge)))
 
 
-def _against_chance(statistic: NDArray[np.float64], variance: float, rank: NDArray[np.int64]) -> PairEvidence:
-    freedom = np.outer(rank, rank).astype(np.float64)
-    cut = variance * (freedom + CUT_IN_DEVIATIONS * np.sqrt(2 * freedom))
-    strength = np.where(freedom > 0, np.maximum(statistic - cut, 0), 0)
-    p_value = chi2.sf(statistic / variance, np.maximum(freedom, 1))
+def _against_chance(
+    statistic: NDArray[np.float64], freedom: NDArray[np.float64], kurtosis: NDArray[np.float64], rows: int
+) -> PairEvidence:
+    """Compare statistics, in units of their variance, with chi-squared variables."""
+    excess = np.maximum(statistic - freedom, 0)
+    tail = tempered(excess, np.outer(kurtosis, kurtosis), rows=rows)
+    p_value = chi2.sf(statistic - excess + tail, np.maximum(freedom, 1))
     surprise = np.where(freedom > 0, -np.log(np.maximum(p_value, np.finfo(np.float64).tiny)), 0)
+    strength = np.where(freedom > 0, np.maximum(excess - CUT_IN_DEVIATIONS * np.sqrt(2 * freedom), 0), 0)
     for matrix in (strength, surprise):
         np.fill_diagonal(matrix, 0)
     return PairEvidence(_symmetric(strength), _symmetric(surprise))

@@ -14,7 +14,7 @@ from catvq.affinity import SpectralEmbedding, self_scaled, separation
 from catvq.category_count import CategoryCount, count_categories
 from catvq.conditional_dependence import conditional_evidence, whitened
 from catvq.joint_moments import fourth_order, third_order
-from catvq.rank_scores import cosines, ranks, uncorrelated_scores
+from catvq.rank_scores import cosines, rank_kurtosis, ranks, uncorrelated_scores
 
 # Rows that dependence is measured on: a squared partial correlation of 0.0001 is then 1 deviation.
 MAX_ROWS = 20_000
@@ -85,7 +85,8 @@ def group_by_dependence(
     leaves every four independent.
 
     Args:
-        values: Normalised rows without missing values [N, D'], D' at least 1.
+        values: Normalised rows without missing values [N, D'], D' at least 1. Outliers should be clipped:
+            rows that are far out in two features by accident look like dependence.
         num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
             the middle of three opinions, which may be 1.
         seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
@@ -147,8 +148,9 @@ class _Evidence:
             return cls(nothing, nothing[None], np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
         rank = ranks(rows)
         orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
+        kurtosis = rank_kurtosis(rank)
         looks = [
-            conditional_evidence(whitened(functions))
+            conditional_evidence(whitened(functions), kurtosis)
             for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
         ]
         surprise = np.stack([look.surprise for look in looks])

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from catvq.heavy_tails import tempered
+
 # The chance of one false product in a table of independent features.
 FALSE_ALARM = 0.001
 # Multiplications spent on one search; longer tables are read in part. About 10 s of one core.
@@ -21,7 +23,8 @@ def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
     The mean of z_i z_j z_k over N rows has variance v / N under independence of any one of the three from
     the other two, v being the largest of the three mean z_a^2 z_b^2. Squared means below the square of the
-    significant level count nothing, others what they are above it.
+    significant level count nothing, others what they are above it; means of
+    heavy-tailed products count less.
 
     Args:
         scores: Uncorrelated, of mean 0 and variance 1, bounded [N, D].
@@ -35,15 +38,18 @@ def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     if count < 3 or columns is None:
         return found
     rows = columns.shape[1]
-    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) / 6)) ** 2 / rows
+    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) / 6)) ** 2
     squares = columns * columns
-    scale = level * np.maximum(squares @ squares.T / rows, 1)
+    scale = np.maximum(squares @ squares.T / rows, 1)
+    kurtosis = np.square(squares).mean(axis=1, dtype=np.float64)
     for first in range(count - 2):
         rest = slice(first + 1, count)
         mean = (columns[rest] * columns[first]) @ columns[rest].T / rows
         own = scale[first, rest]
-        cut = np.maximum(np.maximum(own[:, None], own), scale[rest, rest])
-        above = np.maximum(mean.astype(np.float64) ** 2 - cut, 0)
+        variance = np.maximum(np.maximum(own[:, None], own), scale[rest, rest]) / rows
+        of_product = kurtosis[first] * np.outer(kurtosis[rest], kurtosis[rest])
+        deviation = tempered(mean.astype(np.float64) ** 2 / variance, of_product, rows=rows)
+        above = variance * np.maximum(deviation - level, 0)
         np.fill_diagonal(above, 0)
         found[rest, rest] += above
         with_first = above.sum(axis=1)
@@ -56,7 +62,7 @@ def fourth_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     """For each pair, the squared significant means of its products with every two others, summed up.
 
     Meant for features that are independent in pairs and threes: the variance of a mean product is then
-    1 / N, and no lower moment needs to be taken away.
+    1 / N, and no lower moment needs to be taken away. Means of heavy-tailed products count less.
 
     Args:
         scores: As for `third_order`.
@@ -71,13 +77,15 @@ def fourth_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     if count < 4 or columns is None:
         return found
     rows = columns.shape[1]
-    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) * (count - 3) / 24)) ** 2 / rows
+    level = norm.isf(FALSE_ALARM / 2 / (count * (count - 1) * (count - 2) * (count - 3) / 24)) ** 2
     products = columns[first] * columns[second]
     mean = products @ products.T / rows
     member = np.zeros((len(first), count), dtype=np.float32)
     member[np.arange(len(first)), first] = member[np.arange(len(first)), second] = 1
     is_disjoint = member @ member.T == 0
-    above = np.where(is_disjoint, np.maximum(mean.astype(np.float64) ** 2 - level, 0), 0).sum(axis=1)
+    kurtosis = np.square(np.square(products)).mean(axis=1, dtype=np.float64)
+    deviation = tempered(mean.astype(np.float64) ** 2 * rows, np.outer(kurtosis, kurtosis), rows=rows)
+    above = np.where(is_disjoint, np.maximum(deviation - level, 0) / rows, 0).sum(axis=1)
     found[first, second] = found[second, first] = above
     return found
 

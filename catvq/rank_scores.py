@@ -39,6 +39,20 @@ def uncorrelated_scores(rank: NDArray[np.float32]) -> NDArray[np.float32]:
     values, vectors = np.linalg.eigh((scores.T @ scores).astype(np.float64) / len(scores))
     root = (vectors / np.sqrt(np.maximum(values, 0) + WHITENING_FLOOR)) @ vectors.T
     scores = scores @ root.astype(np.float32)
-    deviation = scores.std(axis=0)
-    found: NDArray[np.float32] = scores / np.where(deviation > 0, deviation, 1)
+    # What rounding leaves of a feature that never varies must not be scaled up to a feature.
+    varies = np.ptp(rank, axis=0) > 0
+    found: NDArray[np.float32] = np.where(varies, scores / np.where(varies, scores.std(axis=0), 1), 0)
+    return found
+
+
+def rank_kurtosis(rank: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Kurtosis of the first cosine of the ranks, float64 [D]: 1.5 without ties, 1 / p for a value of rare p.
+
+    0 for a feature that never varies.
+    """
+    scores = cosines(rank, range(1, 2))[:, :, 0].astype(np.float64)
+    squares = np.square(scores - scores.mean(axis=0))
+    varies = np.ptp(rank, axis=0) > 0
+    variance = np.where(varies, squares.mean(axis=0), 1)
+    found: NDArray[np.float64] = np.where(varies, np.square(squares).mean(axis=0) / np.square(variance), 0)
     return found

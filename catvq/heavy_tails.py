@@ -1,0 +1,30 @@
+"""What a mean of heavy-tailed products proves: less than its deviation from zero says.
+
+Letters: N rows.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+NORMAL_KURTOSIS = 3
+
+
+def tempered(
+    squares: NDArray[np.float64], kurtosis: NDArray[np.float64], *, rows: int
+) -> NDArray[np.float64]:
+    """Squared deviations that would be as rare for a normal variable, of the same shape.
+
+    A mean of N products with kurtosis k has an excess kurtosis of b^2 = (k - 3) / N, as if single rows made
+    it jump by b deviations: two rare ones that coincide once look like a strong dependence otherwise.
+    A square x^2 becomes x^2 / (1 + b^2 x^2 / 12) for small jumps and x^2 / (1 + b x / 3) for large ones.
+
+    Source: Cornish and Fisher 1938 for the first, Bernstein's inequality for the second.
+
+    Args:
+        squares: x^2, 0 or more, in units of the variance under independence.
+        kurtosis: Of the products, k; below 3 nothing changes.
+        rows: N.
+    """
+    jump = np.sqrt(np.maximum(kurtosis - NORMAL_KURTOSIS, 0) / rows * squares)
+    found: NDArray[np.float64] = squares / (1 + np.minimum(jump / 3, np.square(jump) / 12))
+    return found
