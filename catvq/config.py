@@ -149,6 +149,13 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportConfig:
+    """What is measured beside the run; the fields are documented in the service's contract."""
+
+    baselines: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """Everything one training run is configured by."""
 
@@ -156,6 +163,7 @@ class RunConfig:
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
 
     @classmethod
     def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> "RunConfig":
@@ -169,6 +177,7 @@ class RunConfig:
             "assignment": AssignmentConfig,
             "training": TrainingConfig,
             "cleaning": CleaningConfig,
+            "report": ReportConfig,
         }
         unknown = [name for name in sections if name not in types]
         for name, values in sections.items():

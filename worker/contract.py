@@ -172,6 +172,16 @@ class CleaningSettings(_Section):
     outlier_threshold: float = Field(5.0, gt=0, le=1e6, description="In robust standard deviations.")
 
 
+class ReportSettings(_Section):
+    """What the model's report is to tell beside what training itself measures."""
+
+    baselines: bool = Field(
+        True,
+        description="Once the model is published, compare its categories with those of methods that need no "
+        "learning, on a sample of the rows, while no job waits.",
+    )
+
+
 class JobConfig(_Section):
     """The configuration of one training run, without its dataset."""
 
@@ -179,6 +189,7 @@ class JobConfig(_Section):
     assignment: AssignmentSettings = AssignmentSettings()
     training: TrainingSettings = TrainingSettings()
     cleaning: CleaningSettings = CleaningSettings()
+    report: ReportSettings = ReportSettings()
 
 
 class JobRequest(JobConfig):
@@ -192,5 +203,9 @@ class JobRequest(JobConfig):
     def config(self) -> JobConfig:
         """The part that the training run needs."""
         return JobConfig(
-            model=self.model, assignment=self.assignment, training=self.training, cleaning=self.cleaning
+            model=self.model,
+            assignment=self.assignment,
+            training=self.training,
+            cleaning=self.cleaning,
+            report=self.report,
         )

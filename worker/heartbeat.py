@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
@@ -101,13 +101,13 @@ class Heartbeat:
 
 
 @contextmanager
-def drained_by_sigterm(heartbeat: Heartbeat) -> Iterator[None]:
-    """Let SIGTERM save the job, which a service manager sends to every process of a worker at once."""
+def drained_by_sigterm(drain: Callable[[], None]) -> Iterator[None]:
+    """Let SIGTERM save the work, which a service manager sends to every process of a worker at once."""
 
-    def drain(_number: int, _frame: FrameType | None) -> None:
-        heartbeat.drain()
+    def react(_number: int, _frame: FrameType | None) -> None:
+        drain()
 
-    previous = signal.signal(signal.SIGTERM, drain)
+    previous = signal.signal(signal.SIGTERM, react)
     try:
         yield
     finally:

@@ -93,15 +93,18 @@ class Reconciler:
     def _drain(self) -> None:
         prefix = child_prefix(self._settings.worker_name, self._process_id)
         self._store.outbox.drain_workers(prefix)
+        self._store.comparisons.drain_workers(prefix)
 
     def _release_dead_workers(self) -> None:
-        for name in self._store.outbox.busy_workers():
+        for name in self._store.outbox.busy_workers() | self._store.comparisons.busy_workers():
             with dead_holder(self._settings.workers_dir, name) as is_dead:
                 if is_dead:
+                    self._store.comparisons.release_worker(name)
                     for job_id in self._store.outbox.release_worker(name):
                         _log.warning("job %s was taken from %s, which died", job_id, name)
 
     def _expire_leases(self) -> None:
+        self._store.comparisons.expire_claims()
         for job_id in self._store.outbox.expire_leases():
             _log.warning("job %s was taken from a worker that stopped answering", job_id)
 
@@ -115,8 +118,15 @@ class Reconciler:
         """Send as many messages as there are jobs waiting without one; which job is which does not matter."""
         queued = self._store.outbox.count_queued()
         if queued == 0:
+            self._announce_comparison()
             return
         missing = queued - self._announcer.count_waiting()
         if missing > 0:
             for job_id in self._store.outbox.take_due(missing):
                 self._announcer.announce(job_id)
+
+    def _announce_comparison(self) -> None:
+        """Wake a worker, by a message like a job's, where models are to be compared and no job waits."""
+        model_id = self._store.comparisons.first_due()
+        if model_id is not None and self._announcer.count_waiting() == 0:
+            self._announcer.announce(model_id)

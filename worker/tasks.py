@@ -10,34 +10,43 @@ from worker.contract import TRAIN_TASK
 from worker.heartbeat import Heartbeat, drained_by_sigterm
 from worker.locks import held_lock
 from worker.settings import WorkerSettings
-from worker.store import Store, StoreUnavailable
+from worker.store import Claim, Store, StoreUnavailable
 
 _log = logging.getLogger(__name__)
 
 
 @shared_task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
 def train(job_id: str) -> None:
-    """Run the job, or, should it have found another worker meanwhile, the one that waits longest."""
+    """Run the job, or, should it have found another worker meanwhile, the one that waits longest.
+
+    Then, or should no job wait, compare published models, as long as no job waits.
+    """
     settings = WorkerSettings()
     store = Store.connect(settings)
     try:
         with held_lock(settings.workers_dir, settings.worker_name) as name:
             claim = store.leases.claim(job_id, name, threads=settings.threads)
             claim = claim or store.leases.claim_next(name, threads=settings.threads)
-            if claim is None:
-                _log.info("no job is waiting: %s was taken or has ended", job_id)
-                return
-            heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-            with heartbeat, drained_by_sigterm(heartbeat):
-                # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a
-                # lease on a busy machine.
-                from worker.train import run_claim  # noqa: PLC0415
+            if claim is not None:
+                _run_job(store, settings, claim)
+            if store.comparisons.first_due() is not None:
+                from worker.comparing import compare_while_idle  # noqa: PLC0415
 
-                run_claim(store, claim, heartbeat)
+                compare_while_idle(store, settings, name)
     except StoreUnavailable:
         _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
     finally:
         store.close()
+
+
+def _run_job(store: Store, settings: WorkerSettings, claim: Claim) -> None:
+    heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
+    with heartbeat, drained_by_sigterm(heartbeat.drain):
+        # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a lease on
+        # a busy machine.
+        from worker.train import run_claim  # noqa: PLC0415
+
+        run_claim(store, claim, heartbeat)
 
 
 def _load_torch_meanwhile(**_: Any) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import logging
 from pathlib import Path
 
-import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
@@ -20,13 +19,13 @@ from worker.store import (
     CancelRequested,
     CheckpointRecord,
     Claim,
-    JobRecord,
     LeaseLost,
     NotFound,
     Store,
     StoreUnavailable,
     files,
 )
+from worker.tables import load_table
 
 _log = logging.getLogger(__name__)
 
@@ -139,7 +138,7 @@ class _Attempt:
 
     def _start_or_resume(self) -> TrainingRun:
         job = self._claim.job
-        table = _load_table(self._store, job)
+        table = load_table(self._store, job.dataset_id)
         config = RunConfig.from_dict(job.config)
         checkpoints = self._store.recordings.latest_checkpoints(self._claim)
         for record in checkpoints:
@@ -163,13 +162,6 @@ class _Attempt:
             model_id = model_id_of(self._claim.job.id, token)
             files.remove_directory(self._store.models.directory(model_id))
             files.remove_directory(self._store.spool_dir / model_id)
-
-
-def _load_table(store: Store, job: JobRecord) -> FeatureTable:
-    dataset = store.datasets.get(job.dataset_id)
-    values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
-    families = {name: tuple(members) for name, members in dataset.families.items()}
-    return FeatureTable(values, tuple(dataset.features), families)
 
 
 def _resume(table: FeatureTable, config: RunConfig, record: CheckpointRecord) -> TrainingRun:

@@ -1,4 +1,4 @@
-"""Models: what they are, their grouping, assignment, codebook, report and artifact; all of it immutable."""
+"""Models: what they are, their grouping, assignment, codebook, artifact (all immutable) and report."""
 
 import hashlib
 import io
@@ -17,18 +17,18 @@ from app.answers import list_answer
 from app.caching import IMMUTABLE, REVALIDATE
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems
-from app.documents import document_answer
+from app.documents import Document, document_answer
 from app.encoder import ENCODER_FILE
 from app.media import ARRAY_FORMATS, Format, asked_format
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
+from app.schemas.reports import SETTLED, Report, status_of, to_report
 from app.tables.writing import Answer, Column, matrix_columns, to_json, write_answer
 from worker.store import ModelRecord, NotFound
 
 ARTIFACT_MEDIA_TYPE = "application/octet-stream"
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.97,0.03\np1,0.1,0.9\n"
-REPORT_EXAMPLE = {"model": "model_1b9e4c7d2a5f6e8b0c3d4a5b", "losses": {}, "warnings": []}
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
 
 router = APIRouter(prefix="/v1/models", route_class=Route, tags=["models"], responses=problems(422, 503))
@@ -105,21 +105,22 @@ def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
     return _file_answer(request, api, model_id, "codebook")
 
 
-@router.get(
-    "/{model_id}/report",
-    responses={
-        200: {
-            "description": "Losses, the soft-to-hard gap, what was done to each feature, what collapsed "
-            "(`collapse`, from its first to its last epoch), and so on.",
-            "content": {"application/json": {"schema": {"type": "object"}, "example": REPORT_EXAMPLE}},
-        },
-        **NOT_MODIFIED,
-        **problems(404),
-    },
-)
+@router.get("/{model_id}/report", response_model=Report, responses={**NOT_MODIFIED, **problems(404)})
 def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
-    """How the training went."""
-    return _file_answer(request, api, model_id, "report")
+    """How the training went, and whether it beat simpler methods, which is found out later."""
+    record = api.store.models.get(model_id)
+    headers = headers_of(model_id, record, "/report")
+    comparison = api.store.comparisons.get(record.id)
+
+    def make() -> bytes:
+        return to_json(to_report(record.id, _read_json(api, record, "report.json"), comparison))
+
+    if status_of(comparison) in SETTLED:
+        document = api.documents.get(record.id, "report", Format.JSON.value, make)
+    else:
+        document = Document.make(make(), Format.JSON.value)
+        headers["Cache-Control"] = REVALIDATE
+    return document_answer(request, document, headers)
 
 
 @router.get(

@@ -225,9 +225,9 @@ class Api:
             ),
         )
 
-    def model(self):
+    def model(self, *, baselines=False):
         """A published model; returns its id."""
-        claim = self.running_job()
+        claim = self.running_job(report={"baselines": baselines})
         model_id = f"model_{claim.job.id.removeprefix('job_')}"
         write_model(self.store.models.directory(model_id))
         self.store.leases.publish(claim, model_id, DOCUMENT, "sha256:hand")

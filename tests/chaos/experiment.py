@@ -95,6 +95,7 @@ def request(plan, dataset, seed):
         "model": {"categories": 2, "levels": 2, "embedding_dim": 8, "hidden_dim": 16},
         "assignment": learning,
         "training": {"epochs": plan.epochs, "batch_size": 16, "seed": seed},
+        "report": {"baselines": False},
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from itertools import pairwise
 
 import h5py
@@ -49,6 +50,7 @@ def request_body(dataset):
         "model": {"categories": 2, "levels": 2, "hidden_dim": 16, "embedding_dim": 8},
         "assignment": {"estimator": "softmax"},  # the quickest: what is learnt is not the question here
         "training": {"epochs": 2, "batch_size": 32},
+        "report": {"baselines": False},
     }
 
 
@@ -297,6 +299,24 @@ def test_a_report_is_shown_and_given_as_json(catvq, client, model):
     assert shown.returncode == 0, shown.stderr
     assert "soft_to_hard_gap" in shown.stdout
     assert json.loads(catvq("report", model.id, "--json").stdout) == client.models.report(model.id)
+
+
+def test_a_model_is_compared_with_simpler_ones_once_it_is_published(catvq, client, request_body):
+    job = client.jobs.submit({**request_body, "report": {"baselines": True}})
+    model = client.jobs.wait(job.id, timeout_s=120).model
+    report = client.models.report(model)
+    deadline = time.monotonic() + 120
+    while report["baselines"]["status"] in {"pending", "running"}:
+        assert report["verdict"].startswith("Not yet compared")
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+        report = client.models.report(model)
+    assert report["baselines"]["status"] == "done"
+    assert report["verdict"].startswith(("Better: ", "As good: ", "Worse: "))
+    shown = catvq("report", model)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(report["verdict"])
+    assert shown.stdout.index("spectral_coclustering") < shown.stdout.index("soft_to_hard_gap")
 
 
 def test_a_dataset_is_uploaded_and_deleted(catvq, tmp_path):

@@ -39,7 +39,12 @@ def test_a_job_is_steered_paused_resumed_cancelled_retried_and_finished(service,
     with Client(service.url) as client:
         dataset = client.datasets.upload(values, columns=[f"x_{index}" for index in range(6)])
         job = client.jobs.submit(
-            {"dataset": dataset.id, "assignment": {"estimator": "softmax"}, "training": {"epochs": 20_000}}
+            {
+                "dataset": dataset.id,
+                "assignment": {"estimator": "softmax"},
+                "training": {"epochs": 20_000},
+                "report": {"baselines": False},
+            }
         )
         wait_for(client, job.id, "running")
         held = json.loads(catvq("temperature", job.id, "--set", "0.5", "--json").stdout)

@@ -22,6 +22,7 @@ TERMINAL = {"succeeded", "failed", "cancelled"}
 SMALL_JOB = {
     "model": {"categories": 3, "levels": 1, "codebook_size": 8, "embedding_dim": 8, "hidden_dim": 16},
     "assignment": {"mode": "static"},
+    "report": {"baselines": False},
 }
 
 WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "-m app "

@@ -101,7 +101,7 @@ def run(store, settings):
 
     def to_end(claim):
         heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-        with heartbeat, drained_by_sigterm(heartbeat):
+        with heartbeat, drained_by_sigterm(heartbeat.drain):
             run_claim(store, claim, heartbeat)
         return store.jobs.get(claim.job.id)
 

@@ -46,6 +46,10 @@ def reconciler(store, settings, announcer):
     running.stop()
 
 
+def publish_model(store, submit, model_id):
+    store.leases.publish(store.leases.claim(submit().id, "w", threads=1), model_id, {}, digest="abc")
+
+
 def soon(condition):
     deadline = time.monotonic() + 30
     while not (result := condition()):
@@ -69,6 +73,23 @@ def test_jobs_that_have_their_messages_are_not_announced(store, reconciler, anno
     store.leases.release(store.leases.claim(submit().id, "w", threads=1), "test")
     time.sleep(0.3)
     assert announcer.count_waiting() == 1
+
+
+def test_a_model_to_be_compared_wakes_a_worker_by_one_message_while_no_job_waits(
+    store, reconciler, announcer, submit
+):
+    publish_model(store, submit, "model_1")
+    publish_model(store, submit, "model_2")
+    soon(lambda: announcer.count_waiting() == 1)
+    time.sleep(0.3)
+    assert announcer.count_waiting() == 1
+
+
+def test_a_job_that_waits_is_announced_before_comparisons(store, reconciler, announcer, submit):
+    waiting = submit()
+    publish_model(store, submit, "model_1")
+    time.sleep(0.3)
+    assert (store.jobs.get(waiting.id).status, announcer.count_waiting()) == (JobStatus.QUEUED, 0)
 
 
 def test_the_job_of_a_killed_process_is_taken_from_it(store, settings, reconciler, submit):

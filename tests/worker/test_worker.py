@@ -72,10 +72,15 @@ class Service:
         self.process.terminate()
         return self.process.wait(timeout=PATIENCE_S)
 
-    def submit(self, dataset, **training):
+    def submit(self, dataset, *, baselines=False, **training):
         static = {"mode": "static"}  # trains fastest
         request = JobRequest.model_validate(
-            {"dataset": dataset.id, "training": training, "assignment": static}
+            {
+                "dataset": dataset.id,
+                "training": training,
+                "assignment": static,
+                "report": {"baselines": baselines},
+            }
         )
         job = self.store.jobs.submit(request, {}).job
         self.announcer.announce(job.id)
@@ -131,7 +136,12 @@ def dataset(service, add_dataset):
 def test_a_job_is_trained_and_its_model_published(service, dataset):
     # Not announced, as if the message had been lost: the worker finds it.
     request = JobRequest.model_validate(
-        {"dataset": dataset.id, "training": {"epochs": 4}, "model": {"categories": 2}}
+        {
+            "dataset": dataset.id,
+            "training": {"epochs": 4},
+            "model": {"categories": 2},
+            "report": {"baselines": False},
+        }
     )
     job = service.wait_for_end(service.store.jobs.submit(request, {}).job)
     assert (job.status, job.error) == (JobStatus.SUCCEEDED, None)
@@ -219,3 +229,30 @@ def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
     assert service.store.jobs.get(job.id).attempt.number == 1
     service.store.controls.cancel(job.id)
     service.wait_for_end(job)
+
+
+def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process_and_a_restart(service, dataset):
+    comparisons = service.store.comparisons
+
+    def wait_for_process(but_not=()):
+        (name,) = wait_until(lambda: comparisons.busy_workers() - set(but_not), "a comparison to begin")
+        return name
+
+    # The job is over after its first epoch, but each training of its comparison takes 600 steps.
+    job = service.submit(dataset, baselines=True, epochs=100, batch_size=8, max_seconds=0.001)
+    killed = wait_for_process()
+    assert service.ended(job).status is JobStatus.SUCCEEDED
+    psutil.Process(int(killed.split(".")[-2])).kill()
+    second = wait_for_process(but_not=[killed])
+    urgent = service.submit(dataset, epochs=1)
+    assert service.wait_for_end(urgent).status is JobStatus.SUCCEEDED
+    third = wait_for_process(but_not=[killed, second])
+    assert service.stop() == 0
+    model_id = service.store.jobs.get(job.id).model_id
+    waiting = comparisons.get(model_id)
+    assert (waiting.document, waiting.error, waiting.is_running) == (None, None, False)
+    service.start()
+    wait_for_process(but_not=[killed, second, third])
+    done = wait_until(lambda: comparisons.get(model_id).document, "the end of the comparison")
+    assert done["outcome"] in {"better", "as_good", "worse"}
+    assert done["rows"] == {"train": 52, "test": 6}

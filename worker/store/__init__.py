@@ -1,5 +1,6 @@
 """The durable record of datasets, jobs, checkpoints and models: SQL rows and files. Imports no torch."""
 
+from worker.store.comparisons import ComparisonClaim, ComparisonRecord
 from worker.store.errors import (
     CancelRequested,
     Conflict,
@@ -43,6 +44,8 @@ __all__ = [
     "CancelRequested",
     "CheckpointRecord",
     "Claim",
+    "ComparisonClaim",
+    "ComparisonRecord",
     "Conflict",
     "DatasetRecord",
     "EventRecord",

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.contract import JobStatus
+from worker.store.comparisons import ask_for_comparison
 from worker.store.database import Database
 from worker.store.errors import CancelRequested, LeaseLost
 from worker.store.records import Claim, JobRecord, Wish
@@ -107,6 +108,7 @@ class Leases:
                     created_at=DatabaseNow(),
                 )
             )
+            ask_for_comparison(connection, model_id, job.config)
             values = ended(JobStatus.SUCCEEDED, None, model_id=model_id)
             self._leave(
                 connection,

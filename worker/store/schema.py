@@ -195,6 +195,21 @@ expired = sa.Table(
     _time("expired_at"),
 )
 
+# Of models that are, or are still to be, compared with simpler ones. Due while nobody holds it, and neither
+# document nor error is there.
+comparisons = sa.Table(
+    "comparisons",
+    metadata,
+    sa.Column("model_id", sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("config", sa.JSON, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("worker_name", Text),
+    _time("claimed_until", nullable=True),
+    sa.Column("document", sa.JSON(none_as_null=True)),
+    sa.Column("error", Text),
+    _time("created_at"),
+)
+
 aliases = sa.Table(
     "aliases",
     metadata,

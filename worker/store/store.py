@@ -6,6 +6,7 @@ from worker.settings import ServiceSettings
 from worker.store.admission import Admission
 from worker.store.aliases import Aliases
 from worker.store.backup import Backups
+from worker.store.comparisons import Comparisons
 from worker.store.controls import Controls
 from worker.store.database import Database
 from worker.store.datasets import Datasets
@@ -40,6 +41,7 @@ class Store:
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
         self.outbox = Outbox(database)
+        self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
         self.aliases = Aliases(database)

@@ -50,7 +50,7 @@ def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
 
 
 def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Show how a model's training went and what was done to each feature."""
+    """Show whether a model beat simpler methods, how its training went, and what was done to each feature."""
     with connected(url) as client:
         found = client.models.report(model)
         if as_json:
@@ -87,10 +87,15 @@ def encode(
 
 
 def _print_report(found: dict[str, Any]) -> None:
-    fields = {key: value for key, value in found.items() if not isinstance(value, dict | list)}
+    """Print the verdict as a text, and everything else as tables, first what the verdict rests on."""
+    baselines = dict(found.get("baselines", {}))
+    sections = {"contestants": baselines.pop("contestants", None) or [], **found, "baselines": baselines}
+    if verdict := sections.pop("verdict", None):
+        typer.echo(f"{verdict}\n")
+    fields = {key: value for key, value in sections.items() if not isinstance(value, dict | list)}
     if fields:
         print_fields(fields)
-    for key, value in found.items():
+    for key, value in sections.items():
         if isinstance(value, dict) and value:
             print_fields(value, key)
         elif isinstance(value, list) and value:

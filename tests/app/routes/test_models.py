@@ -56,7 +56,9 @@ def test_codebook_and_report_belong_to_the_model(client, model_id):
     codebook = client.get(f"/v1/models/{model_id}/codebook").json()
     assert (codebook["model"], len(codebook["categories"])) == (model_id, 2)
     report = client.get(f"/v1/models/{model_id}/report").json()
-    assert report == {"model": model_id, "losses": {"test": 0.5}, "soft_to_hard_gap": 0.0, "warnings": []}
+    assert (report["model"], report["losses"], report["warnings"]) == (model_id, {"test": 0.5}, [])
+    assert report["baselines"] == {"status": "off"}
+    assert report["verdict"] == "Not compared with simpler methods: its job did not ask for it."
 
 
 def test_the_artifact_runs_without_the_service(client, model_id):
@@ -140,3 +142,38 @@ def test_a_damaged_model_is_the_services_own_fault(api):
     encoder.write_bytes(encoder.read_bytes()[:50])
     answer = api.client.post(f"/v1/models/{model_id}/encodings", json={"rows": [[1, 2, 3]]})
     assert (answer.status_code, answer.json()["code"]) == (500, "damaged_model")
+
+
+def report_of(client, model_id, **headers):
+    return client.get(f"/v1/models/{model_id}/report", headers=headers)
+
+
+def test_a_report_is_kept_for_ever_only_once_the_comparison_is_over(client, api):
+    model_id = api.model(baselines=True)
+    pending = report_of(client, model_id)
+    assert pending.json()["baselines"] == {"status": "pending"}
+    assert pending.json()["verdict"].startswith("Not yet compared")
+    claim = api.store.comparisons.claim("w.1")
+    running = report_of(client, model_id)
+    assert running.json()["baselines"] == {"status": "running"}
+    found = {"outcome": "better", "best": "clustering", "verdict": "Better: yes."}
+    api.store.comparisons.finish(claim, found)
+    done = report_of(client, model_id)
+    assert done.json()["verdict"] == "Better: yes."
+    assert done.json()["baselines"] == {"status": "done", "outcome": "better", "best": "clustering"}
+    assert done.json()["losses"] == {"test": 0.5}
+    answers = (pending, running, done)
+    assert len({answer.headers["etag"] for answer in answers}) == 3
+    assert ["immutable" in answer.headers["cache-control"] for answer in answers] == [False, False, True]
+    for _ in range(2):  # the long way and the short one
+        again = report_of(client, model_id, **{"if-none-match": done.headers["etag"]})
+        assert again.status_code == 304
+        assert report_of(client, model_id).json() == done.json()
+
+
+def test_a_report_says_why_there_is_no_comparison(client, api):
+    model_id = api.model(baselines=True)
+    api.store.comparisons.fail(api.store.comparisons.claim("w.1"), "its dataset was deleted")
+    report = report_of(client, model_id).json()
+    assert report["baselines"] == {"status": "failed", "reason": "its dataset was deleted"}
+    assert report["verdict"] == "Not compared with simpler methods: its dataset was deleted."

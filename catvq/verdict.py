@@ -1,0 +1,229 @@
+"""Judges a model's grouping against others by the errors they led to, and says so in words.
+
+Shapes: D' active features, T trainings of each grouping, B test rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+LEARNT = "model"  # the contestant that is judged
+NAMES = {
+    "clustering": "Ward clustering of correlation",
+    "feature_agglomeration": "FeatureAgglomeration",
+    "spectral_coclustering": "SpectralCoclustering",
+    "spectral_correlation": "spectral clustering of |correlation|",
+    "spectral_information": "spectral clustering of mutual information",
+}
+CLEAR = 2.0  # standard errors: a smaller difference may be chance
+MIN_TEST_ROWS = 2  # fewer have no standard error
+
+Outcome = Literal["better", "as_good", "worse", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A grouping and what it led to.
+
+    Attributes:
+        name: LEARNT, or a key of NAMES.
+        grouping: int64 [D'].
+        row_errors: float64 [T, B], error of each test row in each training.
+    """
+
+    name: str
+    grouping: NDArray[np.int64]
+    row_errors: NDArray[np.float64]
+
+    @property
+    def test_error(self) -> float:
+        """Mean over all test rows and trainings."""
+        return float(self.row_errors.mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What all contestants had in common.
+
+    Attributes:
+        codebook_size: Of every codebook.
+        epochs: Of each training.
+        seeds: Of the trainings.
+        has_choice: Whether features can be grouped in more than one way.
+        has_structure: Whether any dependence between features was found.
+        model_test_error: Of the judged model itself, on all its test rows; None without any.
+    """
+
+    train_rows: int
+    test_rows: int
+    features: int
+    categories: int
+    levels: int
+    codebook_size: int
+    epochs: int
+    seeds: tuple[int, ...]
+    has_choice: bool
+    has_structure: bool
+    model_test_error: float | None
+
+    @property
+    def can_judge(self) -> bool:
+        """Whether there is anything to compare, and by what."""
+        return self.has_choice and self.test_rows >= MIN_TEST_ROWS
+
+    @property
+    def bits_per_row(self) -> float:
+        """The code budget."""
+        return float(self.categories * self.levels * np.log2(self.codebook_size))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much more a contestant errs than the model's grouping, with its standard error."""
+
+    mean: float
+    standard_error: float
+
+    @property
+    def deviations(self) -> float:
+        """The difference in standard errors; 0 for equal groupings, which have no difference."""
+        return self.mean / self.standard_error if self.standard_error > 0 else 0.0
+
+
+def judge(contestants: Sequence[Contestant], terms: Terms) -> dict[str, Any]:
+    """Judge the first contestant, the model's grouping, against the best of the others.
+
+    Args:
+        contestants: Those with equal groupings have equal errors; empty when `terms` cannot judge.
+        terms: What they had in common.
+
+    Returns:
+        `outcome` ("better", "as_good", "worse", or "none" without a judgement), `best` (the best of the
+        others), `contestants` (of each `name`, `test_error`, `test_errors` of each training, `agreement`
+        with the model's grouping as adjusted Rand index, `difference` and its `standard_error`), the terms,
+        and `verdict`, a text.
+    """
+    outcome: Outcome = "none"
+    best, verdict = None, _no_verdict(terms)
+    differences = _differences(contestants)
+    if contestants:
+        number = 1 + min(range(len(contestants) - 1), key=lambda i: contestants[1 + i].test_error)
+        best, outcome = contestants[number].name, _outcome(differences[number])
+        verdict = " ".join(_sentences(contestants[0], contestants[number], differences[number], terms))
+    return {
+        "outcome": outcome,
+        "best": best,
+        "contestants": [
+            {
+                "name": contestant.name,
+                "test_error": contestant.test_error,
+                "test_errors": contestant.row_errors.mean(axis=1).tolist(),
+                "agreement": float(adjusted_rand_score(contestants[0].grouping, contestant.grouping)),
+                "difference": difference.mean,
+                "standard_error": difference.standard_error,
+            }
+            for contestant, difference in zip(contestants, differences, strict=True)
+        ],
+        "rows": {"train": terms.train_rows, "test": terms.test_rows},
+        "categories": terms.categories,
+        "levels": terms.levels,
+        "codebook_size": terms.codebook_size,
+        "bits_per_row": terms.bits_per_row,
+        "epochs": terms.epochs,
+        "seeds": list(terms.seeds),
+        "has_structure": terms.has_structure,
+        "model_test_error": terms.model_test_error,
+        "verdict": verdict,
+    }
+
+
+def _differences(contestants: Sequence[Contestant]) -> list[Difference]:
+    """Paired by row and training; chance in training is taken to be alike for all groupings."""
+    distinct = {contestant.row_errors.tobytes(): contestant.row_errors for contestant in contestants}
+    chance = _chance(np.array([errors.mean(axis=1) for errors in distinct.values()]))
+    return [
+        _difference(contestants[0].row_errors, contestant.row_errors, chance=chance)
+        for contestant in contestants
+    ]
+
+
+def _chance(errors: NDArray[np.float64]) -> float:
+    """Variance of one training's error, beyond what is the grouping's and what is the seed's.
+
+    Args:
+        errors: Of each grouping in each training, [groupings, T].
+    """
+    if len(errors) < 2:
+        return 0.0
+    residuals = errors - errors.mean(axis=1, keepdims=True) - errors.mean(axis=0) + errors.mean()
+    return float(np.square(residuals).sum() / ((errors.shape[0] - 1) * (errors.shape[1] - 1)))
+
+
+def _difference(learnt: NDArray[np.float64], other: NDArray[np.float64], *, chance: float) -> Difference:
+    if np.array_equal(learnt, other):
+        return Difference(0.0, 0.0)
+    trainings, rows = learnt.shape
+    of_row = (other - learnt).mean(axis=0)
+    variance = of_row.var(ddof=1) / rows + 2 * chance / trainings
+    return Difference(float(of_row.mean()), float(np.sqrt(variance)))
+
+
+def _outcome(difference: Difference) -> Outcome:
+    if abs(difference.deviations) < CLEAR:
+        return "as_good"
+    return "better" if difference.mean > 0 else "worse"
+
+
+def _sentences(learnt: Contestant, best: Contestant, difference: Difference, terms: Terms) -> list[str]:
+    """The verdict, what it rests on, and what it does not say."""
+    sentences = [_finding(learnt, best, difference), _basis(terms)]
+    if terms.model_test_error is not None:
+        sentences.append(f"The model itself has test error {terms.model_test_error:.4f}.")
+    if not terms.has_structure:
+        sentences.append(
+            "No dependence between features was found beyond chance: the table looks like noise, and its "
+            "categories mean little."
+        )
+    sentences.append(
+        "The standard error covers the choice of test rows and chance in training, but not another split."
+    )
+    return sentences
+
+
+def _finding(learnt: Contestant, best: Contestant, difference: Difference) -> str:
+    name = NAMES[best.name]
+    if difference.standard_error == 0:
+        return f"As good: {name}, which needs no learning, finds the very same categories."
+    errors = f"{learnt.test_error:.4f} against {best.test_error:.4f}"
+    part = f"{abs(difference.mean) / best.test_error:.1%}"
+    clear = f"{abs(difference.deviations):.1f} standard errors"
+    return {
+        "better": f"Better: with the model's categories the test error is {part} below that of {name}, the "
+        f"best method that needs no learning ({errors}, a difference of {clear}).",
+        "as_good": f"As good: {name}, which needs no learning, does as well as the model's categories "
+        f"({errors}, a difference of {clear}, which may be chance).",
+        "worse": f"Worse: with the model's categories the test error is {part} above that of {name}, which "
+        f"needs no learning ({errors}, a difference of {clear}).",
+    }[_outcome(difference)]
+
+
+def _basis(terms: Terms) -> str:
+    return (
+        f"Each of {1 + len(NAMES)} groupings trained {len(terms.seeds)} models in static mode, for "
+        f"{terms.epochs} epochs on the same {terms.train_rows} rows, with {terms.categories} categories and "
+        f"{terms.bits_per_row:.0f} bits per row; the error is the mean square of normalised features after "
+        f"quantisation, on {terms.test_rows} test rows that no choice has seen."
+    )
+
+
+def _no_verdict(terms: Terms) -> str:
+    if not terms.has_choice:
+        return (
+            f"No verdict: there is but one way to sort {terms.features} features into "
+            f"{terms.categories} categories."
+        )
+    return f"No verdict: {terms.test_rows} test rows cannot judge; a larger test_fraction keeps more of them."
