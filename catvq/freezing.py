@@ -8,6 +8,7 @@ import copy
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor
 from catvq.artifact import FrozenModel, describe_grouping
 from catvq.cleaning import FeatureCleaner
 from catvq.config import RunConfig
+from catvq.doubtful import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
 from catvq.errors import FreezeError
 from catvq.export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen import FrozenWeights
@@ -95,6 +97,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "codebook": _describe_usage(usage, model),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
+        "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
         "collapse": [asdict(each) for each in inputs.state.collapses],
         "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
         "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
@@ -191,6 +194,21 @@ def _topography(
         "latents": float(topographic_similarity(features[rows], latents)),
         "quantized": float(topographic_similarity(features[rows], quantized)),
     }
+
+
+def _describe_doubtful(
+    inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor, described: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Of active features: a duplicate's place is that of what it repeats, a constant has none to doubt."""
+    features, split = inputs.features.cpu(), inputs.split
+    swaps = find_swaps(
+        model,
+        grouping,
+        inputs.categories.allowed,
+        train=features[split.train[:FIT_ROWS]],
+        held_out=features[(split.validation if len(split.validation) else split.train)[:JUDGE_ROWS]],
+    )
+    return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)
 
 
 def _describe_gap(gap: SoftToHardGap | None) -> dict[str, Any] | None:
