@@ -70,8 +70,8 @@ class Report(Body):
     """Everything that was measured.
 
     Beside these fields: losses, the soft-to-hard gap, codebooks, what was done to each feature, what
-    collapsed (`collapse`, from its first to its last epoch), which features are in doubt (`doubtful`, with the
-    `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), and so on.
+    collapsed (`collapse`, from its first to its last epoch), which features are in doubt (`doubtful`, with
+    the `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), and so on.
     """
 
     model_config = ConfigDict(
