@@ -16,6 +16,7 @@ from catvq.rank_scores import ranks
 
 MI_BINS = 8  # of equal counts: 64 cells of a pair's table
 MI_ROWS = 5000  # most rows that mutual information is taken from
+MI_BLOCK = 16  # features at a time: 16 tables with each other feature, so that memory grows with D, not D * D
 LEAST_AFFINITY = 1e-6  # keeps the graph of features connected, as spectral clustering expects
 
 Grouping = NDArray[np.int64]
@@ -31,12 +32,16 @@ def mutual_information(values: NDArray[np.float32]) -> NDArray[np.float64]:
     rows, count = values.shape
     bins = np.minimum((ranks(values) * MI_BINS).astype(np.int64), MI_BINS - 1)
     member = np.eye(MI_BINS, dtype=np.float32)[bins].reshape(rows, count * MI_BINS)
-    joint = (member.T @ member).astype(np.float64).reshape(count, MI_BINS, count, MI_BINS) / rows
     own = member.mean(axis=0, dtype=np.float64).reshape(count, MI_BINS)
-    independent = own[:, :, None, None] * own[None, None]
-    terms = joint * np.log(np.where(joint > 0, joint / np.where(joint > 0, independent, 1), 1))
-    information: NDArray[np.float64] = np.maximum(terms.sum(axis=(1, 3)), 0)
-    return information
+    information = np.empty((count, count))
+    for start in range(0, count, MI_BLOCK):
+        block = slice(start, start + MI_BLOCK)
+        counts = member.reshape(rows, count, MI_BINS)[:, block].reshape(rows, -1).T @ member
+        joint = counts.astype(np.float64).reshape(-1, MI_BINS, count, MI_BINS) / rows
+        independent = own[block, :, None, None] * own[None, None]
+        terms = joint * np.log(np.where(joint > 0, joint / np.where(joint > 0, independent, 1), 1))
+        information[block] = terms.sum(axis=(1, 3))
+    return np.maximum(information, 0)
 
 
 def _dependence(values: NDArray[np.float32], num_categories: int, seed: int) -> Grouping:
