@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning backup restore chaos compose-test
+.PHONY: help install demo up test check lint types format bench-learning bench-real backup restore chaos compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,10 @@ types: $(INSTALLED) ## Check types
 format: $(INSTALLED) ## Put the code into its format, and mend what can be mended by rule
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench-real: $(INSTALLED) ## Compare learnt groupings with the usual ones on real tables
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.real
 
 bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
 	$(BIN)/python -m benchmarks.learning

@@ -1,0 +1,101 @@
+"""Learnt groupings against the usual ones on real tables: `make bench-real`.
+
+All models of a table have the same number of categories, levels and codes, so the same bits a row, and are
+compared on the same test rows. The usual groupings are trained in static mode.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.real_tables import REAL_TABLES, RealTable
+from catvq.config import RunConfig
+from catvq.grouping_methods import GROUPING_METHODS, group_within
+from catvq.table import FeatureTable, split_rows
+from catvq.training import TrainingRun
+
+CODEBOOK_SIZE = 32
+VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
+BASELINES = tuple(name for name in GROUPING_METHODS if name != "dependence")
+
+
+def main() -> None:
+    """Print one row per table: mean test errors over the seeds, and the learnt one against the best other."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[300, 301, 302, 303, 304])
+    parser.add_argument("--tables", nargs="+", default=list(REAL_TABLES), choices=list(REAL_TABLES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"seeds {arguments.seeds}, {CODEBOOK_SIZE} codes a stream, 3 levels, torch {torch.__version__}\n")
+    print(
+        "| table | rows x features | G | " + " | ".join(BASELINES) + " | learnt | against the best | time |"
+    )
+    print("|---|" + "---|" * (len(BASELINES) + 5))
+    for name in arguments.tables:
+        table = REAL_TABLES[name]()
+        errors = np.array([list(_errors(table, seed)) for seed in arguments.seeds])  # [seeds, methods, 2]
+        means, seconds = errors[:, :, 0].mean(axis=0), errors[:, :, 1].mean(axis=0)
+        shape = " x ".join(map(str, table.values.shape))
+        cells = " | ".join(f"{error:.4f}" for error in means)
+        change = means[-1] / means[:-1].min() - 1
+        ratio = seconds[-1] / seconds[:-1].mean()
+        row = f"| {name} | {shape} | {table.num_categories} | {cells} | {change:+.1%} | {ratio:.1f}x |"
+        print(row, flush=True)
+
+
+def _errors(table: RealTable, seed: int) -> Iterator[tuple[float, float]]:
+    """Test error and seconds of every baseline, and of the learnt model last."""
+    names = tuple(f"f{i}" for i in range(table.values.shape[1]))
+    features = FeatureTable(table.values, names, {"all": names})
+    for method in BASELINES:
+        groups = _groups(features, table.num_categories, method, seed)
+        yield _train(features, table, seed, {"mode": "static", "init": "user", "groups": groups})
+    yield _train(features, table, seed, {})
+
+
+def _groups(
+    features: FeatureTable, num_categories: int, method: str, seed: int
+) -> dict[str, tuple[str, ...]]:
+    """Group the features by a method that sees the training rows only."""
+    run = TrainingRun.start(features, _config(num_categories, seed, {"mode": "static", "init": "random"}))
+    train = split_rows(
+        len(features.values), validation_fraction=VALIDATION_FRACTION, test_fraction=TEST_FRACTION, seed=seed
+    ).train
+    rows = run.cleaner.normalize(features.values[train])
+    allowed = np.ones((rows.shape[1], num_categories), dtype=bool)
+    grouping = group_within(method, rows, allowed, seed=seed)
+    one_hot = np.eye(num_categories, dtype=np.float32)[grouping]
+    category = run.categories.expand(one_hot, run.cleaner).argmax(axis=1)
+    return {
+        f"group_{g}": tuple(features.features[i] for i in np.flatnonzero(category == g))
+        for g in np.unique(category)
+    }
+
+
+def _train(
+    features: FeatureTable, table: RealTable, seed: int, assignment: dict[str, Any]
+) -> tuple[float, float]:
+    started = time.process_time()
+    run = TrainingRun.start(features, _config(table.num_categories, seed, assignment))
+    while not run.is_finished:
+        run.train_epoch()
+    seconds = time.process_time() - started
+    return run.freeze().report["reconstruction_error"]["test"], seconds
+
+
+def _config(num_categories: int, seed: int, assignment: dict[str, Any]) -> RunConfig:
+    model = {"categories": num_categories, "codebook_size": CODEBOOK_SIZE}
+    training = {
+        "seed": seed,
+        "validation_fraction": VALIDATION_FRACTION,
+        "test_fraction": TEST_FRACTION,
+    }
+    return RunConfig.from_dict({"model": model, "assignment": assignment, "training": training})
+
+
+if __name__ == "__main__":
+    main()
