@@ -27,9 +27,12 @@ def read_arrow(file: BinaryIO, limits: TableLimits) -> Table:
     with _readable("an Arrow stream"):
         messages = pa.ipc.MessageReader.open_stream(_mapped(file))
         try:
-            schema = pa.ipc.read_schema(messages.read_next_message())
+            message = messages.read_next_message()
         except StopIteration:
             raise NotParseableError("the body is empty, which is no Arrow stream") from None
+        if message.type != "schema":  # Arrow takes it for one unseen, and ends the process
+            raise NotParseableError(f"the body begins with an unexpected {message.type}, not with a schema")
+        schema = pa.ipc.read_schema(message)
         columns = _check_schema(schema, limits)
     return Table(
         columns=columns, blocks=_blocks(read_batches(messages, schema), "an Arrow stream"), has_names=True

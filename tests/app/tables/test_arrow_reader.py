@@ -131,6 +131,15 @@ def test_a_stream_whose_buffers_do_not_fit_its_rows_is_refused(limits):
             collect_rows(read_arrow(io.BytesIO(body), limits), 1000)
 
 
+def test_a_stream_that_begins_with_something_else_is_refused(limits):
+    whole = as_arrow(pa.table({"a": [1.0]})).getvalue()
+    messages = pa.ipc.MessageReader.open_stream(whole)
+    messages.read_next_message()
+    body = messages.read_next_message().serialize().to_pybytes()
+    with pytest.raises(NotParseableError, match="unexpected record batch"):
+        read_arrow(io.BytesIO(body), limits)
+
+
 @pytest.mark.parametrize("write", [as_arrow, as_parquet])
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
