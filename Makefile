@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PORT = 8000
 DATA = data
-WORKERS = 2
+WORKERS = 3
 API_WORKERS = 1
 
 BIN := .venv/bin
