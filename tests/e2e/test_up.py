@@ -121,7 +121,9 @@ def find(up, word):
 def kill_and_await_another(up, word):
     killed = wait_for(lambda: find(up, word), BACK_WITHIN_S)
     killed.kill()
+    started = time.monotonic()
     wait_for(lambda: (found := find(up, word)) and found != killed, BACK_WITHIN_S)
+    return started
 
 
 def test_the_service_is_ready_when_it_says_so(up):
@@ -133,8 +135,7 @@ def test_a_job_ends_although_worker_training_redis_and_api_are_killed_under_it(u
     wait_for(lambda: epoch(up, job_id), 60)
     for word in (WORKER, TRAINING, REDIS, API):
         before = epoch(up, job_id)
-        kill_and_await_another(up, word)
-        started = time.monotonic()
+        started = kill_and_await_another(up, word)
         wait_for(lambda before=before: (epoch(up, job_id) or 0) > before, 60)
         print(
             f"{word} was killed in epoch {before}; training went on after {time.monotonic() - started:.1f} s"
