@@ -17,9 +17,12 @@ from worker.store import KeyRecord, KeyRing, Scope
 FRESH_S = 1.0  # how long a new, rotated or revoked key may go unnoticed
 REALM = 'Bearer realm="catvq"'
 
-_NEEDS_NO_KEY = {"/livez", "/readyz"}
+_NEEDS_NO_KEY = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 _NEEDS_ADMIN = re.compile(r"/v1/keys(/.*)?")
-_COMPUTES_ONLY = re.compile(r"/v1/models/[^/]+/(encodings|decodings)")  # sends rows, stores nothing
+# Sends rows, stores nothing.
+_COMPUTES_ONLY = re.compile(
+    r"/v1/models/[^/]+/(encodings|decodings)|/v2/models/[^/]+(/versions/[^/]+)?/infer"
+)
 _READING_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 

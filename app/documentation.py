@@ -12,6 +12,7 @@ from app.access import needed_scope
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.media import Format
 from app.schemas.common import Problem
+from app.schemas.inference import InferenceRequest
 from worker.store import Scope
 
 Responses = dict[int | str, dict[str, Any]]
@@ -92,8 +93,10 @@ def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
 
 def _complete(document: dict[str, Any], *, demands_keys: bool) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(schemas["Problem"].pop("$defs"))
+    for model in (Problem, InferenceRequest):  # no parameter of any route
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs"))
+        schemas[model.__name__] = schema
     for schema in schemas.values():
         _close_patterns(schema)
     _add_conditions(schemas)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_PLACES = 20  # enough to mend a file, too few to echo an upload back
+INFERENCE_PREFIX = "/v2"  # the Open Inference Protocol, whose clients look for the text under `error`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +157,6 @@ def problem_response(request: Request, error: ApiError) -> Response:
         ],
         "retryable": error.retryable,
     }
+    if request.scope.get("path", "").startswith(INFERENCE_PREFIX):
+        document["error"] = error.detail
     return Response(orjson.dumps(document), error.status, error.headers, PROBLEM_MEDIA_TYPE)

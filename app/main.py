@@ -26,6 +26,7 @@ from app.routes import (
     aliases,
     datasets,
     encodings,
+    inference,
     job_controls,
     job_records,
     jobs,
@@ -83,7 +84,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
     app.router.routes[:0] = [DirectEncodings(), DirectDocuments()]
-    for module in (service, datasets, jobs, job_controls, job_records, models, encodings, aliases, keys):
+    for module in (
+        service,
+        datasets,
+        jobs,
+        job_controls,
+        job_records,
+        models,
+        encodings,
+        inference,
+        aliases,
+        keys,
+    ):
         app.include_router(module.router)
     return app
 

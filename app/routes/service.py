@@ -85,6 +85,7 @@ def _links() -> dict[str, str]:
             "livez": "/livez",
             "readyz": "/readyz",
             "metrics": "/metrics",
+            "inference": "/v2",
         }
     )
 

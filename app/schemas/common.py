@@ -46,6 +46,7 @@ class Problem(Body):
     code: str = Field(examples=["job_not_found"], description="Stable, for programs.")
     errors: list[ErrorPlace] = Field(examples=[[]], description="The first places at fault.")
     retryable: bool = Field(examples=[False], description="Whether the same request may succeed later.")
+    error: str | None = Field(None, description="The detail once more, where clients of `/v2` look for it.")
 
 
 PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many to list.")]

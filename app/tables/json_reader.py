@@ -31,6 +31,21 @@ def load_json(body: bytes) -> Any:
         raise NotParseableError(f"the body is not JSON: {error}", code="invalid_json") from None
 
 
+def load_rows(body: bytes) -> Any:
+    """Parse strict JSON that may hold many rows.
+
+    Raises:
+        NotParseableError: It is not JSON.
+        InvalidError: It holds more rows than are read as JSON.
+    """
+    # Each list takes twenty times the memory of its two brackets; ten million of them would be gigabytes.
+    if body.count(b"[") > MAX_LISTS:
+        raise InvalidError(
+            f"more than {MAX_ROWS} rows of JSON; send them in another format", code="too_many_rows"
+        )
+    return load_json(body)
+
+
 def read_json(file: BinaryIO, limits: TableLimits) -> Table:
     """Read `{"rows": [[...]], "columns": [names, optional]}`; null is missing.
 
@@ -39,13 +54,7 @@ def read_json(file: BinaryIO, limits: TableLimits) -> Table:
         InvalidError: It has another form, a cell is not a number, or the rows differ in length.
     """
     file.seek(0)
-    body = file.read()
-    # Each list takes twenty times the memory of its two brackets; ten million of them would be gigabytes.
-    if body.count(b"[") > MAX_LISTS:
-        raise InvalidError(
-            f"more than {MAX_ROWS} rows of JSON; send them in another format", code="too_many_rows"
-        )
-    document = load_json(body)
+    document = load_rows(file.read())
     check_keys(document, required="rows", optional="columns")
     names = document.get("columns")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
@@ -91,6 +100,18 @@ def parse_codes(document: Any, tokens: Sequence[str]) -> NDArray[np.float64]:
     for row, token in np.argwhere(codes != np.floor(codes))[:1].tolist():
         raise layout.fault_at(row + 1, token, "not a whole number")
     return codes
+
+
+def parse_rows(rows: list[Any], features: Sequence[str]) -> NDArray[np.float64]:
+    """Return lists of numbers as [rows, features], null as NaN; one flat list holds row after row.
+
+    Raises:
+        InvalidError: The rows have another width, or something in them is not a number.
+    """
+    width = len(features)
+    if rows and not isinstance(rows[0], list):
+        rows = [rows[start : start + width] for start in range(0, len(rows), width)]
+    return _parse_matrix(rows, _Layout("data", "column", features, width, allowed=_CELLS))
 
 
 @dataclass(frozen=True)

@@ -22,14 +22,19 @@ IDS = [" ".join(route) for route in ROUTES]
 
 # The whole policy, once more and by hand: what is not listed here is read with a read key and changed with a
 # write key.
-OPEN = {("GET", "/livez"), ("GET", "/readyz")}
+OPEN = {("GET", path) for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")}
 ADMIN = {
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),
     ("POST", "/v1/keys/{key_id}/rotate"),
     ("DELETE", "/v1/keys/{key_id}"),
 }
-READ = {("POST", "/v1/models/{model_id}/encodings"), ("POST", "/v1/models/{model_id}/decodings")}
+READ = {
+    ("POST", "/v1/models/{model_id}/encodings"),
+    ("POST", "/v1/models/{model_id}/decodings"),
+    ("POST", "/v2/models/{model_id}/infer"),
+    ("POST", "/v2/models/{model_id}/versions/{model_version}/infer"),
+}
 
 
 def scope_of(route):

@@ -1,0 +1,144 @@
+"""The Open Inference Protocol, version 2: what clients of Triton, KServe and their like speak."""
+
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from app.answers import json_answer
+from app.dependencies import Api, ModelId, Services
+from app.documentation import problems
+from app.encoding import check_row_count, encode
+from app.errors import NotFoundError, TooLargeError
+from app.inference import describe_tensors, read_inference, write_inference
+from app.media import Format
+from app.routes.encodings import MEMORY_BYTES, headers_of_result
+from app.routing import BoundedRequest, Route
+from app.schemas.inference import (
+    InferenceAnswer,
+    Liveness,
+    ModelMetadata,
+    Readiness,
+    ServerMetadata,
+)
+from app.uploads import received
+from worker.store import ModelRecord
+from worker.store.models import ALIAS_MARK
+
+JSON_BYTES_HEADER = "Inference-Header-Content-Length"
+BINARY = Format.RAW.value
+PLATFORM = "onnxruntime_onnx"
+FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
+
+router = APIRouter(prefix="/v2", route_class=Route, tags=["inference"], responses=problems(422, 503))
+
+Version = Annotated[str, Path(description=f"Of a model always {FIRST_VERSION!r}, of an alias its own.")]
+MODEL_PATHS = ("/models/{model_id}", "/models/{model_id}/versions/{model_version}")
+
+
+@router.get("", response_model=ServerMetadata)
+def describe_server() -> Response:
+    """What serves."""
+    extensions = ["binary_tensor_data"]
+    return json_answer({"name": "catvq", "version": version("catvq"), "extensions": extensions})
+
+
+@router.get("/health/live", response_model=Liveness)
+def is_server_live() -> Response:
+    """Whether the process answers."""
+    return json_answer({"live": True})
+
+
+@router.get("/health/ready", response_model=Readiness)
+def is_server_ready(api: Api) -> Response:
+    """Whether the database answers, too."""
+    api.store.check()
+    return json_answer({"ready": True})
+
+
+def describe_model(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
+    """The form of a model's input and outputs."""
+    record, current = _find(api, model_id, model_version)
+    encoder = api.encoders.get(record.id)
+    form = {"name": model_id, "versions": [current], "platform": PLATFORM, **describe_tensors(encoder)}
+    return json_answer(form, headers=headers_of_result(model_id, record))
+
+
+def is_model_ready(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
+    """Whether a model can be loaded."""
+    record, _ = _find(api, model_id, model_version)
+    api.encoders.get(record.id)
+    return json_answer({"name": model_id, "ready": True})
+
+
+async def infer(
+    request: BoundedRequest,
+    api: Api,
+    model_id: ModelId,
+    json_bytes: Annotated[
+        int | None, Header(alias=JSON_BYTES_HEADER, ge=0, description="Where binary values begin.")
+    ] = None,
+    model_version: Version | None = None,
+) -> Response:
+    """Encode rows: input `rows`, outputs `codes` and what tells how far to trust them."""
+    record, current = await run_in_threadpool(_find, api, model_id, model_version)
+    encoder = await run_in_threadpool(api.encoders.get, record.id)
+    max_bytes = api.settings.max_json_bytes if json_bytes is None else api.settings.max_body_bytes
+    _check_json_bytes(api, json_bytes)
+    async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
+        inference = await run_in_threadpool(read_inference, upload.file, json_bytes, encoder.features)
+        check_row_count(api, len(inference.rows))
+        encoded = await encode(api, encoder, inference.rows, with_doubt=inference.with_doubt)
+    written = await run_in_threadpool(write_inference, inference, encoded, name=model_id, version=current)
+    headers = headers_of_result(model_id, record)
+    if written.json_bytes is None:
+        return Response(written.body, 200, headers, Format.JSON.value)
+    headers[JSON_BYTES_HEADER] = str(written.json_bytes)
+    return Response(written.body, 200, headers, BINARY)
+
+
+def _add_model_routes() -> None:
+    """Offer the routes of a model twice, as the protocol does: with a version, and without."""
+    tensors: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": BINARY}}
+    body = {Format.JSON.value: {"schema": {"$ref": "#/components/schemas/InferenceRequest"}}, BINARY: tensors}
+    for path in MODEL_PATHS:
+        missing = problems(404, 500)
+        router.add_api_route(path, describe_model, response_model=ModelMetadata, responses=missing)
+        router.add_api_route(f"{path}/ready", is_model_ready, response_model=Readiness, responses=missing)
+        router.add_api_route(
+            f"{path}/infer",
+            infer,
+            methods=["POST"],
+            responses={
+                200: {"model": InferenceAnswer, "content": {BINARY: tensors}, "description": "As asked for."},
+                **problems(400, 404, 413, 415, 500),
+            },
+            openapi_extra={"requestBody": {"required": True, "content": body}},
+        )
+
+
+_add_model_routes()
+
+
+def _find(api: Services, model_id: str, wanted: str | None) -> tuple[ModelRecord, str]:
+    """Return a model and its version.
+
+    Raises:
+        NotFoundError: It has another version.
+        NotFound: There is no such model.
+    """
+    current = FIRST_VERSION
+    if model_id.startswith(ALIAS_MARK):
+        current = str(api.store.aliases.get(model_id.removeprefix(ALIAS_MARK)).version)
+    if wanted not in {None, current}:
+        raise NotFoundError(f"{model_id} has the version {current}, not {wanted!r}", code="no_such_version")
+    return api.store.models.get(model_id), current
+
+
+def _check_json_bytes(api: Services, json_bytes: int | None) -> None:
+    if json_bytes is not None and json_bytes > api.settings.max_json_bytes:
+        raise TooLargeError(
+            f"the JSON is larger than {api.settings.max_json_bytes} bytes", code="body_too_large"
+        )
