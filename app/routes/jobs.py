@@ -103,7 +103,9 @@ def list_jobs(
     page = api.store.jobs.list(
         status=status, labels=_labels(request), dataset=dataset, limit=limit, cursor=cursor
     )
-    items = [to_job(record, position_of(api.store.jobs, record)) for record in page.items]
+    waiting = {record.id for record in page.items if record.status is JobStatus.QUEUED}
+    positions = api.store.jobs.queue_positions(waiting) if waiting else {}
+    items = [to_job(record, positions.get(record.id)) for record in page.items]
     return list_answer(request, items, page.next_cursor)
 
 

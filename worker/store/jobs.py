@@ -1,6 +1,6 @@
 """Jobs as their users see them: submitted, listed, deleted."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from worker.store.errors import Conflict
 from worker.store.histories import Histories
 from worker.store.ids import new_id
 from worker.store.models import resolve_model_id
-from worker.store.pagination import Page, fetch_page
+from worker.store.pagination import Page, decode_cursor, fetch_page
 from worker.store.records import JobRecord, Submission, Wish
 from worker.store.rows import append_event, read_job, remember_expired, to_job
 from worker.store.schema import DatabaseNow, idempotency_keys, job_labels, jobs
@@ -82,31 +82,38 @@ class Jobs(Histories):
         cursor: str | None = None,
     ) -> Page[JobRecord]:
         """A page of the jobs that fit every given filter, newest first."""
-        query = sa.select(jobs)
+        query, order_by = _select_labelled(labels or {})
+        if labels and cursor is not None:  # PostgreSQL does not conclude it from the place of the label
+            query = query.where(jobs.c.seq < decode_cursor(cursor))
         if status is not None:
             query = query.where(jobs.c.status == status)
         if dataset is not None:
             query = query.where(jobs.c.dataset_id == dataset)
-        for name, value in (labels or {}).items():
-            labelled = sa.select(job_labels.c.job_id).where(
-                job_labels.c.name == name, job_labels.c.value == value
-            )
-            query = query.where(jobs.c.id.in_(labelled))
         with self._database.read() as connection:
             return fetch_page(
-                connection, query, order_by=jobs.c.seq, limit=limit, cursor=cursor, to_record=to_job
+                connection, query, order_by=order_by, limit=limit, cursor=cursor, to_record=to_job
             )
 
     def queue_position(self, job_id: str) -> int | None:
         """1 for the job that is next, None for one that is not waiting."""
-        this = jobs.alias()
-        query = (
-            sa.select(sa.func.count())
-            .select_from(jobs.join(this, this.c.seq >= jobs.c.seq))
-            .where(this.c.id == job_id, this.c.status == JobStatus.QUEUED, jobs.c.status == JobStatus.QUEUED)
-        )
+        is_waiting = jobs.c.status == JobStatus.QUEUED
+        # No join: PostgreSQL would keep the order that was good for an empty table.
+        place = sa.select(jobs.c.seq).where(jobs.c.id == job_id, is_waiting).scalar_subquery()
+        query = sa.select(sa.func.count()).select_from(jobs).where(is_waiting, jobs.c.seq <= place)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one() or None
+
+    def queue_positions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """The positions of jobs that are waiting, and near each other in the queue as on a page."""
+        is_waiting = jobs.c.status == JobStatus.QUEUED
+        ends = sa.select(sa.func.min(jobs.c.seq), sa.func.max(jobs.c.seq)).where(jobs.c.id.in_(job_ids))
+        with self._database.read() as connection:
+            first, last = connection.execute(ends).one()
+            before = sa.select(sa.func.count()).select_from(jobs).where(is_waiting, jobs.c.seq < first)
+            between = sa.select(jobs.c.id).where(is_waiting, jobs.c.seq.between(first, last))
+            number_before = connection.execute(before).scalar_one()
+            waiting = list(connection.execute(between.order_by(jobs.c.seq)).scalars())
+        return {each: place for place, each in enumerate(waiting, number_before + 1) if each in job_ids}
 
     def delete(self, job_id: str, *, is_expired: bool = False) -> None:
         """Forget a job that has ended, with all that was recorded of it; its model stays.
@@ -186,8 +193,11 @@ class Jobs(Histories):
             "key_id": key_id,
             "steering": [],
         }
-        connection.execute(sa.insert(jobs).values(**values))
-        labels = [{"job_id": job_id, "name": name, "value": value} for name, value in request.labels.items()]
+        seq = connection.execute(sa.insert(jobs).values(**values).returning(jobs.c.seq)).scalar_one()
+        labels = [
+            {"job_id": job_id, "name": name, "value": value, "seq": seq}
+            for name, value in request.labels.items()
+        ]
         if labels:
             connection.execute(sa.insert(job_labels), labels)
         return job_id
@@ -200,3 +210,18 @@ def _find_earlier(connection: sa.Connection, key: str, request_digest: str) -> J
     if row.request_digest != request_digest:
         raise Conflict("This key was used for another request.", code="idempotency_key_reused")
     return read_job(connection, row.job_id)
+
+
+def _select_labelled(labels: Mapping[str, str]) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
+    """Jobs that have all labels, and what orders them: with labels, the index of the first one."""
+    if not labels:
+        return sa.select(jobs), jobs.c.seq
+    first, *others = (_labelled(name, value) for name, value in labels.items())
+    query = sa.select(jobs, first.c.seq).join(first, first.c.seq == jobs.c.seq)
+    for other in others:
+        query = query.join(other, other.c.job_id == jobs.c.id)
+    return query, first.c.seq
+
+
+def _labelled(name: str, value: str) -> sa.Subquery:
+    return sa.select(job_labels).where(job_labels.c.name == name, job_labels.c.value == value).subquery()

@@ -112,14 +112,15 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# The labels once more, so that a list filtered by them needs no scan.
+# The labels once more, with the place of their job, so that a list filtered by one is read in its order.
 job_labels = sa.Table(
     "job_labels",
     metadata,
     _of_job(),
     sa.Column("name", Text, primary_key=True),
     sa.Column("value", Text, nullable=False),
-    sa.Index("job_labels_by_value", "name", "value", "job_id"),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Index("job_labels_by_value", "name", "value", "seq"),
 )
 
 job_assignments = sa.Table(

@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from worker.contract import JobRequest, JobStatus
 from worker.settings import ServiceSettings
@@ -115,9 +116,31 @@ def test_lists_are_filtered_by_status_labels_and_dataset(store, submit, add_data
 
     assert ids(status=JobStatus.CANCELLED) == [plain.id]
     assert ids(labels={"team": "x"}) == [elsewhere.id, labelled.id]
-    assert ids(labels={"team": "x", "stage": "try"}) == [labelled.id]
+    for labels in ({"team": "x", "stage": "try"}, {"stage": "try", "team": "x"}):
+        assert ids(labels=labels) == [labelled.id]
+    newest = store.jobs.list(labels={"team": "x"}, limit=1)
+    assert ids(labels={"team": "x"}, cursor=newest.next_cursor) == [labelled.id]
     assert ids(labels={"team": "y"}) == []
     assert ids(dataset=other.id, status=JobStatus.QUEUED) == [elsewhere.id]
+
+
+@pytest.mark.parametrize("filters", [{}, {"status": "failed"}, {"dataset": "x"}, {"labels": {"team": "x"}}])
+def test_a_page_is_read_in_its_order_whatever_the_list_is_filtered_by(tmp_path, filters):
+    store = Store.open(ServiceSettings(data_dir=tmp_path))
+    steps = []
+
+    def explain(connection, _cursor, statement, parameters, *_):
+        if statement.startswith("SELECT"):
+            steps.extend(connection.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", explain)
+    store.jobs.list(cursor="c1", **filters)
+    sa.event.remove(sa.Engine, "before_cursor_execute", explain)
+    store.close()
+    assert steps != []
+    assert [
+        step for *_, step in steps if not step.startswith("SEARCH")
+    ] == []  # no scan, and nothing is sorted
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "djE6eA", "djE6LTE", "ü", "djE6" + "OTk5" * 20])
@@ -132,6 +155,7 @@ def test_the_queue_position_counts_waiting_jobs_only(store, submit):
     assert [store.jobs.queue_position(job.id) for job in (first, second, third)] == [None, 1, 2]
     claim(store, second)
     assert [store.jobs.queue_position(job.id) for job in (second, third)] == [None, 1]
+    assert store.jobs.queue_positions({first.id, third.id}) == {third.id: 1}
 
 
 def test_a_waiting_job_is_cancelled_at_once(store, submit):
