@@ -1,5 +1,6 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
+from collections.abc import Collection, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.errors import InvalidError, Place, TooLargeError
 from app.media import Format
 from app.tables.families import columns_of
 from app.tables.numpy_reader import read_matrix, read_raw
-from app.tables.reading import as_single_floats, collect_rows, open_table
+from app.tables.reading import ENCODE_ELSEWHERE, as_single_floats, collect_rows, open_table
 from app.tables.table import numbered
 from app.tables.writing import Answer, Column, matrix_columns
 
@@ -55,8 +56,18 @@ def check_row_count(api: Services, rows: int) -> None:
     """Raise `TooLargeError` where one request has too many rows."""
     if rows > api.settings.max_encode_rows:
         raise TooLargeError(
-            f"more than {api.settings.max_encode_rows} rows; send them in several requests",
-            code="too_many_rows",
+            f"more than {api.settings.max_encode_rows} rows; {ENCODE_ELSEWHERE}", code="too_many_rows"
+        )
+
+
+def check_features(names: Collection[str], features: Sequence[str]) -> None:
+    """Raise `InvalidError` where names of columns lack some of a model's features."""
+    missing = [name for name in features if name not in names]
+    if missing:
+        faults = [Place(detail="missing", column=name) for name in missing]
+        listed = ", ".join(repr(name) for name in missing[:5])
+        raise InvalidError(
+            f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
         )
 
 
@@ -97,11 +108,5 @@ def _order(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) ->
         detail = f"the rows have {len(names)} values, the model {len(features)} features"
         raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")
     position = {name: index for index, name in enumerate(names)}
-    missing = [name for name in features if name not in position]
-    if missing:
-        faults = [Place(detail="missing", column=name) for name in missing]
-        listed = ", ".join(repr(name) for name in missing[:5])
-        raise InvalidError(
-            f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
-        )
+    check_features(position, features)
     return [position[name] for name in features]

@@ -24,7 +24,9 @@ from app.middleware import RequestMiddleware
 from app.queue import JobAnnouncer
 from app.routes import (
     aliases,
+    dataset_rows,
     datasets,
+    encoding_jobs,
     encodings,
     inference,
     job_controls,
@@ -84,18 +86,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
     app.router.routes[:0] = [DirectEncodings(), DirectDocuments()]
-    for module in (
+    modules = (
         service,
         datasets,
+        dataset_rows,
         jobs,
         job_controls,
         job_records,
         models,
         encodings,
-        inference,
-        aliases,
-        keys,
-    ):
+        encoding_jobs,
+    )
+    for module in (*modules, inference, aliases, keys):
         app.include_router(module.router)
     return app
 

@@ -167,6 +167,11 @@ def describe_grouping(
     }
 
 
+def token_names(categories: Sequence[str], levels: int) -> list[tuple[str, ...]]:
+    """Names of the codes of each category, from coarse to fine."""
+    return [tuple(f"{category}.{level}" for level in range(levels)) for category in categories]
+
+
 def _json(document: Any) -> bytes:
     return json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
 

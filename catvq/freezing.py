@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catvq.artifact import FrozenModel, describe_grouping
+from catvq.artifact import FrozenModel, describe_grouping, token_names
 from catvq.cleaning import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.doubtful import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
@@ -144,11 +144,10 @@ def _metadata(
 ) -> dict[str, str]:
     """Names, and a test vector: training rows with the frozen model's own codes of them."""
     rows = np.asarray(inputs.table.values[vector], dtype=np.float32)
-    levels = inputs.model.shape.levels
-    names = [f"{category}.{level}" for category in inputs.categories.names for level in range(levels)]
+    tokens = token_names(inputs.categories.names, inputs.model.shape.levels)
     return {
         "catvq_features": json.dumps(list(inputs.table.features)),
-        "catvq_codes": json.dumps(names),
+        "catvq_codes": json.dumps([name for names in tokens for name in names]),
         "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
         "catvq_test_codes": json.dumps(vector_codes.tolist()),
         "catvq_version": "1",

@@ -27,6 +27,13 @@ LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 CategoryCount = Annotated[int, Field(ge=1, le=MAX_CATEGORIES)]
 
 
+class JobKind(StrEnum):
+    """What a job is for."""
+
+    TRAINING = "training"
+    ENCODING = "encoding"
+
+
 class JobStatus(StrEnum):
     """The states of a job; `terminal` ones never change again."""
 
@@ -209,3 +216,11 @@ class JobRequest(JobConfig):
             cleaning=self.cleaning,
             report=self.report,
         )
+
+
+class EncodingJobRequest(_Section):
+    """The body of `POST /v1/models/{model_id}/encoding-jobs`."""
+
+    dataset: Annotated[str, Field(min_length=1, max_length=200, description="Id of the dataset to encode.")]
+    name: Name | None = None
+    labels: Annotated[dict[Name, LabelValue], Field(max_length=MAX_LABELS)] = {}

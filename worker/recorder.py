@@ -30,7 +30,7 @@ class _Moment:
 
 
 class Recorder:
-    """The only way in which a training process writes about its job.
+    """The only way in which a worker process writes about its job.
 
     While the database does not answer, every method waits, until the job may be another's; then it raises
     StoreUnavailable. Every method raises LeaseLost once the job is another's.
@@ -96,6 +96,17 @@ class Recorder:
         """End the job with a model whose files are in place."""
         self._persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
 
+    def record_rows(self, done: int, rows: int) -> None:
+        """Record how many rows an encoding has written for good."""
+        eta_s = self._eta(done, rows)
+        self._persist(
+            lambda: self._store.recordings.record_rows(self._claim, done=done, rows=rows, eta_seconds=eta_s)
+        )
+
+    def deliver(self, dataset_id: str) -> None:
+        """End an encoding with the dataset that it made."""
+        self._persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
+
     def _progress(self, run: TrainingRun, state: RunState) -> Progress:
         assignment = state.to_dict()["assignment"]
         codebook = state.to_dict()["codebook"] or {}
@@ -114,21 +125,21 @@ class Recorder:
             losses=state.losses,
             assignment=assignment,
             codebook=codebook,
-            eta_seconds=self._eta(state),
+            eta_seconds=self._eta(state.step, state.steps),
             matrix=run.soft_assignment(),
             categories=run.category_names,
             metrics=metrics,
         )
 
-    def _eta(self, state: RunState) -> float | None:
+    def _eta(self, step: int, steps: int) -> float | None:
         """Time left at the present pace; None before this attempt took a step."""
         now = time.monotonic()
-        if self._last is not None and state.step > self._last.step:
-            pace = (now - self._last.time) / (state.step - self._last.step)
+        if self._last is not None and step > self._last.step:
+            pace = (now - self._last.time) / (step - self._last.step)
             # Smoothed, and soon forgetting: a run's stages differ in pace.
             self._pace = pace if self._pace is None else self._pace + PACE_WEIGHT * (pace - self._pace)
-        self._last = _Moment(state.step, now)
-        return None if self._pace is None else round(self._pace * (state.steps - state.step), 1)
+        self._last = _Moment(step, now)
+        return None if self._pace is None else round(self._pace * (steps - step), 1)
 
     def _persist(self, write: Callable[[], Result]) -> Result:
         while True:

@@ -44,7 +44,7 @@ def _run_job(store: Store, settings: WorkerSettings, claim: Claim) -> None:
     with heartbeat, drained_by_sigterm(heartbeat.drain):
         # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a lease on
         # a busy machine.
-        from worker.train import run_claim  # noqa: PLC0415
+        from worker.attempt import run_claim  # noqa: PLC0415
 
         run_claim(store, claim, heartbeat)
 
@@ -55,7 +55,7 @@ def _load_torch_meanwhile(**_: Any) -> None:
     def load() -> None:
         import torch  # noqa: PLC0415
 
-        import worker.train  # noqa: F401, PLC0415
+        import worker.attempt  # noqa: F401, PLC0415
 
         # The first optimiser of a process loads another second's worth of modules.
         torch.optim.Adam([torch.zeros(1, requires_grad=True)])

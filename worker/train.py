@@ -1,4 +1,4 @@
-"""Runs a claimed job to its end: starts or resumes, records every epoch, freezes and publishes."""
+"""Trains: starts or resumes a run, records every epoch, freezes and publishes."""
 
 import hashlib
 import logging
@@ -11,7 +11,6 @@ from catvq.config import RunConfig
 from catvq.errors import CheckpointError, Interrupted
 from catvq.table import FeatureTable
 from catvq.training import TrainingRun
-from worker.failures import describe_failure
 from worker.heartbeat import Heartbeat
 from worker.recorder import Recorder
 from worker.steering import Helm
@@ -22,7 +21,6 @@ from worker.store import (
     LeaseLost,
     NotFound,
     Store,
-    StoreUnavailable,
     files,
 )
 from worker.tables import load_table
@@ -30,41 +28,13 @@ from worker.tables import load_table
 _log = logging.getLogger(__name__)
 
 
-def run_claim(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
-    """Run a job until it has ended, was put back into the queue, or was taken away. Raises nothing of it."""
-    job = claim.job
-    _log.info("job %s: attempt %d begins", job.id, job.attempt.number)
-    try:
-        _run_to_an_end(store, claim, heartbeat)
-    except (LeaseLost, StoreUnavailable) as error:
-        if not heartbeat.is_cancelled:
-            _log.warning("job %s is no longer ours: %s", job.id, error)
-    _log.info("job %s: attempt %d is over", job.id, job.attempt.number)
-
-
-def _run_to_an_end(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
-    try:
-        _Attempt(store, claim, heartbeat).run()
-    except Interrupted:
-        if not heartbeat.is_lost:
-            store.leases.release(claim, "its worker was stopped")
-    except CancelRequested:
-        store.leases.cancel(claim)
-    except (LeaseLost, StoreUnavailable):
-        raise
-    except Exception as error:  # noqa: BLE001 - every job ends with a reason
-        _log.exception("job %s failed", claim.job.id)
-        failure = describe_failure(error)
-        store.leases.fail(claim, failure.code, failure.text)
-
-
 def model_id_of(job_id: str, token: int) -> str:
     """The id of the model that an attempt may publish; known beforehand, so that leftovers can be found."""
     return f"model_{hashlib.sha256(f'{job_id}/{token}'.encode()).hexdigest()[:24]}"
 
 
-class _Attempt:
-    """One attempt at a job."""
+class TrainingAttempt:
+    """One attempt at a training."""
 
     def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
         self._store = store

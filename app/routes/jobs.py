@@ -1,6 +1,5 @@
 """Jobs: submitted, watched, deleted."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
@@ -17,7 +16,8 @@ from app.planning import plan_of
 from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
-from app.waiting import POLL_AFTER_S, Seen, look, position_of, wait_for_change, wished_wait_s
+from app.submission import IdempotencyKey, sender_of, submission_answer
+from app.waiting import Seen, look, position_of, wait_for_change, wished_wait_s
 from worker.contract import JobRequest, JobStatus
 
 JOB_REQUEST_EXAMPLE = {
@@ -59,35 +59,15 @@ def create_job(
     api: Api,
     body: JobRequest,
     dry_run: Annotated[bool, Query(description="Only say what the job would do.")] = False,  # noqa: FBT002 - a query parameter
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=200,
-            pattern=r"^[!-~]+$",
-            description="Requests with one key and one body make one job.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job; only the dataset is required."""
     plan = plan_of(api, body)
     if dry_run:
         config = complete_config(body.dataset, body.name, body.labels, plan.config)
         return json_answer(plan.to_dict() | {"config": config})
-    submission = api.store.jobs.submit(
-        body,
-        plan.to_dict(),
-        idempotency_key=idempotency_key,
-        key_id=None if request.state.key is None else request.state.key.id,
-        request_digest=hashlib.sha256(body.model_dump_json().encode()).hexdigest(),
-    )
-    job = submission.job
-    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": POLL_AFTER_S}
-    if submission.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    else:
-        api.announcer.announce(job.id)
-    return json_answer(to_job(job, position_of(api.store.jobs, job)), 202, headers)
+    submission = api.store.jobs.submit(body, plan.to_dict(), **sender_of(request, body, idempotency_key))
+    return submission_answer(api, submission)
 
 
 @router.get("", response_model=ListPage[Job], openapi_extra={"parameters": [LABELS]})

@@ -156,15 +156,15 @@ class Checkpoints(Body):
 
 def to_temperature(record: JobRecord) -> dict[str, Any]:
     """Return what the API shows of a job's temperature."""
-    settings = record.resolved["config"]["assignment"]
-    is_learnable = settings["mode"] == "learnable"
+    settings = record.resolved["config"].get("assignment", {})  # an encoding has none
+    is_learnable = settings.get("mode") == "learnable"
     return {
         "temperature": record.temperature,
         "start": settings["temperature_start"] if is_learnable else None,
         "end": settings["temperature_end"] if is_learnable else None,
         "schedule": settings["temperature_schedule"] if is_learnable else None,
         "epoch": record.live.progress["epoch"] if record.live else None,
-        "epochs": record.config["training"]["epochs"],
+        "epochs": record.epochs,
         "held": record.is_temperature_held,
     }
 

@@ -7,11 +7,12 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
-from worker.contract import JobStatus
+from worker.contract import JobKind, JobStatus
 from worker.store import JobRecord
 
 JOB_EXAMPLE: dict[str, Any] = {
     "id": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
+    "kind": "training",
     "status": "running",
     "status_reason": None,
     "queue": {"position": None},
@@ -39,6 +40,7 @@ JOB_EXAMPLE: dict[str, Any] = {
     "config": {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "training": {"epochs": 50}},
     "seed": 0,
     "model": None,
+    "result": None,
     "error": None,
     "links": {"self": "/v1/jobs/job_8c0f2a6b1d3e4f5a6b7c8d9e"},
 }
@@ -119,6 +121,7 @@ class Job(Body):
     model_config = ConfigDict(json_schema_extra={"example": JOB_EXAMPLE})
 
     id: str
+    kind: JobKind
     status: JobStatus
     status_reason: str | None
     queue: QueuePlace
@@ -132,8 +135,9 @@ class Job(Body):
     codebook: CodebookSummary
     attempt: Attempt
     config: dict[str, Any] = Field(description="The request with everything filled in.")
-    seed: int
-    model: str | None = Field(description="The model, once the job has succeeded.")
+    seed: int | None = Field(description="Null for an encoding.")
+    model: str | None = Field(description="The model, once a training has succeeded.")
+    result: str | None = Field(description="The dataset of codes, once an encoding has succeeded.")
     error: JobFailure | None
     links: dict[str, str]
 
@@ -187,6 +191,7 @@ def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
     live = record.live
     return {
         "id": record.id,
+        "kind": record.kind,
         "status": record.status,
         "status_reason": record.status_reason,
         "queue": {"position": position},
@@ -206,6 +211,7 @@ def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
         "config": complete_config(record.dataset_id, record.name, record.labels, record.resolved["config"]),
         "seed": record.seed,
         "model": record.model_id,
+        "result": record.result_dataset_id,
         "error": {"code": record.error.code, "text": record.error.text} if record.error else None,
         "links": _links(record),
     }
@@ -221,7 +227,7 @@ def complete_config(
 def _progress(record: JobRecord) -> dict[str, Any]:
     if record.live is not None:
         return _pick(JobProgress, record.live.progress)
-    epochs, steps = record.config["training"]["epochs"], record.resolved["steps"]
+    epochs, steps = record.epochs, record.resolved["steps"]
     return {"fraction": 0.0, "epoch": 0, "epochs": epochs, "step": 0, "steps": steps, "eta_seconds": None}
 
 
@@ -234,7 +240,10 @@ def _links(record: JobRecord) -> dict[str, str]:
     parts = ("temperature", "assignment", "metrics", "events", "checkpoints")
     links = {"self": own, "dataset": f"/v1/datasets/{record.dataset_id}"}
     links |= {part: f"{own}/{part}" for part in parts}
-    links |= {wish: f"{own}/{wish}" for wish in WISHES[record.status]}
+    wishes = [wish for wish in WISHES[record.status] if record.kind is JobKind.TRAINING or wish != "finish"]
+    links |= {wish: f"{own}/{wish}" for wish in wishes}
     if record.model_id is not None:
         links["model"] = f"/v1/models/{record.model_id}"
+    if record.result_dataset_id is not None:
+        links["result"] = f"/v1/datasets/{record.result_dataset_id}"
     return links

@@ -251,7 +251,16 @@ class Alias(Body):
 def to_model(record: ModelRecord) -> dict[str, Any]:
     """Return what the API shows of a model."""
     own = f"/v1/models/{record.id}"
-    parts = ("grouping", "assignment", "codebook", "report", "artifact", "encodings", "decodings")
+    parts = (
+        "grouping",
+        "assignment",
+        "codebook",
+        "report",
+        "artifact",
+        "encodings",
+        "encoding-jobs",
+        "decodings",
+    )
     shown = ("features", "categories", "levels", "codebook_size", "latent_dim", "metrics")
     return {
         "id": record.id,

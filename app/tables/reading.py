@@ -10,6 +10,8 @@ from app.errors import TooLargeError
 from app.media import Format
 from app.tables.table import Table, TableLimits
 
+ENCODE_ELSEWHERE = "send them in several requests, or as a dataset to POST .../encoding-jobs"
+
 # Module and function: loaded on first use, as most processes only ever read JSON and NPY.
 _READERS = {
     Format.CSV: ("csv_reader", "read_csv"),
@@ -51,9 +53,7 @@ def collect_rows(table: Table, max_rows: int) -> NDArray[np.float32]:
     for block in table.blocks:
         rows += block.shape[0]
         if rows > max_rows:
-            raise TooLargeError(
-                f"more than {max_rows} rows; send them in several requests", code="too_many_rows"
-            )
+            raise TooLargeError(f"more than {max_rows} rows; {ENCODE_ELSEWHERE}", code="too_many_rows")
         blocks.append(as_single_floats(block))
     if not blocks:
         return np.empty((0, len(table.columns)), np.float32)

@@ -28,6 +28,8 @@ def test_every_request_of_the_readme_works_in_order(service, tmp_path):
     )
 
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
-    assert np.load(tmp_path / "codes.npy").shape == (1797, 18)
+    codes = np.load(tmp_path / "codes.npy")
+    assert codes.shape == (1797, 18)
+    assert np.array_equal(np.load(tmp_path / "all-codes.npy"), codes)
     soft = np.load(tmp_path / "assignment.npy")
     assert np.allclose(soft.sum(axis=1), 1)

@@ -95,7 +95,7 @@ def run(store, settings):
     """Runs a claimed job by the code of the training process, in this one."""
     import torch  # noqa: PLC0415 - most tests here need no torch
 
-    from worker.train import run_claim  # noqa: PLC0415
+    from worker.attempt import run_claim  # noqa: PLC0415
 
     before = torch.get_num_threads()
 

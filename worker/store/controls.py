@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.contract import JobStatus
+from worker.contract import JobKind, JobStatus
 from worker.store.admission import Admission, check_dataset
 from worker.store.database import Database
 from worker.store.errors import Conflict, NotFound
@@ -147,6 +147,8 @@ def _steered(job: JobRecord, change: Steering) -> dict[str, Any]:
 
 
 def _check_steerable(job: JobRecord, what: str) -> None:
+    if job.kind is JobKind.ENCODING:
+        raise Conflict(f"The job encodes, so it cannot be {what}.", code="not_training")
     if job.status.is_terminal or job.status is JobStatus.CANCELLING or job.started_at is None:
         raise _wrong_state(job, what)
 

@@ -1,12 +1,13 @@
 """Jobs as their users see them: submitted, listed, deleted."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from worker.contract import JobRequest, JobStatus
+from worker.contract import EncodingJobRequest, JobKind, JobRequest, JobStatus
 from worker.store import files
 from worker.store.admission import Admission, check_dataset
 from worker.store.database import Database
@@ -15,12 +16,32 @@ from worker.store.histories import Histories
 from worker.store.ids import new_id
 from worker.store.models import resolve_model_id
 from worker.store.pagination import Page, decode_cursor, fetch_page
-from worker.store.records import JobRecord, Submission, Wish
+from worker.store.records import JobRecord, Json, Submission, Wish
 from worker.store.rows import append_event, read_job, remember_expired, to_job
 from worker.store.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 
 # Whoever submits also sends the message; only after this time does a worker make up for a lost one.
 SEND_GRACE_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NewJob:
+    """What is particular to a job that is submitted; needed_model is an id or `@alias`."""
+
+    kind: JobKind
+    request: JobRequest | EncodingJobRequest
+    config: Json
+    resolved: Json
+    needed_model: str | None
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who submits a job, and how to tell whether it was submitted before."""
+
+    idempotency_key: str | None
+    request_digest: str
+    key_id: str | None
 
 
 class Jobs(Histories):
@@ -42,7 +63,7 @@ class Jobs(Histories):
         request_digest: str = "",
         key_id: str | None = None,
     ) -> Submission:
-        """Put a job into the queue, once for each idempotency key.
+        """Put a training into the queue, once for each idempotency key.
 
         Args:
             resolved: What the plan made of the request; stored for the user.
@@ -55,13 +76,39 @@ class Jobs(Histories):
             QueueFull: Too many jobs are waiting.
             TooManyJobs: The API key has too many unfinished jobs.
         """
-        key = (idempotency_key, request_digest, key_id)
-        try:
-            with self._database.write() as connection:
-                return self._submit(connection, request, resolved, *key)
-        except sa.exc.IntegrityError:  # the same key at the same moment: its job is there now
-            with self._database.write() as connection:
-                return self._submit(connection, request, resolved, *key)
+        new = _NewJob(
+            kind=JobKind.TRAINING,
+            request=request,
+            config=request.config.model_dump(mode="json"),
+            resolved=dict(resolved),
+            needed_model=request.assignment.model,
+        )
+        return self._submit(new, _Sender(idempotency_key, request_digest, key_id))
+
+    def submit_encoding(
+        self,
+        request: EncodingJobRequest,
+        model_id: str,
+        *,
+        rows: int,
+        idempotency_key: str | None = None,
+        request_digest: str = "",
+        key_id: str | None = None,
+    ) -> Submission:
+        """Put the encoding of a dataset into the queue; otherwise as `submit`.
+
+        Args:
+            rows: Of the dataset.
+        """
+        config = {"model": model_id}
+        new = _NewJob(
+            kind=JobKind.ENCODING,
+            request=request,
+            config=config,
+            resolved={"config": config, "steps": rows},
+            needed_model=model_id,
+        )
+        return self._submit(new, _Sender(idempotency_key, request_digest, key_id))
 
     def get(self, job_id: str) -> JobRecord:
         """The job of this id.
@@ -134,49 +181,47 @@ class Jobs(Histories):
                 remember_expired(connection, job_id)
         files.remove_directory(self.directory(job_id))
 
-    def _submit(
-        self,
-        connection: sa.Connection,
-        request: JobRequest,
-        resolved: Mapping[str, Any],
-        key: str | None,
-        request_digest: str,
-        key_id: str | None,
-    ) -> Submission:
-        if key is not None and (earlier := _find_earlier(connection, key, request_digest)) is not None:
+    def _submit(self, new: _NewJob, sender: _Sender) -> Submission:
+        try:
+            with self._database.write() as connection:
+                return self._submit_once(connection, new, sender)
+        except sa.exc.IntegrityError:  # the same key at the same moment: its job is there now
+            with self._database.write() as connection:
+                return self._submit_once(connection, new, sender)
+
+    def _submit_once(self, connection: sa.Connection, new: _NewJob, sender: _Sender) -> Submission:
+        if (earlier := _find_earlier(connection, sender)) is not None:
             return Submission(earlier, replayed=True)
-        check_dataset(connection, request.dataset)
+        check_dataset(connection, new.request.dataset)
         self._admission.check_room(connection)
-        self._admission.check_share(connection, key_id)
-        job_id = self._insert(connection, request, resolved, key_id)
-        if key is not None:
+        self._admission.check_share(connection, sender.key_id)
+        job_id = self._insert(connection, new, sender.key_id)
+        if sender.idempotency_key is not None:
             connection.execute(
                 sa.insert(idempotency_keys).values(
-                    key=key, request_digest=request_digest, job_id=job_id, created_at=DatabaseNow()
+                    key=sender.idempotency_key,
+                    request_digest=sender.request_digest,
+                    job_id=job_id,
+                    created_at=DatabaseNow(),
                 )
             )
-        append_event(connection, job_id, "submitted", {"dataset": request.dataset})
+        append_event(connection, job_id, "submitted", {"dataset": new.request.dataset})
         return Submission(read_job(connection, job_id), replayed=False)
 
-    def _insert(
-        self,
-        connection: sa.Connection,
-        request: JobRequest,
-        resolved: Mapping[str, Any],
-        key_id: str | None,
-    ) -> str:
+    def _insert(self, connection: sa.Connection, new: _NewJob, key_id: str | None) -> str:
         job_id = new_id("job")
-        start_model = request.assignment.model
+        start_model = new.needed_model
         if start_model is not None:
             start_model = resolve_model_id(connection, start_model, for_share=True)
         values: dict[str, Any] = {
             "id": job_id,
-            "name": request.name,
-            "labels": request.labels,
-            "dataset_id": request.dataset,
+            "kind": new.kind,
+            "name": new.request.name,
+            "labels": new.request.labels,
+            "dataset_id": new.request.dataset,
             "start_model_id": start_model,
-            "config": request.config.model_dump(mode="json"),
-            "resolved": dict(resolved),
+            "config": new.config,
+            "resolved": new.resolved,
             "status": JobStatus.QUEUED,
             "wish": Wish.NONE,
             "version": 1,
@@ -196,18 +241,21 @@ class Jobs(Histories):
         seq = connection.execute(sa.insert(jobs).values(**values).returning(jobs.c.seq)).scalar_one()
         labels = [
             {"job_id": job_id, "name": name, "value": value, "seq": seq}
-            for name, value in request.labels.items()
+            for name, value in new.request.labels.items()
         ]
         if labels:
             connection.execute(sa.insert(job_labels), labels)
         return job_id
 
 
-def _find_earlier(connection: sa.Connection, key: str, request_digest: str) -> JobRecord | None:
-    row = connection.execute(sa.select(idempotency_keys).where(idempotency_keys.c.key == key)).one_or_none()
+def _find_earlier(connection: sa.Connection, sender: _Sender) -> JobRecord | None:
+    if sender.idempotency_key is None:
+        return None
+    known = sa.select(idempotency_keys).where(idempotency_keys.c.key == sender.idempotency_key)
+    row = connection.execute(known).one_or_none()
     if row is None:
         return None
-    if row.request_digest != request_digest:
+    if row.request_digest != sender.request_digest:
         raise Conflict("This key was used for another request.", code="idempotency_key_reused")
     return read_job(connection, row.job_id)
 

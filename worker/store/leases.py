@@ -118,6 +118,12 @@ class Leases:
                 {"model": model_id, "digest": digest, "token": claim.token},
             )
 
+    def deliver(self, claim: Claim, dataset_id: str) -> None:
+        """Let an encoding have succeeded with a dataset of codes."""
+        with self._database.write() as connection:
+            values = ended(JobStatus.SUCCEEDED, None, result_dataset_id=dataset_id)
+            self._leave(connection, claim, "delivered", values, {"dataset": dataset_id})
+
     def _claim(self, which: sa.ColumnElement[bool], worker_name: str, threads: int) -> Claim | None:
         query = (
             sa.update(jobs)

@@ -59,7 +59,7 @@ class Models:
 
         Raises:
             NotFound: There is no such model.
-            Conflict: An alias stands for it, or an unfinished job starts from it.
+            Conflict: An alias stands for it, or an unfinished job needs it.
         """
         with self._database.write() as connection:
             # Locks the row against an alias or a job that is about to need it.
@@ -127,7 +127,7 @@ def _check_unused(connection: sa.Connection, model_id: str) -> None:
         .limit(1)
     ).scalar_one_or_none()
     if job_id is not None:
-        raise Conflict(f"Job {job_id} starts from this model.", code="model_in_use")
+        raise Conflict(f"Job {job_id} still needs this model.", code="model_in_use")
 
 
 def _to_model(row: sa.RowMapping) -> ModelRecord:

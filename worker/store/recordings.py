@@ -48,6 +48,20 @@ class Recordings:
                     )
                 )
 
+    def record_rows(self, claim: Claim, *, done: int, rows: int, eta_seconds: float | None) -> None:
+        """Store how many rows an encoding has written for good; the attempts start counting anew."""
+        progress = {
+            "fraction": done / rows,
+            "epoch": done // rows,
+            "epochs": 1,
+            "step": done,
+            "steps": rows,
+            "eta_seconds": eta_seconds,
+        }
+        live = {"progress": progress, "temperature": None, "losses": {}, "assignment": {}, "codebook": {}}
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(live=live, losses=0))
+
     def add_event(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
         """Tell the job's users that something happened."""
         with self._database.write() as connection:

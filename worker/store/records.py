@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import JobStatus
+from worker.contract import JobKind, JobStatus
 
 Json = dict[str, Any]
 
@@ -115,14 +115,17 @@ class JobRecord:
 
     Args:
         version: Grows with every change that a user can see, so it may serve as an ETag.
-        config: The `JobConfig` as given. resolved: What the plan made of it.
-        start_model_id: With init "model": the model meant, its alias resolved when the job was submitted.
+        config: The `JobConfig` as given. resolved: What the plan made of it. Of an encoding: its model.
+        start_model_id: The model that it needs: the one to encode with, or with init "model" the one to start
+            from. Its alias was resolved when the job was submitted.
+        model_id: What training has made. result_dataset_id: What encoding has made.
         threads: Torch threads of the first attempt, which all others repeat; None before it.
         event_count: The number of the newest event.
         steering: What its user changed while it ran, in order.
     """
 
     id: str
+    kind: JobKind
     name: str | None
     labels: dict[str, str]
     dataset_id: str
@@ -139,6 +142,7 @@ class JobRecord:
     finished_at: datetime | None
     live: LiveState | None
     model_id: str | None
+    result_dataset_id: str | None
     error: JobError | None
     threads: int | None
     attempt: AttemptRecord
@@ -168,9 +172,14 @@ class JobRecord:
         return any(change.finish for change in self.steering)
 
     @property
-    def seed(self) -> int:
-        """The seed of all randomness in the run."""
-        return int(self.config["training"]["seed"])
+    def seed(self) -> int | None:
+        """The seed of all randomness in the run; None where there is no randomness."""
+        return None if self.kind is JobKind.ENCODING else int(self.config["training"]["seed"])
+
+    @property
+    def epochs(self) -> int:
+        """How often it goes through the rows."""
+        return 1 if self.kind is JobKind.ENCODING else int(self.config["training"]["epochs"])
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ class _Kind:
 class Retention:
     """What may go, by the settings; nothing that is in use ever does.
 
-    A job may go when it has ended, a model when no alias stands for it and no unfinished job starts from it,
+    A job may go when it has ended, a model when no alias stands for it and no unfinished job needs it,
     a dataset when the last job on it ended long ago.
     """
 

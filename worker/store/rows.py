@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.contract import JobStatus
+from worker.contract import JobKind, JobStatus
 from worker.store.errors import LeaseLost, NotFound
 from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Steering, Wish
 from worker.store.schema import DatabaseNow, expired, job_events, jobs
@@ -27,6 +27,7 @@ def to_job(row: sa.RowMapping) -> JobRecord:
     """A row of `jobs` as a record."""
     return JobRecord(
         id=row["id"],
+        kind=JobKind(row["kind"]),
         name=row["name"],
         labels=row["labels"],
         dataset_id=row["dataset_id"],
@@ -43,6 +44,7 @@ def to_job(row: sa.RowMapping) -> JobRecord:
         finished_at=_as_time_or_none(row["finished_at"]),
         live=None if row["live"] is None else LiveState(**row["live"]),
         model_id=row["model_id"],
+        result_dataset_id=row["result_dataset_id"],
         error=None if row["error"] is None else JobError(**row["error"]),
         threads=row["threads"],
         attempt=AttemptRecord(number=row["attempt"], max=row["max_attempts"], history=row["history"]),

@@ -26,7 +26,9 @@ FIELDS = {
     "attempt",
     "config",
     "seed",
+    "kind",
     "model",
+    "result",
     "error",
     "links",
 }

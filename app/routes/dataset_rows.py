@@ -1,0 +1,44 @@
+"""The rows of a dataset, as a file or a stream that is written while it is read."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from app.caching import IMMUTABLE, is_known, not_modified, strong_tag
+from app.dependencies import Api, DatasetId
+from app.documentation import Responses, binary_content, problems
+from app.media import Format, asked_format
+from app.routing import Route
+from worker.store import NotFound
+
+ROW_FORMATS = (Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
+ROWS_CSV = "p0,p1,m0\n0.5,1,2\n0.1,,1.5\n"
+CONTENT: Responses = {
+    200: {
+        "description": "The format that `Accept` asks for.",
+        "content": {option.value: binary_content(option, ROWS_CSV) for option in ROW_FORMATS},
+    },
+    206: {"description": "Of NPY, the `Range` that was asked for."},
+    304: {"description": "The client has it already."},
+}
+
+router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=["datasets"])
+
+
+@router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503)})
+def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Response:
+    """Every row, float32, in the order of the features; a missing value is NaN, or an empty cell."""
+    dataset = api.store.datasets.get(dataset_id)
+    asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
+    path = api.store.datasets.values_path(dataset.id)
+    tag = strong_tag(dataset.digest, asked.value)
+    headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
+    if is_known(request, tag):
+        return not_modified(headers)
+    if not path.exists():  # deleted a moment ago
+        raise NotFound("dataset", dataset.id)
+    if asked is Format.NPY:
+        return FileResponse(path, headers=headers, media_type=asked.value)
+    from app.tables.row_writer import stream_rows  # noqa: PLC0415 - loads Arrow, which most processes never need
+
+    return StreamingResponse(stream_rows(path, dataset.features, asked), 200, headers, asked.value)

@@ -1,0 +1,51 @@
+"""Jobs that encode a whole dataset; what comes out is a dataset, too."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.dependencies import Api, ModelId
+from app.documentation import problems
+from app.encoding import check_features
+from app.handlers import naming
+from app.routing import Route
+from app.schemas.jobs import Job
+from app.submission import IdempotencyKey, sender_of, submission_answer
+from worker.contract import EncodingJobRequest
+
+EXAMPLE: dict[str, Any] = {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "name": "codes of digits"}
+
+router = APIRouter(prefix="/v1/models/{model_id}", route_class=Route, tags=["models"])
+
+
+@router.post(
+    "/encoding-jobs",
+    status_code=202,
+    response_model=Job,
+    responses=problems(400, 404, 413, 415, 422, 503),
+    openapi_extra={"requestBody": {"content": {"application/json": {"example": EXAMPLE}}}},
+)
+def create_encoding_job(
+    request: Request,
+    api: Api,
+    model_id: ModelId,
+    body: EncodingJobRequest,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit the encoding of a dataset of any size.
+
+    Columns are matched by name. The job is one like any other: it waits for a worker, tells its progress in
+    rows, can be paused and cancelled, and survives the loss of its worker. Its `result` is the id of a
+    dataset with a feature for each category and level, a family for each category; read it at
+    `/v1/datasets/{dataset_id}/rows`. The same model and dataset give the same result, which is made once.
+    """
+    model = api.store.models.get(model_id)
+    with naming("dataset"):
+        dataset = api.store.datasets.get(body.dataset)
+    check_features(dataset.features, model.document["features"])
+    submission = api.store.jobs.submit_encoding(
+        body, model.id, rows=dataset.rows, **sender_of(request, body, idempotency_key)
+    )
+    return submission_answer(api, submission)
