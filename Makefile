@@ -45,6 +45,7 @@ types: $(INSTALLED) ## Check types
 	$(BIN)/mypy
 
 format: $(INSTALLED) ## Put the code into its format, and mend what can be mended by rule
+	$(BIN)/python client/synchronize.py
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

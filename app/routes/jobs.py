@@ -17,7 +17,7 @@ from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
 from app.submission import IdempotencyKey, sender_of, submission_answer
-from app.waiting import Seen, look, position_of, wait_for_change, wished_wait_s
+from app.waiting import Seen, look, wait_for_change, wished_wait_s
 from worker.contract import JobRequest, JobStatus
 
 JOB_REQUEST_EXAMPLE = {

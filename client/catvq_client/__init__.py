@@ -4,9 +4,12 @@ with Client("http://127.0.0.1:8000") as client:
     dataset = client.datasets.upload(frame, name="digits", families="prefix:_")
     job = client.jobs.wait(client.jobs.submit({"dataset": dataset.id}).id)
     codes = client.models.encode(job.model, frame)
+
+`AsyncClient` has the same methods, to await.
 """
 
-from catvq_client.client import DEFAULT_URL, Client
+from catvq_client.asynchronous.client import AsyncClient
+from catvq_client.calls import DEFAULT_URL
 from catvq_client.errors import (
     ApiError,
     CatvqError,
@@ -17,10 +20,12 @@ from catvq_client.errors import (
     UnexpectedAnswerError,
     WaitTimeoutError,
 )
+from catvq_client.synchronous.client import Client
 
 __all__ = [
     "DEFAULT_URL",
     "ApiError",
+    "AsyncClient",
     "CatvqError",
     "Client",
     "ConfigFileError",

@@ -78,11 +78,16 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
         return _with_columns(_npz_body(table), columns)
     if isinstance(table, DataFrameLike):
         names = [str(label) for label in table.columns]
-        return _array_body(_frame_values(table), names)
+        return _array_body(frame_values(table), names)
     return _array_body(np.asarray(table), columns)
 
 
-def _frame_values(frame: DataFrameLike) -> Array:
+def frame_values(frame: DataFrameLike) -> Array:
+    """Return what a data frame holds.
+
+    Raises:
+        CatvqError: Something else than numbers.
+    """
     try:
         values: Array = frame.to_numpy(dtype=np.float32, na_value=np.nan)
     except (TypeError, ValueError) as error:

@@ -86,6 +86,7 @@ class Job(Record):
     """A run of work, as it stands now."""
 
     id: str
+    kind: str = "training"
     status: JobState
     status_reason: str | None = None
     queue: Queue | None = None
@@ -101,6 +102,7 @@ class Job(Record):
     config: dict[str, Any] = {}
     seed: int | None = None
     model: str | None = None
+    result: str | None = None
     error: JobFailure | None = None
 
     @property

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from catvq_client import Client, UnexpectedAnswerError
-from catvq_client.models import ROWS_PER_REQUEST
+from catvq_client.rows import ROWS_PER_REQUEST
 
 
 def npy(values):
@@ -16,6 +16,12 @@ def npy(values):
 
 def codes(answer, values):
     return answer(200, content=npy(np.asarray(values)))
+
+
+def model(answer, *features):
+    described = {"id": "model_1", "digest": "d", "job": "j", "dataset": "ds", "features": features}
+    rest = {"created_at": "2026-01-01T12:00:00Z", "categories": [], "levels": 1, "codebook_size": []}
+    return answer(200, described | rest | {"metrics": {}})
 
 
 def test_rows_are_sent_and_codes_are_received_in_binary(scripted, answer):
@@ -33,12 +39,36 @@ def test_rows_are_sent_and_codes_are_received_in_binary(scripted, answer):
 def test_many_rows_are_sent_in_several_requests_and_stay_in_order(scripted, answer, kind):
     rows = np.arange(2 * ROWS_PER_REQUEST + 5, dtype=np.float32).reshape(-1, 1)
     scripted.answers = [codes(answer, [[number]]) for number in range(3)]
+    if kind is pd.DataFrame:
+        scripted.answers.insert(0, model(answer, "0"))
     with Client(scripted.url) as client:
         found = client.models.encode("model_1", kind(rows))
     assert found.ravel().tolist() == [0, 1, 2]
-    sent = [np.load(io.BytesIO(request.body)) for request in scripted.requests]
+    sent = [np.load(io.BytesIO(request.body)) for request in scripted.requests if request.body]
     assert [len(part) for part in sent] == [ROWS_PER_REQUEST, ROWS_PER_REQUEST, 5]
     np.testing.assert_array_equal(np.concatenate(sent), rows)
+
+
+def test_columns_are_put_in_order_here_however_many_they_are(scripted, answer):
+    names = [f"a long name, number {index}" for index in range(400)]  # more than a URL holds
+    frame = pd.DataFrame([range(401), range(401)], columns=["left out", *names[::-1]])
+    scripted.answers = [model(answer, *names), codes(answer, [[1]])]
+    with Client(scripted.url) as client:
+        client.models.encode("@best", frame)
+        client.models.encode("model_1", frame)  # known by now
+    described, first, second = scripted.requests
+    assert described.path == "/v1/models/@best"
+    assert first.path == second.path == "/v1/models/model_1/encodings"
+    expected = np.arange(400, 0, -1)
+    np.testing.assert_array_equal(np.load(io.BytesIO(first.body)), [expected, expected])
+
+
+@pytest.mark.parametrize("names", [["a"], ["a", "x"], ["a", "b", "b"]])
+def test_columns_that_do_not_fit_are_for_the_service_to_judge(scripted, answer, names):
+    scripted.answers = [model(answer, "a", "b"), codes(answer, [[1]])]
+    with Client(scripted.url) as client:
+        client.models.encode("model_1", np.zeros((1, len(names))), columns=names)
+    assert "columns=" in scripted.requests[1].path
 
 
 def test_no_rows_at_all_are_still_for_the_service_to_judge(scripted, answer):

@@ -1,5 +1,6 @@
 """The client and the command against the whole service."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-from catvq_client import ApiError, Client
+from catvq_client import ApiError, AsyncClient, Client
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
 
@@ -179,6 +180,30 @@ def test_arrays_and_data_frames_are_encoded_alike_and_columns_are_matched_by_nam
     np.testing.assert_array_equal(np.array(detailed.codes), codes)
     assert set(detailed.status) == {"ok"}
     assert len(detailed.reconstruction_error) == ROWS
+
+
+def test_a_whole_dataset_is_encoded_by_the_workers(client, model, dataset, values):
+    job = client.jobs.wait(client.models.encode_dataset(model.id, dataset.id).id, timeout_s=60)
+    assert (job.kind, job.status) == ("encoding", "succeeded"), job.reason
+    np.testing.assert_array_equal(client.datasets.rows(job.result), client.models.encode(model.id, values))
+    np.testing.assert_array_equal(client.datasets.rows(dataset.id), values)
+
+
+def test_the_client_that_awaits_does_the_same(service, client, model, dataset, values):
+    async def ask():
+        async with AsyncClient(service.url) as twin:
+            parts = [twin.models.encode(model.id, row) for row in np.split(values, ROWS)]
+            codes = np.concatenate(await asyncio.gather(*parts))
+            job = await twin.jobs.wait((await twin.models.encode_dataset(model.id, dataset.id)).id)
+            events = [event.type async for event in twin.jobs.follow_events(job.id)]
+            listed = {each.id for each in await twin.models.list()}
+            return codes, await twin.datasets.rows(job.result), events, listed
+
+    codes, rows, events, listed = asyncio.run(ask())
+    np.testing.assert_array_equal(codes, client.models.encode(model.id, values))
+    np.testing.assert_array_equal(rows, codes)
+    assert (events[0], events[-1]) == ("submitted", "delivered")
+    assert model.id in listed
 
 
 def test_a_missing_value_is_imputed_and_an_infinity_spoils_its_own_row_only(client, model, values):

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 import numpy as np
 import pytest
 from catvq_client import ApiError, CatvqError, Client, NotReachableError, UnexpectedAnswerError
-from catvq_client.transport import retry_after_s, segment
+from catvq_client.calls import retry_after_s, segment
 
 DATASET = {
     "id": "ds_1",

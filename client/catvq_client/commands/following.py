@@ -3,9 +3,9 @@
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from catvq_client.client import Client
 from catvq_client.commands.display import number
 from catvq_client.records import Job
+from catvq_client.synchronous.client import Client
 
 SHOWN_LOSSES = ("total", "reconstruction", "validation")
 

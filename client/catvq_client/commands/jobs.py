@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from catvq_client.client import DEFAULT_URL
+from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import number, print_fields, print_json, print_table
 from catvq_client.commands.following import follow, measures
 from catvq_client.commands.session import JsonOption, UrlOption, connected, say

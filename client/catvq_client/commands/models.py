@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from catvq_client.client import DEFAULT_URL
+from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import print_fields, print_json, print_table
 from catvq_client.commands.session import JsonOption, UrlOption, connected, say
 from catvq_client.errors import CatvqError

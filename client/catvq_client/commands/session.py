@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from catvq_client.client import Client
 from catvq_client.errors import CatvqError, NotReachableError
+from catvq_client.synchronous.client import Client
 
 URL_VARIABLE = "CATVQ_URL"
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 import typer
 
-from catvq_client.client import DEFAULT_URL, Client
+from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import print_fields, print_json
 from catvq_client.commands.jobs import JobArgument
 from catvq_client.commands.session import JsonOption, UrlOption, connected, fail, say
 from catvq_client.records import Job, Temperature
+from catvq_client.synchronous.client import Client
 
 
 def cancel(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:

@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 
 from catvq_client.bodies import MEDIA_TYPES
-from catvq_client.client import DEFAULT_URL, Client
+from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import print_json
 from catvq_client.commands.following import follow
 from catvq_client.commands.session import JsonOption, UrlOption, connected, fail, say
@@ -18,6 +18,7 @@ from catvq_client.errors import ConfigFileError
 from catvq_client.family_file import FAMILY_SUFFIXES, open_families
 from catvq_client.records import Dataset, Job
 from catvq_client.run_file import RunFile
+from catvq_client.synchronous.client import Client
 
 
 def train(

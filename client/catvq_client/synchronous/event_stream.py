@@ -1,3 +1,4 @@
+# Written by synchronize.py from the module of the same name in asynchronous/; change that one.
 """Follows a job's events over one long connection, made again where it broke."""
 
 import time
@@ -6,9 +7,10 @@ from collections.abc import Iterator
 from httpx_sse import EventSource
 from pydantic import ValidationError
 
+from catvq_client.calls import RETRIED_STATUSES, Call
 from catvq_client.errors import ApiError, NotReachableError, UnexpectedAnswerError
 from catvq_client.records import Event
-from catvq_client.transport import RETRIED_STATUSES, Call, Transport
+from catvq_client.synchronous.transport import Transport
 
 NOTHING_FOLLOWS = 204  # the job has ended, and all of its events are known
 RECONNECT_S = 60.0  # a service that is restarted is back by then

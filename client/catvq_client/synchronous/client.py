@@ -1,22 +1,23 @@
+# Written by synchronize.py from the module of the same name in asynchronous/; change that one.
 """The client: one object with the service's resources."""
 
 import os
 from types import TracebackType
 from typing import Any, Self
 
-from catvq_client.datasets import Datasets
-from catvq_client.jobs import Jobs
-from catvq_client.models import Aliases, Models
-from catvq_client.transport import Call, Transport, read_json
+from catvq_client.calls import DEFAULT_URL, Call, read_json
+from catvq_client.synchronous.datasets import Datasets
+from catvq_client.synchronous.jobs import Jobs
+from catvq_client.synchronous.models import Aliases, Models
+from catvq_client.synchronous.transport import Transport
 
-DEFAULT_URL = "http://127.0.0.1:8000"
 KEY_VARIABLE = "CATVQ_API_KEY"  # no option of the command: every user of a machine can read command lines
 
 
 class Client:
     """Talks to a catvq service; use it as a context manager, or close it.
 
-    One client may be shared by threads.
+    One client may be shared by everything that runs at once.
 
     Args:
         base_url: Address of the service.
@@ -35,7 +36,7 @@ class Client:
         self.aliases = Aliases(self._transport)
 
     def __repr__(self) -> str:
-        return f"Client({self._transport.base_url!r})"
+        return f"{type(self).__name__}({self._transport.base_url!r})"
 
     def __enter__(self) -> Self:
         return self

@@ -1,10 +1,16 @@
+# Written by synchronize.py from the module of the same name in asynchronous/; change that one.
 """Datasets: tables of named features in named families."""
 
 from collections.abc import Mapping, Sequence
 
-from catvq_client.bodies import Table, families_param, table_body
+import numpy as np
+import numpy.typing as npt
+
+from catvq_client.bodies import NPY, Table, families_param, table_body
+from catvq_client.calls import Call, segment
 from catvq_client.records import Dataset
-from catvq_client.transport import Call, Transport, segment
+from catvq_client.rows import read_npy
+from catvq_client.synchronous.transport import Transport
 
 
 class Datasets:
@@ -46,9 +52,14 @@ class Datasets:
         """Return a dataset."""
         return self._transport.record(Dataset, Call("GET", f"/v1/datasets/{segment(dataset_id)}"))
 
+    def rows(self, dataset_id: str) -> npt.NDArray[np.float32]:
+        """Return every row [rows, features]; NaN is missing."""
+        call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
+        return read_npy((self._transport.send(call)).content).astype(np.float32, copy=False)
+
     def list(self) -> list[Dataset]:
         """Return every dataset, newest first."""
-        return list(self._transport.records(Dataset, Call("GET", "/v1/datasets")))
+        return [item for item in self._transport.records(Dataset, Call("GET", "/v1/datasets"))]
 
     def delete(self, dataset_id: str) -> None:
         """Delete a dataset that no job needs."""

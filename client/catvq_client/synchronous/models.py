@@ -1,6 +1,8 @@
+# Written by synchronize.py from the module of the same name in asynchronous/; change that one.
 """Models: what a job leaves behind, and the encodings they make; and the aliases that name them."""
 
-import io
+import builtins
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,14 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catvq_client.bodies import CSV, NPY, Array, DataFrameLike, Table, table_body
-from catvq_client.errors import UnexpectedAnswerError
-from catvq_client.records import Alias, Assignment, Encodings, Grouping, Model
-from catvq_client.transport import Call, Transport, read_json, segment
-
-ROWS_PER_REQUEST = 16_384  # well below any service's limit; larger requests gain no speed
-
-Rows = Array | DataFrameLike
+from catvq_client.bodies import CSV, NPY, Array, Table, table_body
+from catvq_client.calls import Call, read_json, segment
+from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model
+from catvq_client.rows import Rows, in_order, names_of, order_of, parts_of, read_npy
+from catvq_client.synchronous.transport import Transport
 
 
 class Models:
@@ -23,6 +22,7 @@ class Models:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._known: dict[str, Model] = {}
 
     def get(self, model_id: str) -> Model:
         """Return a model's summary."""
@@ -30,7 +30,7 @@ class Models:
 
     def list(self) -> list[Model]:
         """Return every model, newest first."""
-        return list(self._transport.records(Model, Call("GET", "/v1/models")))
+        return [item for item in self._transport.records(Model, Call("GET", "/v1/models"))]
 
     def delete(self, model_id: str) -> None:
         """Delete a model that no alias names."""
@@ -56,7 +56,7 @@ class Models:
 
     def artifact(self, model_id: str) -> bytes:
         """Return the encoder as one ONNX file."""
-        return self._transport.send(Call("GET", f"{_path(model_id)}/artifact")).content
+        return (self._transport.send(Call("GET", f"{_path(model_id)}/artifact"))).content
 
     def encode(
         self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None
@@ -65,13 +65,20 @@ class Models:
 
         Args:
             model_id: Id or `@alias`.
-            rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name.
+            rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. That is done
+                here, so that only numbers are sent.
             columns: Names of an array's columns, in any order.
 
         Returns:
             Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row that holds an infinity.
         """
-        parts = [self._encode(model_id, part, columns) for part in _parts(rows)]
+        names = names_of(rows, columns)
+        order = None
+        if names is not None:
+            model = self._model(model_id)
+            order = order_of(names, model.features)
+            model_id = model.id  # an alias may move meanwhile
+        parts = [self._encode(model_id, part, columns, order) for part in parts_of(rows)]
         return np.concatenate(parts).astype(np.int64, copy=False)
 
     def encodings(self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None) -> Encodings:
@@ -83,22 +90,36 @@ class Models:
         """Send a table's file as it is and return the codes as NPY or CSV bytes."""
         accept = CSV if as_csv else NPY
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(path), headers={"Accept": accept})
-        return self._transport.send(call).content
+        return (self._transport.send(call)).content
 
     def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Turn codes [N, G * L] back into rows [N, D] in the dataset's units."""
         body = {"codes": np.asarray(codes).tolist()}
         call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
-        return _read_npy(self._transport.send(call).content).astype(np.float32, copy=False)
+        return read_npy((self._transport.send(call)).content).astype(np.float32, copy=False)
 
-    def _encode(self, model_id: str, rows: Rows, columns: Sequence[str] | None) -> Array:
+    def encode_dataset(self, model_id: str, dataset_id: str, *, name: str | None = None) -> Job:
+        """Ask the workers to encode a dataset of any size; the job's `result` is a dataset of codes."""
         call = Call(
             "POST",
-            f"{_path(model_id)}/encodings",
-            body=table_body(rows, columns),
-            headers={"Accept": NPY},
+            f"{_path(model_id)}/encoding-jobs",
+            json={"dataset": dataset_id, "name": name},
+            headers={"Idempotency-Key": uuid.uuid4().hex},
         )
-        return _read_npy(self._transport.send(call).content)
+        return self._transport.record(Job, call)
+
+    def _encode(
+        self, model_id: str, rows: Rows, columns: Sequence[str] | None, order: builtins.list[int] | None
+    ) -> Array:
+        body = table_body(rows, columns) if order is None else table_body(in_order(rows, order))
+        call = Call("POST", f"{_path(model_id)}/encodings", body=body, headers={"Accept": NPY})
+        return read_npy((self._transport.send(call)).content)
+
+    def _model(self, model_id: str) -> Model:
+        """Return a model, which never changes, unlike what an alias stands for."""
+        model = self._known.get(model_id) or self.get(model_id)
+        self._known[model.id] = model
+        return model
 
 
 class Aliases:
@@ -119,7 +140,7 @@ class Aliases:
 
     def list(self) -> list[Alias]:
         """Return every alias."""
-        return list(self._transport.records(Alias, Call("GET", "/v1/aliases")))
+        return [item for item in self._transport.records(Alias, Call("GET", "/v1/aliases"))]
 
     def delete(self, name: str) -> None:
         """Forget a name; the model stays."""
@@ -128,22 +149,3 @@ class Aliases:
 
 def _path(model_id: str) -> str:
     return f"/v1/models/{segment(model_id)}"
-
-
-def _parts(rows: Rows) -> list[Rows]:
-    if isinstance(rows, DataFrameLike):
-        table: Any = rows.iloc  # type: ignore[attr-defined]
-        count = len(rows)  # type: ignore[arg-type]
-    else:
-        table = np.asarray(rows)
-        count = table.shape[0] if table.ndim else 0
-    starts = range(0, max(count, 1), ROWS_PER_REQUEST)  # no rows at all: let the service say so
-    return [table[start : start + ROWS_PER_REQUEST] for start in starts]
-
-
-def _read_npy(content: bytes) -> Array:
-    try:
-        array: Array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise UnexpectedAnswerError(f"expected an NPY array: {error}") from error
-    return array

@@ -1,0 +1,58 @@
+"""The client: one object with the service's resources."""
+
+import os
+from types import TracebackType
+from typing import Any, Self
+
+from catvq_client.asynchronous.datasets import AsyncDatasets
+from catvq_client.asynchronous.jobs import AsyncJobs
+from catvq_client.asynchronous.models import AsyncAliases, AsyncModels
+from catvq_client.asynchronous.transport import AsyncTransport
+from catvq_client.calls import DEFAULT_URL, Call, read_json
+
+KEY_VARIABLE = "CATVQ_API_KEY"  # no option of the command: every user of a machine can read command lines
+
+
+class AsyncClient:
+    """Talks to a catvq service; use it as a context manager, or close it.
+
+    One client may be shared by everything that runs at once.
+
+    Args:
+        base_url: Address of the service.
+        api_key: Taken from CATVQ_API_KEY when left out; a service on loopback needs none.
+        timeout_s: Longest wait for a connection or for the next bytes of an answer.
+    """
+
+    def __init__(
+        self, base_url: str = DEFAULT_URL, api_key: str | None = None, *, timeout_s: float = 60.0
+    ) -> None:
+        key = os.environ.get(KEY_VARIABLE) if api_key is None else api_key
+        self._transport = AsyncTransport(base_url, key, timeout_s)
+        self.datasets = AsyncDatasets(self._transport)
+        self.jobs = AsyncJobs(self._transport)
+        self.models = AsyncModels(self._transport)
+        self.aliases = AsyncAliases(self._transport)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._transport.base_url!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def service(self) -> dict[str, Any]:
+        """Return the service's versions, formats and limits."""
+        document: dict[str, Any] = read_json(await self._transport.send(Call("GET", "/v1")))
+        return document
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()

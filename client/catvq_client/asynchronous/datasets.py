@@ -1,0 +1,65 @@
+"""Datasets: tables of named features in named families."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from catvq_client.asynchronous.transport import AsyncTransport
+from catvq_client.bodies import NPY, Table, families_param, table_body
+from catvq_client.calls import Call, segment
+from catvq_client.records import Dataset
+from catvq_client.rows import read_npy
+
+
+class AsyncDatasets:
+    """Uploads, lists and deletes datasets."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def upload(
+        self,
+        table: Table,
+        *,
+        name: str | None = None,
+        families: str | Mapping[str, Sequence[str]] | None = None,
+        columns: Sequence[str] | None = None,
+        strict: bool = False,
+    ) -> Dataset:
+        """Stream a table to the service; the same table and settings again give the same dataset.
+
+        Args:
+            table: Array [rows, features], DataFrame, one array per family, or a file's path.
+            name: A name for people.
+            families: `{family: [feature, ...]}`, or a rule such as `prefix:_`.
+            columns: Names of an array's columns.
+            strict: Refuse missing values and constant columns instead of handling them.
+
+        Raises:
+            ApiError: The service refused the table, naming column and row.
+        """
+        params = {"strict": "true"} if strict else {}
+        if name is not None:
+            params["name"] = name
+        if families is not None:
+            params["families"] = families_param(families)
+        call = Call("POST", "/v1/datasets", params=params, body=table_body(table, columns))
+        return await self._transport.record(Dataset, call)
+
+    async def get(self, dataset_id: str) -> Dataset:
+        """Return a dataset."""
+        return await self._transport.record(Dataset, Call("GET", f"/v1/datasets/{segment(dataset_id)}"))
+
+    async def rows(self, dataset_id: str) -> npt.NDArray[np.float32]:
+        """Return every row [rows, features]; NaN is missing."""
+        call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
+        return read_npy((await self._transport.send(call)).content).astype(np.float32, copy=False)
+
+    async def list(self) -> list[Dataset]:
+        """Return every dataset, newest first."""
+        return [item async for item in self._transport.records(Dataset, Call("GET", "/v1/datasets"))]
+
+    async def delete(self, dataset_id: str) -> None:
+        """Delete a dataset that no job needs."""
+        await self._transport.send(Call("DELETE", f"/v1/datasets/{segment(dataset_id)}"))
