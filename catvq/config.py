@@ -93,7 +93,7 @@ class AssignmentConfig:
         """The estimator to use.
 
         "auto" searches first, by "mirror", where one start was asked for, so that it may be a poor one. It
-        is "softmax" where starts compete instead, and where a setting of the scheduled form was given.
+        is "softmax" with the default start, and where a setting of the scheduled form was given.
         """
         if self.estimator != "auto":
             return self.estimator

@@ -93,8 +93,7 @@ GROUPING_METHODS: Mapping[str, GroupingMethod] = {
     "spectral_correlation": _spectral_correlation,
     "spectral_information": _spectral_information,
 }
-CONTESTANTS = (
-    "dependence",
+CANDIDATES = (
     "clustering",
     "feature_agglomeration",
     "spectral_correlation",

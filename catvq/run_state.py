@@ -71,9 +71,8 @@ class RunProgress:
         is_hardened: The grouping is fixed.
         held_temperature: Taken instead of the schedule's; None follows the schedule.
         search_steps: Steps that the search takes or took, before the model's.
-        is_settled: It is known where the model starts.
         search: How the search's restarts compare, as plain values; None until it is done, and without one.
-        start: How the start was chosen, as plain values; None where there was nothing to choose.
+        start: Where the assignment starts and why there, as plain values, see `StartReport`.
         losses: As in `RunState`.
         codebook: As in `RunState`.
         gap: None until hardened, and in static mode.
@@ -89,7 +88,6 @@ class RunProgress:
     is_hardened: bool = False
     held_temperature: float | None = None
     search_steps: int = 0
-    is_settled: bool = True
     search: dict[str, Any] | None = None
     start: dict[str, Any] | None = None
     losses: dict[str, float | None] = field(default_factory=dict)

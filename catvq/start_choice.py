@@ -1,115 +1,93 @@
-"""Settles where the model starts: lets the groupings that may be right compete.
+"""Chooses the grouping that a run starts from by itself: what dependence separates, or what codes carry best.
 
-Letters: D' active features, G categories, R candidates.
+Letters: D' active features, G categories.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import adjusted_rand_score
 
 from catvq.config import RunConfig
-from catvq.contest import contest
-from catvq.grouping_methods import CONTESTANTS, Grouping, group_within
-from catvq.run_data import RunData
-from catvq.search_stage import SearchStage
-from catvq.start import Categories
+from catvq.grouping_methods import CANDIDATES, group_within
+from catvq.rate_distortion import Matrix, gaussian_error, improve_grouping
+from catvq.start import Categories, resolve_shape
 
 CLEAR_SEPARATION = 0.9  # planted separate causes reach 0.91 to 1, real tables 0.4 to 0.88
+BITS_THAT_TELL = 0.5  # of those that a code could carry: trained codes err like ideal ones of half the bits
+IMPROVED = 2  # of the candidates, those with the lowest errors
+MAX_ROWS = 20_000  # most rows that the covariance is taken from
+LEAST_VARIANCE = 1e-6  # of any direction, so that features which determine each other have an inverse
 
 
 @dataclass(frozen=True)
 class StartReport:
-    """How the start was chosen.
+    """Where the assignment starts, and why there.
 
     Attributes:
-        chosen: Name of the grouping that the model starts from.
-        separation: How much of the dependence the first grouping keeps within its categories, see
+        chosen: Name of the way to group that the start comes from.
+        separation: How much of the dependence the grouping by dependence keeps within its categories, see
             `affinity.separation`; 0 where it was not looked for.
-        errors: Of the candidates, by name, the first one first, see `ContestResult`; empty when there was
-            only one, or no doubt.
-        stability: Mean adjusted Rand index between the winner and the other candidates, where they ended;
-            None without a contest.
+        errors: Expected error of the candidates, by name, were the table Gaussian; 1 is as good as the mean.
+            Empty where there was no doubt.
+        improved_error: The same of the start, after features were moved; None where none was.
+        stability: Adjusted Rand index between the start and what the second best candidate became; None where
+            there is none.
     """
 
     chosen: str
-    separation: float
-    errors: dict[str, float]
-    stability: float | None
-
-
-def needs_contest(config: RunConfig, categories: Categories) -> bool:
-    """Whether several groupings are to compete without a search before: some feature has a choice, and doubt.
-
-    A start that keeps nearly all dependence within its categories has found separate causes: nothing
-    competes with it.
-    """
-    assignment = config.assignment
-    is_wanted = assignment.mode == "learnable" and assignment.init == "auto"
-    has_choice = bool((categories.allowed.sum(dim=1) > 1).any())
-    is_clear = categories.separation >= CLEAR_SEPARATION
-    return is_wanted and has_choice and not is_clear and assignment.freeze_epoch(config.training.epochs) > 0
+    separation: float = 0.0
+    errors: dict[str, float] = dataclasses.field(default_factory=dict)
+    improved_error: float | None = None
+    stability: float | None = None
 
 
 def choose_start(
-    config: RunConfig,
-    categories: Categories,
-    *,
-    data: RunData,
-    search: SearchStage | None,
-    should_stop: Callable[[], bool],
+    config: RunConfig, categories: Categories, normalized: NDArray[np.float32]
 ) -> tuple[Categories, StartReport]:
-    """Let the start, with init "auto" the usual ways to group, and what a search found compete.
+    """With init "auto", look for the grouping that the job's codes can describe best, unless one is clear.
+
+    A grouping by dependence that keeps nearly all of it within categories has found separate causes, and
+    stays. Otherwise everything depends on everything, and it matters more what a few bits can carry.
 
     Args:
         config: The run's configuration.
         categories: As they start; only the grouping may change.
-        data: What to learn from, and what judges.
-        search: Finished, or to be ended where it is; None where nothing was searched for.
-        should_stop: Asked before every step.
-
-    Raises:
-        Interrupted: `should_stop` said so; the choice can be made again from the beginning.
+        normalized: float32 [rows, D'], cleaned training rows.
     """
-    candidates = _candidates(config, categories, data, search)
-    first = next(iter(candidates))
-    if len(candidates) == 1:
-        report = StartReport(first, categories.separation, {}, None)
-        return dataclasses.replace(categories, grouping=candidates[first]), report
-    result = contest(
-        candidates,
-        categories.allowed.to(data.device),
-        config=config,
-        train=data.train,
-        held_out=data.held_out,
-        should_stop=should_stop,
-    )
-    report = StartReport(result.winner, categories.separation, result.errors, result.stability)
-    return dataclasses.replace(categories, grouping=result.grouping), report
+    init, separation = config.assignment.resolved_init(), categories.separation
+    name = "dependence" if init == "auto" else init
+    has_choice = bool((categories.allowed.sum(dim=1) > 1).any())
+    if init != "auto" or not has_choice or separation >= CLEAR_SEPARATION:
+        return categories, StartReport(name, separation)
+    allowed, seed = categories.allowed.numpy(), config.training.seed
+    groupings = {name: categories.grouping} | {
+        name: group_within(name, normalized, allowed, seed=seed) for name in CANDIDATES
+    }
+    covariance, bits = _covariance(normalized, seed), _bits(config, categories, rows=len(normalized))
+    errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
+    best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
+    improved = {
+        name: improve_grouping(covariance, groupings[name], allowed, bits=bits, seed=seed) for name in best
+    }
+    chosen, other = sorted(best, key=lambda name: improved[name][1])
+    grouping, error = improved[chosen]
+    stability = float(adjusted_rand_score(grouping, improved[other][0]))
+    report = StartReport(chosen, separation, errors, error, stability)
+    return dataclasses.replace(categories, grouping=grouping), report
 
 
-def _candidates(
-    config: RunConfig, categories: Categories, data: RunData, search: SearchStage | None
-) -> dict[str, Grouping]:
-    """Name to grouping, the one to beat first, equal ones once."""
-    init = config.assignment.init
-    candidates: dict[str, Grouping] = {}
-    if init != "random":
-        candidates[CONTESTANTS[0] if init == "auto" else init] = categories.grouping
-    if init == "auto":
-        rows, allowed = data.train.cpu().numpy(), categories.allowed.numpy()
-        for name in CONTESTANTS[1:]:
-            candidates[name] = group_within(name, rows, allowed, seed=config.training.seed)
-    if search is not None:
-        candidates["searched"] = search.soft().argmax(dim=1).cpu().numpy()
-    return _distinct(candidates)
+def _covariance(normalized: NDArray[np.float32], seed: int) -> Matrix:
+    rows = np.random.default_rng(seed).permutation(len(normalized))[:MAX_ROWS]
+    covariance: Matrix = ledoit_wolf(normalized[rows].astype(np.float64))[0]
+    return covariance + LEAST_VARIANCE * np.eye(len(covariance))
 
 
-def _distinct(candidates: dict[str, Grouping]) -> dict[str, Grouping]:
-    """Leave out groupings that an earlier one equals but for the order of the categories."""
-    kept: dict[str, Grouping] = {}
-    for name, grouping in candidates.items():
-        if all(adjusted_rand_score(grouping, other) < 1 for other in kept.values()):
-            kept[name] = grouping
-    return kept
+def _bits(config: RunConfig, categories: Categories, *, rows: int) -> float:
+    """Bits of a category that tell something, the mean over the categories."""
+    number = len(categories.names)
+    shape = resolve_shape(config, grouping=categories.grouping, num_categories=number, rows=rows)
+    return BITS_THAT_TELL * float(np.log2(shape.codebook_sizes).sum()) / number

@@ -6,6 +6,7 @@ uninterrupted one, bit for bit, on the same machine with the same number of thre
 Shapes: N rows, D uploaded features, D' active features, G categories.
 """
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -30,15 +31,15 @@ from catvq.run_state import RunProgress, RunState
 from catvq.search import SEARCH_STEPS
 from catvq.search_stage import SearchStage, needs_search
 from catvq.start import Categories, fit_cleaner, start_categories
-from catvq.start_choice import choose_start, needs_contest
+from catvq.start_choice import StartReport, choose_start
 from catvq.table import FeatureTable, RowSplit, split_rows
 
 
 class TrainingRun:
     """A run between its start and its frozen model; build it with `start` or `resume`.
 
-    A run has two stages: where there is doubt, a search and a contest settle where the assignment starts;
-    then the model trains, and the assignment with it.
+    A run has two stages: with estimator "mirror", a search settles where the assignment starts; then the
+    model trains, and the assignment with it.
 
     Args:
         table: The uploaded table.
@@ -90,12 +91,13 @@ class TrainingRun:
         cleaner = fit_cleaner(table, split, config, groups)
         normalized = cleaner.normalize(table.values[split.train])
         categories = start_categories(table, cleaner, normalized, config, groups)
+        categories, report = choose_start(config, categories, normalized)
         run = cls(table, config, cleaner=cleaner, categories=categories)
+        run._progress.start = asdict(report)
         if needs_search(config, categories):
             run._search = run._begin_search()
             run._progress.search_steps = SEARCH_STEPS
-        run._progress.is_settled = run._search is None and not needs_contest(config, categories)
-        run._summarize()
+            run._summarize()
         return run
 
     @classmethod
@@ -168,8 +170,8 @@ class TrainingRun:
         """
         started = time.monotonic()
         try:
-            if not self._progress.is_settled:
-                self._go_on_settling(should_stop)
+            if self._search is not None:
+                self._go_on_searching(self._search, should_stop)
             else:
                 self._training.train_epoch(should_stop)
                 self._summarize()
@@ -228,8 +230,8 @@ class TrainingRun:
         Raises:
             FreezeError: The frozen model's codes differ from the unfrozen model's under hard assignment.
         """
-        if not self._progress.is_settled:
-            self._settle(lambda: False)
+        if self._search is not None:
+            self._settle(self._search)
         if not self._progress.is_hardened:
             self._training.harden()
         self._training.model.codebooks.retire_twins()
@@ -257,23 +259,19 @@ class TrainingRun:
     def _begin_training(self) -> ModelStage:
         return ModelStage(self.config, self.categories, data=self._data, progress=self._progress)
 
-    def _go_on_settling(self, should_stop: Callable[[], bool]) -> None:
-        is_over = self._progress.is_stopped_early or self._search is None or self._search.is_done
-        if self._search is not None and not is_over:
-            self._search.advance(should_stop)
+    def _go_on_searching(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
+        if not (self._progress.is_stopped_early or search.is_done):
+            search.advance(should_stop)
             self._summarize()
-            is_over = self._search.is_done
-        if is_over:
-            self._settle(should_stop)
+        if self._progress.is_stopped_early or search.is_done:
+            self._settle(search)
 
-    def _settle(self, should_stop: Callable[[], bool]) -> None:
-        """Begin to train the model from the best start, with what the search has found so far."""
-        self.categories, report = choose_start(
-            self.config, self.categories, data=self._data, search=self._search, should_stop=should_stop
-        )
-        self._progress.start = asdict(report)
-        self._progress.search = None if self._search is None else asdict(self._search.summary())
-        self._progress.is_settled = True
+    def _settle(self, search: SearchStage) -> None:
+        """Begin to train the model from what the search has found so far."""
+        grouping = search.soft().argmax(dim=1).cpu().numpy()
+        self.categories = dataclasses.replace(self.categories, grouping=grouping)
+        self._progress.start = asdict(StartReport("searched"))
+        self._progress.search = asdict(search.summary())
         self._search = None
         self._training = self._begin_training()
         self._summarize()

@@ -99,8 +99,8 @@ class AssignmentSettings(_Section):
         "auto",
         description="Where the assignment starts. 'dependence' groups by statistical dependence of any kind, "
         "'clustering' by correlation (Ward). 'auto' takes dependence where it finds clearly separate "
-        "categories, lets it compete with the usual ways to group elsewhere, and is 'clustering' in static "
-        "mode.",
+        "categories, else the grouping that the job's codes can describe best, and is 'clustering' in "
+        "static mode.",
     )
     groups: Annotated[dict[Name, list[Name]], Field(min_length=1, max_length=MAX_CATEGORIES)] | None = Field(
         None, description="With init 'user': the features of each category."
@@ -114,7 +114,7 @@ class AssignmentSettings(_Section):
         "follows the model's gradient as 'softmax' does; the others only follow that gradient: 'gumbel' "
         "through a noisy assignment, 'straight_through' and 'reinmax' through a drawn one-hot one, "
         "'sinkhorn' through a soft one that is pulled towards equal shares of the features. "
-        "'auto' is 'mirror' where one start is asked for by `init`, and 'softmax' where starts compete or a "
+        "'auto' is 'mirror' where `init` asks for one start, and 'softmax' with init 'auto' or where a "
         "temperature, a schedule or assignment_lr is given.",
     )
     temperature_start: Temperature | None = Field(None, description="Null: the recipe's own.")

@@ -1,11 +1,11 @@
 """How much memory and time a run will roughly take, from its sizes alone.
 
 Shapes: B rows of a batch, N rows, D features, G categories, L levels, S = G * L streams, M hidden_dim,
-H embedding_dim, K codebook_size, E latent_dim, R candidates.
+H embedding_dim, K codebook_size, E latent_dim.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from worker.contract import JobConfig
 
@@ -19,15 +19,6 @@ SEARCH_STEPS = 800
 RESTARTS = 5
 SEARCH_BATCH_SIZE = 256
 SCORER_HIDDEN_DIM = 48
-
-# And its contest of starting groupings.
-CONTEST_STEPS = 600
-CONTEST_BATCH_SIZE = 128
-CONTESTANTS = 5  # with init "auto", beside what a search finds
-MAX_CONTEST_CODEBOOK_SIZE = 32
-MAX_CONTEST_LATENT_DIM = 8
-MAX_CONTEST_HIDDEN_DIM = 64
-MAX_CONTEST_EMBEDDING_DIM = 32
 
 FLOAT_BYTES = 4
 COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
@@ -60,7 +51,6 @@ class RunSize:
     categories: int
     batch_size: int
     search_steps: int
-    candidates: int  # groupings that compete for the start; 1 starts without
     training_steps: int
     device: str
 
@@ -83,8 +73,6 @@ def estimate(config: JobConfig, size: RunSize) -> Estimate:
     stages = [(size.training_steps, _training_cost(config, size))]
     if size.search_steps:
         stages.append((size.search_steps, _search_cost(size)))
-    if size.candidates > 1:
-        stages.append((CONTEST_STEPS, _contest_cost(config, size)))
     table = COPIES_OF_TABLE * size.rows * size.features
     floats = table + max(cost.floats for _, cost in stages)  # one after the other: the largest counts
     seconds = START_S + sum(
@@ -103,70 +91,26 @@ class _StepCost:
     floats: int  # kept in memory
 
 
-@dataclass(frozen=True, kw_only=True)
-class _ModelSize:
-    """Of a VQ-VAE, or of several candidates' at once: categories are those of all of them together."""
-
-    candidates: int
-    categories: int
-    streams: int
-    features: int
-    hidden_dim: int
-    embedding_dim: int
-    latent_dim: int
-    codebook_size: int
-
-
-def _model_size(config: JobConfig, size: RunSize) -> _ModelSize:
-    model = config.model
-    return _ModelSize(
-        candidates=1,
-        categories=size.categories,
-        streams=size.categories * model.levels,
-        features=size.features,
-        hidden_dim=model.hidden_dim,
-        embedding_dim=model.embedding_dim,
-        latent_dim=model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM,
-        codebook_size=model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE,
-    )
-
-
 def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
-    return _model_cost(_model_size(config, size), size.batch_size)
-
-
-def _contest_cost(config: JobConfig, size: RunSize) -> _StepCost:
-    """All candidates are one model of as many times the categories, none of them larger than the job's."""
-    own = _model_size(config, size)
-    joint = replace(
-        own,
-        candidates=size.candidates,
-        categories=size.candidates * own.categories,
-        streams=size.candidates * own.streams,
-        hidden_dim=min(own.hidden_dim, MAX_CONTEST_HIDDEN_DIM),
-        embedding_dim=min(own.embedding_dim, MAX_CONTEST_EMBEDDING_DIM),
-        latent_dim=min(own.latent_dim, MAX_CONTEST_LATENT_DIM),
-        codebook_size=min(own.codebook_size, MAX_CONTEST_CODEBOOK_SIZE),
-    )
-    return _model_cost(joint, min(CONTEST_BATCH_SIZE, size.rows))
-
-
-def _model_cost(model: _ModelSize, batch_size: int) -> _StepCost:
+    model = config.model
     wide, narrow = model.hidden_dim, model.embedding_dim
-    first_layer = model.features * wide
-    routed = model.categories * first_layer  # soft: every category sees every feature
+    streams = size.categories * model.levels
+    latent_dim = model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM
+    codebook_size = model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE
+    first_layer = size.features * wide
+    routed = size.categories * first_layer  # soft: every category sees every feature
     inner = (
-        model.categories * wide * narrow
-        + model.streams * model.latent_dim * (narrow + model.codebook_size + PARTIAL_HIDDEN_DIM)
-        + model.streams * PARTIAL_HIDDEN_DIM * model.features
-        + 2 * wide * (model.streams * model.latent_dim + model.candidates * model.features)
+        size.categories * wide * narrow
+        + streams * latent_dim * (narrow + codebook_size + PARTIAL_HIDDEN_DIM)
+        + streams * PARTIAL_HIDDEN_DIM * size.features
+        + 2 * wide * (streams * latent_dim + size.features)
     )
-    per_row = model.streams * (model.codebook_size + 3 * model.latent_dim + model.features)
-    per_row += 2 * model.categories * (wide + narrow)
+    per_row = streams * (codebook_size + 3 * latent_dim + size.features)
+    per_row += 2 * size.categories * (wide + narrow)
     return _StepCost(
-        flops=FLOPS_PER_WEIGHT * (routed + inner) * batch_size,
+        flops=FLOPS_PER_WEIGHT * (routed + inner) * size.batch_size,
         floats=COPIES_OF_WEIGHTS * (first_layer + inner)
-        + COPIES_OF_ACTIVATIONS * (batch_size * per_row + routed),
+        + COPIES_OF_ACTIVATIONS * (size.batch_size * per_row + routed),
     )
 
 

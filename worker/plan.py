@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from worker.contract import JobConfig
-from worker.estimate import CONTESTANTS, SEARCH_STEPS, Estimate, RunSize, estimate, guess_categories
+from worker.estimate import SEARCH_STEPS, Estimate, RunSize, estimate, guess_categories
 from worker.store.records import DatasetRecord
 from worker.validation import (
     FieldError,
@@ -90,7 +90,6 @@ def resolve_plan(
         or guess_categories(config, len(dataset.features), len(dataset.families)),
         batch_size=batch_size,
         search_steps=search_steps,
-        candidates=_candidates(config, resolved, is_searched=is_searched),
         training_steps=training_steps,
         device=device,
     )
@@ -129,14 +128,6 @@ def _may_move(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
     wanted = config.model.categories
     has_choice = wanted != 1 if not isinstance(wanted, dict) else max(wanted.values()) > 1
     return has_choice and resolved["assignment"]["freeze_after_epochs"] > 0
-
-
-def _candidates(config: JobConfig, resolved: Mapping[str, Any], *, is_searched: bool) -> int:
-    """How many groupings may compete for the start; the data may leave no doubt, and then fewer do."""
-    if not _may_move(config, resolved):
-        return 1
-    starts = {"auto": CONTESTANTS, "random": 0}.get(config.assignment.init, 1)
-    return max(starts + is_searched, 1)
 
 
 def _auto_estimator(config: JobConfig) -> str:

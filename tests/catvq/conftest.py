@@ -72,7 +72,6 @@ def _short_search(monkeypatch):
     for module in ("search", "search_stage", "training"):
         monkeypatch.setattr(f"catvq.{module}.SEARCH_STEPS", 12)
     monkeypatch.setattr("catvq.search_stage.CHUNK_STEPS", 4)
-    monkeypatch.setattr("catvq.contest.CONTEST_STEPS", 6)
 
 
 @pytest.fixture(scope="session")

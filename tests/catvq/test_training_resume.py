@@ -126,24 +126,6 @@ def test_an_interrupted_run_that_goes_on_in_the_same_process_is_the_uninterrupte
 
 
 @pytest.mark.usefixtures("_short_search")
-@pytest.mark.parametrize("questions", [0, 1, 5])
-def test_a_run_stopped_while_its_starts_are_compared_is_the_uninterrupted_one(
-    make_table, make_config, uninterrupted, tmp_path, questions
-):
-    config = make_config(**SETTINGS["mirror"])
-    run = TrainingRun.start(make_table(), config)
-    interrupt_at(run, SEARCH_STEPS)
-    answers = iter([False] * questions + [True])
-    with pytest.raises(Interrupted, match="starts were compared"):
-        run.train_epoch(lambda: next(answers))
-    run.save(tmp_path / "checkpoint")
-
-    resumed = TrainingRun.resume(make_table(), config, tmp_path / "checkpoint")
-
-    assert changed(outcome(finish(resumed)), uninterrupted("mirror")) == set()
-
-
-@pytest.mark.usefixtures("_short_search")
 def test_a_frozen_run_resumes_to_the_same_model(make_table, make_config, tmp_path):
     run = TrainingRun.start(make_table(), make_config(assignment={"estimator": "mirror"}))
     run.train_epoch()

@@ -6,8 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import catvq.config
-import catvq.contest
-import catvq.grouping_methods
 import catvq.scorer
 import catvq.search
 import catvq.start
@@ -128,14 +126,6 @@ def test_the_search_is_the_core_s():
     for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
         assert getattr(estimate, name) == getattr(catvq.search, name)
     assert estimate.SCORER_HIDDEN_DIM == catvq.scorer.SCORER_HIDDEN_DIM
-
-
-def test_the_contest_is_the_core_s():
-    core = catvq.contest
-    assert (estimate.CONTEST_STEPS, estimate.CONTEST_BATCH_SIZE) == (core.CONTEST_STEPS, core.BATCH_SIZE)
-    assert len(catvq.grouping_methods.CONTESTANTS) == estimate.CONTESTANTS
-    for name in ("CODEBOOK_SIZE", "LATENT_DIM", "HIDDEN_DIM", "EMBEDDING_DIM"):
-        assert getattr(estimate, f"MAX_CONTEST_{name}") == getattr(core, f"MAX_{name}")
 
 
 @pytest.mark.parametrize(
@@ -270,11 +260,8 @@ def test_a_larger_run_is_estimated_to_take_more():
     assert "cpu" in small.basis
 
 
-def test_more_starts_are_estimated_to_take_longer_to_compare():
+def test_a_search_is_estimated_to_take_longer():
     def seconds(**assignment):
         return resolve(assignment=assignment, model={"categories": 2}).estimate.seconds
 
-    searched = [seconds(init=init, estimator="mirror") for init in ("random", "clustering", "auto")]
-    assert searched[0] < searched[1] < searched[2]
-    assert seconds(mode="static") == seconds(freeze_after_epochs=0) < seconds()
-    assert seconds(init="dependence", estimator="softmax") == seconds(mode="static")
+    assert seconds(estimator="mirror") > seconds() == seconds(mode="static")
