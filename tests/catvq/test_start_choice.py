@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from catvq.start import Categories
-from catvq.start_choice import CLEAR_SEPARATION, StartReport, choose_start
+from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start
 
 START = np.array([0, 0, 0, 1, 1, 1])
 ALL = np.ones((6, 2), bool)
@@ -39,7 +39,18 @@ def test_in_doubt_the_start_is_what_codes_carry_best(choose):
     assert settled.names == ("a", "b")
     assert next(iter(report.errors)) == "dependence"
     assert report.errors["dependence"] > report.errors[report.chosen] >= report.improved_error > 0
-    assert (report.separation, report.stability) == (0.4, pytest.approx(1))
+    assert (report.separation, report.is_improved, report.stability) == (0.4, True, pytest.approx(1))
+
+
+def test_dependence_yields_only_to_a_clear_gain(choose, rows):
+    """Independent features, three for each category: whatever is moved, chance is all that is gained."""
+    noise = np.random.default_rng(1).normal(size=rows.shape).astype(np.float32)
+
+    settled, report = choose(categories(), rows=noise)
+
+    assert settled.grouping.tolist() == START.tolist()
+    assert (report.chosen, report.is_improved) == ("dependence", False)
+    assert (1 - LEAST_GAIN) * report.errors["dependence"] < report.improved_error
 
 
 @pytest.mark.parametrize(
