@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-store backup restore chaos compose-test
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-store backup restore chaos compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench-real: $(INSTALLED) ## Compare learnt groupings with the usual ones on real
 
 bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
 	$(BIN)/python -m benchmarks.learning
+
+bench-encode: $(INSTALLED) ## Compare engines of the frozen encoder with their bare matrix products
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.encode
 
 bench-store: $(INSTALLED) ## Measure what a long queue and a list of 100,000 jobs cost: make bench-store DATABASE=url
 	$(BIN)/python -m benchmarks.store $(if $(DATABASE),--database '$(DATABASE)')

@@ -103,8 +103,9 @@ class Encoder:
 
     def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
         """Encode rows [any number, features] in the units of the dataset; NaN is missing."""
-        parts = [self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)]
-        return parts[0] if len(parts) == 1 else join(parts)
+        if len(rows) <= ROWS_PER_RUN:
+            return self._encode_part(rows, with_doubt=with_doubt)
+        return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
 
     def decode(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the rows [any number, features] that valid codes [any number, tokens] stand for."""
@@ -120,8 +121,7 @@ class Encoder:
     def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
         is_invalid: NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
         is_imputed = is_invalid
-        # One number that is not finite makes the sum so, and a sum is quick: most rows need no second look.
-        has_gaps = not np.isfinite(rows.sum())
+        has_gaps = not np.isfinite(rows).all()  # quick, and most rows need no second look
         if has_gaps:
             is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
             rows = np.where(is_invalid[:, np.newaxis], np.float32(0), rows)

@@ -96,8 +96,7 @@ class Leases:
         """
         with self._database.write() as connection:
             job = self._current(connection, claim)
-            if job.status is JobStatus.CANCELLING:
-                raise CancelRequested(f"Job {job.id} was cancelled.", code="cancel_requested")
+            _check_not_cancelled(job)
             connection.execute(
                 sa.insert(models).values(
                     id=model_id,
@@ -119,8 +118,13 @@ class Leases:
             )
 
     def deliver(self, claim: Claim, dataset_id: str) -> None:
-        """Let an encoding have succeeded with a dataset of codes."""
+        """Let an encoding have succeeded with a dataset of codes.
+
+        Raises:
+            CancelRequested: The user cancelled the job first; nothing was written.
+        """
         with self._database.write() as connection:
+            _check_not_cancelled(self._current(connection, claim))
             values = ended(JobStatus.SUCCEEDED, None, result_dataset_id=dataset_id)
             self._leave(connection, claim, "delivered", values, {"dataset": dataset_id})
 
@@ -171,3 +175,8 @@ class Leases:
     ) -> None:
         update_held(connection, claim, values)
         append_event(connection, claim.job.id, event, data or {})
+
+
+def _check_not_cancelled(job: JobRecord) -> None:
+    if job.status is JobStatus.CANCELLING:
+        raise CancelRequested(f"Job {job.id} was cancelled.", code="cancel_requested")

@@ -1,0 +1,157 @@
+"""How near encoding comes to its bare matrix products, in process and on one thread: `make bench-encode`."""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from app.encoder import Encoder
+from benchmarks.frozen_model import (
+    CATEGORIES,
+    CODEBOOK,
+    EMBEDDING,
+    FEATURES,
+    HIDDEN,
+    LATENT,
+    LEVELS,
+    STREAMS,
+    BenchmarkModel,
+    EagerModel,
+    draw_rows,
+)
+
+ROWS = (1, 16, 256, 4096)
+TARGETS = {16: 0.90, 256: 0.90, 4096: 0.85}
+WIDTHS = (FEATURES // CATEGORIES, HIDDEN, EMBEDDING, LEVELS * LATENT)
+OURS, PRODUCTS = "catvq, codes", "matrix products"
+
+Rows = NDArray[np.float32]
+Engine = Callable[[Rows], object]
+
+
+class Floor:
+    """The bare products of all layers, of rows already cleaned and gathered: nothing else can be left out."""
+
+    def __init__(self, rows: int, *, rows_at_once: int) -> None:
+        count = min(rows, rows_at_once)
+        self._repeats = -(-rows // count)
+        pairs = list(itertools.pairwise(WIDTHS))
+        self._layers = [
+            (
+                torch.rand(CATEGORIES, count, width),
+                torch.rand(CATEGORIES, width, following),
+                torch.empty(CATEGORIES, count, following),
+            )
+            for width, following in pairs
+        ]
+        latents, books = torch.rand(STREAMS, count, LATENT), torch.rand(STREAMS, LATENT, CODEBOOK)
+        self._layers.append((latents, books, torch.empty(STREAMS, count, CODEBOOK)))
+
+    def batched(self, _: Rows) -> None:
+        """Run them, all categories of a layer in one call."""
+        for _ in range(self._repeats):
+            for inputs, weight, product in self._layers:
+                torch.bmm(inputs, weight, out=product)
+
+    def one_by_one(self, _: Rows) -> None:
+        """Run them, one call for each category."""
+        for _ in range(self._repeats):
+            for inputs, weight, product in self._layers:
+                for index in range(len(inputs)):
+                    torch.mm(inputs[index], weight[index], out=product[index])
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--seconds", type=float, default=0.05, help="of each engine in each round")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="catvq-bench-") as name:
+        model = BenchmarkModel.make()
+        model.save(Path(name) / "model")
+        engines = make_engines(model, Path(name) / "model")
+        check(engines, draw_rows(4096, 5))
+        print_table(engines, arguments.rounds, arguments.seconds)
+
+
+def make_engines(model: BenchmarkModel, directory: Path) -> dict[str, Engine]:
+    """Everything that encodes rows."""
+    encoder = Encoder(directory, threads=1)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        directory / "encoder.onnx", options, providers=["CPUExecutionProvider"]
+    )
+    return {
+        "torch eager, one module per category": EagerModel(model),
+        "torch eager, packed": model.encode,
+        "ONNX Runtime, the artifact in one run": lambda rows: session.run(["codes"], {"rows": rows})[0],
+        OURS: lambda rows: encoder.encode(rows, with_doubt=False).codes,
+        "catvq, codes and doubt": lambda rows: encoder.encode(rows, with_doubt=True).codes,
+    }
+
+
+def check(engines: dict[str, Engine], rows: Rows) -> None:
+    """Stop where an engine gives other codes than ours; a few near-ties may differ."""
+    expected = np.asarray(engines[OURS](rows))
+    for name, engine in engines.items():
+        differing = np.count_nonzero(np.asarray(engine(rows)) != expected)
+        print(f"{name}: {differing} of {expected.size} codes differ")
+        if differing > expected.size / 10_000:
+            raise SystemExit(f"{name} encodes something else")
+
+
+def print_table(engines: dict[str, Engine], rounds: int, seconds: float) -> None:
+    """Measure in interleaved rounds; a ratio is the median over rounds of that of one round."""
+    rates: dict[str, dict[int, float]] = {name: {} for name in (*engines, PRODUCTS)}
+    ratios: dict[str, dict[int, float]] = {name: {} for name in engines}
+    for count in ROWS:
+        rows = draw_rows(count, 7)
+        floors = {"all": Floor(count, rows_at_once=count), "256": Floor(count, rows_at_once=256)}
+        ways = [run for floor in floors.values() for run in (floor.batched, floor.one_by_one)]
+        products = max(ways, key=lambda run: rate_of(run, rows, 4 * seconds))
+        seen: dict[str, list[float]] = {name: [] for name in rates}
+        for _ in range(rounds):
+            seen[PRODUCTS].append(rate_of(products, rows, seconds))
+            for name, engine in engines.items():
+                seen[name].append(rate_of(engine, rows, seconds))
+        for name, values in seen.items():
+            rates[name][count] = statistics.median(values)
+        for name in engines:
+            pairs = zip(seen[name], seen[PRODUCTS], strict=True)
+            ratios[name][count] = statistics.median(own / floor for own, floor in pairs)
+    print(
+        f"\n| engine, rows/s (of the products) | {' | '.join(map(str, ROWS))} |\n|{'---|' * (1 + len(ROWS))}"
+    )
+    for name in engines:
+        cells = (f"{rates[name][count]:,.0f} ({ratios[name][count]:.2f})" for count in ROWS)
+        print(f"| {name} | {' | '.join(cells)} |")
+    products_rates = (f"{rates[PRODUCTS][count]:,.0f}" for count in ROWS)
+    print(f"| {PRODUCTS} | {' | '.join(products_rates)} |")
+    for count, target in TARGETS.items():
+        verdict = "reached" if ratios[OURS][count] >= target else "missed"
+        print(f"{count} rows: {ratios[OURS][count]:.2f} of the products, {target:.2f} wanted: {verdict}")
+
+
+def rate_of(engine: Engine, rows: Rows, seconds: float) -> float:
+    """Rows a second, by as many calls as fit."""
+    engine(rows)
+    calls, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds:
+        engine(rows)
+        calls += 1
+    return calls * len(rows) / elapsed
+
+
+if __name__ == "__main__":
+    main()
