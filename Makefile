@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-store backup restore chaos compose-test
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-store backup restore chaos fuzz compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ restore: $(INSTALLED) ## Fill an empty data directory from a backup: make restor
 
 chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins
 	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)')
+
+fuzz: $(INSTALLED) ## Send generated requests and damaged files by the thousand
+	$(BIN)/python -m tests.fuzz
 
 compose-test: ## Bring the containers up, train a model, restart, and take them down
 	$(PYTHON) tests/compose/run.py

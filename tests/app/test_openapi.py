@@ -15,29 +15,47 @@ CONFIG = SchemathesisConfig.from_path(Path(__file__).parents[2] / "schemathesis.
 description = schemathesis.openapi.from_dict(create_app(ApiSettings()).openapi(), config=CONFIG)
 
 
-@pytest.fixture(scope="session")
-def authorization(api):
-    return {"Authorization": f"Bearer {api.store.keys.create(Scope.ADMIN).secret}"}
+@pytest.fixture(scope="module")
+def filled(base_settings, serve, tmp_path_factory):
+    """A server of these tests alone, which may delete what they find, and that holds some of everything."""
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path_factory.mktemp("filled")})) as api:
+        api.running_job()
+        api.client.put("/v1/aliases/described", json={"model": api.model()})
+        yield api
 
 
-@pytest.fixture(scope="session")
-def base_url(api, model_id):
-    """The address of a server that holds some of everything."""
-    api.running_job()
-    api.client.put("/v1/aliases/described", json={"model": model_id})
-    return str(api.client.base_url)
+@pytest.fixture(scope="module")
+def base_url(filled):
+    return str(filled.client.base_url)
+
+
+@pytest.fixture(scope="module")
+def authorization(filled):
+    return {"Authorization": f"Bearer {filled.store.keys.create(Scope.ADMIN).secret}"}
+
+
+REPEATABLE = settings(
+    max_examples=6,
+    stateful_step_count=6,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.mark.filterwarnings(
     "ignore:Skipped test cases with unsupported payload"
 )  # tables have tests of their own
 @description.parametrize()
-@settings(
-    max_examples=6,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
+@REPEATABLE
 def test_answers_are_as_described(case, base_url, authorization):
     case.call_and_validate(base_url=base_url, headers=authorization)
+
+
+def test_sequences_of_requests_are_answered_as_described(base_url, authorization):
+    class Sequence(description.as_state_machine()):
+        def get_call_kwargs(self, case):
+            return {"base_url": base_url, "headers": authorization}
+
+    Sequence.run(settings=REPEATABLE)
