@@ -7,7 +7,7 @@ import torch
 from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
 from worker.store import JobError, NotFound
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MAX_TEXT = 2000
 
 

@@ -88,7 +88,11 @@ class TrainingAttempt:
         frozen = run.freeze()
         model_id = model_id_of(job.id, self._claim.token)
         directory, staging = self._store.models.directory(model_id), self._store.spool_dir / model_id
-        frozen.save(staging)
+        try:
+            frozen.save(staging)
+        except OSError:
+            files.remove_directory(staging)
+            raise
         self._recorder.add_event("frozen", digest=frozen.digest)
         files.move_directory_into_place(staging, directory)
         try:
