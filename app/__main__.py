@@ -6,6 +6,7 @@ import uvicorn
 
 from app.protocol import Protocol
 from app.settings import ApiSettings
+from worker.logs import JSON_LOGS
 
 STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
 
@@ -30,6 +31,7 @@ def main() -> None:
         workers=arguments.workers,
         http=Protocol,
         ws="none",
+        log_config=JSON_LOGS,
         access_log=False,  # a line for each request takes as long as to encode a row; /metrics counts them
         timeout_graceful_shutdown=STOP_TIMEOUT_S,
     )

@@ -1,6 +1,7 @@
 """Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
 
 import errno
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -31,6 +32,8 @@ from worker.store import errors as store_errors
 
 JOBS_RETRY_AFTER_S = 30  # jobs take minutes
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+_log = logging.getLogger(__name__)
 
 
 class MethodNotAllowedError(ApiError):
@@ -75,6 +78,8 @@ async def _answer_store_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, store_errors.StoreError):
         raise error
     answer = from_store(error)
+    if isinstance(error, store_errors.StoreUnavailable):
+        _log.warning("%s (%s)", error, getattr(error.__cause__, "orig", error.__cause__))
     if isinstance(error, store_errors.NotFound):
         retention = request.app.state.services.store.retention
         with suppress(store_errors.StoreUnavailable):

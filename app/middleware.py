@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ApiError, problem_response
 from app.telemetry import Telemetry
+from worker.logs import about
 
 REQUEST_ID_HEADER = "X-Request-Id"
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -64,16 +65,17 @@ class RequestMiddleware:
                 complete_headers(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception:
-            _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            if status:
-                raise
-            error = ApiError("the service failed; the log has the reason under this request's id")
-            await problem_response(Request(scope), error)(scope, receive, send_with_id)
-        finally:
-            self._telemetry.count_request(scope, status, perf_counter() - started)
+        with about(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+                if status:
+                    raise
+                error = ApiError("the service failed; the log has the reason under this request's id")
+                await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            finally:
+                self._telemetry.count_request(scope, status, perf_counter() - started)
 
 
 def new_request_id() -> str:

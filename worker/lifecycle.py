@@ -1,12 +1,14 @@
-"""What a worker's parent process does beside taking messages: it reconciles, and drains when told to stop."""
+"""What a worker does beside taking messages: its parent process reconciles, and drains when told to stop."""
 
 import logging
 import os
 import sys
+from logging.config import dictConfig
 from typing import Any
 
 from celery import signals
 
+from worker.logs import JSON_LOGS
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
 from worker.store import Store, StoreUnavailable
@@ -52,6 +54,12 @@ def _close(**_: Any) -> None:
         _Worker.store.close()
 
 
+def _write_json(**_: Any) -> None:
+    dictConfig(JSON_LOGS)
+
+
+signals.setup_logging.connect(_write_json)
+signals.worker_process_init.connect(_write_json)  # a spawned process is set up before it knows this module
 signals.worker_init.connect(_open_store)
 signals.worker_ready.connect(_start_reconciling)
 signals.worker_shutting_down.connect(_drain)

@@ -9,6 +9,7 @@ from celery import shared_task, signals
 from worker.contract import TRAIN_TASK
 from worker.heartbeat import Heartbeat, drained_by_sigterm
 from worker.locks import held_lock
+from worker.logs import about
 from worker.settings import WorkerSettings
 from worker.store import Claim, Store, StoreUnavailable
 
@@ -41,7 +42,7 @@ def train(job_id: str) -> None:
 
 def _run_job(store: Store, settings: WorkerSettings, claim: Claim) -> None:
     heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-    with heartbeat, drained_by_sigterm(heartbeat.drain):
+    with about(job_id=claim.job.id), heartbeat, drained_by_sigterm(heartbeat.drain):
         # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a lease on
         # a busy machine.
         from worker.attempt import run_claim  # noqa: PLC0415

@@ -16,7 +16,7 @@ def fill_disk():
     """Lets no file grow further, as a quota does; a call with False gives the room back."""
     room, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill(is_full=True):
+    def fill(*, is_full=True):
         resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM_BYTES if is_full else room, most))
 
     yield fill
@@ -58,7 +58,7 @@ def test_a_model_for_which_there_is_no_room_leaves_nothing_behind(
 
     def fill_after_the_last(recorder, run):
         save(recorder, run)
-        fill_disk(run.is_finished)
+        fill_disk(is_full=run.is_finished)
 
     monkeypatch.setattr(Recorder, "save_checkpoint", fill_after_the_last)
     failed = run(claim(**large))
