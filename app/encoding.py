@@ -1,6 +1,7 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
 from collections.abc import Collection, Sequence
+from time import perf_counter
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -73,8 +74,9 @@ def check_features(names: Collection[str], features: Sequence[str]) -> None:
 
 async def encode(api: Services, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
     """Encode rows together with those of other requests."""
+    started = perf_counter()
     encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
-    api.telemetry.count_rows(len(rows))
+    api.telemetry.count_rows(len(rows), perf_counter() - started)
     return encoded
 
 

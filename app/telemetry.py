@@ -1,7 +1,12 @@
 """The service's own numbers, as Prometheus reads them."""
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.types import Scope
+
+from worker.store import Statistics
 
 UNKNOWN_ROUTE = "(none)"  # one label for every path that is no route, or a scanner could fill the memory
 
@@ -24,7 +29,11 @@ class Telemetry:
             registry=self._registry,
         )
         self._encoded = Counter("catvq_encoded_rows", "Rows turned into codes.", registry=self._registry)
-        self._queued = Gauge("catvq_queued_jobs", "Jobs waiting for a worker.", registry=self._registry)
+        self._encode_seconds = Histogram(
+            "catvq_encode_duration_seconds",
+            "Time from a request's rows to their codes, the wait for others' included.",
+            registry=self._registry,
+        )
         self._cached = Gauge(
             "catvq_encoder_cache_bytes", "Size of the models that are loaded.", registry=self._registry
         )
@@ -36,12 +45,40 @@ class Telemetry:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
-    def count_rows(self, rows: int) -> None:
-        """Count rows that were encoded."""
+    def count_rows(self, rows: int, seconds: float) -> None:
+        """Count rows of one request that were encoded."""
         self._encoded.inc(rows)
+        self._encode_seconds.observe(seconds)
 
-    def render(self, *, queued_jobs: int, cached_bytes: int) -> bytes:
+    def render(self, statistics: Statistics, *, cached_bytes: int) -> bytes:
         """Return every number in Prometheus's text form."""
-        self._queued.set(queued_jobs)
         self._cached.set(cached_bytes)
-        return generate_latest(self._registry)
+        jobs = CollectorRegistry()
+        jobs.register(_Jobs(statistics))
+        return generate_latest(self._registry) + generate_latest(jobs)
+
+
+class _Jobs:
+    """Numbers that are the same in every API process: they are read from the store."""
+
+    def __init__(self, statistics: Statistics) -> None:
+        self._statistics = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the numbers."""
+        found = self._statistics
+        count = GaugeMetricFamily("catvq_jobs", "Jobs that have not ended.", labels=["status"])
+        age = GaugeMetricFamily(
+            "catvq_oldest_job_age_seconds", "Time since the oldest of them came.", labels=["status"]
+        )
+        for status, jobs in found.jobs.items():
+            count.add_metric([status], jobs)
+            age.add_metric([status], found.oldest_s[status])
+        yield count
+        yield age
+        yield GaugeMetricFamily(
+            "catvq_training_steps_per_second", "Of all running jobs together.", value=found.steps_per_s
+        )
+        yield CounterMetricFamily(
+            "catvq_lease_losses", "Jobs taken from a worker that died.", value=found.lease_losses
+        )

@@ -38,15 +38,15 @@ def is_ready(api: Api) -> Response:
     responses={
         200: {
             "description": "Prometheus's text form.",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": "catvq_queued_jobs 0.0\n"}},
+            "content": {
+                "text/plain": {"schema": {"type": "string"}, "example": 'catvq_jobs{status="queued"} 0.0\n'}
+            },
         }
     },
 )
 def get_service_metrics(api: Api) -> Response:
     """The service's own numbers."""
-    text = api.telemetry.render(
-        queued_jobs=api.store.outbox.count_queued(), cached_bytes=api.encoders.size_bytes
-    )
+    text = api.telemetry.render(api.store.outbox.statistics(), cached_bytes=api.encoders.size_bytes)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 

@@ -35,6 +35,7 @@ from worker.store.records import (
     Wish,
     WorkerRecord,
 )
+from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "Progress",
     "QueueFull",
     "Scope",
+    "Statistics",
     "Steering",
     "Store",
     "StoreError",

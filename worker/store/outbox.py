@@ -9,6 +9,7 @@ from worker.store.database import Database
 from worker.store.records import JobRecord, Wish
 from worker.store.rows import HELD, append_event, ended, paused, requeued, to_job
 from worker.store.schema import DatabaseNow, jobs
+from worker.store.statistics import Statistics, count_lease_loss, read_statistics
 
 SEND_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # after the first announcement, the second, ...
 LONGEST_SEND_DELAY_S = 60.0
@@ -51,6 +52,10 @@ class Outbox:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def statistics(self) -> Statistics:
+        """What operators watch."""
+        return read_statistics(self._database)
+
     def take_due(self, limit: int) -> list[str]:
         """The longest waiting jobs that should be announced now, each handed to one caller only.
 
@@ -91,6 +96,7 @@ def _send_delay() -> sa.ColumnElement[float]:
 
 def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None:
     """Put a job whose worker is lost back into the queue, or end it where it must."""
+    count_lease_loss(connection)
     losses = connection.execute(sa.select(jobs.c.losses).where(jobs.c.id == job.id)).scalar_one() + 1
     loss = {
         "number": job.attempt.number,

@@ -213,6 +213,14 @@ comparisons = sa.Table(
     _time("created_at"),
 )
 
+# What is counted for operators; a row comes with the first count.
+counters = sa.Table(
+    "counters",
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
 aliases = sa.Table(
     "aliases",
     metadata,

@@ -39,7 +39,25 @@ def test_metrics_count_requests_by_route_not_by_path(client):
     assert 'route="/v1/jobs/{job_id}",status="404"' in text
     assert "unknown-1" not in text
     assert "/nothing" not in text
-    assert "catvq_queued_jobs" in text
+
+
+def test_metrics_tell_how_jobs_and_encodings_fare(serve, base_settings, tmp_path):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path})) as api:
+        api.running_job(recorded=2)  # 10 of 30 steps are left, and a second
+        api.store.outbox.release_worker("tester")
+        api.running_job(recorded=2)
+        model_id = api.model()
+        api.client.post(f"/v1/models/{model_id}/encodings", json={"rows": [[1, 2, 3]] * 5})
+        text = api.client.get("/metrics").text
+    numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert (numbers['catvq_jobs{status="queued"}'], numbers['catvq_jobs{status="running"}']) == ("1.0", "1.0")
+    assert 0 < float(numbers['catvq_oldest_job_age_seconds{status="queued"}']) < 60
+    assert numbers["catvq_training_steps_per_second"] == "10.0"
+    assert numbers["catvq_lease_losses_total"] == "1.0"
+    assert (numbers["catvq_encoded_rows_total"], numbers["catvq_encode_duration_seconds_count"]) == (
+        "5.0",
+        "1.0",
+    )
 
 
 @pytest.fixture(scope="module")
