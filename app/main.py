@@ -55,6 +55,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """
     settings = settings or ApiSettings()
     telemetry = Telemetry()
+    is_traced = bool(settings.otlp_endpoint)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -78,7 +79,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},  # the service has numbers of its own
+        # The service has numbers and logs of its own.
+        telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(RequestMiddleware, telemetry=telemetry)

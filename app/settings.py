@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from app.access import is_loopback
 from worker.settings import ServiceSettings
@@ -29,6 +29,12 @@ class ApiSettings(ServiceSettings):
     )
     encoder_threads: int = Field(1, ge=1, description="Threads of one encoding.")
     broker_timeout_s: float = Field(1, gt=0, description="After this the message of a new job is given up.")
+
+    otlp_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Where traces go; null: nowhere. Other OTEL_* settings hold as well.",
+    )
 
     require_keys: bool = Field(
         False, description="Demand keys on loopback, too: for a service behind a proxy on its machine."
