@@ -12,6 +12,7 @@ from worker.logs import JSON_LOGS
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
 from worker.store import Store, StoreUnavailable
+from worker.webhook import Notifier
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +22,7 @@ class _Worker:
 
     store: Store | None = None
     reconciler: Reconciler | None = None
+    notifier: Notifier | None = None
 
 
 def _open_store(**_: Any) -> None:
@@ -35,11 +37,15 @@ def _open_store(**_: Any) -> None:
         _log.critical("cannot start: %s (%s)", error, error.__cause__)
         sys.exit(1)
     _Worker.reconciler = Reconciler(_Worker.store, settings, process_id=os.getpid())
+    if settings.webhook_url is not None:
+        _Worker.notifier = Notifier(_Worker.store, settings)
 
 
 def _start_reconciling(**_: Any) -> None:
     if _Worker.reconciler is not None:
         _Worker.reconciler.start()
+    if _Worker.notifier is not None:
+        _Worker.notifier.start()
 
 
 def _drain(**_: Any) -> None:
@@ -48,6 +54,8 @@ def _drain(**_: Any) -> None:
 
 
 def _close(**_: Any) -> None:
+    if _Worker.notifier is not None:
+        _Worker.notifier.stop()
     if _Worker.reconciler is not None:
         _Worker.reconciler.stop()
     if _Worker.store is not None:

@@ -2,12 +2,15 @@
 
 import os
 import platform
+import re
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1 << 30
+_WEBHOOK_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 
 
 class ServiceSettings(BaseSettings):
@@ -58,6 +61,19 @@ class WorkerSettings(ServiceSettings):
         ge=1,
         description="Torch threads of a job's first attempt; later attempts repeat it, for equal results.",
     )
+
+    webhook_url: HttpUrl | None = Field(None, description="Told of every job that ends; null: nobody is.")
+    webhook_secret: SecretStr | None = Field(
+        None, description="What the notices are signed with: `whsec_` and 24 bytes or more in base64."
+    )
+
+    @model_validator(mode="after")
+    def _signs_what_it_sends(self) -> Self:
+        if (self.webhook_url is None) != (self.webhook_secret is None):
+            raise ValueError("CATVQ_WEBHOOK_URL and CATVQ_WEBHOOK_SECRET need each other")
+        if self.webhook_secret and not _WEBHOOK_SECRET.fullmatch(self.webhook_secret.get_secret_value()):
+            raise ValueError("CATVQ_WEBHOOK_SECRET must be `whsec_` and 24 bytes or more in base64")
+        return self
 
     @property
     def workers_dir(self) -> Path:

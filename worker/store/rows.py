@@ -74,7 +74,7 @@ def visible_change(**values: Any) -> dict[str, Any]:
 
 
 def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any]:
-    """Values of the UPDATE that ends a job, which then belongs to no worker."""
+    """Values of the UPDATE that ends a job, which then belongs to no worker, and is to be told of at once."""
     return visible_change(
         status=status,
         status_reason=reason,
@@ -82,7 +82,8 @@ def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any
         wish=Wish.NONE,
         worker_name=None,
         lease_expires_at=None,
-        next_send_at=None,
+        next_send_at=DatabaseNow(),
+        sends=0,
         **values,
     )
 

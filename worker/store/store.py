@@ -15,6 +15,7 @@ from worker.store.keys import Keys
 from worker.store.leases import Leases
 from worker.store.migrate import migrate
 from worker.store.models import Models
+from worker.store.notices import Notices
 from worker.store.outbox import Outbox
 from worker.store.recordings import Recordings
 from worker.store.retention import Retention
@@ -41,6 +42,7 @@ class Store:
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
         self.outbox = Outbox(database)
+        self.notices = Notices(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
