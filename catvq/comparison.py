@@ -31,7 +31,7 @@ from catvq.model_stage import ModelStage
 from catvq.routing import HardRouting
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress
-from catvq.start import Categories, keeps_families, resolve_batch_size
+from catvq.start import Categories, keeps_families, resolve_batch_size, resolve_epochs
 from catvq.table import FeatureTable, RowSplit, split_rows
 from catvq.verdict import LEARNT, Contestant, Terms, judge
 
@@ -138,7 +138,7 @@ class _Arena:
             categories=len(used),
             levels=config.model.levels,
             codebook_size=round(2**bits),
-            epochs=self._config.training.epochs,
+            epochs=resolve_epochs(self._config, len(split.train)),
             seeds=tuple(config.training.seed + i for i in range(TRAININGS)),
             has_choice=bool((self._allowed.sum(axis=1) > 1).any()) and len(used) < len(active),
             has_structure=self._has_structure(),
@@ -192,7 +192,7 @@ class _Arena:
         summary = summarize_assignment(F.one_hot(hard, number).float(), hard)
         progress = RunProgress(summary, start_sizes=categories.sizes())
         stage = ModelStage(config, categories, data=self._data, progress=progress)
-        for _ in range(training.epochs):
+        for _ in range(self.terms.epochs):
             stage.train_epoch(self._should_stop)
         self._check()
         errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
@@ -245,12 +245,10 @@ def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: b
 
 def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
     """The settings that all contestants train by: the run's own, but for what must be equal, or short."""
-    steps_per_epoch = rows // resolve_batch_size(config, rows)
+    most_epochs = math.ceil(MAX_STEPS / (rows // resolve_batch_size(config, rows)))
     return dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, codebook_size=codebook_size),
         assignment=dataclasses.replace(config.assignment, mode="static"),
-        training=dataclasses.replace(
-            config.training, epochs=min(config.training.epochs, math.ceil(MAX_STEPS / steps_per_epoch))
-        ),
+        training=dataclasses.replace(config.training, epochs=min(resolve_epochs(config, rows), most_epochs)),
     )

@@ -135,7 +135,7 @@ class AssignmentConfig:
 class TrainingConfig:
     """Length, rates and reproducibility of a run; the fields are documented in the service's contract."""
 
-    epochs: int = 100
+    epochs: int | Auto = "auto"
     batch_size: int | Auto = "auto"
     learning_rate: float = 0.001
     gradient_clip_norm: float | None = 1.0

@@ -20,7 +20,7 @@ from catvq.metrics import summarize_codebooks
 from catvq.model import CategoricalVQVAE
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress, SoftToHardGap
-from catvq.start import Categories, resolve_batch_size
+from catvq.start import Categories, resolve_batch_size, resolve_epochs
 
 SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
@@ -53,6 +53,7 @@ class ModelStage:
             device=data.device,
         )
         self._batch_size = resolve_batch_size(config, len(data.split.train))
+        self._epochs = resolve_epochs(config, len(data.split.train))
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
         self._frozen_soft = self._learner.assignment.soft().detach()
         if self._freeze_epoch == 0 and not progress.is_hardened:
@@ -138,13 +139,13 @@ class ModelStage:
 
     @property
     def _freeze_epoch(self) -> int:
-        return self._config.assignment.freeze_epoch(self._config.training.epochs)
+        return self._config.assignment.freeze_epoch(self._epochs)
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
         rows, epoch = self._data.train_rows, self._progress.epoch
         order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(len(rows))
         batches = torch.split(rows[torch.from_numpy(order).to(rows.device)], self._batch_size)
-        steps = self._config.training.epochs * self.steps_per_epoch
+        steps = self._epochs * self.steps_per_epoch
         while self._progress.step_in_epoch < self.steps_per_epoch:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
@@ -177,8 +178,8 @@ class ModelStage:
 
     def _revive_codes(self) -> list[Sign]:
         """Move unused codes when it is time to; returns the dead codebooks of categories with features."""
-        epoch, training = self._progress.epoch, self._config.training
-        is_due = epoch % training.dead_code_interval_epochs == 0 and epoch < REVIVE_UNTIL * training.epochs
+        epoch, interval = self._progress.epoch, self._config.training.dead_code_interval_epochs
+        is_due = epoch % interval == 0 and epoch < REVIVE_UNTIL * self._epochs
         moved = self._learner.revive_dead_codes(self._sample()) if is_due else None
         levels = self.model.shape.levels
         streams = {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from catvq.errors import ShapeError
@@ -81,9 +82,17 @@ class SoftRouting:
         return torch.matmul(features, gated)
 
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike."""
-        predicted = torch.baddbmm(bias.unsqueeze(1), hidden, weight)  # [S, B, D]
-        error = (predicted - features).square().mean(dim=1)  # [S, D]
+        """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike.
+
+        The mean square of h W - x is taken from the second moments of h and x over the rows, so that the
+        predictions of all streams for all features, [S, B, D], need never exist.
+        """
+        inputs = F.pad(hidden, (0, 1), value=1.0)  # the bias is the weight of a constant
+        weight = torch.cat([weight, bias.unsqueeze(1)], dim=1)  # [S, P + 1, D]
+        moments = torch.bmm(inputs.transpose(1, 2), inputs)
+        products = torch.matmul(inputs.transpose(1, 2), features)  # [S, P + 1, D]
+        explained = (weight * (torch.bmm(moments, weight) - 2 * products)).sum(dim=1) / len(features)
+        error = features.square().mean(dim=0) + explained  # [S, D]
         num_features, num_categories = self.assignment.shape
         levels = error.shape[0] // num_categories
         error = error.view(num_categories, levels, num_features)

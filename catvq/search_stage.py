@@ -105,9 +105,9 @@ class SearchStage:
         self._randomness.restore_from(checkpoint)
 
 
-def needs_search(config: RunConfig, categories: Categories) -> bool:
-    """Whether the assignment is to be searched for, and can be: some feature has a choice."""
+def needs_search(config: RunConfig, categories: Categories, *, epochs: int) -> bool:
+    """Whether the assignment is to be searched for before so many epochs, and some feature has a choice."""
     assignment = config.assignment
     is_wanted = assignment.mode == "learnable" and assignment.resolved_estimator() == "mirror"
     has_choice = bool((categories.allowed.sum(dim=1) > 1).any())
-    return is_wanted and has_choice and assignment.freeze_epoch(config.training.epochs) > 0
+    return is_wanted and has_choice and assignment.freeze_epoch(epochs) > 0

@@ -30,7 +30,7 @@ from catvq.run_data import RunData
 from catvq.run_state import RunProgress, RunState
 from catvq.search import SEARCH_STEPS
 from catvq.search_stage import SearchStage, needs_search
-from catvq.start import Categories, fit_cleaner, start_categories
+from catvq.start import Categories, fit_cleaner, resolve_epochs, start_categories
 from catvq.start_choice import StartReport, choose_start
 from catvq.table import FeatureTable, RowSplit, split_rows
 
@@ -94,7 +94,7 @@ class TrainingRun:
         categories, report = choose_start(config, categories, normalized)
         run = cls(table, config, cleaner=cleaner, categories=categories)
         run._progress.start = asdict(report)
-        if needs_search(config, categories):
+        if needs_search(config, categories, epochs=run._epochs):
             run._search = run._begin_search()
             run._progress.search_steps = SEARCH_STEPS
             run._summarize()
@@ -132,7 +132,7 @@ class TrainingRun:
     def is_finished(self) -> bool:
         """Whether no epoch is left, by count, by `max_seconds` or by `finish`."""
         is_stopped = self._progress.is_stopped_early and self.epoch > 0
-        return is_stopped or self.epoch >= self.config.training.epochs
+        return is_stopped or self.epoch >= self._epochs
 
     @property
     def moment(self) -> tuple[int, bool]:
@@ -184,7 +184,7 @@ class TrainingRun:
 
     def state(self) -> RunState:
         """Where the run stands."""
-        progress, epochs = self._progress, self.config.training.epochs
+        progress, epochs = self._progress, self._epochs
         searched = progress.search_steps if self._search is None else self._search.step_count
         return RunState(
             epoch=self.epoch,
@@ -252,6 +252,10 @@ class TrainingRun:
                 state=self.state(),
             )
         )
+
+    @property
+    def _epochs(self) -> int:
+        return resolve_epochs(self.config, len(self._data.split.train))
 
     def _begin_search(self) -> SearchStage:
         return SearchStage(self.config, self.categories, data=self._data)

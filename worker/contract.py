@@ -155,7 +155,9 @@ class AssignmentSettings(_Section):
 class TrainingSettings(_Section):
     """Length, rates and reproducibility of a run."""
 
-    epochs: int = Field(100, ge=1, le=100_000)
+    epochs: Annotated[int, Field(ge=1, le=100_000)] | Auto = Field(
+        "auto", description="'auto' is 100, and fewer with more than 16,384 training rows."
+    )
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Auto = "auto"
     learning_rate: LearningRate = 0.001
     gradient_clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0

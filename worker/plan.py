@@ -30,6 +30,7 @@ RECIPE: dict[str, Any] = {
 }
 FREEZE_FRACTION = 0.6
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
+MIN_EPOCHS, MAX_EPOCHS = 10, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,7 @@ def resolve_plan(
     resolved = _resolve(config, rows, devices)
     batch_size, device = resolved["training"]["batch_size"], resolved["training"]["device"]
     steps_per_epoch = rows.train // batch_size
-    training_steps = config.training.epochs * steps_per_epoch
+    training_steps = resolved["training"]["epochs"] * steps_per_epoch
     is_searched = _may_move(config, resolved) and resolved["assignment"]["estimator"] == "mirror"
     search_steps = SEARCH_STEPS if is_searched else 0
     size = RunSize(
@@ -115,7 +116,8 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     if assignment["estimator"] == "auto":
         assignment["estimator"] = _auto_estimator(config)
     assignment |= {name: value for name, value in RECIPE.items() if assignment[name] is None}
-    assignment["freeze_after_epochs"] = _freeze_after_epochs(config)
+    training["epochs"] = _epochs(config, rows.train)
+    assignment["freeze_after_epochs"] = _freeze_after_epochs(config, training["epochs"])
     if training["batch_size"] == "auto":
         training["batch_size"] = _batch_size(rows.train)
     if training["device"] == "auto":
@@ -148,8 +150,14 @@ def _ratios(levels: int) -> list[float]:
     return [1.0] if levels == 1 else [0.5 + level / (levels - 1) for level in range(levels)]
 
 
-def _freeze_after_epochs(config: JobConfig) -> int:
-    epochs, wanted = config.training.epochs, config.assignment.freeze_after_epochs
+def _epochs(config: JobConfig, rows: int) -> int:
+    if config.training.epochs != "auto":
+        return config.training.epochs
+    return max(MIN_EPOCHS, round(MAX_EPOCHS * min(1.0, BATCHES_PER_EPOCH * MAX_BATCH_SIZE / rows)))
+
+
+def _freeze_after_epochs(config: JobConfig, epochs: int) -> int:
+    wanted = config.assignment.freeze_after_epochs
     if config.assignment.mode == "static":
         return 0
     if wanted == "auto":

@@ -91,10 +91,10 @@ def test_the_search_sees_training_rows_and_compares_on_validation_rows(build):
     ],
 )
 def test_a_search_is_needed_where_the_assignment_is_learnt_by_it(make_config, assignment, is_needed):
-    assert needs_search(make_config(assignment=assignment), categories()) == is_needed
+    assert needs_search(make_config(assignment=assignment), categories(), epochs=5) == is_needed
 
 
 def test_no_search_is_needed_where_no_feature_has_a_choice(make_config):
     one_each = torch.eye(2, dtype=torch.bool)[torch.from_numpy(START)]
 
-    assert not needs_search(make_config(assignment={"estimator": "mirror"}), categories(one_each))
+    assert not needs_search(make_config(assignment={"estimator": "mirror"}), categories(one_each), epochs=5)

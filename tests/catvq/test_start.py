@@ -8,6 +8,7 @@ from catvq.start import (
     fit_cleaner,
     keeps_families,
     resolve_batch_size,
+    resolve_epochs,
     resolve_shape,
     start_categories,
 )
@@ -282,6 +283,14 @@ def test_ratios_that_are_not_one_per_level_are_refused(make_config):
 )
 def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(make_config, wanted, rows, expected):
     assert resolve_batch_size(make_config(training={"batch_size": wanted}), rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows", "expected"),
+    [("auto", 50, 100), ("auto", 16_384, 100), ("auto", 65_536, 25), ("auto", 10**7, 10), (300, 10**7, 300)],
+)
+def test_large_tables_are_gone_through_less_often(make_config, wanted, rows, expected):
+    assert resolve_epochs(make_config(training={"epochs": wanted}), rows) == expected
 
 
 def test_one_feature_alone_is_one_category(make_config):

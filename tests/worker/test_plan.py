@@ -95,7 +95,7 @@ def test_the_start_the_estimator_and_its_weights_are_the_core_s(settings):
 
 @given(
     rows=st.integers(10, 200_000),
-    epochs=st.integers(1, 1000),
+    epochs=st.integers(1, 1000) | st.just("auto"),
     levels=st.integers(1, 8),
     fractions=st.tuples(st.floats(0, 0.45), st.floats(0, 0.45)),
     freeze=st.one_of(st.just("auto"), st.none(), st.integers(0, 2000)),
@@ -118,7 +118,9 @@ def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, f
     counts = (planned.rows.train, planned.rows.validation, planned.rows.test)
     assert counts == (len(split.train), len(split.validation), len(split.test))
     assert planned.config["training"]["batch_size"] == catvq.start.resolve_batch_size(core, len(split.train))
-    assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(epochs)
+    wanted = catvq.start.resolve_epochs(core, len(split.train))
+    assert planned.config["training"]["epochs"] == wanted
+    assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(wanted)
     assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
 
 

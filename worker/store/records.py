@@ -179,7 +179,7 @@ class JobRecord:
     @property
     def epochs(self) -> int:
         """How often it goes through the rows."""
-        return 1 if self.kind is JobKind.ENCODING else int(self.config["training"]["epochs"])
+        return 1 if self.kind is JobKind.ENCODING else int(self.resolved["config"]["training"]["epochs"])
 
 
 @dataclass(frozen=True)
