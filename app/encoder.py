@@ -21,6 +21,8 @@ ROWS_PER_RUN = 256  # what lies between two layers then stays in a core's cache
 INVALID_CODE = -1
 SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
 PERCENTILES = np.arange(101)
+M_TRIM_THRESHOLD = -1  # the name in malloc.h
+KEPT_FREE_BYTES = 1 << 20
 
 
 class DamagedModelError(ApiError):
@@ -180,10 +182,15 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
 
 @cache
 def _share_memory() -> None:
-    """Let all models compute in one piece of memory, which is as large as the largest run needs."""
+    """Let all models compute in one piece of memory, which is as large as the largest run needs.
+
+    What requests took is given back at once: by default glibc keeps ever more of it, the larger they were.
+    """
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})
     ort.create_and_register_allocator(memory, grow_by_what_is_needed)
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)
 
 
 def _release_free_memory() -> None:

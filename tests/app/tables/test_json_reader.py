@@ -5,9 +5,11 @@ import io
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.errors import InvalidError, NotParseableError
-from app.tables.json_reader import parse_codes, read_json
+from app.tables.json_reader import _read_plain, parse_codes, read_json
 from app.tables.reading import collect_rows
 
 
@@ -22,6 +24,42 @@ def test_rows_are_read_and_null_is_missing(limits):
     assert table.columns == ("f0", "f1")
     assert not table.has_names
     np.testing.assert_array_equal(rows, [[1, np.nan], [2.5, -3]])
+
+
+NUMBERS = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**63), 2**64 - 1), st.just(-0.0)
+)
+CELLS = st.one_of(NUMBERS, NUMBERS, NUMBERS, st.none(), st.booleans(), st.text(max_size=2))
+VALUES = st.one_of(CELLS, st.lists(CELLS, max_size=3))
+
+
+@given(st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=5))
+def test_plain_rows_are_read_to_the_very_numbers(rows):
+    np.testing.assert_array_equal(_read_plain(orjson.dumps({"rows": rows})), np.array(rows, np.float64))
+
+
+@given(st.lists(st.one_of(VALUES, st.lists(VALUES, max_size=3)), max_size=4))
+def test_only_rows_that_a_close_look_accepts_are_plain(rows):
+    plain = _read_plain(orjson.dumps({"rows": rows}))
+    is_regular = all(isinstance(row, list) for row in rows) and len({len(row) for row in rows}) == 1
+    cells = [cell for row in rows for cell in row] if is_regular else []
+    is_plain = bool(cells) and all(type(cell) in {int, float} for cell in cells)
+    assert (plain is not None) == is_plain
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[[1]]",
+        b"1",
+        b'{"rows": [[1]], "rows": [[2]]}',
+        b'{"rows": {"a": [1]}}',
+        b'{"rows": [[1]]} x',
+        b"null",
+    ],
+)
+def test_other_documents_are_not_plain(body):
+    assert _read_plain(body) is None
 
 
 def test_columns_name_the_values(limits):
