@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-store backup restore chaos fuzz compose-test
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store backup restore chaos fuzz soak compose-test
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,14 @@ bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on pla
 bench-encode: $(INSTALLED) ## Compare engines of the frozen encoder with their bare matrix products
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.encode
 
+bench-serving: $(INSTALLED) .venv-peers ## Compare the service with other servers of the same model, one core for each side
+	$(BIN)/python -m benchmarks.serving
+
+.venv-peers: benchmarks/serving/requirements.txt
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 bench-store: $(INSTALLED) ## Measure what a long queue and a list of 100,000 jobs cost: make bench-store DATABASE=url
 	$(BIN)/python -m benchmarks.store $(if $(DATABASE),--database '$(DATABASE)')
 
@@ -73,6 +81,9 @@ chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compa
 
 fuzz: $(INSTALLED) ## Send generated requests and damaged files by the thousand
 	$(BIN)/python -m tests.fuzz
+
+soak: $(INSTALLED) ## Ask an API process for all formats at once, badly and in vain too, and watch its memory
+	$(BIN)/python -m tests.soak
 
 compose-test: ## Bring the containers up, train a model, restart, and take them down
 	$(PYTHON) tests/compose/run.py

@@ -1,0 +1,47 @@
+"""An API process with a model of real size, and rows whose codes are known."""
+
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from app.encoder import Encoder
+from benchmarks.frozen_model import NAMES, BenchmarkModel, draw_rows
+from tests.soak.traffic import Pool
+from worker.settings import ServiceSettings
+from worker.store import Store
+
+CLEAR_MARGIN = 1e-3  # of the nearest two codes: what other rows share a run with a row then changes nothing
+
+
+@contextmanager
+def published(data_dir):
+    """A store with a model; yields the model's id and directory."""
+    store = Store.open(ServiceSettings(data_dir=data_dir))
+    model_id = BenchmarkModel.make().publish(store)
+    yield model_id, store.models.directory(model_id)
+    store.close()
+
+
+def make_pool(directory, rows=2000):
+    """Rows of which some miss values and some are invalid."""
+    model, values = BenchmarkModel.make(), draw_rows(rows, 5)
+    random = np.random.default_rng(5)
+    values[random.random(rows) < 0.1, 7] = np.nan
+    distances = model.weights.distances(
+        model.weights.latents(torch.from_numpy(model.cleaner.normalize(values)))
+    )
+    nearest = distances.topk(2, dim=2, largest=False).values
+    values = values[((nearest[..., 1] - nearest[..., 0]).amin(dim=0) > CLEAR_MARGIN).numpy()]
+    values[random.random(len(values)) < 0.05, 9] = np.inf
+    encoded = Encoder(directory, threads=1).encode(values, with_doubt=False)
+    return Pool(values, encoded.codes, np.array(encoded.status), tuple(NAMES))
+
+
+def copy_models(directory, count):
+    """More models of the same files; returns their ids."""
+    ids = [f"{directory.name}_{number}" for number in range(count)]
+    for model_id in ids:
+        shutil.copytree(directory, directory.with_name(model_id))
+    return ids
