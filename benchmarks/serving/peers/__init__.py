@@ -1,0 +1,1 @@
+"""The same model, served as each tool's documentation shows it."""
