@@ -5,15 +5,15 @@ compared on the same test rows. The usual groupings are trained in static mode.
 """
 
 import argparse
+import dataclasses
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.real_tables import REAL_TABLES, RealTable
-from catvq.config import RunConfig
+from catvq.config import AssignmentConfig, RunConfig
 from catvq.grouping_methods import GROUPING_METHODS, group_within
 from catvq.table import FeatureTable, split_rows
 from catvq.training import TrainingRun
@@ -37,8 +37,8 @@ def main() -> None:
     print("|---|" + "---|" * (len(BASELINES) + 5))
     for name in arguments.tables:
         table = REAL_TABLES[name]()
-        errors = np.array([list(_errors(table, seed)) for seed in arguments.seeds])  # [seeds, methods, 2]
-        means, seconds = errors[:, :, 0].mean(axis=0), errors[:, :, 1].mean(axis=0)
+        measured = np.array([errors(table, seed) for seed in arguments.seeds])  # [seeds, methods, 2]
+        means, seconds = measured[:, :, 0].mean(axis=0), measured[:, :, 1].mean(axis=0)
         shape = " x ".join(map(str, table.values.shape))
         cells = " | ".join(f"{error:.4f}" for error in means)
         change = means[-1] / means[:-1].min() - 1
@@ -47,54 +47,52 @@ def main() -> None:
         print(row, flush=True)
 
 
-def _errors(table: RealTable, seed: int) -> Iterator[tuple[float, float]]:
+def errors(table: RealTable, seed: int, *, epochs: int | None = None) -> list[tuple[float, float]]:
     """Test error and seconds of every baseline, and of the learnt model last."""
     names = tuple(f"f{i}" for i in range(table.values.shape[1]))
     features = FeatureTable(table.values, names, {"all": names})
-    for method in BASELINES:
-        groups = _groups(features, table.num_categories, method, seed)
-        yield _train(features, table, seed, {"mode": "static", "init": "user", "groups": groups})
-    yield _train(features, table, seed, {})
+    config = _config(table.num_categories, seed, epochs)
+    assignments: list[dict[str, Any]] = [
+        {"mode": "static", "init": "user", "groups": _groups(features, config, method)}
+        for method in BASELINES
+    ]
+    return [_train(features, config, assignment) for assignment in (*assignments, {})]
 
 
-def _groups(
-    features: FeatureTable, num_categories: int, method: str, seed: int
-) -> dict[str, tuple[str, ...]]:
+def _groups(features: FeatureTable, config: RunConfig, method: str) -> dict[str, tuple[str, ...]]:
     """Group the features by a method that sees the training rows only."""
-    run = TrainingRun.start(features, _config(num_categories, seed, {"mode": "static", "init": "random"}))
+    static = AssignmentConfig(mode="static", init="random")
+    run = TrainingRun.start(features, dataclasses.replace(config, assignment=static))
+    number, seed = len(run.categories.names), config.training.seed
     train = split_rows(
         len(features.values), validation_fraction=VALIDATION_FRACTION, test_fraction=TEST_FRACTION, seed=seed
     ).train
     rows = run.cleaner.normalize(features.values[train])
-    allowed = np.ones((rows.shape[1], num_categories), dtype=bool)
-    grouping = group_within(method, rows, allowed, seed=seed)
-    one_hot = np.eye(num_categories, dtype=np.float32)[grouping]
-    category = run.categories.expand(one_hot, run.cleaner).argmax(axis=1)
+    grouping = group_within(method, rows, np.ones((rows.shape[1], number), dtype=bool), seed=seed)
+    category = run.categories.expand(np.eye(number, dtype=np.float32)[grouping], run.cleaner).argmax(axis=1)
     return {
         f"group_{g}": tuple(features.features[i] for i in np.flatnonzero(category == g))
         for g in np.unique(category)
     }
 
 
-def _train(
-    features: FeatureTable, table: RealTable, seed: int, assignment: dict[str, Any]
-) -> tuple[float, float]:
+def _train(features: FeatureTable, config: RunConfig, assignment: dict[str, Any]) -> tuple[float, float]:
     started = time.process_time()
-    run = TrainingRun.start(features, _config(table.num_categories, seed, assignment))
+    run = TrainingRun.start(features, dataclasses.replace(config, assignment=AssignmentConfig(**assignment)))
     while not run.is_finished:
         run.train_epoch()
     seconds = time.process_time() - started
     return run.freeze().report["reconstruction_error"]["test"], seconds
 
 
-def _config(num_categories: int, seed: int, assignment: dict[str, Any]) -> RunConfig:
-    model = {"categories": num_categories, "codebook_size": CODEBOOK_SIZE}
-    training = {
-        "seed": seed,
-        "validation_fraction": VALIDATION_FRACTION,
-        "test_fraction": TEST_FRACTION,
-    }
-    return RunConfig.from_dict({"model": model, "assignment": assignment, "training": training})
+def _config(num_categories: int, seed: int, epochs: int | None) -> RunConfig:
+    training = {"seed": seed, "validation_fraction": VALIDATION_FRACTION, "test_fraction": TEST_FRACTION}
+    return RunConfig.from_dict(
+        {
+            "model": {"categories": num_categories, "codebook_size": CODEBOOK_SIZE},
+            "training": training | ({"epochs": epochs} if epochs else {}),
+        }
+    )
 
 
 if __name__ == "__main__":
