@@ -10,7 +10,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store backup restore chaos fuzz soak compose-test
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store backup restore chaos fuzz soak compose-test bench-estimators
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 bench-real: $(INSTALLED) ## Compare learnt groupings with the usual ones on real tables
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.real
+
+bench-estimators: $(INSTALLED) ## Compare the estimators of the assignment's gradient
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.estimators
 
 bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on planted tables
 	$(BIN)/python -m benchmarks.learning

@@ -107,6 +107,7 @@ def learn(
     *,
     seed: int,
     start: str = "default",
+    estimator: str = "auto",
     categories: int | str | None = None,
     epochs: int | None = EPOCHS,
 ) -> tuple[float, int]:
@@ -115,7 +116,8 @@ def learn(
     config = RunConfig.from_dict(
         {
             "model": {"categories": categories or table.num_categories},
-            "assignment": {
+            "assignment": {"estimator": estimator}
+            | {
                 "random": {"init": "random"},
                 "corrupted": {"init": "user", "groups": corrupted(table, seed)},
                 "default": {},

@@ -5,7 +5,6 @@ compared on the same test rows. The usual groupings are trained in static mode.
 """
 
 import argparse
-import dataclasses
 import time
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.real_tables import REAL_TABLES, RealTable
-from catvq.config import AssignmentConfig, RunConfig
+from catvq.config import RunConfig
 from catvq.grouping_methods import GROUPING_METHODS, group_within
 from catvq.table import FeatureTable, split_rows
 from catvq.training import TrainingRun
@@ -49,50 +48,54 @@ def main() -> None:
 
 def errors(table: RealTable, seed: int, *, epochs: int | None = None) -> list[tuple[float, float]]:
     """Test error and seconds of every baseline, and of the learnt model last."""
-    names = tuple(f"f{i}" for i in range(table.values.shape[1]))
-    features = FeatureTable(table.values, names, {"all": names})
-    config = _config(table.num_categories, seed, epochs)
     assignments: list[dict[str, Any]] = [
-        {"mode": "static", "init": "user", "groups": _groups(features, config, method)}
-        for method in BASELINES
+        {"mode": "static", "init": "user", "groups": _groups(table, seed, method)} for method in BASELINES
     ]
-    return [_train(features, config, assignment) for assignment in (*assignments, {})]
+    return [train(table, seed, assignment, epochs=epochs) for assignment in (*assignments, {})]
 
 
-def _groups(features: FeatureTable, config: RunConfig, method: str) -> dict[str, tuple[str, ...]]:
-    """Group the features by a method that sees the training rows only."""
-    static = AssignmentConfig(mode="static", init="random")
-    run = TrainingRun.start(features, dataclasses.replace(config, assignment=static))
-    number, seed = len(run.categories.names), config.training.seed
-    train = split_rows(
-        len(features.values), validation_fraction=VALIDATION_FRACTION, test_fraction=TEST_FRACTION, seed=seed
-    ).train
-    rows = run.cleaner.normalize(features.values[train])
-    grouping = group_within(method, rows, np.ones((rows.shape[1], number), dtype=bool), seed=seed)
-    category = run.categories.expand(np.eye(number, dtype=np.float32)[grouping], run.cleaner).argmax(axis=1)
-    return {
-        f"group_{g}": tuple(features.features[i] for i in np.flatnonzero(category == g))
-        for g in np.unique(category)
-    }
-
-
-def _train(features: FeatureTable, config: RunConfig, assignment: dict[str, Any]) -> tuple[float, float]:
+def train(
+    table: RealTable, seed: int, assignment: dict[str, Any], *, epochs: int | None = None
+) -> tuple[float, float]:
+    """Train one model with the given settings of the assignment; its test error, and seconds of CPU."""
     started = time.process_time()
-    run = TrainingRun.start(features, dataclasses.replace(config, assignment=AssignmentConfig(**assignment)))
+    run = _start(table, seed, assignment, epochs)
     while not run.is_finished:
         run.train_epoch()
     seconds = time.process_time() - started
     return run.freeze().report["reconstruction_error"]["test"], seconds
 
 
-def _config(num_categories: int, seed: int, epochs: int | None) -> RunConfig:
+def _groups(table: RealTable, seed: int, method: str) -> dict[str, tuple[str, ...]]:
+    """Group the features by a method that sees the training rows only."""
+    run = _start(table, seed, {"mode": "static", "init": "random"}, None)
+    rows = run.cleaner.normalize(
+        table.values[
+            split_rows(
+                len(table.values),
+                validation_fraction=VALIDATION_FRACTION,
+                test_fraction=TEST_FRACTION,
+                seed=seed,
+            ).train
+        ]
+    )
+    allowed = np.ones((rows.shape[1], table.num_categories), dtype=bool)
+    one_hot = np.eye(table.num_categories, dtype=np.float32)[group_within(method, rows, allowed, seed=seed)]
+    category = run.categories.expand(one_hot, run.cleaner).argmax(axis=1)
+    return {f"group_{g}": tuple(f"f{i}" for i in np.flatnonzero(category == g)) for g in np.unique(category)}
+
+
+def _start(table: RealTable, seed: int, assignment: dict[str, Any], epochs: int | None) -> TrainingRun:
+    names = tuple(f"f{i}" for i in range(table.values.shape[1]))
     training = {"seed": seed, "validation_fraction": VALIDATION_FRACTION, "test_fraction": TEST_FRACTION}
-    return RunConfig.from_dict(
+    config = RunConfig.from_dict(
         {
-            "model": {"categories": num_categories, "codebook_size": CODEBOOK_SIZE},
+            "model": {"categories": table.num_categories, "codebook_size": CODEBOOK_SIZE},
+            "assignment": assignment,
             "training": training | ({"epochs": epochs} if epochs else {}),
         }
     )
+    return TrainingRun.start(FeatureTable(table.values, names, {"all": names}), config)
 
 
 if __name__ == "__main__":
