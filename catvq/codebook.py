@@ -102,6 +102,11 @@ class CodebookBank(nn.Module):
         return sums.view(streams, size, width), counts.view(streams, size)
 
     @torch.no_grad()
+    def count(self, counts: Tensor) -> None:
+        """Count a batch's use of the codes, float32 [S, K], into the window."""
+        self.usage_counts += counts
+
+    @torch.no_grad()
     def observe(self, sums: Tensor, counts: Tensor) -> None:
         """Take in one training batch: count usage and, with "ema", move the used codes.
 
@@ -109,7 +114,7 @@ class CodebookBank(nn.Module):
             sums: float32 [S, K, E], as `batch_centroids` gives.
             counts: float32 [S, K].
         """
-        self.usage_counts += counts
+        self.count(counts)
         if self.update_rule == "gradient":
             return
         self.ema_counts.lerp_(counts, 1 - self.decay)

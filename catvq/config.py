@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from catvq.cleaning import CleaningConfig
 from catvq.errors import ConfigError
+from catvq.stages import StageOrder
 from catvq.temperature import ScheduleKind
 
 Auto = Literal["auto"]
@@ -84,6 +85,7 @@ class AssignmentConfig:
     family_constraint_weight: float = 0.0
     assignment_lr: float | None = None
     freeze_after_epochs: int | Auto | None = "auto"
+    stages: StageOrder = "together"
 
     def __post_init__(self) -> None:
         if self.temperature_schedule == "adaptive" and self.resolved_estimator() != "mirror":

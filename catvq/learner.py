@@ -15,6 +15,7 @@ from catvq.model import CategoricalVQVAE
 from catvq.objective import ObjectiveWeights, add_assignment_terms, model_terms
 from catvq.randomness import OwnRandomness
 from catvq.routing import HardRouting, Routing, SoftRouting
+from catvq.stages import Learning
 
 EVALUATION_ROWS = 4096  # rows a chunk while evaluating: bounds memory, not results
 DECAY_FROM = 0.5  # part of the run after which the model's rate falls
@@ -70,12 +71,13 @@ class Learner:
         """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
         return self.hard_routing or SoftRouting(self.assignment())
 
-    def step(self, features: Tensor, *, progress: float) -> Tensor:
+    def step(self, features: Tensor, *, progress: float, learning: Learning = Learning.BOTH) -> Tensor:
         """One gradient step on a batch.
 
         Args:
             features: float32 [B, D].
             progress: Part of the run that is done, in [0, 1); sets the model's rate.
+            learning: What moves, codebooks with the model; a hardened assignment never does.
 
         Returns:
             The loss terms in the order of LOSS_NAMES, float32, on the device.
@@ -92,12 +94,15 @@ class Learner:
             soft = self.assignment.soft()
             terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights.assignment)
         terms.total.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
-        self._model_optimizer.step()
-        if self.hard_routing is None:
+        if learning is Learning.ASSIGNMENT:
+            self.model.codebooks.count(centroids.counts)
+        else:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
+            self._model_optimizer.step()
+            self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)
+        if self.hard_routing is None and learning is not Learning.MODEL:
             torch.nn.utils.clip_grad_norm_(self.assignment.parameters(), self._clip_norm)
             self._assignment_optimizer.step()
-        self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)
         return terms.stacked()
 
     def place_codebooks(self, sample: Tensor) -> None:

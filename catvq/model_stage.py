@@ -20,6 +20,7 @@ from catvq.metrics import summarize_codebooks
 from catvq.model import CategoricalVQVAE
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress, SoftToHardGap
+from catvq.stages import Learning, learning_in
 from catvq.start import Categories, resolve_batch_size, resolve_epochs
 
 SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
@@ -145,7 +146,7 @@ class ModelStage:
         rows, epoch = self._data.train_rows, self._progress.epoch
         order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(len(rows))
         batches = torch.split(rows[torch.from_numpy(order).to(rows.device)], self._batch_size)
-        steps = self._epochs * self.steps_per_epoch
+        steps, learning = self._epochs * self.steps_per_epoch, self._learning()
         while self._progress.step_in_epoch < self.steps_per_epoch:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
@@ -154,8 +155,15 @@ class ModelStage:
             if not self._progress.is_hardened:
                 self._learner.assignment.set_temperature(self.next_temperature())
             batch = self._data.features[batches[self._progress.step_in_epoch]]
-            self._loss_sums += self._learner.step(batch, progress=self.step / steps)
+            self._loss_sums += self._learner.step(batch, progress=self.step / steps, learning=learning)
             self._progress.step_in_epoch += 1
+
+    def _learning(self) -> Learning:
+        """What moves in the present epoch."""
+        if self._progress.is_hardened:
+            return Learning.MODEL
+        order = self._config.assignment.stages
+        return learning_in(order, self._progress.epoch, freeze_epoch=self._freeze_epoch)
 
     def _end_epoch(self) -> None:
         progress = self._progress

@@ -136,6 +136,11 @@ class AssignmentSettings(_Section):
     freeze_after_epochs: Annotated[int, Field(ge=0)] | Auto | None = Field(
         "auto", description="Epochs after which the assignment is hard; null: only at the end."
     )
+    stages: Literal["together", "model_first", "in_turn"] = Field(
+        "together",
+        description="What learns while the assignment is soft. 'model_first': in the first fifth of it "
+        "only the model; 'in_turn': the model in one epoch, the assignment in the next.",
+    )
 
     @model_validator(mode="after")
     def _schedule_fits_the_estimator(self) -> Self:

@@ -8,6 +8,7 @@ from catvq.checkpoint import Checkpoint
 from catvq.learner import FINAL_RATE, Learner, rate_factor
 from catvq.losses import LOSS_NAMES
 from catvq.model import CategoricalVQVAE, ModelShape
+from catvq.stages import Learning
 
 ROWS, FEATURES, CATEGORIES = 16, 6, 2
 
@@ -72,6 +73,25 @@ def test_a_step_moves_the_model_and_the_logits_and_returns_every_term(build):
     assert terms.isfinite().all()
     assert all(not torch.equal(p, old) for p, old in zip(learner.model.parameters(), before[0], strict=True))
     assert not torch.equal(learner.assignment.logits, before[1])
+
+
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_while_one_learns_the_other_rests_to_the_last_code(build, update):
+    learner, features = build(update=update), torch.randn(ROWS, FEATURES)
+
+    def moved_by(learning):
+        tensors = dict(learner.model.named_parameters()) | {"codes": learner.model.codebooks.codes}
+        before = {name: value.detach().clone() for name, value in tensors.items()}
+        logits, used = learner.assignment.logits.detach().clone(), learner.model.codebooks.usage_counts.sum()
+        learner.step(features, progress=0.0, learning=learning)
+        assert learner.model.codebooks.usage_counts.sum() == used + 4 * ROWS
+        changed = {name for name, value in tensors.items() if not torch.equal(value, before[name])}
+        return changed, not torch.equal(learner.assignment.logits, logits)
+
+    assert moved_by(Learning.ASSIGNMENT) == (set(), True)
+    assert moved_by(Learning.MODEL)[1] is False
+    assert "codes" in moved_by(Learning.MODEL)[0]
+    assert moved_by(Learning.BOTH)[1] is True
 
 
 def test_once_hardened_the_logits_rest_and_their_terms_are_zero(build):

@@ -44,6 +44,24 @@ def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config)
     assert not torch.equal(first, second)
 
 
+@pytest.mark.parametrize(
+    ("stages", "moved"),
+    [("together", [1, 1, 1, 1, 0]), ("model_first", [0, 1, 1, 1, 0]), ("in_turn", [0, 1, 0, 1, 0])],
+)
+def test_the_logits_move_in_their_stages_only(make_table, make_config, stages, moved):
+    config = make_config(assignment={"stages": stages, "freeze_after_epochs": 4}, training={"epochs": 5})
+    run = TrainingRun.start(make_table(), config)
+    learner, found = run._training._learner, []
+    for _ in moved:
+        model, logits = learner.model.decoder.output.weight.clone(), learner.assignment.logits.clone()
+        run.train_epoch()
+        found.append(not torch.equal(learner.assignment.logits, logits))
+        rests = stages == "in_turn" and found[-1]
+        assert torch.equal(learner.model.decoder.output.weight, model) == rests
+
+    assert found == moved
+
+
 @pytest.mark.parametrize(("freeze", "hard_from"), [(0, 0), (1, 1), (2, 2), ("auto", 2), (9, 4), (None, 4)])
 def test_the_assignment_is_hard_from_the_asked_epoch_on_and_stays_as_it_was(
     make_table, make_config, freeze, hard_from

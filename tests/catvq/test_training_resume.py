@@ -21,6 +21,8 @@ SETTINGS = {
     "sinkhorn": {"assignment": {"estimator": "sinkhorn", "per_family": True}, "model": {"categories": 6}},
     "static": {"assignment": {"mode": "static"}},
     "collapse": {"assignment": {"temperature_start": 50.0, "temperature_schedule": "constant"}},
+    "model first": {"assignment": {"stages": "model_first", "freeze_after_epochs": 3}},
+    "in turn": {"assignment": {"stages": "in_turn", "estimator": "gumbel", "freeze_after_epochs": 3}},
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {
         "assignment": {"estimator": "mirror", "per_family": True},
