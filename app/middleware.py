@@ -5,7 +5,7 @@ import re
 import secrets
 from time import perf_counter
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,7 +13,7 @@ from app.errors import ApiError, problem_response
 from app.telemetry import Telemetry
 from worker.logs import about
 
-REQUEST_ID_HEADER = "X-Request-Id"
+_RAW_REQUEST_ID = b"x-request-id"
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 SECURITY_HEADERS = {
@@ -87,11 +87,13 @@ def complete_headers(headers: MutableHeaders, request_id: str, path: str | None)
     """Add what every answer carries; path is None where none could be read."""
     policy = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
     given = {name for name, _ in headers.raw}
-    headers.raw.append((b"x-request-id", request_id.encode()))
+    headers.raw.append((_RAW_REQUEST_ID, request_id.encode()))
     headers.raw.append((b"content-security-policy", policy.encode()))
     headers.raw.extend(header for header in _RAW_SECURITY_HEADERS if header[0] not in given)
 
 
 def _request_id(scope: Scope) -> str:
-    sent = Headers(scope=scope).get(REQUEST_ID_HEADER, "")
-    return sent if _USABLE_ID.fullmatch(sent) else new_request_id()
+    for name, value in scope["headers"]:
+        if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(sent := value.decode("latin-1")):
+            return str(sent)
+    return new_request_id()
