@@ -104,6 +104,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
             "epochs": inputs.state.epoch,
+            "settled_epoch": inputs.state.settled_epoch,
             "seed": inputs.config.training.seed,
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),

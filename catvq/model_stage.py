@@ -24,6 +24,9 @@ from catvq.stages import Learning, learning_in
 from catvq.start import Categories, resolve_batch_size, resolve_epochs
 
 SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
+# See docs/decisions/0062-switches-of-the-annealing.md for what these two were set by.
+QUIET_EPOCHS = 5
+SETTLED_ENTROPY = 0.05  # of the largest
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
 
 
@@ -125,6 +128,15 @@ class ModelStage:
             )
         learner.harden()
         self._progress.is_hardened = True
+
+    def harden_if_settled(self) -> None:
+        """Fix the grouping ahead of time where that is wanted and the last summary shows nothing moving."""
+        progress, summary = self._progress, self._progress.summary
+        progress.quiet_epochs = 0 if summary.changed_last_epoch else progress.quiet_epochs + 1
+        is_settled = progress.quiet_epochs >= QUIET_EPOCHS and summary.entropy < SETTLED_ENTROPY
+        if self._config.assignment.freeze_when_settled and is_settled and not progress.is_hardened:
+            self.harden()
+            progress.settled_epoch = progress.epoch
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add everything a resumed stage needs to `tensors`."""

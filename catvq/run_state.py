@@ -23,6 +23,8 @@ class RunState:
         assignment: Summary of the soft assignment.
         codebook: Health over the last epoch; None before the first.
         collapses: All that were noticed so far, in the order of their onset.
+        settled_epoch: Completed epochs when the assignment was made hard ahead of time, since it had
+            settled; None where it was not.
     """
 
     epoch: int
@@ -34,6 +36,7 @@ class RunState:
     assignment: AssignmentSummary
     codebook: CodebookSummary | None
     collapses: list[Collapse]
+    settled_epoch: int | None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -77,6 +80,8 @@ class RunProgress:
         codebook: As in `RunState`.
         gap: None until hardened, and in static mode.
         collapses: As in `RunState`.
+        quiet_epochs: Completed ones of the model's training since a feature last changed its category.
+        settled_epoch: As in `RunState`.
     """
 
     summary: AssignmentSummary
@@ -94,6 +99,8 @@ class RunProgress:
     codebook: CodebookSummary | None = None
     gap: SoftToHardGap | None = None
     collapses: list[Collapse] = field(default_factory=list)
+    quiet_epochs: int = 0
+    settled_epoch: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""

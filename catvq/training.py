@@ -175,6 +175,7 @@ class TrainingRun:
             else:
                 self._training.train_epoch(should_stop)
                 self._summarize()
+                self._training.harden_if_settled()
         finally:
             self._progress.seconds += time.monotonic() - started
         limit = self.config.training.max_seconds
@@ -196,6 +197,7 @@ class TrainingRun:
             assignment=progress.summary,
             codebook=progress.codebook,
             collapses=list(progress.collapses),
+            settled_epoch=progress.settled_epoch,
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:

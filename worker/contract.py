@@ -141,6 +141,11 @@ class AssignmentSettings(_Section):
         description="What learns while the assignment is soft. 'model_first': in the first fifth of it "
         "only the model; 'in_turn': the model in one epoch, the assignment in the next.",
     )
+    freeze_when_settled: bool = Field(
+        False,
+        description="Make the assignment hard ahead of time once it is nearly so and no feature has changed "
+        "its category for some epochs.",
+    )
 
     @model_validator(mode="after")
     def _schedule_fits_the_estimator(self) -> Self:

@@ -62,6 +62,9 @@ class Recorder:
         self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))
         for onset in _describe_onsets(state):
             self._persist(partial(self._store.recordings.add_event_once, self._claim, "collapse", onset))
+        if state.settled_epoch == state.epoch:
+            settled = {"epoch": state.epoch, "temperature": state.temperature}
+            self._persist(partial(self._store.recordings.add_event_once, self._claim, "settled", settled))
 
     def save_checkpoint(self, run: TrainingRun) -> None:
         """Write a checkpoint and make it the one to resume from."""
@@ -121,6 +124,7 @@ class Recorder:
             step=state.step,
             steps=state.steps,
             is_finished=run.is_finished,
+            settled_epoch=state.settled_epoch,
             temperature=state.temperature,
             losses=state.losses,
             assignment=assignment,

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from catvq.losses import LOSS_NAMES
+from catvq.model_stage import QUIET_EPOCHS
 from catvq.training import TrainingRun
 
 
@@ -78,6 +79,40 @@ def test_the_assignment_is_hard_from_the_asked_epoch_on_and_stays_as_it_was(
         assert not np.array_equal(earlier, later)
     assert all(np.array_equal(soft, history[hard_from]) for soft in history[hard_from:])
     assert run._training._learner.hard_routing is not None
+
+
+@pytest.mark.parametrize(
+    ("temperature", "wanted", "settled_epoch"),
+    [(0.1, True, QUIET_EPOCHS), (0.1, False, None), (1.0, True, None)],
+)
+def test_an_assignment_that_has_settled_is_hardened_ahead_of_time(
+    train, make_config, temperature, wanted, settled_epoch
+):
+    settings = {
+        "temperature_start": temperature,
+        "temperature_schedule": "constant",
+        "freeze_when_settled": wanted,
+        "freeze_after_epochs": 7,
+    }
+    run = train(config=make_config(assignment=settings, training={"epochs": 8}))
+
+    report = run.freeze().report
+    assert report["training"]["settled_epoch"] == run.state().settled_epoch == settled_epoch
+    assert report["soft_to_hard_gap"]["epoch"] == (settled_epoch or 7)
+
+
+def test_a_feature_that_moves_keeps_the_assignment_soft(make_table, make_config):
+    settings = {"temperature_start": 0.1, "freeze_when_settled": True, "freeze_after_epochs": None}
+    run = TrainingRun.start(make_table(), make_config(assignment=settings, training={"epochs": 12}))
+    for _ in range(QUIET_EPOCHS - 1):
+        run.train_epoch()
+    with torch.no_grad():
+        logits = run._training._learner.assignment.logits
+        logits[0] = logits[0].roll(1)
+    while not run.is_finished:
+        run.train_epoch()
+
+    assert run.state().settled_epoch == 2 * QUIET_EPOCHS
 
 
 def test_hardening_is_measured_where_it_happens(train, make_config):

@@ -49,6 +49,7 @@ def test_a_state_is_plain_nested_values():
         assignment=SUMMARY,
         codebook=CODEBOOK,
         collapses=[COLLAPSE],
+        settled_epoch=1,
     )
 
     plain = state.to_dict()

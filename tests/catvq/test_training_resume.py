@@ -23,6 +23,10 @@ SETTINGS = {
     "collapse": {"assignment": {"temperature_start": 50.0, "temperature_schedule": "constant"}},
     "model first": {"assignment": {"stages": "model_first", "freeze_after_epochs": 3}},
     "in turn": {"assignment": {"stages": "in_turn", "estimator": "gumbel", "freeze_after_epochs": 3}},
+    "settled": {
+        "assignment": {"temperature_start": 0.1, "freeze_when_settled": True},
+        "training": {"epochs": 12, "batch_size": 48},
+    },
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {
         "assignment": {"estimator": "mirror", "per_family": True},

@@ -9,6 +9,7 @@ import time
 import pytest
 import torch
 
+from catvq.model_stage import QUIET_EPOCHS
 from worker import recorder
 from worker.contract import JobStatus
 from worker.settings import WorkerSettings
@@ -157,6 +158,16 @@ def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim,
         name: told.data[name] for name in ("kind", "cause", "action")
     }
     assert told.data["subjects"] == {collapse["subject"]: collapse["measure"]}
+
+
+def test_a_job_whose_assignment_settles_tells_when(store, claim, run):
+    settling = {"temperature_start": 0.05, "temperature_end": 0.05, "freeze_when_settled": True}
+
+    job = run(claim(training={"epochs": 12, "batch_size": 8}, assignment=LEARNABLE | settling))
+
+    (told,) = events(store, job, "settled")
+    assert told.data == {"epoch": QUIET_EPOCHS, "temperature": pytest.approx(0.05)}
+    assert job.live.progress["settled_epoch"] == QUIET_EPOCHS
 
 
 def test_a_collapse_is_neither_forgotten_nor_repeated_by_a_job_that_resumes(store, claim, run, when):

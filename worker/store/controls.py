@@ -157,9 +157,11 @@ def _check_softness(job: JobRecord) -> None:
     settings = job.resolved["config"]["assignment"]
     if settings["mode"] == "static":
         raise Conflict("The assignment of a static job has no temperature.", code="assignment_static")
-    epoch = 0 if job.live is None else job.live.progress["epoch"]
-    if epoch >= settings["freeze_after_epochs"]:
-        text = f"The assignment is hard since epoch {settings['freeze_after_epochs']}."
+    progress = {"epoch": 0} if job.live is None else job.live.progress
+    settled_epoch = progress.get("settled_epoch")
+    hard_from = settings["freeze_after_epochs"] if settled_epoch is None else settled_epoch
+    if progress["epoch"] >= hard_from:
+        text = f"The assignment is hard since epoch {hard_from}."
         raise Conflict(text, code="assignment_hard")
 
 

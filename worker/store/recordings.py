@@ -174,6 +174,7 @@ def _live(progress: Progress) -> dict[str, Any]:
             "step": progress.step,
             "steps": progress.steps,
             "eta_seconds": 0.0 if progress.is_finished else progress.eta_seconds,
+            "settled_epoch": progress.settled_epoch,
         },
         "temperature": progress.temperature,
         "losses": dict(progress.losses),

@@ -208,6 +208,7 @@ class Progress:
         matrix: float32 [features, categories], the soft assignment over every uploaded feature.
         categories: Names of the columns.
         metrics: Finite or not, one value per name; empty at epoch 0.
+        settled_epoch: When the assignment was made hard ahead of time; None where it was not.
     """
 
     epoch: int
@@ -223,6 +224,7 @@ class Progress:
     categories: list[str]
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     is_finished: bool = False
+    settled_epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,7 @@
 """What users may wish of a job in each of its states, and what becomes of it."""
 
+import dataclasses
+
 import pytest
 
 from worker.contract import JobRequest, JobStatus
@@ -199,5 +201,12 @@ def test_a_hard_assignment_cannot_be_steered(store, running, make_progress):
     steer(store, running.job.id)
     store.recordings.record_progress(running, make_progress(60))
     with pytest.raises(Conflict) as refused:
+        steer(store, running.job.id)
+    assert refused.value.code == "assignment_hard"
+
+
+def test_an_assignment_that_settled_ahead_of_time_cannot_be_steered(store, running, make_progress):
+    store.recordings.record_progress(running, dataclasses.replace(make_progress(21), settled_epoch=20))
+    with pytest.raises(Conflict, match="hard since epoch 20") as refused:
         steer(store, running.job.id)
     assert refused.value.code == "assignment_hard"

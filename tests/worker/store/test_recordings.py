@@ -34,6 +34,7 @@ def test_the_newest_epoch_is_the_live_state(store, claim, make_progress):
         "step": 6,
         "steps": 300,
         "eta_seconds": 1.5,
+        "settled_epoch": None,
     }
     assert live.losses == {"total": 2.0, "validation": None}
     assignment = store.jobs.assignment(claim.job.id)
