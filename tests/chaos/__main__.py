@@ -1,6 +1,7 @@
 """`python -m tests.chaos [--database URL]`: the long form of the experiment, with a report."""
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -24,14 +25,16 @@ def main():
     def say(text):
         print(f"{time.monotonic() - started:7.0f} s  {text}", flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="catvq-chaos-") as name:
-        directory = Path(name)
-        database = arguments.database or f"sqlite:///{directory / 'catvq.db'}"
-        with running(directory, database) as service:
-            outcome = run(service, plan, say)
-            faults = find_faults(service, outcome)
-            attempts = attempts_of(service.store, outcome)
+    directory = Path(tempfile.mkdtemp(prefix="catvq-chaos-"))
+    say(f"logs and data are in {directory}; they stay there unless all goes well")
+    database = arguments.database or f"sqlite:///{directory / 'catvq.db'}"
+    with running(directory, database) as service:
+        outcome = run(service, plan, say)
+        faults = find_faults(service, plan, outcome)
+        attempts = attempts_of(service.store, outcome)
     report(plan, outcome, faults, attempts)
+    if not faults:
+        shutil.rmtree(directory)
     return 1 if faults else 0
 
 
@@ -45,7 +48,8 @@ def attempts_of(store, outcome):
 
 
 def report(plan, outcome, faults, attempts):
-    print(f"\n{plan.jobs} jobs of {plan.seeds} seeds in {outcome.seconds:.0f} s, begun {attempts} times\n")
+    jobs = f"{len(outcome.jobs)} jobs of {plan.seeds} seeds"
+    print(f"\n{jobs} in {outcome.seconds:.0f} s, begun {attempts} times\n")
     for kind, count in outcome.struck.items():
         print(f"  {count:5d}  {kind}")
     if faults:

@@ -15,7 +15,7 @@ from worker.store import StoreUnavailable
 
 ESTIMATORS = ("mirror", "softmax", "gumbel", "straight_through", "static")
 FEATURES = [f"x_{index}" for index in range(8)]
-END_S = 1800.0  # after the last blow
+END_S = 3600.0  # after the last blow
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,12 @@ def wait_for_end(service, job_ids):
         time.sleep(0.2)
 
 
-def find_faults(service, outcome):
+def find_faults(service, plan, outcome):
     """Everything that is not as it should be; empty when nothing was lost, doubled or changed."""
     store = service.store
-    faults = []
+    faults = [f"{kind}: only {count}" for kind, count in outcome.struck.items() if count < plan.blows]
+    if len(outcome.jobs) != plan.jobs or len(outcome.twins) != plan.seeds:
+        faults.append(f"only {len(outcome.jobs)} jobs and {len(outcome.twins)} twins were submitted")
     known = {*outcome.jobs, *outcome.twins.values()}
     stored = all_of(store.jobs.list)
     if {job.id for job in stored} != known or len(stored) != len(known):
