@@ -24,6 +24,7 @@ DIRECTIONS, ROWS_PER_DIRECTION = 16, 4  # more explain little more, and ever few
 POWER_ITERATIONS = 2  # to find them
 ROUNDING = 1e-8  # of the mean square: what varies less is constant but for rounding
 REVIVED = "its unused codes were moved onto latents of training rows"
+LEFT_OUT = "nothing yet: unless a feature comes back, the model is frozen without it"
 NEW_AFTER_EPOCHS = 5  # without the sign: before that it comes and goes about its threshold
 
 
@@ -79,7 +80,11 @@ def record_signs(known: Sequence[Collapse], signs: Sequence[Sign], epoch: int) -
 
 
 def find_emptied(
-    sizes: Mapping[str, int], *, start_sizes: Mapping[str, int], found_sizes: Mapping[str, int]
+    sizes: Mapping[str, int],
+    *,
+    start_sizes: Mapping[str, int],
+    found_sizes: Mapping[str, int],
+    are_pruned: bool = False,
 ) -> list[Sign]:
     """Categories that have lost all features, and one that has taken nearly all.
 
@@ -87,6 +92,7 @@ def find_emptied(
         sizes: Features of each category, by its name.
         start_sizes: The same where the run started; what was so from the start is no collapse.
         found_sizes: The same where the model's training started, once a start was chosen.
+        are_pruned: Whether the frozen model does without empty categories.
     """
     total = sum(sizes.values())
     nearly_all = SWALLOWED * total
@@ -95,7 +101,8 @@ def find_emptied(
         start, found = start_sizes.get(name, 0), found_sizes[name]
         if size == 0 and start > 0:
             cause = f"{_mover(was_before=found == 0)} moved its features to other categories"
-            signs.append(Sign("empty", name, 0.0, cause, "nothing: it stays, with constant codes"))
+            action = LEFT_OUT if are_pruned else "nothing: it stays, with constant codes"
+            signs.append(Sign("empty", name, 0.0, cause, action))
         if len(sizes) > 1 and size >= nearly_all > start:
             cause = f"{_mover(was_before=found >= nearly_all)} moved nearly all features to it"
             signs.append(Sign("swallowing", name, size / total, cause, "nothing: it stays"))

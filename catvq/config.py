@@ -87,6 +87,7 @@ class AssignmentConfig:
     freeze_after_epochs: int | Auto | None = "auto"
     stages: StageOrder = "together"
     freeze_when_settled: bool = False
+    prune_empty: bool = False
 
     def __post_init__(self) -> None:
         if self.temperature_schedule == "adaptive" and self.resolved_estimator() != "mirror":

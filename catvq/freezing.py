@@ -50,6 +50,7 @@ class FreezeInputs:
         gap: None in static mode.
         search: How the search's restarts compare; None where the assignment was not searched for.
         start: How the start was chosen; None where there was nothing to choose.
+        pruned: Names of categories that were left out already, see `pruning`.
     """
 
     table: FeatureTable
@@ -65,6 +66,7 @@ class FreezeInputs:
     search: dict[str, Any] | None
     start: dict[str, Any] | None
     state: RunState
+    pruned: tuple[str, ...] = ()
 
 
 def freeze(inputs: FreezeInputs) -> FrozenModel:
@@ -98,6 +100,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
+        "pruned": list(inputs.pruned),
         "collapse": [asdict(each) for each in inputs.state.collapses],
         "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
         "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},

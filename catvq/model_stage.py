@@ -222,7 +222,10 @@ class ModelStage:
     def _find_collapsed_categories(self) -> list[Sign]:
         """Signs of emptied categories and, once each has features of its own, of duplicate ones."""
         signs = collapse.find_emptied(
-            self._sizes(), start_sizes=self._progress.start_sizes, found_sizes=self._found_sizes
+            self._sizes(),
+            start_sizes=self._progress.start_sizes,
+            found_sizes=self._found_sizes,
+            are_pruned=self._config.assignment.prune_empty,
         )
         if self._progress.is_hardened:
             rows = self._data.train_rows[: collapse.DUPLICATE_ROWS]

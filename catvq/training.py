@@ -26,6 +26,7 @@ from catvq.errors import CheckpointError
 from catvq.freezing import FreezeInputs, freeze
 from catvq.metrics import summarize_assignment
 from catvq.model_stage import ModelStage
+from catvq.pruning import without_empty
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress, RunState
 from catvq.search import SEARCH_STEPS
@@ -237,23 +238,22 @@ class TrainingRun:
         if not self._progress.is_hardened:
             self._training.harden()
         self._training.model.codebooks.retire_twins()
-        return freeze(
-            FreezeInputs(
-                table=self.table,
-                config=self.config,
-                cleaner=self.cleaner,
-                categories=self.categories,
-                model=self._training.model,
-                grouping=self._training.grouping(),
-                soft=self.soft_assignment(),
-                features=self._data.features,
-                split=self._data.split,
-                gap=self._progress.gap,
-                search=self._progress.search,
-                start=self._progress.start,
-                state=self.state(),
-            )
+        inputs = FreezeInputs(
+            table=self.table,
+            config=self.config,
+            cleaner=self.cleaner,
+            categories=self.categories,
+            model=self._training.model,
+            grouping=self._training.grouping(),
+            soft=self.soft_assignment(),
+            features=self._data.features,
+            split=self._data.split,
+            gap=self._progress.gap,
+            search=self._progress.search,
+            start=self._progress.start,
+            state=self.state(),
         )
+        return freeze(without_empty(inputs) if self.config.assignment.prune_empty else inputs)
 
     @property
     def _epochs(self) -> int:

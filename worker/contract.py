@@ -146,6 +146,9 @@ class AssignmentSettings(_Section):
         description="Make the assignment hard ahead of time once it is nearly so and no feature has changed "
         "its category for some epochs.",
     )
+    prune_empty: bool = Field(
+        False, description="Leave categories that end without features out of the model, with their codes."
+    )
 
     @model_validator(mode="after")
     def _schedule_fits_the_estimator(self) -> Self:

@@ -12,6 +12,7 @@ from catvq.table import FeatureTable
 from catvq.training import TrainingRun
 
 SEARCH_STEPS = 12  # then 12 training steps; the assignment hardens with the sixth
+ALL = tuple(f"f{i}" for i in range(9))
 SETTINGS = {
     "mirror": {"assignment": {"estimator": "mirror"}},
     "softmax by step": {"assignment": {"temperature_update": "step"}},
@@ -27,6 +28,7 @@ SETTINGS = {
         "assignment": {"temperature_start": 0.1, "freeze_when_settled": True},
         "training": {"epochs": 12, "batch_size": 48},
     },
+    "pruned": {"assignment": {"prune_empty": True, "init": "user", "groups": {"a": ALL, "b": ()}}},
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {
         "assignment": {"estimator": "mirror", "per_family": True},
