@@ -94,6 +94,19 @@ class CategoryAssignment(nn.Module):
             raise ConfigError(f"temperature must be above 0, got {temperature}")
         self.temperature.fill_(max(temperature, TEMPERATURE_FLOOR))
 
+    @torch.no_grad()
+    def join(self, category: int, into: int) -> None:
+        """Let one category take what another had of every feature, and no feature join the other any more.
+
+        Args:
+            category: The one that is gone; whoever may join it may join `into`.
+            into: The one that takes its share.
+        """
+        scores = (self.logits / self.temperature).masked_fill(~self.allowed, -torch.inf)
+        joined = torch.logaddexp(scores[:, category], scores[:, into]) * self.temperature
+        self.logits[:, into] = torch.where(self.allowed[:, into], joined, self.logits[:, into])
+        self.allowed[:, category] = False
+
     def forward(self) -> Tensor:
         """The assignment to route by: noisy or one-hot as the estimator says while training.
 

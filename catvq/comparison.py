@@ -249,6 +249,6 @@ def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
     return dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, codebook_size=codebook_size),
-        assignment=dataclasses.replace(config.assignment, mode="static"),
+        assignment=dataclasses.replace(config.assignment, mode="static", surplus_categories=0),
         training=dataclasses.replace(config.training, epochs=min(resolve_epochs(config, rows), most_epochs)),
     )

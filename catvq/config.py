@@ -88,6 +88,7 @@ class AssignmentConfig:
     stages: StageOrder = "together"
     freeze_when_settled: bool = False
     prune_empty: bool = False
+    surplus_categories: int = 0
 
     def __post_init__(self) -> None:
         if self.temperature_schedule == "adaptive" and self.resolved_estimator() != "mirror":
@@ -110,6 +111,11 @@ class AssignmentConfig:
     def resolved_init(self) -> Init:
         """The start to use: in static mode "auto" is the usual one, clustering by correlation."""
         return "clustering" if self.init == "auto" and self.mode == "static" else self.init
+
+    @property
+    def leaves_out_empty(self) -> bool:
+        """Whether categories without features are left out of the frozen model."""
+        return self.prune_empty or self.surplus_categories > 0
 
     def search_weights(self) -> AssignmentWeights:
         """Weights of the assignment's own terms in the search, which needs none of its own accord."""

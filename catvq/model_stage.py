@@ -22,6 +22,8 @@ from catvq.run_data import RunData
 from catvq.run_state import RunProgress, SoftToHardGap
 from catvq.stages import Learning, learning_in
 from catvq.start import Categories, resolve_batch_size, resolve_epochs
+from catvq.start_choice import feature_covariance, telling_bits
+from catvq.surplus import Join, join_cheapest, joins_due
 
 SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
 # See docs/decisions/0062-switches-of-the-annealing.md for what these two were set by.
@@ -48,6 +50,7 @@ class ModelStage:
         self._progress = progress
         self._names = categories.names
         self._found_sizes = categories.sizes()
+        self._bits = telling_bits(config, categories, rows=len(data.split.train))
         self._schedule = temperature_schedule(config)
         self._learner = build_learner(
             config,
@@ -117,6 +120,7 @@ class ModelStage:
 
     def harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
+        self._join_surplus(self._config.assignment.surplus_categories)
         learner, held_out = self._learner, self._data.held_out
         self._frozen_soft = learner.assignment.soft().detach()
         if self._config.assignment.mode == "learnable" and self.step > 0:
@@ -134,6 +138,7 @@ class ModelStage:
         progress, summary = self._progress, self._progress.summary
         progress.quiet_epochs = 0 if summary.changed_last_epoch else progress.quiet_epochs + 1
         is_settled = progress.quiet_epochs >= QUIET_EPOCHS and summary.entropy < SETTLED_ENTROPY
+        is_settled &= len(progress.joins) == self._config.assignment.surplus_categories
         if self._config.assignment.freeze_when_settled and is_settled and not progress.is_hardened:
             self.harden()
             progress.settled_epoch = progress.epoch
@@ -187,6 +192,8 @@ class ModelStage:
         progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
         signs = self._revive_codes()
         codebooks.reset_usage()
+        surplus = self._config.assignment.surplus_categories
+        self._join_surplus(joins_due(progress.epoch, surplus=surplus, freeze_epoch=self._freeze_epoch))
         if progress.epoch == self._freeze_epoch and not progress.is_hardened:
             self.harden()
             signs += self._find_flat_temperature()
@@ -195,6 +202,17 @@ class ModelStage:
         has_validation, held_out = self._data.has_validation, self._data.held_out
         error = self._learner.reconstruction_error(held_out) if has_validation else None
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
+
+    def _join_surplus(self, due: int) -> None:
+        """Join categories until so many are gone."""
+        joins = self._progress.joins
+        if len(joins) >= due:
+            return
+        rows = self._data.train.cpu().numpy()
+        covariance = feature_covariance(rows, seed=self._config.training.seed)
+        while len(joins) < due:
+            gone, into = join_cheapest(self._learner.assignment, covariance, bits=self._bits)
+            joins.append(Join(self._names[gone], self._names[into], self._progress.epoch))
 
     def _revive_codes(self) -> list[Sign]:
         """Move unused codes when it is time to; returns the dead codebooks of categories with features."""
@@ -221,11 +239,12 @@ class ModelStage:
 
     def _find_collapsed_categories(self) -> list[Sign]:
         """Signs of emptied categories and, once each has features of its own, of duplicate ones."""
+        gone = {each.category for each in self._progress.joins}
         signs = collapse.find_emptied(
-            self._sizes(),
+            {name: size for name, size in self._sizes().items() if name not in gone},
             start_sizes=self._progress.start_sizes,
             found_sizes=self._found_sizes,
-            are_pruned=self._config.assignment.prune_empty,
+            are_pruned=self._config.assignment.leaves_out_empty,
         )
         if self._progress.is_hardened:
             rows = self._data.train_rows[: collapse.DUPLICATE_ROWS]

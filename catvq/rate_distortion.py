@@ -9,6 +9,7 @@ Letters: D features, G categories, n features of a category.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,21 @@ def improve_grouping(
         for pair in rng.integers(len(grouping), size=(EXCHANGES_PER_FEATURE * len(grouping), 2)):
             search.try_exchange(*pair)
     return search.grouping, search.error / len(grouping)
+
+
+def cheapest_union(
+    covariance: Matrix, grouping: Grouping, categories: NDArray[np.int64], *, bits: float
+) -> tuple[int, int]:
+    """The two categories that become one with the least Gaussian error.
+
+    Args:
+        covariance: Of the features, positive definite, [D, D].
+        grouping: int64 [D].
+        categories: The ones to choose from, at least two; they may be empty.
+        bits: Of each category and row, also of a union.
+    """
+    search = _Search(covariance, grouping, np.ones((len(grouping), categories.max() + 1), dtype=bool), bits)
+    return min(combinations(categories.tolist(), 2), key=lambda pair: search.error_of_union(*pair))
 
 
 def gaussian_error(covariance: Matrix, grouping: Grouping, bits: float) -> float:
@@ -134,6 +150,13 @@ class _Search:
             b: np.where(self._members[b] == second, first, self._members[b]),
         }
         self._make_best([_Change(members, {g: self._told_of(own) for g, own in members.items()})])
+
+    def error_of_union(self, one: int, other: int) -> float:
+        """Error of all features, summed, were two categories one."""
+        joined = np.concatenate([self._members[one], self._members[other]])
+        empty = self._members[other][:0]
+        change = _Change({one: joined, other: empty}, {one: self._told_of(joined), other: np.zeros((0, 0))})
+        return self._error_after(change)
 
     def _told_of(self, members: Grouping) -> Matrix:
         return told(self._covariance[np.ix_(members, members)], self._bits)

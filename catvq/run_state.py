@@ -6,6 +6,7 @@ from typing import Any
 
 from catvq.collapse import Collapse
 from catvq.metrics import AssignmentSummary, CodebookSummary
+from catvq.surplus import Join
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class RunState:
         collapses: All that were noticed so far, in the order of their onset.
         settled_epoch: Completed epochs when the assignment was made hard ahead of time, since it had
             settled; None where it was not.
+        joins: Of surplus categories, so far.
     """
 
     epoch: int
@@ -37,6 +39,7 @@ class RunState:
     codebook: CodebookSummary | None
     collapses: list[Collapse]
     settled_epoch: int | None
+    joins: list[Join]
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -82,6 +85,7 @@ class RunProgress:
         collapses: As in `RunState`.
         quiet_epochs: Completed ones of the model's training since a feature last changed its category.
         settled_epoch: As in `RunState`.
+        joins: As in `RunState`.
     """
 
     summary: AssignmentSummary
@@ -101,6 +105,7 @@ class RunProgress:
     collapses: list[Collapse] = field(default_factory=list)
     quiet_epochs: int = 0
     settled_epoch: int | None = None
+    joins: list[Join] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -111,4 +116,5 @@ class RunProgress:
         """The inverse of `to_dict`."""
         nested = {"summary": AssignmentSummary, "codebook": CodebookSummary, "gap": SoftToHardGap}
         plain = {k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()}
-        return cls(**plain | {"collapses": [Collapse(**each) for each in values["collapses"]]})
+        collapses = [Collapse(**each) for each in values["collapses"]]
+        return cls(**plain | {"collapses": collapses, "joins": [Join(**each) for each in values["joins"]]})

@@ -144,23 +144,23 @@ def start_categories(
     Raises:
         ConfigError: The groups do not fit the features, families or number of categories.
     """
+    surplus = config.assignment.surplus_categories
+    if surplus and (config.assignment.init in {"user", "model"} or keeps_families(config)):
+        raise ConfigError("surplus_categories needs a start that groups the features of all families itself")
     if config.assignment.init in {"user", "model"}:
         return _given_categories(table, cleaner, config, groups)
     if keeps_families(config):
         return _family_categories(table, cleaner, normalized, config)
-    wanted, seed = config.model.categories, config.training.seed
-    is_random, separation = config.assignment.init == "random", 0.0
-    number = wanted if isinstance(wanted, int) else None
-    if is_random and number is not None:
-        grouping = random_grouping(len(cleaner.active), number, seed=seed)
-    elif config.assignment.resolved_init() == "clustering":
-        grouping = cluster_features(normalized, number, seed=seed)
-    else:
-        found = group_by_dependence(normalized, number, seed=seed)
-        grouping, separation = found.grouping, found.separation
-    num_categories = number or int(grouping.max()) + 1
-    if is_random:
-        grouping, separation = random_grouping(len(cleaner.active), num_categories, seed=seed), 0.0
+    wanted, found = config.model.categories, None
+    if not isinstance(wanted, int):
+        found = _find_grouping(normalized, None, config)
+        wanted = int(found[0].max()) + 1
+    num_categories = wanted + surplus
+    if config.assignment.init == "random":
+        found = random_grouping(len(cleaner.active), num_categories, seed=config.training.seed), 0.0
+    elif found is None or surplus:
+        found = _find_grouping(normalized, num_categories, config)
+    grouping, separation = found
     return Categories(
         tuple(f"category_{i}" for i in range(num_categories)),
         grouping,
@@ -217,6 +217,17 @@ def resolve_epochs(config: RunConfig, rows: int) -> int:
     if config.training.epochs != "auto":
         return config.training.epochs
     return max(MIN_EPOCHS, round(MAX_EPOCHS * min(1.0, BATCHES_PER_EPOCH * MAX_BATCH_SIZE / rows)))
+
+
+def _find_grouping(
+    normalized: NDArray[np.float32], number: int | None, config: RunConfig
+) -> tuple[NDArray[np.int64], float]:
+    """A grouping of all features, and its separation where that was looked for."""
+    seed = config.training.seed
+    if config.assignment.resolved_init() == "clustering":
+        return cluster_features(normalized, number, seed=seed), 0.0
+    found = group_by_dependence(normalized, number, seed=seed)
+    return found.grouping, found.separation
 
 
 def _auto_codebook_size(features: float, rows: int) -> int:

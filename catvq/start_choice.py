@@ -73,7 +73,8 @@ def choose_start(
     groupings = {name: categories.grouping} | {
         name: group_within(name, normalized, allowed, seed=seed) for name in CANDIDATES
     }
-    covariance, bits = _covariance(normalized, seed), _bits(config, categories, rows=len(normalized))
+    covariance = feature_covariance(normalized, seed=seed)
+    bits = telling_bits(config, categories, rows=len(normalized))
     errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
     best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
     improved = {
@@ -88,13 +89,19 @@ def choose_start(
     return dataclasses.replace(categories, grouping=grouping), report
 
 
-def _covariance(normalized: NDArray[np.float32], seed: int) -> Matrix:
+def feature_covariance(normalized: NDArray[np.float32], *, seed: int) -> Matrix:
+    """Covariance of the features, shrunk so that it has an inverse, [D', D'].
+
+    Args:
+        normalized: float32 [rows, D'].
+        seed: Chooses the rows when there are more than 20,000.
+    """
     rows = np.random.default_rng(seed).permutation(len(normalized))[:MAX_ROWS]
     covariance: Matrix = ledoit_wolf(normalized[rows].astype(np.float64))[0]
     return covariance + LEAST_VARIANCE * np.eye(len(covariance))
 
 
-def _bits(config: RunConfig, categories: Categories, *, rows: int) -> float:
+def telling_bits(config: RunConfig, categories: Categories, *, rows: int) -> float:
     """Bits of a category that tell something, the mean over the categories."""
     number = len(categories.names)
     shape = resolve_shape(config, grouping=categories.grouping, num_categories=number, rows=rows)

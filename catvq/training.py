@@ -199,6 +199,7 @@ class TrainingRun:
             codebook=progress.codebook,
             collapses=list(progress.collapses),
             settled_epoch=progress.settled_epoch,
+            joins=list(progress.joins),
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:
@@ -253,7 +254,7 @@ class TrainingRun:
             start=self._progress.start,
             state=self.state(),
         )
-        return freeze(without_empty(inputs) if self.config.assignment.prune_empty else inputs)
+        return freeze(without_empty(inputs) if self.config.assignment.leaves_out_empty else inputs)
 
     @property
     def _epochs(self) -> int:

@@ -149,11 +149,26 @@ class AssignmentSettings(_Section):
     prune_empty: bool = Field(
         False, description="Leave categories that end without features out of the model, with their codes."
     )
+    surplus_categories: int = Field(
+        0,
+        ge=0,
+        le=MAX_CATEGORIES,
+        description="Start with so many categories more than `categories`; while the assignment is soft, the "
+        "two that are best described together become one, again and again. Implies prune_empty.",
+    )
 
     @model_validator(mode="after")
     def _schedule_fits_the_estimator(self) -> Self:
         if self.temperature_schedule == "adaptive" and self.estimator not in {"auto", "mirror"}:
             raise ValueError("temperature_schedule 'adaptive' belongs to estimator 'mirror'")
+        return self
+
+    @model_validator(mode="after")
+    def _surplus_is_grouped(self) -> Self:
+        if self.surplus_categories and (self.per_family or self.init in {"user", "model"}):
+            raise ValueError(
+                "surplus_categories needs a start that groups the features of all families itself"
+            )
         return self
 
     @model_validator(mode="after")

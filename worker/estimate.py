@@ -61,10 +61,11 @@ def guess_categories(config: JobConfig, features: int, families: int) -> int:
     if isinstance(wanted, dict):
         return sum(wanted.values())
     if isinstance(wanted, int):
-        return wanted
+        return wanted + config.assignment.surplus_categories
     if config.assignment.groups is not None:
         return len(config.assignment.groups)
-    return min(features, max(families, 2, round(math.sqrt(features))))
+    middling = max(families, 2, round(math.sqrt(features)))
+    return min(features, middling + config.assignment.surplus_categories)
 
 
 def estimate(config: JobConfig, size: RunSize) -> Estimate:

@@ -129,6 +129,7 @@ def _may_move(config: JobConfig, resolved: Mapping[str, Any]) -> bool:
     """Whether the assignment may leave its start, as far as can be told without the data."""
     wanted = config.model.categories
     has_choice = wanted != 1 if not isinstance(wanted, dict) else max(wanted.values()) > 1
+    has_choice |= config.assignment.surplus_categories > 0
     return has_choice and resolved["assignment"]["freeze_after_epochs"] > 0
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
@@ -62,6 +62,10 @@ class Recorder:
         self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))
         for onset in _describe_onsets(state):
             self._persist(partial(self._store.recordings.add_event_once, self._claim, "collapse", onset))
+        for join in state.joins:
+            if join.epoch == state.epoch:
+                told = asdict(join)
+                self._persist(partial(self._store.recordings.add_event_once, self._claim, "joined", told))
         if state.settled_epoch == state.epoch:
             settled = {"epoch": state.epoch, "temperature": state.temperature}
             self._persist(partial(self._store.recordings.add_event_once, self._claim, "settled", settled))

@@ -83,6 +83,7 @@ def _row_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[FieldErro
 
 def _category_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
     wanted, families = config.model.categories, dataset.families
+    surplus = config.assignment.surplus_categories
     if isinstance(wanted, dict):
         for name, count in wanted.items():
             if name not in families:
@@ -95,8 +96,14 @@ def _category_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[Fiel
         missing = [name for name in families if name not in wanted]
         if missing:
             yield FieldError("model.categories", f"there is no number for {_listed(missing)}")
-    elif wanted != "auto" and wanted > len(dataset.features):
-        yield FieldError("model.categories", f"{wanted} is more than the {len(dataset.features)} features")
+        if surplus:
+            yield FieldError(
+                "assignment.surplus_categories", "needs one number of categories for all families"
+            )
+    elif wanted != "auto" and wanted + surplus > len(dataset.features):
+        yield FieldError(
+            "model.categories", f"{wanted + surplus} is more than the {len(dataset.features)} features"
+        )
     elif wanted != "auto" and keeps_families(config) and wanted < len(families):
         yield FieldError(
             "model.categories", f"{wanted} is fewer than the {len(families)} families, which need one each"

@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from catvq.rate_distortion import gaussian_error, improve_grouping, told
+from catvq.rate_distortion import cheapest_union, gaussian_error, improve_grouping, told
 
 PAIRS = np.array([0, 0, 1, 1])
 
@@ -103,3 +103,14 @@ def test_an_empty_category_may_be_filled():
     )
     assert set(grouping) == {0, 1, 2}
     assert error < gaussian_error(np.eye(4), PAIRS, 2)
+
+
+def test_the_cheapest_union_is_that_of_the_least_error(covariance):
+    grouping = np.array([0, 0, 1, 1, 2, 2, 4, 4, 4])
+    pairs = list(itertools.combinations([0, 1, 2, 4], 2))
+    errors = [gaussian_error(covariance, np.where(grouping == b, a, grouping), 4.0) for a, b in pairs]
+
+    found = cheapest_union(covariance, grouping, np.array([0, 1, 2, 4]), bits=4.0)
+
+    assert found == pairs[int(np.argmin(errors))]
+    assert min(errors) < np.median(errors)

@@ -4,11 +4,13 @@ import json
 from catvq.collapse import Collapse
 from catvq.metrics import AssignmentSummary, CodebookSummary
 from catvq.run_state import RunProgress, RunState, SoftToHardGap
+from catvq.surplus import Join
 
 SUMMARY = AssignmentSummary(entropy=0.5, confident_fraction=0.25, changed_last_epoch=3, active_categories=2)
 CODEBOOK = CodebookSummary(perplexity=3.5, usage=0.75)
 COLLAPSE = Collapse("empty", "a", 0.0, "cause", "nothing", first_epoch=2, last_epoch=4)
 GAP = SoftToHardGap(soft_error=0.5, hard_error=0.6, rows="validation", epoch=4)
+JOIN = Join("category_2", "category_0", 3)
 
 
 def test_progress_comes_back_from_json():
@@ -25,6 +27,7 @@ def test_progress_comes_back_from_json():
         codebook=CODEBOOK,
         gap=GAP,
         collapses=[COLLAPSE],
+        joins=[JOIN],
     )
 
     for progress in (started, finished):
@@ -50,6 +53,7 @@ def test_a_state_is_plain_nested_values():
         codebook=CODEBOOK,
         collapses=[COLLAPSE],
         settled_epoch=1,
+        joins=[JOIN],
     )
 
     plain = state.to_dict()

@@ -29,6 +29,7 @@ SETTINGS = {
         "training": {"epochs": 12, "batch_size": 48},
     },
     "pruned": {"assignment": {"prune_empty": True, "init": "user", "groups": {"a": ALL, "b": ()}}},
+    "surplus": {"assignment": {"surplus_categories": 2, "freeze_after_epochs": 3}},
     "gradient codebook": {"model": {"codebook_update": "gradient"}},
     "mirror by family": {
         "assignment": {"estimator": "mirror", "per_family": True},

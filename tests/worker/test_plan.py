@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 import catvq.config
 import catvq.scorer
@@ -140,6 +141,7 @@ def test_the_search_is_the_core_s():
         {"assignment": {"estimator": "softmax"}},
         {"assignment": {"init": "clustering", "per_family": True}},
         {"model": {"categories": 1}},
+        {"model": {"categories": 1}, "assignment": {"init": "clustering", "surplus_categories": 1}},
         {"model": {"categories": {"a": 2, "b": 1}}},
         {"model": {"categories": {"a": 1, "b": 1}}},
     ],
@@ -193,6 +195,16 @@ def test_an_automatic_device_is_one_that_a_worker_has(devices, expected):
         ({"model": {"categories": {"a": 1, "c": 1, "b": 1}}}, "model.categories.c", "families are 'a', 'b'"),
         ({"model": {"categories": {"a": 4, "b": 1}}}, "model.categories.a", "the family's 3 features"),
         ({"model": {"categories": {"a": 1}}}, "model.categories", "no number for 'b'"),
+        (
+            {"model": {"categories": 4}, "assignment": {"surplus_categories": 2}},
+            "model.categories",
+            "6 is more than the 5 features",
+        ),
+        (
+            {"model": {"categories": {"a": 1, "b": 1}}, "assignment": {"surplus_categories": 1}},
+            "assignment.surplus_categories",
+            "one number",
+        ),
         ({"training": {"batch_size": 81}}, "training.batch_size", "more than the 80 training rows"),
     ],
 )
@@ -200,6 +212,12 @@ def test_a_configuration_that_does_not_fit_is_refused_naming_the_field(sections,
     (error,) = errors(**sections)
     assert error.field == field
     assert text in error.message
+
+
+@pytest.mark.parametrize("assignment", [{"per_family": True}, {"init": "model", "model": "model_1"}])
+def test_a_surplus_needs_a_start_that_groups_all_features(assignment):
+    with pytest.raises(ValidationError, match="surplus_categories"):
+        JobConfig.model_validate({"assignment": {"surplus_categories": 1} | assignment})
 
 
 def test_too_few_rows_are_refused_after_the_split():
