@@ -24,8 +24,7 @@ TEMPERATURE_END = 0.1
 TEMPERATURE_SCHEDULE: ScheduleKind = "exponential"
 ASSIGNMENT_LR = 0.02
 ORTHOGONALITY_WEIGHT = 0.1
-BALANCE_WEIGHT = 0.05
-FREEZE_FRACTION = 0.6  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
+FREEZE_FRACTION = 0.4  # of the epochs: the rest fits the VQ-VAE to the frozen grouping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +80,7 @@ class AssignmentConfig:
     temperature_schedule: ScheduleKind | Literal["adaptive"] | None = None
     temperature_update: Literal["epoch", "step"] = "epoch"
     orthogonality_weight: float | None = None
-    balance_weight: float | None = None
+    balance_weight: float = 0.0
     family_constraint_weight: float = 0.0
     assignment_lr: float | None = None
     freeze_after_epochs: int | Auto | None = "auto"
@@ -120,16 +119,16 @@ class AssignmentConfig:
     def search_weights(self) -> AssignmentWeights:
         """Weights of the assignment's own terms in the search, which needs none of its own accord."""
         return AssignmentWeights(
-            self.orthogonality_weight or 0.0, self.balance_weight or 0.0, self.family_constraint_weight
+            self.orthogonality_weight or 0.0, self.balance_weight, self.family_constraint_weight
         )
 
     def own_weights(self) -> AssignmentWeights:
         """Weights of the assignment's own terms while the model trains."""
-        orthogonality, balance = self.orthogonality_weight, self.balance_weight
+        orthogonality = self.orthogonality_weight
         return AssignmentWeights(
-            orthogonality=ORTHOGONALITY_WEIGHT if orthogonality is None else orthogonality,
-            balance=BALANCE_WEIGHT if balance is None else balance,
-            family=self.family_constraint_weight,
+            ORTHOGONALITY_WEIGHT if orthogonality is None else orthogonality,
+            self.balance_weight,
+            self.family_constraint_weight,
         )
 
     def freeze_epoch(self, epochs: int) -> int:

@@ -128,9 +128,7 @@ class AssignmentSettings(_Section):
     orthogonality_weight: Weight | None = Field(
         None, description="Null: 0.1 while the model trains, 0 in the search."
     )
-    balance_weight: Weight | None = Field(
-        None, description="Null: 0.05 while the model trains, 0 in the search."
-    )
+    balance_weight: Weight = 0.0
     family_constraint_weight: Weight = 0.0
     assignment_lr: LearningRate | None = Field(None, description="Null: the recipe's own.")
     freeze_after_epochs: Annotated[int, Field(ge=0)] | Auto | None = Field(

@@ -26,9 +26,8 @@ RECIPE: dict[str, Any] = {
     "temperature_schedule": "exponential",
     "assignment_lr": 0.02,
     "orthogonality_weight": 0.1,
-    "balance_weight": 0.05,
 }
-FREEZE_FRACTION = 0.6
+FREEZE_FRACTION = 0.4
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
 MIN_EPOCHS, MAX_EPOCHS = 10, 100
 

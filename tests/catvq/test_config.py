@@ -61,7 +61,7 @@ def test_ratios_that_were_not_given_are_spread_around_one(levels, expected):
 
 @pytest.mark.parametrize(
     ("wanted", "epochs", "expected"),
-    [("auto", 100, 60), ("auto", 1, 1), ("auto", 0, 1), (None, 10, 10), (0, 10, 0), (3, 10, 3), (30, 10, 10)],
+    [("auto", 100, 40), ("auto", 1, 1), ("auto", 0, 1), (None, 10, 10), (0, 10, 0), (3, 10, 3), (30, 10, 10)],
 )
 def test_the_epoch_at_which_the_assignment_hardens(wanted, epochs, expected):
     assert AssignmentConfig(freeze_after_epochs=wanted).freeze_epoch(epochs) == expected
@@ -92,6 +92,6 @@ def test_an_adaptive_temperature_belongs_to_the_search(estimator):
 
 def test_the_assignments_own_terms_weigh_nothing_in_the_search_unless_asked_for():
     assert AssignmentConfig().search_weights() == AssignmentWeights(0.0, 0.0, 0.0)
-    assert AssignmentConfig().own_weights() == AssignmentWeights(0.1, 0.05, 0.0)
+    assert AssignmentConfig().own_weights() == AssignmentWeights(0.1, 0.0, 0.0)
     given = AssignmentConfig(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
     assert given.search_weights() == given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
