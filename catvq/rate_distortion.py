@@ -8,6 +8,7 @@ the same. Source: Cover and Thomas, Elements of Information Theory, 2006, sectio
 Letters: D features, G categories, n features of a category.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -38,7 +39,7 @@ def improve_grouping(
     Returns:
         A grouping that leaves no category emptied, and its `gaussian_error`.
     """
-    search = _Search(covariance, grouping, allowed, bits)
+    search = _Search(covariance, grouping, allowed, lambda _: bits)
     rng = np.random.default_rng(seed)
     before = np.inf
     while search.trials < MAX_TRIALS and search.error < before:
@@ -51,17 +52,24 @@ def improve_grouping(
 
 
 def cheapest_union(
-    covariance: Matrix, grouping: Grouping, categories: NDArray[np.int64], *, bits: float
+    covariance: Matrix, grouping: Grouping, categories: NDArray[np.int64], *, bits_per_feature: float
 ) -> tuple[int, int]:
     """The two categories that become one with the least Gaussian error.
+
+    Each has bits in proportion to its features: with equal bits the smallest would join, whatever they tell.
+    An empty one goes before all others.
 
     Args:
         covariance: Of the features, positive definite, [D, D].
         grouping: int64 [D].
         categories: The ones to choose from, at least two; they may be empty.
-        bits: Of each category and row, also of a union.
+        bits_per_feature: Of each row; a union of categories has those of both.
     """
-    search = _Search(covariance, grouping, np.ones((len(grouping), categories.max() + 1), dtype=bool), bits)
+    is_empty = ~np.isin(categories, grouping)
+    if is_empty.any():
+        return int(categories[is_empty][0]), int(categories[~is_empty][0])
+    allowed = np.ones((len(grouping), categories.max() + 1), dtype=bool)
+    search = _Search(covariance, grouping, allowed, lambda features: features * bits_per_feature)
     return min(combinations(categories.tolist(), 2), key=lambda pair: search.error_of_union(*pair))
 
 
@@ -109,16 +117,23 @@ class _Change:
 
 
 class _Search:
-    """A grouping, and the covariance of the features that remains once all codes are known."""
+    """A grouping, and the covariance of the features that remains once all codes are known.
+
+    A category of so many features is described with `bits_of` them.
+    """
 
     def __init__(
-        self, covariance: Matrix, grouping: Grouping, allowed: NDArray[np.bool_], bits: float
+        self,
+        covariance: Matrix,
+        grouping: Grouping,
+        allowed: NDArray[np.bool_],
+        bits_of: Callable[[int], float],
     ) -> None:
         self.grouping = grouping.copy()
         self._covariance = covariance
         self._precision = np.linalg.inv(covariance)
         self._allowed = allowed
-        self._bits = bits
+        self._bits_of = bits_of
         self.trials = 0
         self._members = {g: np.flatnonzero(grouping == g) for g in range(allowed.shape[1])}
         self._told = {g: self._told_of(members) for g, members in self._members.items()}
@@ -159,7 +174,7 @@ class _Search:
         return self._error_after(change)
 
     def _told_of(self, members: Grouping) -> Matrix:
-        return told(self._covariance[np.ix_(members, members)], self._bits)
+        return told(self._covariance[np.ix_(members, members)], self._bits_of(len(members)))
 
     def _make_best(self, changes: list[_Change]) -> None:
         self.trials += len(changes)

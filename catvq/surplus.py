@@ -33,20 +33,22 @@ def joins_due(epoch: int, *, surplus: int, freeze_epoch: int) -> int:
 
 
 @torch.no_grad()
-def join_cheapest(assignment: CategoryAssignment, covariance: Matrix, *, bits: float) -> tuple[int, int]:
+def join_cheapest(
+    assignment: CategoryAssignment, covariance: Matrix, *, bits_per_feature: float
+) -> tuple[int, int]:
     """Join the two categories whose union has the least expected error, see `rate_distortion`.
 
     Args:
         assignment: Changed in place; at least two of its categories are open.
         covariance: Of the features, positive definite, [D', D'].
-        bits: Of each category and row.
+        bits_per_feature: Of each row.
 
     Returns:
         The category that is gone, and the one with at least as many features that it became part of.
     """
     grouping = assignment.grouping().cpu().numpy()
     is_open = assignment.allowed.any(dim=0).cpu().numpy()
-    pair = cheapest_union(covariance, grouping, np.flatnonzero(is_open), bits=bits)
+    pair = cheapest_union(covariance, grouping, np.flatnonzero(is_open), bits_per_feature=bits_per_feature)
     gone, into = sorted(pair, key=lambda category: int((grouping == category).sum()))
     assignment.join(gone, into)
     return gone, into

@@ -127,6 +127,9 @@ async def list_events(
     A `collapse` names, once per onset, its `kind` (`swallowing`, `empty`, `duplicate`, `flat_temperature` or
     `dead_codebook`), the `epoch`, the `subjects` with what was measured, the `cause` and the `action`.
 
+    A `settled` names the `epoch` at which the assignment was made hard ahead of time, with its `temperature`;
+    a `joined` a surplus `category` and that which it became part of (`into`).
+
     The ids of a stream are the numbers of the events. It is kept alive by comments, and can be taken up again
     at any event, also after the service was restarted.
     """

@@ -105,12 +105,31 @@ def test_an_empty_category_may_be_filled():
     assert error < gaussian_error(np.eye(4), PAIRS, 2)
 
 
+def error_by_size(covariance, grouping, bits_per_feature):
+    """Sum of the features' errors when each category has bits in proportion to its features."""
+    precision = np.linalg.inv(covariance)
+    for category in np.unique(grouping):
+        members = np.flatnonzero(grouping == category)
+        own = np.ix_(members, members)
+        precision[own] += told(covariance[own], bits_per_feature * len(members))
+    return np.trace(np.linalg.inv(precision))
+
+
+def test_two_small_parts_of_different_categories_do_not_join():
+    """With equal bits for all they would: eight features instead of ten share them."""
+    truth = np.repeat([0, 1, 2], 10)
+    covariance = 0.3 * np.eye(30) + 0.7 * (truth[:, None] == truth)
+    parts = np.repeat([0, 1, 2, 3, 4], [4, 6, 4, 6, 10])
+
+    assert cheapest_union(covariance, parts, np.arange(5), bits_per_feature=1.0) in {(0, 1), (2, 3)}
+
+
 def test_the_cheapest_union_is_that_of_the_least_error(covariance):
     grouping = np.array([0, 0, 1, 1, 2, 2, 4, 4, 4])
     pairs = list(itertools.combinations([0, 1, 2, 4], 2))
-    errors = [gaussian_error(covariance, np.where(grouping == b, a, grouping), 4.0) for a, b in pairs]
+    errors = [error_by_size(covariance, np.where(grouping == b, a, grouping), 1.5) for a, b in pairs]
 
-    found = cheapest_union(covariance, grouping, np.array([0, 1, 2, 4]), bits=4.0)
+    found = cheapest_union(covariance, grouping, np.array([0, 1, 2, 4]), bits_per_feature=1.5)
 
     assert found == pairs[int(np.argmin(errors))]
     assert min(errors) < np.median(errors)

@@ -35,7 +35,7 @@ def test_the_two_halves_of_one_category_become_one():
     assignment = CategoryAssignment(4.0 * torch.eye(3)[grouping], temperature=0.7)
     before = assignment.soft()
 
-    gone, into = join_cheapest(assignment, covariance, bits=3.0)
+    gone, into = join_cheapest(assignment, covariance, bits_per_feature=1.0)
 
     assert (gone, into) == (2, 0)
     assert assignment.allowed.tolist() == [[True, True, False]] * 7
@@ -47,7 +47,7 @@ def test_an_empty_category_goes_first_and_never_twice():
     covariance = np.eye(4) + 0.5
     assignment = CategoryAssignment(4.0 * torch.eye(4)[torch.tensor([0, 0, 3, 3])])
 
-    gone = [join_cheapest(assignment, covariance, bits=3.0)[0] for _ in range(2)]
+    gone = [join_cheapest(assignment, covariance, bits_per_feature=1.0)[0] for _ in range(2)]
 
     assert sorted(gone) == [1, 2]
 
