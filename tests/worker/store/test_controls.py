@@ -197,9 +197,9 @@ def test_a_static_job_has_no_temperature_to_steer(store, submit):
 
 
 def test_a_hard_assignment_cannot_be_steered(store, running, make_progress):
-    store.recordings.record_progress(running, make_progress(59))
+    store.recordings.record_progress(running, make_progress(39))
     steer(store, running.job.id)
-    store.recordings.record_progress(running, make_progress(60))
+    store.recordings.record_progress(running, make_progress(40))
     with pytest.raises(Conflict) as refused:
         steer(store, running.job.id)
     assert refused.value.code == "assignment_hard"
