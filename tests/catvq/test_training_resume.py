@@ -25,7 +25,11 @@ SETTINGS = {
     "model first": {"assignment": {"stages": "model_first", "freeze_after_epochs": 3}},
     "in turn": {"assignment": {"stages": "in_turn", "estimator": "gumbel", "freeze_after_epochs": 3}},
     "settled": {
-        "assignment": {"temperature_start": 0.1, "freeze_when_settled": True},
+        "assignment": {
+            "temperature_start": 0.1,
+            "freeze_when_settled": True,
+            "freeze_after_epochs": 9,
+        },
         "training": {"epochs": 12, "batch_size": 48},
     },
     "pruned": {"assignment": {"prune_empty": True, "init": "user", "groups": {"a": ALL, "b": ()}}},

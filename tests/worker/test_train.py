@@ -161,7 +161,12 @@ def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim,
 
 
 def test_a_job_whose_assignment_settles_tells_when(store, claim, run):
-    settling = {"temperature_start": 0.05, "temperature_end": 0.05, "freeze_when_settled": True}
+    settling = {
+        "temperature_start": 0.05,
+        "temperature_end": 0.05,
+        "freeze_when_settled": True,
+        "freeze_after_epochs": None,
+    }
 
     job = run(claim(training={"epochs": 12, "batch_size": 8}, assignment=LEARNABLE | settling))
 
