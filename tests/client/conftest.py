@@ -32,6 +32,7 @@ class ScriptedServer(ThreadingHTTPServer):
     """Gives the answers in `answers` one after the other, the last one again and again."""
 
     daemon_threads = True
+    request_queue_size = 64  # 5 by default: of more connections at once, some are reset
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Handler)
