@@ -12,7 +12,8 @@ from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_STAR
 from catvq.errors import ConfigError
 from catvq.learner import Learner
 from catvq.model import CategoricalVQVAE
-from catvq.start import Categories, resolve_shape
+from catvq.sizes import resolve_shape
+from catvq.start import Categories
 from catvq.temperature import TemperatureSchedule
 
 

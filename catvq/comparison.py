@@ -31,8 +31,9 @@ from catvq.model_stage import ModelStage
 from catvq.routing import HardRouting
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress
-from catvq.start import Categories, keeps_families, resolve_batch_size, resolve_epochs
-from catvq.table import FeatureTable, RowSplit, split_rows
+from catvq.sizes import resolve_batch_size, resolve_epochs, resolve_split
+from catvq.start import Categories, keeps_families
+from catvq.table import FeatureTable, RowSplit
 from catvq.verdict import LEARNT, Contestant, Terms, judge
 
 # The start of a static job, and what others use.
@@ -219,14 +220,8 @@ def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDAr
 
 def _sample(table: FeatureTable, config: RunConfig) -> tuple[NDArray[np.float32], RowSplit]:
     """Some training rows and some test rows of the run, and which of them are which."""
-    training = config.training
-    split = split_rows(
-        len(table.values),
-        validation_fraction=training.validation_fraction,
-        test_fraction=training.test_fraction,
-        seed=training.seed,
-    )
-    generator = np.random.default_rng([training.seed, 2])
+    split = resolve_split(config, len(table.values))
+    generator = np.random.default_rng([config.training.seed, 2])
     train = np.sort(generator.permutation(split.train)[:MAX_TRAIN_ROWS])
     test = np.sort(generator.permutation(split.test)[:MAX_TEST_ROWS])
     values = np.asarray(table.values[np.concatenate([train, test])], dtype=np.float32)

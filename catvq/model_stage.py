@@ -20,8 +20,9 @@ from catvq.metrics import summarize_codebooks
 from catvq.model import CategoricalVQVAE
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress, SoftToHardGap
+from catvq.sizes import resolve_batch_size, resolve_epochs
 from catvq.stages import Learning, learning_in
-from catvq.start import Categories, resolve_batch_size, resolve_epochs
+from catvq.start import Categories
 from catvq.start_choice import feature_covariance, telling_bits
 from catvq.surplus import Join, join_cheapest, joins_due
 

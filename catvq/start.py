@@ -1,9 +1,8 @@
-"""From a table and a configuration to everything a run starts with: clean features, categories, sizes.
+"""From a table and a configuration to what a run starts with: clean features, and categories of them.
 
 Shapes: N rows, D uploaded features, D' active features (those left after cleaning), G categories.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -27,16 +26,9 @@ from catvq.initialization import (
     random_grouping,
     share_categories,
 )
-from catvq.model import ModelShape
 from catvq.table import FeatureTable, RowSplit
 
 HARD_LOGIT = -1e9  # softmax gives exactly zero at every temperature above the floor
-MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32  # wider latents quantise no better at these codebook sizes
-MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
-CODES_PER_FEATURE = 16  # at ratio 1, before rounding to a power of two
-ROWS_PER_CODE = 8  # fewer rows than this cannot place a code
-MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
-MIN_EPOCHS, MAX_EPOCHS = 10, 100
 
 
 @dataclass(frozen=True)
@@ -170,55 +162,6 @@ def start_categories(
     )
 
 
-def resolve_shape(
-    config: RunConfig, *, grouping: NDArray[np.int64], num_categories: int, rows: int
-) -> ModelShape:
-    """Fill in every automatic size: wider latents and larger codebooks for categories of more features."""
-    model = config.model
-    sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
-    per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]
-    codes = [
-        model.codebook_size if model.codebook_size != "auto" else _auto_codebook_size(size * ratio, rows)
-        for size, ratio in per_feature
-    ]
-    widths = [
-        model.latent_dim
-        if model.latent_dim != "auto"
-        else int(np.clip(round(size * ratio), MIN_LATENT_DIM, MAX_LATENT_DIM))
-        for size, ratio in per_feature
-    ]
-    return ModelShape(
-        num_features=len(grouping),
-        num_categories=num_categories,
-        levels=model.levels,
-        codebook_sizes=tuple(codes),
-        latent_dims=tuple(widths),
-        embedding_dim=model.embedding_dim,
-        hidden_dim=model.hidden_dim,
-        dropout=model.dropout,
-        codebook_update=model.codebook_update,
-        decay=model.decay,
-    )
-
-
-def resolve_batch_size(config: RunConfig, rows: int) -> int:
-    """Rows per step: as given, or a power of two near a sixteenth of the training rows; at most `rows`."""
-    wanted = config.training.batch_size
-    if wanted == "auto":
-        wanted = int(np.clip(_power_of_two(rows / BATCHES_PER_EPOCH), MIN_BATCH_SIZE, MAX_BATCH_SIZE))
-    return min(wanted, rows)
-
-
-def resolve_epochs(config: RunConfig, rows: int) -> int:
-    """Epochs: as given, or 100, and fewer where a batch can no longer be a sixteenth of the training rows.
-
-    So that a run takes about as many steps on a large table as on a small one.
-    """
-    if config.training.epochs != "auto":
-        return config.training.epochs
-    return max(MIN_EPOCHS, round(MAX_EPOCHS * min(1.0, BATCHES_PER_EPOCH * MAX_BATCH_SIZE / rows)))
-
-
 def _find_grouping(
     normalized: NDArray[np.float32], number: int | None, config: RunConfig
 ) -> tuple[NDArray[np.int64], float]:
@@ -228,15 +171,6 @@ def _find_grouping(
         return cluster_features(normalized, number, seed=seed), 0.0
     found = group_by_dependence(normalized, number, seed=seed)
     return found.grouping, found.separation
-
-
-def _auto_codebook_size(features: float, rows: int) -> int:
-    most = min(MAX_CODEBOOK_SIZE, _power_of_two(rows / ROWS_PER_CODE))
-    return max(MIN_CODEBOOK_SIZE, min(most, _power_of_two(CODES_PER_FEATURE * features)))
-
-
-def _power_of_two(number: float) -> int:
-    return 1 << round(math.log2(max(number, 1.0)))
 
 
 def _given_categories(

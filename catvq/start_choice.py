@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 from catvq.config import RunConfig
 from catvq.grouping_methods import CANDIDATES, group_within
 from catvq.rate_distortion import Matrix, gaussian_error, improve_grouping
-from catvq.start import Categories, resolve_shape
+from catvq.sizes import resolve_shape
+from catvq.start import Categories
 
 # Planted separate causes reach 0.76 to 1 with a thousand rows or more, real tables 0.3 to 0.88.
 CLEAR_SEPARATION = 0.9

@@ -31,9 +31,10 @@ from catvq.run_data import RunData
 from catvq.run_state import RunProgress, RunState
 from catvq.search import SEARCH_STEPS
 from catvq.search_stage import SearchStage, needs_search
-from catvq.start import Categories, fit_cleaner, resolve_epochs, start_categories
+from catvq.sizes import resolve_epochs, resolve_split
+from catvq.start import Categories, fit_cleaner, start_categories
 from catvq.start_choice import StartReport, choose_start
-from catvq.table import FeatureTable, RowSplit, split_rows
+from catvq.table import FeatureTable
 
 
 class TrainingRun:
@@ -60,7 +61,7 @@ class TrainingRun:
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
         self._data = RunData(
             torch.from_numpy(cleaner.normalize(table.values)).to(device),
-            _split(table, config),
+            resolve_split(config, len(table.values)),
             family_one_hot(family, len(table.families)).to(device),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
@@ -88,7 +89,7 @@ class TrainingRun:
             ConfigError: The configuration does not fit the table or this machine.
         """
         groups = config.assignment.groups if start_groups is None else start_groups
-        split = _split(table, config)
+        split = resolve_split(config, len(table.values))
         cleaner = fit_cleaner(table, split, config, groups)
         normalized = cleaner.normalize(table.values[split.train])
         categories = start_categories(table, cleaner, normalized, config, groups)
@@ -300,13 +301,3 @@ class TrainingRun:
             self._search = self._begin_search()
             self._search.hold_temperature(self._progress.held_temperature)
         (self._search or self._training).restore_from(checkpoint)
-
-
-def _split(table: FeatureTable, config: RunConfig) -> RowSplit:
-    training = config.training
-    return split_rows(
-        len(table.values),
-        validation_fraction=training.validation_fraction,
-        test_fraction=training.test_fraction,
-        seed=training.seed,
-    )

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 import catvq.config
 import catvq.scorer
 import catvq.search
-import catvq.start
+import catvq.sizes
 import catvq.table
 from catvq.config import RunConfig
 from catvq.table import FeatureTable
@@ -118,8 +118,8 @@ def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, f
     planned = resolve(rows, **sections)
     counts = (planned.rows.train, planned.rows.validation, planned.rows.test)
     assert counts == (len(split.train), len(split.validation), len(split.test))
-    assert planned.config["training"]["batch_size"] == catvq.start.resolve_batch_size(core, len(split.train))
-    wanted = catvq.start.resolve_epochs(core, len(split.train))
+    assert planned.config["training"]["batch_size"] == catvq.sizes.resolve_batch_size(core, len(split.train))
+    wanted = catvq.sizes.resolve_epochs(core, len(split.train))
     assert planned.config["training"]["epochs"] == wanted
     assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(wanted)
     assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
