@@ -15,19 +15,27 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.errors import Interrupted
 from catvq.grouping_methods import Grouping
 
 MAX_TRIALS = 30_000  # no further round after so many; a table of hundreds of features gets few rounds
 LEAST_FALL = 1e-9  # part of the error: what falls less is rounding
-EXCHANGES_PER_FEATURE = 4  # random exchanges tried in each round
+LEAST_FALL_OF_ROUND = 1e-3  # part of the error: what more rounds save cannot be seen in trained codes
+EXCHANGES_PER_FEATURE = 1  # random exchanges tried in each round; four end 0.2% lower in twice the time
 
 Matrix = NDArray[np.float64]
 
 
 def improve_grouping(
-    covariance: Matrix, grouping: Grouping, allowed: NDArray[np.bool_], *, bits: float, seed: int
+    covariance: Matrix,
+    grouping: Grouping,
+    allowed: NDArray[np.bool_],
+    *,
+    bits: float,
+    seed: int,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Grouping, float]:
-    """Move and exchange features between categories as long as the Gaussian error falls.
+    """Move and exchange features between categories as long as the Gaussian error falls noticeably.
 
     Args:
         covariance: Of the features, positive definite, [D, D].
@@ -35,16 +43,22 @@ def improve_grouping(
         allowed: Which categories each feature may join, [D, G].
         bits: Of each category and row.
         seed: Of the order in which features are tried.
+        should_stop: Asked before every feature.
 
     Returns:
         A grouping that leaves no category emptied, and its `gaussian_error`.
+
+    Raises:
+        Interrupted: `should_stop` said so.
     """
     search = _Search(covariance, grouping, allowed, lambda _: bits)
     rng = np.random.default_rng(seed)
     before = np.inf
-    while search.trials < MAX_TRIALS and search.error < before:
+    while search.trials < MAX_TRIALS and search.error < (1 - LEAST_FALL_OF_ROUND) * before:
         before = search.error
         for feature in rng.permutation(len(grouping)):
+            if should_stop():
+                raise Interrupted("stopped while the start was looked for")
             search.try_moves(feature)
         for pair in rng.integers(len(grouping), size=(EXCHANGES_PER_FEATURE * len(grouping), 2)):
             search.try_exchange(*pair)

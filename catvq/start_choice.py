@@ -4,6 +4,7 @@ Letters: D' active features, G categories.
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,10 @@ class StartReport:
 
 
 def choose_start(
-    config: RunConfig, categories: Categories, normalized: NDArray[np.float32]
+    config: RunConfig,
+    categories: Categories,
+    normalized: NDArray[np.float32],
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Categories, StartReport]:
     """With init "auto", look for the grouping that the job's codes can describe best, unless one is clear.
 
@@ -64,6 +68,10 @@ def choose_start(
         config: The run's configuration.
         categories: As they start; only the grouping may change.
         normalized: float32 [rows, D'], cleaned training rows.
+        should_stop: Asked again and again.
+
+    Raises:
+        Interrupted: `should_stop` said so.
     """
     init, separation = config.assignment.resolved_init(), categories.separation
     name = "dependence" if init == "auto" else init
@@ -79,7 +87,10 @@ def choose_start(
     errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
     best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
     improved = {
-        name: improve_grouping(covariance, groupings[name], allowed, bits=bits, seed=seed) for name in best
+        name: improve_grouping(
+            covariance, groupings[name], allowed, bits=bits, seed=seed, should_stop=should_stop
+        )
+        for name in best
     }
     chosen, other = sorted(best, key=lambda candidate: improved[candidate][1])
     grouping, error = improved[chosen]

@@ -77,6 +77,7 @@ class TrainingRun:
         table: FeatureTable,
         config: RunConfig,
         start_groups: Mapping[str, tuple[str, ...]] | None = None,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> "TrainingRun":
         """Clean the table, settle the categories and build the model.
 
@@ -84,16 +85,18 @@ class TrainingRun:
             table: The uploaded table.
             config: The run's configuration.
             start_groups: With init "model", that model's groups; with init "user" the configuration has them.
+            should_stop: Asked while the start is chosen.
 
         Raises:
             ConfigError: The configuration does not fit the table or this machine.
+            Interrupted: `should_stop` said so; there is nothing to save yet.
         """
         groups = config.assignment.groups if start_groups is None else start_groups
         split = resolve_split(config, len(table.values))
         cleaner = fit_cleaner(table, split, config, groups)
         normalized = cleaner.normalize(table.values[split.train])
         categories = start_categories(table, cleaner, normalized, config, groups)
-        categories, report = choose_start(config, categories, normalized)
+        categories, report = choose_start(config, categories, normalized, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories)
         run._progress.start = asdict(report)
         if needs_search(config, categories, epochs=run._epochs):

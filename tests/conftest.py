@@ -40,6 +40,11 @@ for variable in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
     os.environ.pop(variable, None)
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long, so that no process is alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory):
     """A Redis database that no other process of this test run uses; what a test leaves there, others see."""
@@ -158,13 +163,14 @@ def running_process(data_dir, **environment):
     try:
         deadline = time.monotonic() + 60
         url = f"http://127.0.0.1:{port}"
-        while True:
-            with suppress(httpx.TransportError):
-                if httpx.get(f"{url}/livez").status_code == 200:
-                    break
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        with httpx.Client(base_url=url) as client:
+            while True:
+                with suppress(httpx.TransportError):
+                    if client.get("/livez").status_code == 200:
+                        break
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
         yield ApiProcess(process, url, log)
     finally:
         process.kill()

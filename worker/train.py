@@ -126,7 +126,7 @@ class TrainingAttempt:
             self._recorder.record_epoch(run)
             return run
         start_groups = None if job.start_model_id is None else self._store.models.groups(job.start_model_id)
-        run = TrainingRun.start(table, config, start_groups)
+        run = TrainingRun.start(table, config, start_groups, self._heartbeat.should_stop)
         self._recorder.record_epoch(run)
         return run
 

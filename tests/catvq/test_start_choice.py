@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from catvq.errors import Interrupted
 from catvq.start import Categories
 from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start
 
@@ -87,3 +88,9 @@ def test_families_stay_apart(choose):
     )
     settled, _ = choose(given)
     assert allowed[np.arange(6), settled.grouping].all()
+
+
+def test_a_choice_can_be_stopped(make_config, rows):
+    asked = iter([False, False, True])
+    with pytest.raises(Interrupted):
+        choose_start(make_config(model={"categories": 2}), categories(), rows, lambda: next(asked))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from catvq_client import ApiError, AsyncClient, Client
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.slow
 
 ROWS = 120
 COLUMNS = [f"{family}_{index}" for family in ("left", "right") for index in range(4)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from catvq_client import ApiError, Client
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

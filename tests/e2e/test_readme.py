@@ -7,8 +7,11 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[2]
+
+pytestmark = pytest.mark.slow
 
 
 def test_every_request_of_the_readme_works_in_order(service, tmp_path):

@@ -25,6 +25,9 @@ SMALL_JOB = {
     "report": {"baselines": False},
 }
 
+# One for all requests, as each client loads certificates anew; no connection outlives its API.
+HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
+
 WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "-m app "
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -61,7 +64,7 @@ def up(current):
 def dataset(current):
     wine = load_wine(as_frame=True).data
     url = f"{current().url}/v1/datasets?name=wine"
-    answer = httpx.post(url, content=wine.to_csv(index=False), headers={"Content-Type": "text/csv"})
+    answer = HTTP.post(url, content=wine.to_csv(index=False), headers={"Content-Type": "text/csv"})
     assert answer.status_code == 201, answer.text
     return answer.json()["id"]
 
@@ -77,18 +80,18 @@ def model(current, dataset):
 def endless_job(current, dataset):
     job_id = submit(current(), dataset, epochs=100_000)
     yield job_id
-    httpx.post(f"{current().url}/v1/jobs/{job_id}/cancel").raise_for_status()
+    HTTP.post(f"{current().url}/v1/jobs/{job_id}/cancel").raise_for_status()
     assert ended(current(), job_id)["status"] == "cancelled"
 
 
 def submit(up, dataset, **training):
-    answer = httpx.post(f"{up.url}/v1/jobs", json=SMALL_JOB | {"dataset": dataset, "training": training})
+    answer = HTTP.post(f"{up.url}/v1/jobs", json=SMALL_JOB | {"dataset": dataset, "training": training})
     assert answer.status_code == 202, answer.text
     return answer.json()["id"]
 
 
 def job(up, job_id):
-    return httpx.get(f"{up.url}/v1/jobs/{job_id}").raise_for_status().json()
+    return HTTP.get(f"{up.url}/v1/jobs/{job_id}").raise_for_status().json()
 
 
 def wait_for(condition, timeout_s):
@@ -127,7 +130,7 @@ def kill_and_await_another(up, word):
 
 
 def test_the_service_is_ready_when_it_says_so(up):
-    assert httpx.get(f"{up.url}/readyz").status_code == 200
+    assert HTTP.get(f"{up.url}/readyz").status_code == 200
 
 
 def test_a_job_ends_although_worker_training_redis_and_api_are_killed_under_it(up, dataset):
@@ -207,8 +210,8 @@ def stop_and_leave_nothing(up, stop):
 def test_after_a_stop_no_process_is_left_and_the_next_start_finds_everything(current, model, dataset, stop):
     stop_and_leave_nothing(current(), stop)
     again = current()
-    assert httpx.get(f"{again.url}/v1/models/{model}").status_code == 200
-    assert httpx.get(f"{again.url}/v1/datasets/{dataset}").status_code == 200
+    assert HTTP.get(f"{again.url}/v1/models/{model}").status_code == 200
+    assert HTTP.get(f"{again.url}/v1/datasets/{dataset}").status_code == 200
 
 
 @pytest.mark.parametrize("stop", [interrupt_make, terminate_group, kill_supervisor])

@@ -9,6 +9,8 @@ from worker.plan import resolve_plan
 from worker.settings import WorkerSettings
 from worker.store import schema
 
+pytestmark = pytest.mark.slow
+
 SOFT = {"training": {"epochs": 60, "batch_size": 8}, "assignment": {"estimator": "softmax"}}
 
 

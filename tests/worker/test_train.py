@@ -52,7 +52,7 @@ def test_a_run_starts_from_the_groups_of_a_model(store, claim, run, dataset):
 
 
 def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, claim, run, when):
-    sections = {"training": {"epochs": 40, "batch_size": 8}, "assignment": LEARNABLE}
+    sections = {"training": {"epochs": 20, "batch_size": 8}, "assignment": LEARNABLE}
     twin = run(claim(**sections))
     held = claim(**sections)
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
@@ -63,7 +63,7 @@ def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, clai
     (event,) = events(store, resumed, "resumed")
     assert (event.data["epoch"], event.data["step"]) == (newest.epoch, newest.step)
     assert (resumed.attempt.number, resumed.attempt.history) == (1, [])
-    assert [record.epoch for record in store.jobs.metrics(resumed.id)] == list(range(1, 41))
+    assert [record.epoch for record in store.jobs.metrics(resumed.id)] == list(range(1, 21))
     assert store.models.get(resumed.model_id).digest == store.models.get(twin.model_id).digest
 
 
@@ -138,7 +138,7 @@ def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, 
 
 def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim, run, when):
     hot = {"temperature_start": 50.0, "temperature_schedule": "constant", "freeze_after_epochs": 2}
-    training = {"epochs": 40, "batch_size": 8, "checkpoint_every_epochs": 1000}
+    training = {"epochs": 20, "batch_size": 8, "checkpoint_every_epochs": 1000}
     held = claim(training=training, assignment=LEARNABLE | hot)
     when(held.job.id, 5, lambda: store.outbox.release_worker("w"))
     run(held)
@@ -177,7 +177,7 @@ def test_a_job_whose_assignment_settles_tells_when(store, claim, run):
 
 def test_a_collapse_is_neither_forgotten_nor_repeated_by_a_job_that_resumes(store, claim, run, when):
     hot = {"temperature_start": 50.0, "temperature_schedule": "constant", "freeze_after_epochs": 2}
-    held = claim(training={"epochs": 40, "batch_size": 8}, assignment=LEARNABLE | hot)
+    held = claim(training={"epochs": 20, "batch_size": 8}, assignment=LEARNABLE | hot)
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
     resumed = run(claim(stopped))
@@ -201,7 +201,7 @@ def replace(checkpoint, older):
 
 @pytest.mark.parametrize(("spoil", "spoilt"), [(cut, 1), (replace, 1), (remove, 3)])
 def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoil, spoilt):
-    held = claim(training={"epochs": 60, "batch_size": 8})
+    held = claim(training={"epochs": 20, "batch_size": 8})
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
     checkpoints = store.jobs.checkpoints(stopped.id)
@@ -213,7 +213,7 @@ def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoil, spoi
     assert [c.path.name in text for c, text in zip(checkpoints, warnings, strict=False)] == [True] * spoilt
     resumed = [event.data["step"] for event in events(store, job, "resumed")]
     assert resumed == [checkpoint.step for checkpoint in checkpoints[spoilt:][:1]]
-    assert [record.epoch for record in store.jobs.metrics(job.id)] == list(range(1, 61))
+    assert [record.epoch for record in store.jobs.metrics(job.id)] == list(range(1, 21))
 
 
 def test_what_an_unpublished_attempt_left_is_removed(store, claim, run):

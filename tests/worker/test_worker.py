@@ -19,6 +19,8 @@ from worker.health import find_problems
 from worker.settings import WorkerSettings
 from worker.store import Store
 
+pytestmark = pytest.mark.slow
+
 LONG = {"epochs": 1000, "batch_size": 8}
 PATIENCE_S = 100.0
 
@@ -178,7 +180,7 @@ def test_a_worker_is_well_while_it_runs(service):
 
 
 def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, dataset):
-    job = service.submit(dataset, epochs=200, batch_size=8)
+    job = service.submit(dataset, epochs=80, batch_size=8)
     service.wait_for_epoch(job, 3)
     killed_in = service.epoch(job)
     service.training_process(job).kill()
@@ -193,7 +195,7 @@ def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, da
     assert loss["epoch"] >= killed_in
     resumed = [e for e in service.store.jobs.events(job.id, limit=1000) if e.type == "resumed"]
     assert [event.data["epoch"] >= killed_in - 1 for event in resumed] == [True]
-    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 201))
+    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 81))
 
 
 def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled(service, dataset):
@@ -238,8 +240,8 @@ def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process_and_a_
         (name,) = wait_until(lambda: comparisons.busy_workers() - set(but_not), "a comparison to begin")
         return name
 
-    # The job is over after its first epoch, but each training of its comparison takes 600 steps.
-    job = service.submit(dataset, baselines=True, epochs=100, batch_size=8, max_seconds=0.001)
+    # The job is over after its first epoch, but each training of its comparison takes 240 steps.
+    job = service.submit(dataset, baselines=True, epochs=40, batch_size=8, max_seconds=0.001)
     killed = wait_for_process()
     assert service.ended(job).status is JobStatus.SUCCEEDED
     psutil.Process(int(killed.split(".")[-2])).kill()
