@@ -12,7 +12,6 @@ from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.table import FeatureTable
 from worker.failures import describe_failure
-from worker.heartbeat import drained_by_sigterm
 from worker.settings import WorkerSettings
 from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
 from worker.tables import load_table
@@ -25,18 +24,21 @@ _log = logging.getLogger(__name__)
 DATASET_GONE = "its dataset was deleted before the comparison was made"
 
 
-def compare_while_idle(store: Store, settings: WorkerSettings, worker_name: str) -> None:
-    """Make comparisons until none is due, a job waits or the worker is to stop."""
+def compare_while_idle(
+    store: Store, settings: WorkerSettings, worker_name: str, is_stopping: threading.Event
+) -> None:
+    """Make comparisons until none is due, a job waits, a claim is lost or `is_stopping` is set."""
     torch.set_num_threads(settings.threads)
-    while store.outbox.count_queued() == 0 and (claim := store.comparisons.claim(worker_name)) is not None:
-        watch = Watch(store, claim, lease_s=settings.lease_s)
-        with watch, drained_by_sigterm(watch.drain), threadpool_limits(limits=settings.threads):
-            _make(store, claim, watch)
-        if watch.should_stop():
-            return
+    with threadpool_limits(limits=settings.threads):
+        while not is_stopping.is_set() and store.outbox.count_queued() == 0:
+            claim = store.comparisons.claim(worker_name)
+            if claim is None:
+                return
+            with Watch(store, claim, is_stopping, lease_s=settings.lease_s):
+                _make(store, claim, is_stopping)
 
 
-def _make(store: Store, claim: ComparisonClaim, watch: "Watch") -> None:
+def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) -> None:
     """Make one comparison, or say why there is none; one that is stopped is put back."""
     model_id = claim.model_id
     _log.info("comparison of %s begins", model_id)
@@ -47,7 +49,7 @@ def _make(store: Store, claim: ComparisonClaim, watch: "Watch") -> None:
             store.comparisons.fail(claim, DATASET_GONE)
             return
         config = RunConfig.from_dict(claim.config)
-        document = compare(table, config, learnt, should_stop=watch.should_stop)
+        document = compare(table, config, learnt, should_stop=is_stopping.is_set)
     except Interrupted:
         store.comparisons.release(claim)
         _log.info("comparison of %s is put back", model_id)
@@ -69,13 +71,18 @@ def _load_table_or_none(store: Store, dataset_id: str) -> FeatureTable | None:
 
 
 class Watch:
-    """A thread that renews the claim of a comparison and looks out for jobs; use it as a context manager."""
+    """A thread that renews the claim of a comparison and looks out for jobs; use it as a context manager.
 
-    def __init__(self, store: Store, claim: ComparisonClaim, *, lease_s: float) -> None:
+    Once a job waits, or the claim was taken away, it sets `is_stopping`.
+    """
+
+    def __init__(
+        self, store: Store, claim: ComparisonClaim, is_stopping: threading.Event, *, lease_s: float
+    ) -> None:
         self._store = store
         self._claim = claim
+        self._is_stopping = is_stopping
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
-        self._has_to_stop = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -87,22 +94,14 @@ class Watch:
         self._is_over.set()
         self._thread.join()
 
-    def drain(self) -> None:
-        """Wish that the comparison be put back."""
-        self._has_to_stop.set()
-
-    def should_stop(self) -> bool:
-        """Whether a job waits, the worker is to stop, or the claim was taken away."""
-        return self._has_to_stop.is_set()
-
     def _run(self) -> None:
-        while not self._has_to_stop.is_set() and not self._is_over.wait(self._interval_s):
+        while not self._is_stopping.is_set() and not self._is_over.wait(self._interval_s):
             try:
                 is_held = self._store.comparisons.renew(self._claim)
                 if not is_held or self._store.outbox.count_queued() > 0:
-                    self._has_to_stop.set()
+                    self._is_stopping.set()
             except StoreUnavailable as error:
                 _log.warning("comparison of %s: not renewed: %s", self._claim.model_id, error)
             except Exception:  # noqa: BLE001 - without this thread the comparison would go on unseen
                 _log.exception("comparison of %s: its watch failed", self._claim.model_id)
-                self._has_to_stop.set()
+                self._is_stopping.set()

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Self
@@ -23,9 +23,17 @@ class Heartbeat:
 
     A cancelled job is ended here, so that its user does not wait for a step that cannot be interrupted; the
     training then finds the job lost.
+
+    Args:
+        leases: Where the claim is renewed.
+        claim: What is held.
+        lease_s: How long it holds without a renewal.
+        is_stopping: Set when the job shall be put back into the queue, by this thread or by others.
     """
 
-    def __init__(self, leases: Leases, claim: Claim, *, lease_s: float) -> None:
+    def __init__(
+        self, leases: Leases, claim: Claim, *, lease_s: float, is_stopping: threading.Event | None = None
+    ) -> None:
         self._leases = leases
         self._claim = claim
         self._patience_s = GIVE_UP_AFTER * lease_s
@@ -33,7 +41,7 @@ class Heartbeat:
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
         self._is_cancelled = threading.Event()
-        self._is_stopping = threading.Event()
+        self._is_stopping = is_stopping or threading.Event()
         self._is_steered = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -55,10 +63,6 @@ class Heartbeat:
     def is_cancelled(self) -> bool:
         """Whether the job was ended because its user cancelled it."""
         return self._is_cancelled.is_set()
-
-    def drain(self) -> None:
-        """Wish that the job be put back into the queue."""
-        self._is_stopping.set()
 
     def should_stop(self) -> bool:
         """Whether training must not take another step, for whatever reason."""
@@ -101,14 +105,18 @@ class Heartbeat:
 
 
 @contextmanager
-def drained_by_sigterm(drain: Callable[[], None]) -> Iterator[None]:
-    """Let SIGTERM save the work, which a service manager sends to every process of a worker at once."""
+def stopped_by_sigterm() -> Iterator[threading.Event]:
+    """Give an event that SIGTERM sets, so that work is saved; let it surround the claiming of work, too.
+
+    A service manager sends SIGTERM to every process of a worker at once.
+    """
+    is_stopping = threading.Event()
 
     def react(_number: int, _frame: FrameType | None) -> None:
-        drain()
+        is_stopping.set()
 
     previous = signal.signal(signal.SIGTERM, react)
     try:
-        yield
+        yield is_stopping
     finally:
         signal.signal(signal.SIGTERM, previous)

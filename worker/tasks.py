@@ -7,7 +7,7 @@ from typing import Any
 from celery import shared_task, signals
 
 from worker.contract import TRAIN_TASK
-from worker.heartbeat import Heartbeat, drained_by_sigterm
+from worker.heartbeat import Heartbeat, stopped_by_sigterm
 from worker.locks import held_lock
 from worker.logs import about
 from worker.settings import WorkerSettings
@@ -25,24 +25,27 @@ def train(job_id: str) -> None:
     settings = WorkerSettings()
     store = Store.connect(settings)
     try:
-        with held_lock(settings.workers_dir, settings.worker_name) as name:
+        with (
+            held_lock(settings.workers_dir, settings.worker_name) as name,
+            stopped_by_sigterm() as is_stopping,
+        ):
             claim = store.leases.claim(job_id, name, threads=settings.threads)
             claim = claim or store.leases.claim_next(name, threads=settings.threads)
             if claim is not None:
-                _run_job(store, settings, claim)
+                _run_job(store, settings, claim, is_stopping)
             if store.comparisons.first_due() is not None:
                 from worker.comparing import compare_while_idle  # noqa: PLC0415
 
-                compare_while_idle(store, settings, name)
+                compare_while_idle(store, settings, name, is_stopping)
     except StoreUnavailable:
         _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
     finally:
         store.close()
 
 
-def _run_job(store: Store, settings: WorkerSettings, claim: Claim) -> None:
-    heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-    with about(job_id=claim.job.id), heartbeat, drained_by_sigterm(heartbeat.drain):
+def _run_job(store: Store, settings: WorkerSettings, claim: Claim, is_stopping: threading.Event) -> None:
+    heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
+    with about(job_id=claim.job.id), heartbeat:
         # Torch is loaded only now, so that the job is seen to run at once; it may take longer than a lease on
         # a busy machine.
         from worker.attempt import run_claim  # noqa: PLC0415

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from worker.contract import JobRequest
-from worker.heartbeat import Heartbeat, drained_by_sigterm
+from worker.heartbeat import Heartbeat, stopped_by_sigterm
 from worker.settings import ServiceSettings
 from worker.store import NewDataset, Progress, Store
 
@@ -100,8 +100,10 @@ def run(store, settings):
     before = torch.get_num_threads()
 
     def to_end(claim):
-        heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s)
-        with heartbeat, drained_by_sigterm(heartbeat.drain):
+        with (
+            stopped_by_sigterm() as is_stopping,
+            Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping) as heartbeat,
+        ):
             run_claim(store, claim, heartbeat)
         return store.jobs.get(claim.job.id)
 

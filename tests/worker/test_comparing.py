@@ -10,6 +10,7 @@ import pytest
 
 from worker.comparing import DATASET_GONE, compare_while_idle
 from worker.contract import JobStatus
+from worker.heartbeat import stopped_by_sigterm
 from worker.settings import WorkerSettings
 
 SHORT = {
@@ -40,7 +41,11 @@ def publish(store, submit, run):
 
 @pytest.fixture
 def compare(store, settings):
-    return lambda: compare_while_idle(store, settings, "w.1.7")
+    def while_idle():
+        with stopped_by_sigterm() as is_stopping:
+            compare_while_idle(store, settings, "w.1.7", is_stopping)
+
+    return while_idle
 
 
 @pytest.fixture
