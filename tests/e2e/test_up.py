@@ -177,20 +177,12 @@ def run_embedded(*arguments):
     )
 
 
-def interrupt_make(up):
-    up.process.send_signal(signal.SIGINT)
-
-
 def terminate_make(up):
     up.process.terminate()
 
 
 def interrupt_group(up):
     os.killpg(up.process.pid, signal.SIGINT)
-
-
-def terminate_group(up):
-    os.killpg(up.process.pid, signal.SIGTERM)
 
 
 def kill_supervisor(up):
@@ -206,15 +198,14 @@ def stop_and_leave_nothing(up, stop):
     print(f"{stop.__name__}: nothing left after {time.monotonic() - started:.1f} s")
 
 
-@pytest.mark.parametrize("stop", [interrupt_group, terminate_make])
-def test_after_a_stop_no_process_is_left_and_the_next_start_finds_everything(current, model, dataset, stop):
-    stop_and_leave_nothing(current(), stop)
+def test_after_an_interrupt_no_process_is_left_and_the_next_start_finds_everything(current, model, dataset):
+    stop_and_leave_nothing(current(), interrupt_group)
     again = current()
     assert HTTP.get(f"{again.url}/v1/models/{model}").status_code == 200
     assert HTTP.get(f"{again.url}/v1/datasets/{dataset}").status_code == 200
 
 
-@pytest.mark.parametrize("stop", [interrupt_make, terminate_group, kill_supervisor])
+@pytest.mark.parametrize("stop", [terminate_make, kill_supervisor])
 def test_after_a_stop_while_a_job_runs_the_next_start_goes_on_with_it(current, endless_job, stop):
     before = wait_for(lambda: epoch(current(), endless_job), 60)
     stop_and_leave_nothing(current(), stop)
