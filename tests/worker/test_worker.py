@@ -180,7 +180,7 @@ def test_a_worker_is_well_while_it_runs(service):
 
 
 def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, dataset):
-    job = service.submit(dataset, epochs=80, batch_size=8)
+    job = service.submit(dataset, epochs=50, batch_size=8)
     service.wait_for_epoch(job, 3)
     killed_in = service.epoch(job)
     service.training_process(job).kill()
@@ -195,7 +195,7 @@ def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, da
     assert loss["epoch"] >= killed_in
     resumed = [e for e in service.store.jobs.events(job.id, limit=1000) if e.type == "resumed"]
     assert [event.data["epoch"] >= killed_in - 1 for event in resumed] == [True]
-    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 81))
+    assert [record.epoch for record in service.store.jobs.metrics(job.id)] == list(range(1, 51))
 
 
 def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled(service, dataset):
