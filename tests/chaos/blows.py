@@ -80,7 +80,10 @@ class Blows:
         with engine.connect() as connection:
             if engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("PRAGMA busy_timeout = 5000")
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                try:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")
+                except sa.exc.OperationalError:
+                    return False  # a frozen worker holds the lock
                 time.sleep(LOCKED_S)
                 connection.exec_driver_sql("ROLLBACK")
             else:

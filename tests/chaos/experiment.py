@@ -71,7 +71,8 @@ def strike(service, plan, dataset, outcome, say):
         while waiting and len(outcome.jobs) <= share * plan.jobs + 4:
             seed = waiting.pop()
             key = f"job-{len(outcome.jobs)}"
-            outcome.jobs[submit(service, request(plan, dataset, seed), key)] = seed
+            # A frozen worker may hold SQLite's only lock: it has to go on for anything to be submitted.
+            outcome.jobs[submit(service, request(plan, dataset, seed), key, blows.thaw)] = seed
         behind = [kind for kind in blows.kinds if outcome.struck[kind] < plan.blows]
         kind = generator.choice(behind or list(blows.kinds))
         with suppress(StoreUnavailable):
@@ -106,9 +107,10 @@ def upload(service):
         return client.datasets.upload((causes + 0.3 * noise).astype(np.float32), columns=FEATURES).id
 
 
-def submit(service, body, key):
+def submit(service, body, key, meanwhile=lambda: None):
     """Submit a job as a stubborn client does: with one idempotency key until it is in."""
     while True:
+        meanwhile()
         service.keep_running()
         with suppress(CatvqError), service.client() as client:
             return client.jobs.submit(body, idempotency_key=key).id
