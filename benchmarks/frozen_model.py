@@ -100,6 +100,7 @@ class BenchmarkModel:
             "codebook_size": [[CODEBOOK] * LEVELS] * CATEGORIES,
             "latent_dim": [[LATENT] * LEVELS] * CATEGORIES,
             "metrics": {},
+            "training_seconds": 0.0,
         }
         store.leases.publish(claim, model_id, document, "sha256:bench")
         return model_id

@@ -9,10 +9,10 @@ Shapes: N rows, D uploaded features, D' active features, G categories, L levels,
 import dataclasses
 import json
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from catvq.run_state import RunProgress
 from catvq.sizes import resolve_batch_size, resolve_epochs, resolve_split
 from catvq.start import Categories, keeps_families
 from catvq.table import FeatureTable, RowSplit
-from catvq.verdict import LEARNT, Contestant, Terms, judge
+from catvq.verdict import LEARNT, Contestant, Terms, Times, judge
 
 # The start of a static job, and what others use.
 METHODS = (
@@ -59,15 +59,17 @@ class LearntModel:
         grouping: int64 [D].
         codebook_sizes: Of each category, by level.
         test_error: Of the model itself; None without test rows.
+        training_seconds: That its start and training took.
     """
 
     cleaner: FeatureCleaner
     grouping: Grouping
     codebook_sizes: list[list[int]]
     test_error: float | None
+    training_seconds: float
 
     @classmethod
-    def read(cls, directory: Path) -> "LearntModel":
+    def read(cls, directory: Path, training_seconds: float) -> "LearntModel":
         """Read it from the files of a frozen model.
 
         Raises:
@@ -80,6 +82,7 @@ class LearntModel:
             grouping=np.array([feature["category"] for feature in grouping["features"]], dtype=np.int64),
             codebook_sizes=model["codebook_size"],
             test_error=report["reconstruction_error"]["test"],
+            training_seconds=training_seconds,
         )
 
 
@@ -100,10 +103,11 @@ def compare(
     Raises:
         Interrupted: `should_stop` said so.
     """
-    started = time.monotonic()
+    started = monotonic()
     arena = _Arena(table, config, learnt, should_stop=should_stop)
-    result = judge(arena.contestants(), arena.terms)
-    return result | {"seconds": round(time.monotonic() - started, 1)}
+    contestants = arena.contestants()
+    result = judge(contestants, arena.terms, arena.times() if contestants else None)
+    return result | {"seconds": round(monotonic() - started, 1)}
 
 
 class _Arena:
@@ -132,6 +136,11 @@ class _Arena:
         )
         self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}
+        self._training_seconds = learnt.training_seconds
+        self._static_seconds: list[float] = []
+        self._larger = _rows_learnt(config, len(resolve_split(config, len(table.values)).train)) / (
+            _rows_learnt(self._config, len(split.train))
+        )
         self.terms = Terms(
             train_rows=len(split.train),
             test_rows=len(split.test),
@@ -158,6 +167,10 @@ class _Arena:
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()
         ]
+
+    def times(self) -> Times:
+        """Seconds of the model's training, and of a static one of its size, reckoned from those made here."""
+        return Times(self._training_seconds, float(np.median(self._static_seconds)) * self._larger)
 
     @property
     def _train_rows(self) -> NDArray[np.float32]:
@@ -192,9 +205,11 @@ class _Arena:
         config = dataclasses.replace(self._config, training=training)
         summary = summarize_assignment(F.one_hot(hard, number).float(), hard)
         progress = RunProgress(summary, start_sizes=categories.sizes())
+        started = monotonic()
         stage = ModelStage(config, categories, data=self._data, progress=progress)
         for _ in range(self.terms.epochs):
             stage.train_epoch(self._should_stop)
+        self._static_seconds.append(monotonic() - started)
         self._check()
         errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
         if not np.isfinite(errors).all():
@@ -236,6 +251,11 @@ def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: b
     of_family = np.zeros((int(family.max()) + 1, int(grouping.max()) + 1), dtype=bool)
     of_family[family, grouping] = True
     return of_family[family]
+
+
+def _rows_learnt(config: RunConfig, rows: int) -> int:
+    """How many rows a run sees in all its epochs."""
+    return resolve_epochs(config, rows) * rows
 
 
 def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:

@@ -72,7 +72,7 @@ class RunProgress:
         start_sizes: Features of each category, by its name, where the run started.
         epoch: Completed epochs.
         step_in_epoch: Completed steps of the present one.
-        seconds: Spent training, over all attempts.
+        seconds: Spent on the start and on training, over all attempts.
         is_stopped_early: No further epoch is wanted, once there is one.
         is_hardened: The grouping is fixed.
         held_temperature: Taken instead of the schedule's; None follows the schedule.

@@ -91,6 +91,7 @@ class TrainingRun:
             ConfigError: The configuration does not fit the table or this machine.
             Interrupted: `should_stop` said so; there is nothing to save yet.
         """
+        started = time.monotonic()
         groups = config.assignment.groups if start_groups is None else start_groups
         split = resolve_split(config, len(table.values))
         cleaner = fit_cleaner(table, split, config, groups)
@@ -99,6 +100,7 @@ class TrainingRun:
         categories, report = choose_start(config, categories, normalized, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories)
         run._progress.start = asdict(report)
+        run._progress.seconds = time.monotonic() - started
         if needs_search(config, categories, epochs=run._epochs):
             run._search = run._begin_search()
             run._progress.search_steps = SEARCH_STEPS
@@ -127,6 +129,11 @@ class TrainingRun:
     def epoch(self) -> int:
         """Completed epochs."""
         return self._progress.epoch
+
+    @property
+    def seconds(self) -> float:
+        """Spent on the start and on training, over all attempts."""
+        return self._progress.seconds
 
     @property
     def category_names(self) -> list[str]:

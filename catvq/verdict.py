@@ -82,6 +82,14 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Times:
+    """Seconds that the model's start and training took, and that a static training of its size takes."""
+
+    training: float
+    static: float
+
+
+@dataclass(frozen=True)
 class Difference:
     """How much more a contestant errs than the model's grouping, with its standard error."""
 
@@ -94,18 +102,19 @@ class Difference:
         return self.mean / self.standard_error if self.standard_error > 0 else 0.0
 
 
-def judge(contestants: Sequence[Contestant], terms: Terms) -> dict[str, Any]:
+def judge(contestants: Sequence[Contestant], terms: Terms, times: Times | None) -> dict[str, Any]:
     """Judge the first contestant, the model's grouping, against the best of the others.
 
     Args:
         contestants: Those with equal groupings have equal errors; empty when `terms` cannot judge.
         terms: What they had in common.
+        times: None where nothing was trained.
 
     Returns:
         `outcome` ("better", "as_good", "worse", or "none" without a judgement), `best` (the best of the
         others), `contestants` (of each `name`, `test_error`, `test_errors` of each training, `agreement`
         with the model's grouping as adjusted Rand index, `difference` and its `standard_error`), the terms,
-        and `verdict`, a text.
+        `training_seconds`, `static_seconds`, and `verdict`, a text.
     """
     outcome: Outcome = "none"
     best, verdict = None, _no_verdict(terms)
@@ -114,6 +123,8 @@ def judge(contestants: Sequence[Contestant], terms: Terms) -> dict[str, Any]:
         number = 1 + min(range(len(contestants) - 1), key=lambda i: contestants[1 + i].test_error)
         best, outcome = contestants[number].name, _outcome(differences[number])
         verdict = " ".join(_sentences(contestants[0], contestants[number], differences[number], terms))
+    if times is not None:
+        verdict += f" {_cost(times)}"
     return {
         "outcome": outcome,
         "best": best,
@@ -137,6 +148,8 @@ def judge(contestants: Sequence[Contestant], terms: Terms) -> dict[str, Any]:
         "seeds": list(terms.seeds),
         "has_structure": terms.has_structure,
         "model_test_error": terms.model_test_error,
+        "training_seconds": None if times is None else times.training,
+        "static_seconds": None if times is None else round(times.static, 1),
         "verdict": verdict,
     }
 
@@ -217,6 +230,13 @@ def _basis(terms: Terms) -> str:
         f"{terms.epochs} epochs on the same {terms.train_rows} rows, with {terms.categories} categories and "
         f"{terms.bits_per_row:.0f} bits per row; the error is the mean square of normalised features after "
         f"quantisation, on {terms.test_rows} test rows that no choice has seen."
+    )
+
+
+def _cost(times: Times) -> str:
+    return (
+        f"Learning it took {times.training:.0f} s, {times.training / times.static:.1f} times as long as one "
+        f"static training of that size takes ({times.static:.0f} s, reckoned from those above)."
     )
 
 

@@ -43,7 +43,7 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
     model_id = claim.model_id
     _log.info("comparison of %s begins", model_id)
     try:
-        learnt = LearntModel.read(store.models.directory(model_id))
+        learnt = LearntModel.read(store.models.directory(model_id), claim.training_seconds)
         table = _load_table_or_none(store, claim.dataset_id)
         if table is None:
             store.comparisons.fail(claim, DATASET_GONE)

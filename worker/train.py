@@ -96,7 +96,8 @@ class TrainingAttempt:
         self._recorder.add_event("frozen", digest=frozen.digest)
         files.move_directory_into_place(staging, directory)
         try:
-            self._recorder.publish(model_id, frozen.document(), frozen.digest)
+            document = frozen.document() | {"training_seconds": round(run.seconds, 1)}
+            self._recorder.publish(model_id, document, frozen.digest)
         except (LeaseLost, CancelRequested):
             # The job is also no longer held after a commit whose answer was lost on its way.
             if not self._is_published(model_id):

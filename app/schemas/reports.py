@@ -63,7 +63,11 @@ class Baselines(Body):
     seeds: list[int] | None = Field(None, description="Every grouping is trained from each of them.")
     has_structure: bool | None = Field(None, description="Whether any dependence was found.")
     model_test_error: float | None = Field(None, description="Of the model itself.")
-    seconds: float | None = None
+    training_seconds: float | None = Field(None, description="That the model's start and training took.")
+    static_seconds: float | None = Field(
+        None, description="That a static training of that size takes, reckoned from those of the comparison."
+    )
+    seconds: float | None = Field(None, description="Of the comparison.")
 
 
 class Report(Body):

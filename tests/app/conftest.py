@@ -161,6 +161,7 @@ DOCUMENT = {
     "codebook_size": [[2], [3]],
     "latent_dim": [[1], [1]],
     "metrics": {"reconstruction_error": {"test": 0.5}},
+    "training_seconds": 2.0,
 }
 
 

@@ -1,3 +1,4 @@
+import itertools
 import json
 import math
 
@@ -8,6 +9,8 @@ from catvq import comparison
 from catvq.comparison import METHODS, LearntModel, compare
 from catvq.errors import Interrupted
 from catvq.table import split_rows
+
+TRAINING_SECONDS = 2.0
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +23,7 @@ def published(train, make_table, tmp_path_factory):
     """A static model of three blocks of three features, read back from its files."""
     directory = tmp_path_factory.mktemp("model")
     train(make_table()).freeze().save(directory)
-    return LearntModel.read(directory)
+    return LearntModel.read(directory, TRAINING_SECONDS)
 
 
 def never():
@@ -37,6 +40,7 @@ def test_every_method_is_compared_on_the_models_terms(published, make_table, mak
     assert result["bits_per_row"] == pytest.approx(model_bits, rel=0.05)
     assert result["bits_per_row"] == 3 * 2 * math.log2(result["codebook_size"])
     assert result["model_test_error"] == published.test_error
+    assert result["training_seconds"] == TRAINING_SECONDS
     assert all(0 < contestant["test_error"] < 3 for contestant in result["contestants"])
 
 
@@ -51,6 +55,7 @@ def test_equal_groupings_have_equal_errors_and_others_do_not(published, make_tab
         grouping=np.array([0, 1, 2] * 3),
         codebook_sizes=published.codebook_sizes,
         test_error=None,
+        training_seconds=TRAINING_SECONDS,
     )
     worse = compare(make_table(), make_config(), scrambled, should_stop=never)["contestants"]
     assert worse[0]["test_errors"] != own["test_errors"]
@@ -110,7 +115,7 @@ def test_noise_is_found_to_be_noise(train, make_config, make_table, tmp_path):
 
     noise = make_table(edit=scramble)
     train(noise).freeze().save(tmp_path)
-    learnt = LearntModel.read(tmp_path)
+    learnt = LearntModel.read(tmp_path, TRAINING_SECONDS)
     result = compare(noise, make_config(), learnt, should_stop=never)
     assert not result["has_structure"]
     assert "looks like noise" in result["verdict"]
@@ -126,3 +131,15 @@ def test_it_can_be_stopped_before_every_step(published, make_table, make_config)
     with pytest.raises(Interrupted):
         compare(make_table(), make_config(), published, should_stop=after_ten)
     assert len(asked) == 11
+
+
+def test_a_static_training_of_the_models_size_is_reckoned_from_shorter_ones(
+    published, make_table, make_config, monkeypatch
+):
+    """24 of 48 rows and two of four epochs: the clock says one second each, so a whole one takes four."""
+    monkeypatch.setattr(comparison, "MAX_TRAIN_ROWS", 24)
+    monkeypatch.setattr(comparison, "MAX_STEPS", 2)
+    monkeypatch.setattr(comparison, "monotonic", itertools.count().__next__)
+    result = compare(make_table(), make_config(), published, should_stop=never)
+    assert (result["rows"]["train"], result["epochs"]) == (24, 2)
+    assert result["static_seconds"] == 4 * 1

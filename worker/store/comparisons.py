@@ -26,11 +26,17 @@ class ComparisonRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonClaim:
-    """The right to make a comparison; config is the `JobConfig` of the job that made the model."""
+    """The right to make a comparison.
+
+    Attributes:
+        config: The `JobConfig` of the job that made the model.
+        training_seconds: That this job took for its start and training.
+    """
 
     model_id: str
     dataset_id: str
     config: dict[str, Any]
+    training_seconds: float
     worker_name: str
 
 
@@ -86,11 +92,15 @@ class Comparisons:
             row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            dataset_id = connection.execute(
-                sa.select(models.c.dataset_id).where(models.c.id == row.model_id)
-            ).scalar_one()
+            model = connection.execute(
+                sa.select(models.c.dataset_id, models.c.document).where(models.c.id == row.model_id)
+            ).one()
         return ComparisonClaim(
-            model_id=row.model_id, dataset_id=dataset_id, config=row.config, worker_name=worker_name
+            model_id=row.model_id,
+            dataset_id=model.dataset_id,
+            config=row.config,
+            training_seconds=model.document["training_seconds"],
+            worker_name=worker_name,
         )
 
     def renew(self, claim: ComparisonClaim) -> bool:

@@ -13,7 +13,7 @@ def publish(store, submit):
 
     def put(model_id, **fields):
         claim = store.leases.claim(submit(**fields).id, "worker-1", threads=1)
-        store.leases.publish(claim, model_id, {"levels": 3}, digest="abc")
+        store.leases.publish(claim, model_id, {"training_seconds": 1.5}, digest="abc")
         return claim.job
 
     return put
@@ -28,6 +28,7 @@ def test_a_published_model_is_to_be_compared_unless_its_job_said_not_to(store, p
     assert (due.document, due.error, due.is_running) == (None, None, False)
     claim = store.comparisons.claim("w.1")
     assert (claim.model_id, claim.dataset_id, claim.config) == ("model_2", dataset.id, job.config)
+    assert claim.training_seconds == 1.5
     assert store.comparisons.get("model_2").is_running
     assert (store.comparisons.first_due(), store.comparisons.claim("w.2")) == (None, None)
 
