@@ -124,7 +124,8 @@ class _Arena:
         active, self._should_stop = learnt.cleaner.active, should_stop
         used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
-        values, split = _sample(table, config)
+        whole = resolve_split(config, len(table.values))
+        values, split = _sample(table, whole, seed=config.training.seed)
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
         self._learnt = grouping.astype(np.int64)
@@ -138,9 +139,7 @@ class _Arena:
         self._errors: dict[bytes, NDArray[np.float64]] = {}
         self._training_seconds = learnt.training_seconds
         self._static_seconds: list[float] = []
-        self._larger = _rows_learnt(config, len(resolve_split(config, len(table.values)).train)) / (
-            _rows_learnt(self._config, len(split.train))
-        )
+        self._larger = _rows_learnt(config, len(whole.train)) / _rows_learnt(self._config, len(split.train))
         self.terms = Terms(
             train_rows=len(split.train),
             test_rows=len(split.test),
@@ -233,10 +232,9 @@ def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDAr
     return errors
 
 
-def _sample(table: FeatureTable, config: RunConfig) -> tuple[NDArray[np.float32], RowSplit]:
+def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray[np.float32], RowSplit]:
     """Some training rows and some test rows of the run, and which of them are which."""
-    split = resolve_split(config, len(table.values))
-    generator = np.random.default_rng([config.training.seed, 2])
+    generator = np.random.default_rng([seed, 2])
     train = np.sort(generator.permutation(split.train)[:MAX_TRAIN_ROWS])
     test = np.sort(generator.permutation(split.test)[:MAX_TEST_ROWS])
     values = np.asarray(table.values[np.concatenate([train, test])], dtype=np.float32)

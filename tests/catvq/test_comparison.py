@@ -87,8 +87,8 @@ def test_rows_are_sampled_within_their_parts_of_the_split(published, make_table,
     monkeypatch.setattr(comparison, "MAX_STEPS", 3)  # of 1 per epoch
     result = compare(make_table(), make_config(), published, should_stop=never)
     assert (result["rows"], result["epochs"]) == ({"train": 20, "test": 4}, 3)
-    values, split = comparison._sample(make_table(), make_config())
     whole = split_rows(60, validation_fraction=0.1, test_fraction=0.1, seed=0)
+    values, split = comparison._sample(make_table(), whole, seed=0)
     rows = {row.tobytes(): number for number, row in enumerate(make_table().values)}
     assert {rows[values[i].tobytes()] for i in split.train} <= set(whole.train.tolist())
     assert {rows[values[i].tobytes()] for i in split.test} <= set(whole.test.tolist())

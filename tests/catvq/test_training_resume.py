@@ -87,9 +87,10 @@ def changed(one, other):
 
 
 STOPS = [0, 2, 3, 4, 5, 6, 8, 9, 11, 12]
-FEW_STOPS = [3, 6, 8]  # within an epoch, where the assignment hardens, after an epoch
+FEW_STOPS = [4, 6, 9, 11]  # within an epoch, where the assignment hardens, after an epoch, within the last
 CASES = [("gumbel", step) for step in STOPS]
 CASES += [(name, step) for name in SETTINGS if name not in {"gumbel", "mirror"} for step in FEW_STOPS]
+CASES += [("mirror by family", SEARCH_STEPS + step) for step in FEW_STOPS]
 CASES += [("mirror", step) for step in [0, 3, 4, 7, 11, *(SEARCH_STEPS + step for step in STOPS)]]
 
 

@@ -51,8 +51,7 @@ def current(start_service, data_dir):
         return services[-1]
 
     yield running
-    services[-1].process.terminate()
-    services[-1].process.wait(STOPPED_WITHIN_S)
+    stop_and_leave_nothing(services[-1], terminate_make)
 
 
 @pytest.fixture
@@ -177,12 +176,20 @@ def run_embedded(*arguments):
     )
 
 
+def interrupt_make(up):
+    up.process.send_signal(signal.SIGINT)
+
+
 def terminate_make(up):
     up.process.terminate()
 
 
 def interrupt_group(up):
     os.killpg(up.process.pid, signal.SIGINT)
+
+
+def terminate_group(up):
+    os.killpg(up.process.pid, signal.SIGTERM)
 
 
 def kill_supervisor(up):
@@ -205,7 +212,7 @@ def test_after_an_interrupt_no_process_is_left_and_the_next_start_finds_everythi
     assert HTTP.get(f"{again.url}/v1/datasets/{dataset}").status_code == 200
 
 
-@pytest.mark.parametrize("stop", [terminate_make, kill_supervisor])
+@pytest.mark.parametrize("stop", [interrupt_make, terminate_group, kill_supervisor])
 def test_after_a_stop_while_a_job_runs_the_next_start_goes_on_with_it(current, endless_job, stop):
     before = wait_for(lambda: epoch(current(), endless_job), 60)
     stop_and_leave_nothing(current(), stop)
