@@ -36,12 +36,8 @@ def _configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "task_ignore_result": True,
-        "worker_pool": "prefork",
-        "worker_pool_start_method": "spawn",  # CUDA and torch's threads do not survive a fork
+        "worker_pool": "threads",  # the one thread only waits for the process of its job
         "worker_concurrency": 1,
-        "worker_max_tasks_per_child": 1,  # gives all memory of a job back, the GPU's too
-        # A child imports torch before it reports: the default, 4 s, kills it for ever on a busy machine.
-        "worker_proc_alive_timeout": 300.0,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }

@@ -8,6 +8,7 @@ from typing import Any
 
 from celery import signals
 
+from worker.job_process import start_fork_server
 from worker.logs import JSON_LOGS
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
@@ -25,17 +26,20 @@ class _Worker:
     notifier: Notifier | None = None
 
 
-def _open_store(**_: Any) -> None:
-    """Prepare the database before the first message is taken."""
+def _prepare(**_: Any) -> None:
+    """Prepare the database, and the processes to come, before the first message is taken."""
     settings = WorkerSettings()
     # For the training processes: threads that spin while they wait for each other make every step ten
     # times as long as soon as anything else wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Whether there is a GPU is asked without waking it, which no fork would survive.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     try:
         _Worker.store = Store.open(settings)
     except StoreUnavailable as error:
         _log.critical("cannot start: %s (%s)", error, error.__cause__)
         sys.exit(1)
+    start_fork_server()
     _Worker.reconciler = Reconciler(_Worker.store, settings, process_id=os.getpid())
     if settings.webhook_url is not None:
         _Worker.notifier = Notifier(_Worker.store, settings)
@@ -67,8 +71,7 @@ def _write_json(**_: Any) -> None:
 
 
 signals.setup_logging.connect(_write_json)
-signals.worker_process_init.connect(_write_json)  # a spawned process is set up before it knows this module
-signals.worker_init.connect(_open_store)
+signals.worker_init.connect(_prepare)
 signals.worker_ready.connect(_start_reconciling)
 signals.worker_shutting_down.connect(_drain)
 signals.worker_shutdown.connect(_close)

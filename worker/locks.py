@@ -18,11 +18,11 @@ ABANDONED_AFTER_S = 60.0  # a younger file may belong to a process that is about
 
 
 @contextmanager
-def held_lock(directory: Path, worker_name: str) -> Iterator[str]:
-    """Hold a fresh lock for a training process of this worker; gives the name it is held under."""
+def held_lock(directory: Path, worker_name: str, worker_process_id: int) -> Iterator[str]:
+    """Hold a fresh lock for this process, which works for that worker; gives the name it is held under."""
     directory.mkdir(parents=True, exist_ok=True)
     # The random part keeps a reused process id, common in containers, from looking like the dead one.
-    name = f"{child_prefix(worker_name, os.getppid())}{os.getpid()}.{secrets.token_hex(4)}"
+    name = f"{process_prefix(worker_name, worker_process_id)}{os.getpid()}.{secrets.token_hex(4)}"
     path = directory / f"{name}{SUFFIX}"
     with path.open("x") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -63,9 +63,9 @@ def remove_abandoned(directory: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def child_prefix(worker_name: str, parent_id: int) -> str:
-    """What the names of all training processes of one worker process begin with."""
-    return f"{worker_name}.{parent_id}."
+def process_prefix(worker_name: str, worker_process_id: int) -> str:
+    """What the names of all training processes of one worker begin with, from its start to its end."""
+    return f"{worker_name}.{worker_process_id}."
 
 
 def _take(descriptor: int) -> bool:

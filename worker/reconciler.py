@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from worker.announcer import Announcer
 from worker.devices import find_devices
-from worker.locks import child_prefix, dead_holder, remove_abandoned
+from worker.locks import dead_holder, process_prefix, remove_abandoned
 from worker.settings import WorkerSettings
 from worker.store import Store
 
@@ -22,7 +22,7 @@ class Reconciler:
     Every worker runs one; they do not disturb each other. Nothing that fails here ends the thread.
 
     Args:
-        process_id: Of the worker's parent process.
+        process_id: Of the worker.
     """
 
     def __init__(self, store: Store, settings: WorkerSettings, *, process_id: int) -> None:
@@ -91,7 +91,7 @@ class Reconciler:
         )
 
     def _drain(self) -> None:
-        prefix = child_prefix(self._settings.worker_name, self._process_id)
+        prefix = process_prefix(self._settings.worker_name, self._process_id)
         self._store.outbox.drain_workers(prefix)
         self._store.comparisons.drain_workers(prefix)
 

@@ -51,9 +51,10 @@ class Part:
         self._guard.add(self.process.pid)
 
     def training_processes(self):
-        """The processes of a worker that train, or wait for something to train."""
+        """The processes that a worker works in: at most one, and any that outlived its end."""
         with suppress(psutil.NoSuchProcess):
-            return [child for child in self.process.children() if "billiard" in " ".join(child.cmdline())]
+            servers = [p for p in self.process.children() if "forkserver" in " ".join(p.cmdline())]
+            return [process for server in servers for process in server.children()]
         return []
 
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(960)]
 
 
 def test_every_request_of_the_readme_works_in_order(service, tmp_path):
@@ -26,7 +26,7 @@ def test_every_request_of_the_readme_works_in_order(service, tmp_path):
         env={**os.environ, "URL": service.url},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=900,
         check=False,
     )
 

@@ -28,7 +28,7 @@ SMALL_JOB = {
 # One for all requests, as each client loads certificates anew; no connection outlives its API.
 HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 
-WORKER, TRAINING, REDIS, API = "worker.celery_app", "billiard.spawn", "redis-server", "-m app "
+WORKER, FORK_SERVER, REDIS, API = "worker.celery_app", "multiprocessing.forkserver", "redis-server", "-m app "
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -135,7 +135,7 @@ def test_the_service_is_ready_when_it_says_so(up):
 def test_a_job_ends_although_worker_training_redis_and_api_are_killed_under_it(up, dataset):
     job_id = submit(up, dataset, epochs=100_000)
     wait_for(lambda: epoch(up, job_id), 60)
-    for word in (WORKER, TRAINING, REDIS, API):
+    for word in (WORKER, FORK_SERVER, REDIS, API):
         before = epoch(up, job_id)
         started = kill_and_await_another(up, word)
         wait_for(lambda before=before: (epoch(up, job_id) or 0) > before, 60)

@@ -5,14 +5,14 @@ import time
 
 import pytest
 
-from worker.locks import ABANDONED_AFTER_S, child_prefix, dead_holder, held_lock, remove_abandoned
+from worker.locks import ABANDONED_AFTER_S, dead_holder, held_lock, process_prefix, remove_abandoned
 
 HOLD = """
 import sys
 from pathlib import Path
 from worker.locks import held_lock
 
-with held_lock(Path(sys.argv[1]), "w") as name:
+with held_lock(Path(sys.argv[1]), "w", 1) as name:
     print(name, flush=True)
     sys.stdin.readline()
 """
@@ -57,8 +57,8 @@ def test_of_a_holder_elsewhere_nothing_is_known(tmp_path, holder):
 
 
 def test_a_lock_is_named_after_its_worker_and_gone_when_given_back(tmp_path):
-    with held_lock(tmp_path, "w") as name:
-        assert name.startswith(child_prefix("w", os.getppid()))
+    with held_lock(tmp_path, "w", 7) as name:
+        assert name.startswith(process_prefix("w", 7))
         assert [path.name for path in tmp_path.iterdir()] == [f"{name}.lock"]
     assert list(tmp_path.iterdir()) == []
 

@@ -15,7 +15,7 @@ import os, signal, sys
 from pathlib import Path
 from worker.locks import held_lock
 
-with held_lock(Path(sys.argv[1]), "w") as name:
+with held_lock(Path(sys.argv[1]), "w", 1) as name:
     print(name, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -1,0 +1,89 @@
+"""A process of its own for every job, forked from one that has loaded torch already.
+
+All memory of a job, a GPU's too, is given back with its process. Loading torch and the rest takes seconds of
+a core, so it is done once for all jobs, in the worker's fork server. That has used neither a thread of torch
+nor a GPU, which would not survive the fork.
+"""
+
+import logging
+import multiprocessing
+import os
+import sys
+import threading
+from logging.config import dictConfig
+from multiprocessing import forkserver
+
+from celery.platforms import set_pdeathsig
+
+from worker.heartbeat import Heartbeat, stopped_by_sigterm
+from worker.locks import held_lock
+from worker.logs import JSON_LOGS, about
+from worker.settings import WorkerSettings
+from worker.store import Store, StoreUnavailable
+
+# Torch loads its compiler with the first optimiser of a process.
+PRELOADED = ["worker.fork_server", "worker.attempt", "worker.comparing", "torch._dynamo"]
+
+# Elsewhere what the system's own libraries start while they are loaded does not survive a fork.
+_context = (
+    multiprocessing.get_context("forkserver")
+    if sys.platform == "linux"
+    else multiprocessing.get_context("spawn")
+)
+
+_log = logging.getLogger(__name__)
+
+
+def start_fork_server() -> None:
+    """Let the fork server load what jobs need while the worker waits for the first one."""
+    if _context.get_start_method() == "forkserver":
+        _context.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()
+
+
+def run_in_process(job_id: str) -> None:
+    """Run the job, or whatever else is due by now, in a new process, and wait until that has ended."""
+    process = _context.Process(target=_begin, args=(job_id, os.getpid()), daemon=True)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        _log.warning("the process for job %s ended with exit code %s", job_id, process.exitcode)
+
+
+def _begin(job_id: str, worker_process_id: int) -> None:
+    set_pdeathsig("SIGKILL")
+    dictConfig(JSON_LOGS)
+    settings = WorkerSettings()
+    store = Store.connect(settings)
+    try:
+        with (
+            held_lock(settings.workers_dir, settings.worker_name, worker_process_id) as name,
+            stopped_by_sigterm() as is_stopping,
+        ):
+            _work(store, settings, job_id, name, is_stopping)
+    except StoreUnavailable:
+        _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
+    finally:
+        store.close()
+
+
+def _work(
+    store: Store, settings: WorkerSettings, job_id: str, name: str, is_stopping: threading.Event
+) -> None:
+    """Run the job, or, should it have found another worker meanwhile, the one that waits longest.
+
+    Then, or should no job wait, compare published models, as long as no job waits.
+    """
+    claim = store.leases.claim(job_id, name, threads=settings.threads)
+    claim = claim or store.leases.claim_next(name, threads=settings.threads)
+    if claim is not None:
+        heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
+        with about(job_id=claim.job.id), heartbeat:
+            # Loaded by the fork server; where there is none, the job shall be seen to run meanwhile.
+            from worker.attempt import run_claim  # noqa: PLC0415
+
+            run_claim(store, claim, heartbeat)
+    if store.comparisons.first_due() is not None:
+        from worker.comparing import compare_while_idle  # noqa: PLC0415
+
+        compare_while_idle(store, settings, name, is_stopping)
