@@ -29,6 +29,7 @@ class Blows:
         return {
             "kill -9 of a worker": self.kill_worker,
             "kill -9 of a training process": self.kill_training,
+            "kill -9 of a fork server": self.kill_fork_server,
             "SIGSTOP of a training worker beyond its lease": self.freeze_worker,
             "kill -9 of the API": self.kill_api,
             "kill -9 of Redis": self.kill_redis,
@@ -46,6 +47,13 @@ class Blows:
     def kill_training(self):
         busy = self._busy()
         return bool(busy) and self._kill(self._random.choice(busy)[1])
+
+    def kill_fork_server(self):
+        """What training processes are forked from; they die with it."""
+        busy = self._busy()
+        with suppress(psutil.NoSuchProcess):
+            return bool(busy) and self._kill(self._random.choice(busy)[1].parent())
+        return False
 
     def freeze_worker(self):
         """Stop a worker with its training process for longer than the lease; `thaw` lets both go on."""
