@@ -9,6 +9,9 @@ API_WORKERS = 1
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
+# Compiled modules are kept, whatever the environment says: hundreds of processes load them.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store backup restore chaos fuzz soak compose-test bench-estimators
 

@@ -133,7 +133,7 @@ def _read_plain(body: bytes) -> NDArray[np.float64] | None:
         rows: Any = document["rows"]
         widths = {len(row) for row in rows}
         values = np.frombuffer(rows.as_buffer(of_type="d"), np.float64)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError, AttributeError, RuntimeError):  # the last where it is nested too deep
         return None
     # What is nested deeper comes out flat, too, but has more brackets.
     is_plain = len(widths) == 1 and body.count(b"[") == 1 + len(rows)

@@ -3,26 +3,19 @@
 import argparse
 import random
 import re
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import httpx
 import psutil
 
-from app.settings import ApiSettings
-from tests.app.conftest import serving
-from tests.conftest import ROOT, running_process
+from tests.fuzz.requests import HANG_S, filled_service, send_requests
 from tests.fuzz.uploads import SOUND, damaged
-from worker.store import Scope
 
-HANG_S = 60.0
 MEMORY_BYTES = 1 << 30  # of the API and the children that read files for it, together
 ENCODED = ("text/csv", "application/json", "application/x-npy", "application/vnd.apache.arrow.stream")
 ENCODED_SHARE = 0.3  # of these; the others become datasets
@@ -76,7 +69,10 @@ def main():
         watch = MemoryWatch(api.process.pid)
         watch.start()
         uploads = send_files(api.url, known["model_id"], arguments)
-        faults = send_requests(api, key, known, arguments)  # which in the end also delete
+        # Last, as these also delete.
+        faults = send_requests(
+            *(api, key, known), cases=arguments.cases, examples=arguments.examples, seed=arguments.seed
+        )
         if api.process.poll() is not None:
             faults.append(f"the API ended: {api.log.read_text()[-2000:]}")
         errors = len(re.findall("Traceback", api.log.read_text(errors="replace")))
@@ -86,46 +82,6 @@ def main():
         faults.append(f"the service took {watch.peak_bytes >> 20} MiB")
     report(uploads, watch, faults)
     return 1 if faults else 0
-
-
-@contextmanager
-def filled_service():
-    """An API in a process of its own that holds some of everything, an admin key, and ids that are known."""
-    with tempfile.TemporaryDirectory(prefix="catvq-fuzz-") as name:
-        with serving(ApiSettings(data_dir=name, redis_url="redis://127.0.0.1:1/0")) as api:
-            job = api.running_job().job
-            known = {
-                "model_id": "@known",
-                "job_id": job.id,
-                "dataset_id": job.dataset_id,
-                "model_version": "1",
-            }
-            api.client.put("/v1/aliases/known", json={"model": api.model()}).raise_for_status()
-            key = api.store.keys.create(Scope.ADMIN).secret
-        with running_process(Path(name)) as process:
-            yield process, key, known
-
-
-def send_requests(api, key, known, arguments):
-    """Let schemathesis make requests from the API's own description, one by one and in sequences.
-
-    The ids in paths are known ones, or nearly every answer would be that there is no such thing; and no
-    request waits for a job that nobody runs.
-    """
-    fixed = {f"path.{name}": value for name, value in known.items()} | {"header.Prefer": "wait=0"}
-    parameters = "".join(f'"{name}" = "{value}"\n' for name, value in fixed.items())
-    config = api.log.with_suffix(".toml")
-    config.write_text(f"{(ROOT / 'schemathesis.toml').read_text()}\n[parameters]\n{parameters}")
-    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)]
-    command += ["run", f"{api.url}/openapi.json", "--checks", "all", "--continue-on-failure"]
-    command += ["--max-examples", str(arguments.examples), "--seed", str(arguments.seed)]
-    command += ["--request-timeout", str(HANG_S), "--header", f"Authorization: Bearer {key}"]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    print(ended.stdout)
-    found = re.search(r"(\d+) generated", ended.stdout)
-    generated = int(found[1]) if found else 0
-    faults = [f"schemathesis ended with status {ended.returncode}"] if ended.returncode else []
-    return faults + ([f"only {generated} requests"] if generated < arguments.cases else [])
 
 
 def send_files(url, model_id, arguments):

@@ -56,6 +56,8 @@ def test_only_rows_that_a_close_look_accepts_are_plain(rows):
         b'{"rows": {"a": [1]}}',
         b'{"rows": [[1]]} x',
         b"null",
+        b'{"rows": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"rows": [[1], ' + b"[" * 5000 + b"nu]]}",
     ],
 )
 def test_other_documents_are_not_plain(body):
