@@ -8,6 +8,7 @@ nor a GPU, which would not survive the fork.
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from logging.config import dictConfig
@@ -51,6 +52,7 @@ def run_in_process(job_id: str) -> None:
 
 
 def _begin(job_id: str, worker_process_id: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the worker, which stops its jobs itself
     set_pdeathsig("SIGKILL")
     dictConfig(JSON_LOGS)
     settings = WorkerSettings()

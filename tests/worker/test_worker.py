@@ -201,7 +201,10 @@ def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, da
 def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled(service, dataset):
     job = service.submit(dataset, **LONG)
     service.wait_for_epoch(job, 2)
+    training = service.training_process(job)
+    orphans = [training, training.parent()]
     service.kill()
+    assert psutil.wait_procs(orphans, timeout=PATIENCE_S)[1] == []
     service.start()
     wait_until(lambda: service.store.jobs.get(job.id).attempt.number == 2, "the second attempt")
     wait_until(lambda: "resumed" in service.events(job), "the resumption")
@@ -217,8 +220,11 @@ def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled
 def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
     job = service.submit(dataset, **LONG)
     service.wait_for_epoch(job, 2)
-    # A service manager may signal every process of the worker at once.
-    service.training_process(job).send_signal(signal.SIGTERM)
+    # A service manager may signal every process of the worker at once, and so may a terminal.
+    training = service.training_process(job)
+    for process in (training.parent(), training):
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
     assert service.stop() == 0
     stopped = service.store.jobs.get(job.id)
     assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
