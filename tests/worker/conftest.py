@@ -119,7 +119,7 @@ def when(store):
     def watch(job_id, epoch, act):
         def wait():
             while (live := store.jobs.get(job_id).live) is None or live.progress["epoch"] < epoch:
-                time.sleep(0.005)
+                time.sleep(0.02)
             act()
 
         threads.append(threading.Thread(target=wait))

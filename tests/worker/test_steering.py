@@ -11,7 +11,7 @@ from worker.store import schema
 
 pytestmark = pytest.mark.slow
 
-SOFT = {"training": {"epochs": 60, "batch_size": 8}, "assignment": {"estimator": "softmax"}}
+SOFT = {"training": {"epochs": 30, "batch_size": 8}, "assignment": {"estimator": "softmax"}}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_job_steered_on_its_way_can_be_repeated_and_resumed_exactly(store, sub
         store.controls.steer(steered.id, held=True, temperature=0.4)
 
     when(steered.id, 3, steer)
-    when(steered.id, 20, lambda: store.controls.steer(steered.id, held=False))
+    when(steered.id, 10, lambda: store.controls.steer(steered.id, held=False))
     ended = run(claim(steered))
     held, released = events(store, steered, "steered")
     assert (held["temperature"], released["temperature"]) == (0.4, None)
@@ -111,7 +111,7 @@ def test_a_job_steered_on_its_way_can_be_repeated_and_resumed_exactly(store, sub
 
     interrupted = submit()
     copy_steering(store, steered, interrupted)
-    when(interrupted.id, 10, lambda: store.controls.pause(interrupted.id))
+    when(interrupted.id, 6, lambda: store.controls.pause(interrupted.id))
     assert run(claim(interrupted)).status is JobStatus.PAUSED
     # From the very start again: what took effect later than the checkpoint is done again at its step.
     for checkpoint in store.jobs.checkpoints(interrupted.id):
