@@ -36,7 +36,7 @@ def _configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "task_ignore_result": True,
-        "worker_pool": "threads",  # the one thread only waits for the process of its job
+        "worker_pool": "worker.pool:JobPool",
         "worker_concurrency": 1,
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,

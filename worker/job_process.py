@@ -51,10 +51,27 @@ def run_in_process(job_id: str) -> None:
         _log.warning("the process for job %s ended with exit code %s", job_id, process.exitcode)
 
 
+def stop_jobs() -> None:
+    """Have the job of this worker save itself and end."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
 def _begin(job_id: str, worker_process_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the worker, which stops its jobs itself
     set_pdeathsig("SIGKILL")
+    worker = multiprocessing.parent_process()
+    if worker is None or not worker.is_alive():  # it died before the line above
+        return
     dictConfig(JSON_LOGS)
+    try:
+        _run(job_id, worker_process_id)
+    except Exception:  # noqa: BLE001 - its last words shall be a line of the log like all others
+        _log.exception("the process for job %s failed", job_id)
+        sys.exit(1)
+
+
+def _run(job_id: str, worker_process_id: int) -> None:
     settings = WorkerSettings()
     store = Store.connect(settings)
     try:

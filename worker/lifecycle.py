@@ -39,7 +39,11 @@ def _prepare(**_: Any) -> None:
     except StoreUnavailable as error:
         _log.critical("cannot start: %s (%s)", error, error.__cause__)
         sys.exit(1)
-    start_fork_server()
+    try:
+        start_fork_server()
+    except OSError as error:
+        _log.critical("cannot start: no process for jobs: %s", error)
+        sys.exit(1)
     _Worker.reconciler = Reconciler(_Worker.store, settings, process_id=os.getpid())
     if settings.webhook_url is not None:
         _Worker.notifier = Notifier(_Worker.store, settings)

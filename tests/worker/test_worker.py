@@ -259,3 +259,12 @@ def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process(servic
     done = wait_until(lambda: comparisons.get(model_id).document, "the end of the comparison")
     assert done["outcome"] in {"better", "as_good", "worse"}
     assert done["rows"] == {"train": 52, "test": 6}
+
+
+def test_a_worker_told_to_stop_at_once_still_saves_its_job(service, dataset):
+    job = service.submit(dataset, **LONG)
+    service.wait_for_epoch(job, 2)
+    service.process.send_signal(signal.SIGQUIT)
+    service.process.wait(timeout=PATIENCE_S)
+    stopped = service.store.jobs.get(job.id)
+    assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
