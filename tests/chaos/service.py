@@ -51,7 +51,7 @@ class Part:
         self._guard.add(self.process.pid)
 
     def training_processes(self):
-        """The processes that a worker works in: at most one, and any that outlived its end."""
+        """The process that a worker works in, where it is working."""
         with suppress(psutil.NoSuchProcess):
             servers = [p for p in self.process.children() if "forkserver" in " ".join(p.cmdline())]
             return [process for server in servers for process in server.children()]

@@ -11,17 +11,13 @@ ROWS = 120
 COLUMNS = [f"{family}_{index}" for family in ("left", "right") for index in range(4)]
 
 
-def table():
+@pytest.fixture(scope="session")
+def values():
     """Two families of four features that follow one angle each."""
     random = np.random.default_rng(7)
     angles = random.uniform(0, 2 * np.pi, (ROWS, 2))
     waves = [np.cos(angles[:, side] * k + k) for side in (0, 1) for k in (1, 1, 1, 1)]
     return (np.stack(waves, axis=1) + 0.1 * random.normal(size=(ROWS, 8))).astype(np.float32)
-
-
-@pytest.fixture(scope="session")
-def values():
-    return table()
 
 
 @pytest.fixture(scope="session")
