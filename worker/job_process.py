@@ -45,7 +45,13 @@ def start_fork_server() -> None:
 def run_in_process(job_id: str) -> None:
     """Run the job, or whatever else is due by now, in a new process, and wait until that has ended."""
     process = _context.Process(target=_begin, args=(job_id, os.getpid()), daemon=True)
-    process.start()
+    try:
+        process.start()
+    except FileNotFoundError:
+        # Somebody has cleared the temporary files: the fork server lives, but is out of reach for ever.
+        _log.critical("no process can be started for jobs: the worker ends, to be started again")
+        signal.raise_signal(signal.SIGTERM)
+        raise
     process.join()
     if process.exitcode != 0:
         _log.warning("the process for job %s ended with exit code %s", job_id, process.exitcode)

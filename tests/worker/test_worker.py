@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -259,6 +260,16 @@ def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process(servic
     done = wait_until(lambda: comparisons.get(model_id).document, "the end of the comparison")
     assert done["outcome"] in {"better", "as_good", "worse"}
     assert done["rows"] == {"train": 52, "test": 6}
+
+
+def test_a_worker_that_can_begin_no_job_ends_instead_of_looking_well(service, dataset):
+    servers = [p for p in psutil.Process(service.process.pid).children() if "forkserver" in str(p.cmdline())]
+    (socket,) = {each.laddr for each in servers[0].net_connections("unix") if each.laddr}
+    Path(socket).unlink()
+    job = service.submit(dataset, epochs=1)
+    assert service.process.wait(timeout=PATIENCE_S) == 0
+    service.start()
+    assert service.wait_for_end(job).status is JobStatus.SUCCEEDED
 
 
 def test_a_worker_told_to_stop_at_once_still_saves_its_job(service, dataset):
