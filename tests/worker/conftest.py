@@ -1,7 +1,6 @@
 """What the worker's tests share: a store of their own, a small table in it, and requests to train on it."""
 
 import hashlib
-import threading
 import time
 
 import numpy as np
@@ -14,6 +13,7 @@ from worker.store import NewDataset, Progress, Store
 
 FEATURES = ["a0", "a1", "a2", "b0", "b1", "b2"]
 FAMILIES = {"a": FEATURES[:3], "b": FEATURES[3:]}
+STEPS_INTO_EPOCH = 3
 
 
 @pytest.fixture
@@ -90,8 +90,46 @@ def make_progress():
     return make
 
 
+class PromptHeartbeat(Heartbeat):
+    """Does what is wished some steps after an epoch; the training goes on once it has heard of it."""
+
+    def __init__(self, store, claim, wishes, **options):
+        super().__init__(store.leases, claim, **options)
+        self._store = store
+        self._job_id = claim.job.id
+        self._wishes = wishes
+        self._steps = 0
+
+    def should_stop(self):
+        wishes = self._wishes.get(self._job_id)
+        if wishes and self._epoch() >= wishes[0][0]:
+            self._steps += 1
+        if self._steps == STEPS_INTO_EPOCH:
+            self._steps = 0
+            _, act = wishes.pop(0)
+            act()
+            while not self.is_steered and not super().should_stop():
+                time.sleep(0.01)
+        return super().should_stop()
+
+    def _epoch(self):
+        live = self._store.jobs.get(self._job_id).live
+        return -1 if live is None else live.progress["epoch"]
+
+
 @pytest.fixture
-def run(store, settings):
+def wishes():
+    return {}
+
+
+@pytest.fixture
+def when(wishes):
+    """Does something while a job trains, in the middle of an epoch after the given one; in that order."""
+    return lambda job_id, epoch, act: wishes.setdefault(job_id, []).append((epoch, act))
+
+
+@pytest.fixture
+def run(store, settings, wishes):
     """Runs a claimed job by the code of the training process, in this one."""
     import torch  # noqa: PLC0415 - most tests here need no torch
 
@@ -102,30 +140,12 @@ def run(store, settings):
     def to_end(claim):
         with (
             stopped_by_sigterm() as is_stopping,
-            Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping) as heartbeat,
+            PromptHeartbeat(
+                store, claim, wishes, lease_s=settings.lease_s, is_stopping=is_stopping
+            ) as heartbeat,
         ):
             run_claim(store, claim, heartbeat)
         return store.jobs.get(claim.job.id)
 
     yield to_end
     torch.set_num_threads(before)
-
-
-@pytest.fixture
-def when(store):
-    """Does something from another thread as soon as a job has recorded an epoch."""
-    threads = []
-
-    def watch(job_id, epoch, act):
-        def wait():
-            while (live := store.jobs.get(job_id).live) is None or live.progress["epoch"] < epoch:
-                time.sleep(0.02)
-            act()
-
-        threads.append(threading.Thread(target=wait))
-        threads[-1].start()
-        return threads[-1]
-
-    yield watch
-    for thread in threads:
-        thread.join()

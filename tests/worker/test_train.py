@@ -59,6 +59,7 @@ def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, clai
     stopped = run(held)
     assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
     (newest, *_) = store.jobs.checkpoints(stopped.id)
+    assert newest.step > stopped.live.progress["step"]  # in the middle of an epoch
     resumed = run(claim(stopped))
     (event,) = events(store, resumed, "resumed")
     assert (event.data["epoch"], event.data["step"]) == (newest.epoch, newest.step)
@@ -128,9 +129,8 @@ def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, 
         store.outbox.release_worker("w")
         successor.append(store.leases.claim(held.job.id, "other", threads=1))
 
-    taking_away = when(held.job.id, 2, take_away)
+    when(held.job.id, 2, take_away)
     run(held)
-    taking_away.join()
     after = store.jobs.get(held.job.id)
     assert (after.status, after.worker_name, after.token) == (JobStatus.RUNNING, "other", successor[0].token)
     store.leases.cancel(successor[0])
