@@ -1,11 +1,12 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
 import ctypes
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -21,6 +22,8 @@ ROWS_PER_RUN = 256  # what lies between two layers then stays in a core's cache
 INVALID_CODE = -1
 SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
 PERCENTILES = np.arange(101)
+NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
+NOWHERE.setflags(write=False)
 M_TRIM_THRESHOLD = -1  # the name in malloc.h
 KEPT_FREE_BYTES = 1 << 20
 
@@ -46,8 +49,7 @@ class Doubt:
     distance_percentile: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Encoded:
+class Encoded(NamedTuple):
     """Codes of rows.
 
     Args:
@@ -121,21 +123,18 @@ class Encoder:
             raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
 
     def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
-        is_invalid: NDArray[np.bool_] = np.zeros(len(rows), np.bool_)
-        is_imputed = is_invalid
-        has_gaps = not np.isfinite(rows).all()  # quick, and most rows need no second look
-        if has_gaps:
-            is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
-            rows = np.where(is_invalid[:, np.newaxis], np.float32(0), rows)
+        doubt = None
         if not with_doubt:
-            (codes,) = self._encoder.run(["codes"], {"rows": rows})
-            doubt = None
+            codes, total = self._encoder.run(["codes", "total"], {"rows": rows})
         else:
-            codes, normalized, latents = self._encoder.run(None, {"rows": rows})
+            outputs = self._encoder.run(["codes", "total", "normalized", "latents"], {"rows": rows})
+            codes, total, normalized, latents = outputs
             inputs = {"codes": codes, "normalized": normalized, "latents": latents}
             error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
             doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
-        if has_gaps:
+        is_invalid = is_imputed = NOWHERE[: len(rows)]
+        if not math.isfinite(total):  # most rows need no second look
+            is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
             codes[is_invalid] = INVALID_CODE
             if doubt is not None:
                 doubt.reconstruction_error[is_invalid] = np.nan

@@ -26,8 +26,9 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
 
     The layers of all categories are one grouped convolution each, over the rows as if they were pixels:
     a runtime then has four wide operations instead of many narrow ones, and adds bias and rectifier
-    while the product is still in its cache. Every width is padded to whole vector registers. The outputs
-    other than the codes are there for `doubt_graph`; they are what was computed on the way, at no cost.
+    while the product is still in its cache. Every width is padded to whole vector registers. `normalized`
+    and `latents` are there for `doubt_graph`: what was computed on the way, at no cost. `total` tells more
+    quickly than a look at the rows whether any of their values is missing or infinite.
 
     Args:
         weights: The frozen weights.
@@ -36,35 +37,37 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
 
     Returns:
         An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
-        `normalized` float32 [N, D] and `latents` float32 [S, E padded, N].
+        `normalized` float32 [N, D], `latents` float32 [1, S * E padded, 1, N] and `total` float32 [], the
+        sum of the rows' values.
     """
     graph = Graph()
     slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
     columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
-    own = graph.add("Gather", columns, graph.constant(slots), axis=0)
-    hidden = graph.add("Reshape", own, graph.ints(1, slots.size, -1, 1))
+    hidden = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
     for weight, bias in (
         (weights.feature_weight, weights.hidden_bias),
         (weights.embedding_weight, weights.embedding_bias),
     ):
         hidden = graph.add("Relu", _convolve(graph, hidden, weight.numpy(), bias.squeeze(1).numpy()))
-    latents = _convolve(graph, hidden, *_merge_heads(weights))
+    latents = _convolve(graph, hidden, *_merge_heads(weights), output="latents")
     # The product with a code less half the code's square is largest where the distance is smallest.
     books, halves = weights.codes.transpose(1, 2).numpy(), -0.5 * weights.code_squares.squeeze(1).numpy()
     nearness = _convolve(graph, latents, books, halves, filler=-np.inf)
     streams = len(weights.codes)
     width = _padded(weights.codes.shape[2])
-    graph.add("Reshape", latents, graph.ints(streams, width, -1), output="latents")
-    nearness = graph.add("Reshape", nearness, graph.ints(streams, _padded(weights.codes.shape[1]), -1))
-    codes = graph.add("ArgMax", nearness, axis=1, keepdims=0)
-    graph.add("Transpose", codes, output="codes", perm=[1, 0])
+    # Codes last, one row's after the other's: what is compared then lies together.
+    nearness = graph.add("Transpose", nearness, perm=[0, 2, 3, 1])
+    nearness = graph.add("Reshape", nearness, graph.ints(-1, streams, _padded(weights.codes.shape[1])))
+    graph.add("ArgMax", nearness, output="codes", axis=2, keepdims=0)
+    graph.add("ReduceSum", "rows", output="total", keepdims=0)
     return graph.build(
         "catvq_encoder",
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
-            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [streams, width, "N"]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, streams * width, 1, "N"]),
+            helper.make_tensor_value_info("total", TensorProto.FLOAT, []),
         ],
         metadata,
     )
@@ -108,7 +111,8 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
     quantized = graph.add("Transpose", _look_up(graph, weights), perm=[1, 2, 0])  # [S, E, N]
     width = _padded(latent_dim)
-    latents = graph.add("Slice", "latents", graph.ints(0), graph.ints(latent_dim), graph.ints(1))
+    latents = graph.add("Reshape", "latents", graph.ints(streams, width, -1))
+    latents = graph.add("Slice", latents, graph.ints(0), graph.ints(latent_dim), graph.ints(1))
     squared = graph.add("ReduceSumSquare", graph.add("Sub", latents, quantized), graph.ints(1), keepdims=0)
     graph.add("ReduceMean", squared, graph.ints(0), output="distance", keepdims=0)
     return graph.build(
@@ -116,7 +120,7 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
-            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [streams, width, "N"]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, streams * width, 1, "N"]),
         ],
         [
             helper.make_tensor_value_info("reconstruction_error", TensorProto.FLOAT, ["N"]),
@@ -160,7 +164,9 @@ def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
     return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale), output="normalized")
 
 
-def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array, *, filler: float = 0.0) -> str:
+def _convolve(
+    graph: Graph, inputs: str, weight: Array, bias: Array, *, filler: float = 0.0, output: str | None = None
+) -> str:
     """One linear layer for each group of channels.
 
     Args:
@@ -172,7 +178,12 @@ def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array, *, filler: 
     offsets = _pad(bias, 1, filler=filler)
     kernel = kernel.reshape(-1, kernel.shape[2], 1, 1)
     return graph.add(
-        "Conv", inputs, graph.constant(kernel), graph.constant(offsets.flatten()), group=len(weight)
+        "Conv",
+        inputs,
+        graph.constant(kernel),
+        graph.constant(offsets.flatten()),
+        group=len(weight),
+        output=output,
     )
 
 

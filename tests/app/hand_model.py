@@ -63,12 +63,14 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
             ("Sub", ["column", "books"], "gap", {}),
             ("Mul", ["gap", "gap"], "distance", {}),
             ("ArgMin", ["distance"], "codes", {"axis": 2, "keepdims": 0}),
+            ("ReduceSum", ["rows"], "total", {"keepdims": 0}),
         ],
         [("rows", TensorProto.FLOAT, ["N", 3])],
         [
             ("codes", TensorProto.INT64, ["N", 2]),
             ("normalized", TensorProto.FLOAT, ["N", 3]),
             ("latents", TensorProto.FLOAT, ["N", 2]),
+            ("total", TensorProto.FLOAT, []),
         ],
         notes,
     )

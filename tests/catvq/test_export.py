@@ -102,6 +102,15 @@ def test_a_row_of_any_one_number_has_the_cores_codes(encoder, weights, cleaner, 
     assert np.array_equal(result["codes"], weights.encode(torch.from_numpy(cleaner.normalize(rows))).numpy())
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_the_total_is_finite_only_when_every_value_is(encoder, digits, value):
+    rows = np.nan_to_num(digits)
+    assert run(encoder, rows=rows)["total"] == pytest.approx(rows.sum(dtype=np.float64), rel=1e-5)
+    rows[399, 63] = value
+
+    assert not np.isfinite(run(encoder, rows=rows)["total"])
+
+
 def test_the_decoder_gives_the_cores_features_in_raw_units(encoder, decoder, weights, cleaner, digits):
     codes = run(encoder, rows=digits)["codes"]
 
@@ -115,7 +124,7 @@ def test_the_decoder_gives_the_cores_features_in_raw_units(encoder, decoder, wei
 def test_the_doubt_is_the_cores_error_and_distance(encoder, doubt, weights, cleaner, digits):
     encoded = run(encoder, rows=digits)
 
-    result = run(doubt, **encoded)
+    result = run(doubt, **{name: encoded[name] for name in ("codes", "normalized", "latents")})
 
     features = torch.from_numpy(cleaner.normalize(digits))
     codes = torch.from_numpy(encoded["codes"])
@@ -146,7 +155,7 @@ def test_a_row_alone_has_the_codes_it_has_among_others(encoder, digits):
 def test_the_files_say_what_they_are(encoder, decoder, doubt):
     encoded = ["codes", "normalized", "latents"]
     for content, inputs, outputs in (
-        (encoder, ["rows"], encoded),
+        (encoder, ["rows"], [*encoded, "total"]),
         (decoder, ["codes"], ["rows"]),
         (doubt, encoded, ["reconstruction_error", "distance"]),
     ):
