@@ -55,6 +55,7 @@ class ForeignSiteError(ApiError):
     default_code = "foreign_site"
 
 
+@lru_cache  # of every request, and nearly always the same few
 def needed_scope(method: str, path: str) -> Scope | None:
     """Return what a route asks for; None where it is open to everybody.
 

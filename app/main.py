@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.access import KeyChecker
 from app.batching import Batcher
 from app.dependencies import Services
-from app.direct import DirectDocuments, DirectEncodings
+from app.direct import ShortWay
 from app.documentation import install_documentation
 from app.documents import DocumentCache
 from app.draining import DrainMiddleware
@@ -41,6 +41,8 @@ from app.settings import ApiSettings
 from app.telemetry import Telemetry
 from worker.store import Store
 
+GC_THRESHOLD = 20_000  # objects; Python's own 700 would have it look every few requests
+
 DESCRIPTION = """
 Learns which features belong together, and serves the result: upload a dataset, submit a job, read the
 grouping of its model, encode rows. Errors are RFC 9457 problems; lists are paged by their `Link` header.
@@ -67,6 +69,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             # What lives as long as the process need not be looked through again and again.
             gc.collect()
             gc.freeze()
+            gc.set_threshold(GC_THRESHOLD)
             yield
             services.batcher.close()
             services.announcer.close()
@@ -82,12 +85,12 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         # The service has numbers and logs of its own.
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
+    app.add_middleware(ShortWay)
     app.add_middleware(Gate, settings=settings)
     app.add_middleware(RequestMiddleware, telemetry=telemetry)
     app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
-    app.router.routes[:0] = [DirectEncodings(), DirectDocuments()]
     modules = (
         service,
         datasets,

@@ -12,7 +12,7 @@ import httpx
 import psutil
 
 from tests.conftest import running_process
-from tests.soak.service import copy_models, make_pool, published
+from tests.soak.service import make_pool, publish_models, published
 from tests.soak.traffic import NPY, WRITERS, put_traffic
 
 MIB = 1 << 20
@@ -75,7 +75,7 @@ def ask_the_same(data_dir, model_id, pool, count):
 def cycle(data_dir, directory, pool):
     """More models than the cache holds, in turn; returns what went wrong."""
     size = 2 * sum(path.stat().st_size for path in directory.glob("*.onnx"))
-    ids, seen = copy_models(directory, MODELS), []
+    ids, seen = publish_models(directory.parents[1], MODELS), []
     body, headers = WRITERS[NPY](pool.rows[:1], pool.names), {"content-type": NPY, "accept": NPY}
     with (
         running_process(data_dir, CATVQ_ENCODER_CACHE_BYTES=str(KEPT * size)) as api,

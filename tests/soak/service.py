@@ -1,6 +1,5 @@
 """An API process with a model of real size, and rows whose codes are known."""
 
-import shutil
 from contextlib import contextmanager
 
 import numpy as np
@@ -39,9 +38,10 @@ def make_pool(directory, rows=2000):
     return Pool(values, encoded.codes, np.array(encoded.status), tuple(NAMES))
 
 
-def copy_models(directory, count):
-    """More models of the same files; returns their ids."""
-    ids = [f"{directory.name}_{number}" for number in range(count)]
-    for model_id in ids:
-        shutil.copytree(directory, directory.with_name(model_id))
+def publish_models(data_dir, count):
+    """Publish more models, all alike; returns their ids."""
+    store = Store.open(ServiceSettings(data_dir=data_dir))
+    model = BenchmarkModel.make()
+    ids = [model.publish(store) for _ in range(count)]
+    store.close()
     return ids

@@ -7,7 +7,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.soak.service import copy_models, make_pool, published
+from tests.soak.service import make_pool, publish_models, published
 from tests.soak.traffic import JSON, NPY, READERS, WRITERS, put_traffic
 
 pytestmark = pytest.mark.slow
@@ -63,7 +63,7 @@ def test_models_that_come_and_go_take_no_more_than_those_that_are_kept(start_api
         start_api(directory.parents[1], CATVQ_ENCODER_CACHE_BYTES=str(kept * size)) as api,
         httpx.Client(base_url=api.url) as client,
     ):
-        for model_id in copy_models(directory, 5 * kept):
+        for model_id in publish_models(directory.parents[1], 5 * kept):
             answer = client.post(f"/v1/models/{model_id}/encodings", content=body, headers=headers)
             assert answer.status_code == 200
             seen.append(psutil.Process(api.process.pid).memory_info().rss)

@@ -45,6 +45,13 @@ def as_parquet(table):
     return bytes(sink.getvalue())
 
 
+@pytest.fixture
+def loaded_id(client, model_id):
+    """A model that was used before, as the short way asks for."""
+    assert encode(client, model_id, ROWS.tobytes(), RAW).status_code == 200
+    return model_id
+
+
 TABLE = pa.table({name: ROWS[:, index] for index, name in enumerate("abc")})
 BODIES = {
     "application/json": json.dumps({"rows": [[-1, 0, 2], [3, 4, 4], [3, 4, None]]}).encode(),
@@ -108,8 +115,8 @@ def test_raw_numbers_that_are_no_whole_rows_are_refused(client, model_id, size):
 
 @pytest.mark.parametrize("content_type", ["application/json", NPY, RAW])
 @pytest.mark.parametrize("accept", ["application/json", NPY, RAW])
-def test_the_short_way_gives_the_bytes_of_the_long_one(client, model_id, content_type, accept):
-    body = BODIES[content_type]
+def test_the_short_way_gives_the_bytes_of_the_long_one(client, loaded_id, content_type, accept):
+    model_id, body = loaded_id, BODIES[content_type]
     short = encode(client, model_id, body, content_type, accept)
     long = encode(client, model_id, body, content_type, f"{accept};q=1")
     chunked = client.post(
@@ -128,11 +135,18 @@ def test_the_short_way_gives_the_bytes_of_the_long_one(client, model_id, content
     "body", [b"", b"{", b'{"rows": [[1, 2]]}', b"\x93NUMPY\x01\x00v\x00{", b"x" * (1 << 19)]
 )
 @pytest.mark.parametrize("content_type", ["application/json", NPY, RAW])
-def test_the_short_way_refuses_what_the_long_one_refuses(client, model_id, content_type, body):
-    short = encode(client, model_id, body, content_type).json()
-    long = encode(client, model_id, body, content_type, "*/*;q=1").json()
+def test_the_short_way_refuses_what_the_long_one_refuses(client, loaded_id, content_type, body):
+    short = encode(client, loaded_id, body, content_type).json()
+    long = encode(client, loaded_id, body, content_type, "*/*;q=1").json()
     assert short.pop("instance") != long.pop("instance")
     assert short == long
+
+
+def test_what_was_never_published_is_no_model(client, api, make_model):
+    make_model(api.store.models.directory("model_left_by_a_job"))
+    for content_type, body in BODIES.items():
+        answer = encode(client, "model_left_by_a_job", body, content_type)
+        assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
 
 
 def test_a_bad_row_is_marked_and_spoils_no_other(client, model_id):
