@@ -12,12 +12,16 @@ from pydantic import ValidationError
 from app.encoder import Encoded, Encoder
 from app.errors import InvalidError, NotParseableError, Place
 from app.handlers import to_invalid
+from app.media import Format
 from app.schemas.inference import INPUT, InferenceInput, InferenceRequest, Output
 from app.tables.json_reader import load_rows, parse_rows
 from app.tables.numpy_reader import read_raw
 from app.tables.reading import as_single_floats
 from app.tables.writing import to_json
 
+JSON_BYTES_HEADER = "Inference-Header-Content-Length"
+BINARY = Format.RAW.value
+FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
 DATATYPES = {
     Output.CODES: "INT64",
     Output.RECONSTRUCTION_ERROR: "FP32",
@@ -52,6 +56,13 @@ class Written:
 
     body: bytes
     json_bytes: int | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What it is."""
+        if self.json_bytes is None:
+            return {"Content-Type": Format.JSON.value}
+        return {"Content-Type": BINARY, JSON_BYTES_HEADER: str(self.json_bytes)}
 
 
 def read_inference(file: BinaryIO, json_bytes: int | None, features: Sequence[str]) -> Inference:

@@ -12,7 +12,14 @@ from app.dependencies import Api, ModelId, Services
 from app.documentation import problems
 from app.encoding import check_row_count, encode
 from app.errors import NotFoundError, TooLargeError
-from app.inference import describe_tensors, read_inference, write_inference
+from app.inference import (
+    BINARY,
+    FIRST_VERSION,
+    JSON_BYTES_HEADER,
+    describe_tensors,
+    read_inference,
+    write_inference,
+)
 from app.media import Format
 from app.routes.encodings import MEMORY_BYTES, headers_of_result
 from app.routing import BoundedRequest, Route
@@ -27,10 +34,7 @@ from app.uploads import received
 from worker.store import ModelRecord
 from worker.store.models import ALIAS_MARK
 
-JSON_BYTES_HEADER = "Inference-Header-Content-Length"
-BINARY = Format.RAW.value
 PLATFORM = "onnxruntime_onnx"
-FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
 
 router = APIRouter(prefix="/v2", route_class=Route, tags=["inference"], responses=problems(422, 503))
 
@@ -92,11 +96,7 @@ async def infer(
         check_row_count(api, len(inference.rows))
         encoded = await encode(api, encoder, inference.rows, with_doubt=inference.with_doubt)
     written = await run_in_threadpool(write_inference, inference, encoded, name=model_id, version=current)
-    headers = headers_of_result(model_id, record)
-    if written.json_bytes is None:
-        return Response(written.body, 200, headers, Format.JSON.value)
-    headers[JSON_BYTES_HEADER] = str(written.json_bytes)
-    return Response(written.body, 200, headers, BINARY)
+    return Response(written.body, 200, written.headers | headers_of_result(model_id, record))
 
 
 def _add_model_routes() -> None:

@@ -34,6 +34,31 @@ def described(**changes):
     return {"name": "rows", "datatype": "FP32", "shape": [1, 3], "data": [3, 4, 4]} | changes
 
 
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_the_short_way_gives_the_bytes_of_the_long_one(server, client, model_id, is_binary):
+    body, json_bytes = server.generate_request_body(
+        [rows_input(ROWS)], outputs=[codes_output(is_binary=is_binary)]
+    )
+    headers = {"inference-header-content-length": str(json_bytes)}
+    first = client.post(f"/v2/models/{model_id}/infer", content=body, headers=headers)  # loads the model
+    short = client.post(f"/v2/models/{model_id}/infer", content=body, headers=headers)
+    long = client.post(f"/v2/models/{model_id}/versions/1/infer", content=body, headers=headers)
+    assert first.status_code == 200
+    assert short.content == long.content
+    dropped = {"date", "x-request-id"}
+    assert {name: value for name, value in short.headers.items() if name not in dropped} == {
+        name: value for name, value in long.headers.items() if name not in dropped
+    }
+
+
+@pytest.mark.parametrize("length", ["", "x", "-1", "9" * 5000, str(1 << 62)])
+def test_a_length_of_json_that_is_none_is_refused(client, model_id, length):
+    infer(client, model_id, inputs=[described()])  # loads the model
+    headers = {"inference-header-content-length": length}
+    answer = client.post(f"/v2/models/{model_id}/infer", content=b"{}", headers=headers)
+    assert 400 <= answer.status_code < 500
+
+
 def test_a_server_and_its_models_say_that_they_are_ready(server, model_id):
     assert server.is_server_live()
     assert server.is_server_ready()
