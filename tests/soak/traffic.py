@@ -43,7 +43,8 @@ async def put_traffic(url, model_id, pool, *, seconds, seed=0):
     """Run all clients for a while."""
     tally = Tally()
     ends_at = time.monotonic() + seconds
-    limits = httpx.Limits(max_connections=2 * CLIENTS)
+    # Idle connections are left before the service closes them, after five seconds.
+    limits = httpx.Limits(max_connections=2 * CLIENTS, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
         tasks = [
             _be_client(client, model_id, pool, tally, np.random.default_rng([seed, number]), ends_at)
