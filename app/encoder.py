@@ -18,7 +18,7 @@ from app.errors import ApiError
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
 DOUBT_FILE = "doubt.onnx"
-ROWS_PER_RUN = 256  # what lies between two layers then stays in a core's cache
+ROWS_PER_RUN = 128  # what lies between two layers stays in a core's cache; twice as many take 10 MB more
 INVALID_CODE = -1
 SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
 PERCENTILES = np.arange(101)

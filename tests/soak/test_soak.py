@@ -12,8 +12,7 @@ from tests.soak.traffic import JSON, NPY, READERS, WRITERS, put_traffic
 
 pytestmark = pytest.mark.slow
 
-MIB = 1 << 20
-MAX_RSS_MIB = 160
+MAX_RSS_BYTES = 160_000_000
 SECONDS = 5
 
 
@@ -49,7 +48,7 @@ def test_json_and_npy_take_little_memory(start_api, model, pool):
         for kind, body in 30 * bodies:
             answer = client.post(path, content=body, headers={"content-type": kind, "accept": kind})
             assert answer.status_code == 200
-        assert psutil.Process(api.process.pid).memory_info().rss / MIB < MAX_RSS_MIB
+        assert psutil.Process(api.process.pid).memory_info().rss < MAX_RSS_BYTES
 
 
 def test_models_that_come_and_go_take_no_more_than_those_that_are_kept(start_api, model, pool):
