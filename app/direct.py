@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.caching import IMMUTABLE
 from app.dependencies import Services
 from app.documents import document_answer
+from app.encoder import Encoder
 from app.encoding import CODES_ONLY, answer_of, check_row_count, encode, read_rows
 from app.errors import ApiError
 from app.inference import FIRST_VERSION, JSON_BYTES_HEADER, read_inference, write_inference
@@ -111,20 +112,20 @@ def _find(scope: Scope) -> tuple[_Route, _Answer] | None:
     api: Services = scope["app"].state.services
     for route, prepare in ((_ENCODINGS, _encodings), (_INFER, _inference)):
         match = route.pattern.fullmatch(scope["path"])
-        answer = match and prepare(api, match[1], headers, int(length))
+        encoder = match and api.encoders.loaded(match[1])
+        answer = match and encoder and prepare(api, match[1], encoder, headers, int(length))
         if answer:
             return route, answer
     return None
 
 
-def _encodings(api: Services, model_id: str, headers: dict[bytes, bytes], length: int) -> _Answer | None:
+def _encodings(
+    api: Services, model_id: str, encoder: Encoder, headers: dict[bytes, bytes], length: int
+) -> _Answer | None:
     sent = _FORMATS.get(headers.get(b"content-type", b""))
     accepted = headers.get(b"accept", b"*/*")
     asked = Format.JSON if accepted == b"*/*" else _FORMATS.get(accepted)
     if not sent or not asked or length > _max_bytes(api, is_json=sent is Format.JSON):
-        return None
-    encoder = api.encoders.loaded(model_id)
-    if encoder is None:
         return None
 
     async def answer(body: BinaryIO) -> tuple[bytes, _Headers]:
@@ -136,15 +137,14 @@ def _encodings(api: Services, model_id: str, headers: dict[bytes, bytes], length
     return answer
 
 
-def _inference(api: Services, model_id: str, headers: dict[bytes, bytes], length: int) -> _Answer | None:
+def _inference(
+    api: Services, model_id: str, encoder: Encoder, headers: dict[bytes, bytes], length: int
+) -> _Answer | None:
     sent = headers.get(_JSON_BYTES)
     if sent is not None and not _NUMBER.fullmatch(sent):
         return None
     json_bytes = None if sent is None else int(sent)
     if length > _max_bytes(api, is_json=sent is None) or (json_bytes or 0) > api.settings.max_json_bytes:
-        return None
-    encoder = api.encoders.loaded(model_id)
-    if encoder is None:
         return None
 
     async def answer(body: BinaryIO) -> tuple[bytes, _Headers]:
