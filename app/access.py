@@ -3,12 +3,11 @@
 import asyncio
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.types import Scope as Connection
 
 from app.errors import ApiError
@@ -46,6 +45,10 @@ class ScopeError(ApiError):
     def __init__(self, detail: str, needed: Scope) -> None:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'
         super().__init__(detail, headers={"WWW-Authenticate": challenge})
+
+
+class StaleKeysError(Exception):
+    """The copy of the keys is too old to be asked."""
 
 
 class ForeignSiteError(ApiError):
@@ -87,30 +90,42 @@ class KeyChecker:
         self._read_at = -FRESH_S
         self._lock = asyncio.Lock()
 
-    async def check(self, headers: Headers, needed: Scope) -> KeyRecord:
-        """Return the key that a request carries.
+    async def check(self, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
+        """Return the key that a request carries, reading all keys anew where the copy is too old.
 
         Raises:
             NoKeyError: It carries none, or an unknown one.
             ScopeError: The key is known, but not good for this.
         """
-        kind, _, secret = headers.get("authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            raise NoKeyError("this needs a key: send `Authorization: Bearer KEY`")
-        key = (await self._fresh_ring()).find(secret.strip())
-        if key is None:
-            raise NoKeyError("this key is not known, or no longer", code="invalid_token")
-        if not key.scope.includes(needed):
-            raise ScopeError(f"this needs a key of the scope {needed}; this one is for {key.scope}", needed)
-        return key
-
-    async def _fresh_ring(self) -> KeyRing:
         async with self._lock:
-            if monotonic() - self._read_at >= FRESH_S:
+            if not self._is_fresh:
                 asked_at = monotonic()
                 self._ring = await run_in_threadpool(self._read)
                 self._read_at = asked_at
-            return self._ring
+            ring = self._ring
+        return _find(ring, headers, needed)
+
+    def check_at_once(self, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
+        """Return what `check` does, or raise `StaleKeysError` where that would take time."""
+        if not self._is_fresh:
+            raise StaleKeysError
+        return _find(self._ring, headers, needed)
+
+    @property
+    def _is_fresh(self) -> bool:
+        return monotonic() - self._read_at < FRESH_S
+
+
+def _find(ring: KeyRing, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
+    kind, _, secret = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer":
+        raise NoKeyError("this needs a key: send `Authorization: Bearer KEY`")
+    key = ring.find(secret.strip())
+    if key is None:
+        raise NoKeyError("this key is not known, or no longer", code="invalid_token")
+    if not key.scope.includes(needed):
+        raise ScopeError(f"this needs a key of the scope {needed}; this one is for {key.scope}", needed)
+    return key
 
 
 @lru_cache  # looked at in every request, and nearly always the same

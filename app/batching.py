@@ -1,8 +1,8 @@
-"""Runs the encodings of a process on a thread of its own: requests that come together share a run."""
+"""Runs the encodings of a process beside its event loop: requests that come together share a run."""
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -12,41 +12,78 @@ from numpy.typing import NDArray
 
 from app.encoder import ROWS_PER_RUN, Doubt, Encoded, Encoder, join
 
+# Of a model's size in memory: a row of it takes a tenth of a millisecond, and four on a slow machine.
+INSTANT_BYTES = 32 << 20
+
 _Kind = tuple[Encoder, bool]
 
 
-@dataclass(eq=False)
-class _Order:
+Deliver = Callable[[Encoded | Exception], None]
+
+
+@dataclass(eq=False, slots=True)
+class Order:
     """One request's rows, and what has been made of them."""
 
     rows: NDArray[np.float32]
-    future: "asyncio.Future[Encoded]"
+    deliver: Deliver
+    is_abandoned: bool = False
     taken: int = 0
     parts: list[Encoded] = field(default_factory=list)
 
 
 class Batcher:
-    """Encodes for coroutines, without ever waiting for more to come.
+    """Encodes on a thread of its own, without ever waiting for more to come.
 
     What arrives within one turn of the event loop is handed over together; what arrives while the thread
-    is busy is next. A request of many rows takes turns with the others, run by run.
+    is busy is next. A request of many rows takes turns with the others, run by run. Only a single row that
+    comes alone, to a model that is quick, is encoded by the event loop itself: to wake the thread and to be
+    woken by it would take nearly as long as the row.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._arrived: list[tuple[_Kind, _Order]] = []
-        self._handed_over: SimpleQueue[list[tuple[_Kind, _Order]] | None] = SimpleQueue()
-        self._waiting: dict[_Kind, deque[_Order]] = {}  # only the thread touches it
+        self._arrived: list[tuple[_Kind, Order]] = []
+        self._handed_over: SimpleQueue[list[tuple[_Kind, Order]] | None] = SimpleQueue()
+        self._waiting: dict[_Kind, deque[Order]] = {}  # only the thread touches it
+        self._is_busy = False  # a hint: it may be late by a moment
         self._thread = Thread(target=self._work, name="encoder", daemon=True)
         self._thread.start()
 
-    async def encode(self, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
-        """Encode rows [any number but 0, features]."""
-        future: asyncio.Future[Encoded] = self._loop.create_future()
+    def submit(
+        self, encoder: Encoder, rows: NDArray[np.float32], deliver: Deliver, *, with_doubt: bool
+    ) -> Order:
+        """Encode rows [any number but 0, features] for somebody who does not wait.
+
+        Args:
+            deliver: Called by the event loop, with the reason where the rows could not be encoded.
+
+        Returns:
+            What to mark as abandoned when nobody wants it any more.
+        """
         if not self._arrived:
             self._loop.call_soon(self._hand_over)
-        self._arrived.append(((encoder, with_doubt), _Order(rows, future)))
-        return await future
+        order = Order(rows, deliver)
+        self._arrived.append(((encoder, with_doubt), order))
+        return order
+
+    async def encode(self, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+        """Encode rows [any number but 0, features]."""
+        future: asyncio.Future[Encoded | Exception] = self._loop.create_future()
+
+        def deliver(result: Encoded | Exception) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        order = self.submit(encoder, rows, deliver, with_doubt=with_doubt)
+        try:
+            result = await future
+        except asyncio.CancelledError:
+            order.is_abandoned = True
+            raise
+        if isinstance(result, Exception):
+            raise result
+        return result
 
     def close(self) -> None:
         """End the thread; requests that still wait get no answer."""
@@ -54,16 +91,23 @@ class Batcher:
         self._thread.join()
 
     def _hand_over(self) -> None:
-        self._handed_over.put(self._arrived)
-        self._arrived = []
+        arrived, self._arrived = self._arrived, []
+        if not self._is_busy and len(arrived) == 1 and _is_instant(*arrived[0]):
+            kind, order = arrived[0]
+            _deliver(_run(kind, deque([order])))
+        else:
+            self._is_busy = True
+            self._handed_over.put(arrived)
 
     def _work(self) -> None:
         while (arrived := self._handed_over.get()) is not None:
+            self._is_busy = True
             self._sort_in(arrived)
             while self._waiting:
                 kind, orders = next(iter(self._waiting.items()))
                 del self._waiting[kind]
-                self._run(kind, orders)
+                if finished := _run(kind, orders):
+                    self._loop.call_soon_threadsafe(_deliver, finished)
                 if orders:
                     self._waiting[kind] = orders  # behind the other models
                 try:
@@ -72,44 +116,50 @@ class Batcher:
                 except Empty:
                     continue
                 return
+            self._is_busy = False
 
-    def _sort_in(self, arrived: list[tuple[_Kind, _Order]]) -> None:
+    def _sort_in(self, arrived: list[tuple[_Kind, Order]]) -> None:
         for kind, order in arrived:
             self._waiting.setdefault(kind, deque()).append(order)
 
-    def _run(self, kind: _Kind, orders: deque[_Order]) -> None:
-        encoder, with_doubt = kind
-        batch = list(_next_batch(orders))
-        if not batch:
-            return
-        pieces = [piece for _, piece in batch]
-        try:
-            encoded = encoder.encode(
-                pieces[0] if len(pieces) == 1 else np.concatenate(pieces), with_doubt=with_doubt
-            )
-        except Exception as error:  # noqa: BLE001 - raised where the result is awaited
-            self._loop.call_soon_threadsafe(_fail, [order.future for order, _ in batch], error)
-            return
-        finished = []
-        start = 0
-        for order, piece in batch:
-            order.parts.append(_cut(encoded, start, start + len(piece)))
-            start += len(piece)
-            if order.taken == len(order.rows):
-                result = order.parts[0] if len(order.parts) == 1 else join(order.parts)
-                finished.append((order.future, result))
-            else:
-                orders.append(order)
-        if finished:
-            self._loop.call_soon_threadsafe(_deliver, finished)
+
+def _is_instant(kind: _Kind, order: Order) -> bool:
+    """Whether an order takes the event loop hardly longer than to wake the thread would."""
+    encoder, _ = kind
+    return len(order.rows) == 1 and encoder.size_bytes <= INSTANT_BYTES
 
 
-def _next_batch(orders: deque[_Order]) -> Iterator[tuple[_Order, NDArray[np.float32]]]:
+def _run(kind: _Kind, orders: deque[Order]) -> list[tuple[Order, Encoded | Exception]]:
+    """Encode as many rows as fit into a run; return the orders that are finished, leave the others."""
+    encoder, with_doubt = kind
+    batch = list(_next_batch(orders))
+    if not batch:
+        return []
+    pieces = [piece for _, piece in batch]
+    try:
+        encoded = encoder.encode(
+            pieces[0] if len(pieces) == 1 else np.concatenate(pieces), with_doubt=with_doubt
+        )
+    except Exception as error:  # noqa: BLE001 - delivered
+        return [(order, error) for order, _ in batch]
+    finished: list[tuple[Order, Encoded | Exception]] = []
+    start = 0
+    for order, piece in batch:
+        order.parts.append(_cut(encoded, start, start + len(piece)))
+        start += len(piece)
+        if order.taken == len(order.rows):
+            finished.append((order, order.parts[0] if len(order.parts) == 1 else join(order.parts)))
+        else:
+            orders.append(order)
+    return finished
+
+
+def _next_batch(orders: deque[Order]) -> Iterator[tuple[Order, NDArray[np.float32]]]:
     """Take rows for one run from the orders that wait longest; nobody waits for a cancelled one."""
     room = ROWS_PER_RUN
     while room and orders:
         order = orders.popleft()
-        if order.future.done():
+        if order.is_abandoned:
             continue
         piece = order.rows[order.taken : order.taken + room]
         order.taken += len(piece)
@@ -129,13 +179,6 @@ def _cut(encoded: Encoded, start: int, stop: int) -> Encoded:
     )
 
 
-def _deliver(finished: list[tuple["asyncio.Future[Encoded]", Encoded]]) -> None:
-    for future, encoded in finished:
-        if not future.done():
-            future.set_result(encoded)
-
-
-def _fail(futures: list["asyncio.Future[Encoded]"], error: Exception) -> None:
-    for future in futures:
-        if not future.done():
-            future.set_exception(error)
+def _deliver(results: list[tuple[Order, Encoded | Exception]]) -> None:
+    for order, result in results:
+        order.deliver(result)

@@ -9,12 +9,12 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.requests import Request
 
-from app.access import KeyChecker
 from app.batching import Batcher
 from app.documents import DocumentCache
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
 from app.event_stream import JobFeed
+from app.gate import Admission
 from app.queue import JobAnnouncer
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
@@ -36,7 +36,7 @@ class Services:
     announcer: JobAnnouncer
     telemetry: Telemetry
     feed: JobFeed
-    keys: KeyChecker
+    admission: Admission
     scratch_dir: pathlib.Path
 
     @property

@@ -23,7 +23,8 @@ class EncoderCache:
         self._load = load
         self._max_bytes = max_bytes
         self._lock = Lock()
-        self._encoders: OrderedDict[str, Future[Encoder]] = OrderedDict()
+        self._loaded: OrderedDict[str, Encoder] = OrderedDict()
+        self._loading: dict[str, Future[Encoder]] = {}
 
     def get(self, model_id: str) -> Encoder:
         """Return the encoder of a model, loading it on its first use and after it was deleted.
@@ -34,11 +35,12 @@ class EncoderCache:
         if (encoder := self.loaded(model_id)) is not None:
             return encoder
         with self._lock:
-            future = self._encoders.get(model_id)
+            if (encoder := self._loaded.get(model_id)) is not None:
+                return encoder
+            future = self._loading.get(model_id)
             is_first = future is None
             if future is None:
-                future = self._encoders[model_id] = Future()
-            self._encoders.move_to_end(model_id)
+                future = self._loading[model_id] = Future()
         if is_first:
             self._fill(model_id, future)
         return future.result()
@@ -46,11 +48,10 @@ class EncoderCache:
     def loaded(self, model_id: str) -> Encoder | None:
         """Return the encoder of a model if that takes no time: it is loaded, and the model still there."""
         with self._lock:
-            future = self._encoders.get(model_id)
-            if future is None or not _is_loaded(future):
+            encoder = self._loaded.get(model_id)
+            if encoder is None:
                 return None
-            self._encoders.move_to_end(model_id)
-        encoder = future.result()
+            self._loaded.move_to_end(model_id)
         if encoder.is_deleted:
             self.drop(model_id)
             return None
@@ -59,38 +60,31 @@ class EncoderCache:
     def drop(self, model_id: str) -> None:
         """Forget a model that was deleted."""
         with self._lock:
-            self._encoders.pop(model_id, None)
+            self._loaded.pop(model_id, None)
+            self._loading.pop(model_id, None)
 
     @property
     def size_bytes(self) -> int:
         """What the loaded models take, by the size of their files."""
         with self._lock:
-            return sum(_size(future) for future in self._encoders.values())
+            return sum(encoder.size_bytes for encoder in self._loaded.values())
 
     def _fill(self, model_id: str, future: Future[Encoder]) -> None:
         try:
-            future.set_result(self._load(model_id))
+            encoder = self._load(model_id)
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits, and raised there
             self.drop(model_id)
             future.set_exception(error)
             return
         with self._lock:
-            self._evict(keep=model_id)
+            if self._loading.pop(model_id, None) is future:  # not dropped meanwhile
+                self._loaded[model_id] = encoder
+                self._evict()
+        future.set_result(encoder)
 
-    def _evict(self, *, keep: str) -> None:
-        excess = sum(_size(future) for future in self._encoders.values()) - self._max_bytes
-        for model_id in [name for name in self._encoders if name != keep]:
-            if excess <= 0:
-                return
-            size = _size(self._encoders[model_id])
-            if size:
-                excess -= size
-                del self._encoders[model_id]
-
-
-def _size(future: Future[Encoder]) -> int:
-    return future.result().size_bytes if _is_loaded(future) else 0
-
-
-def _is_loaded(future: Future[Encoder]) -> bool:
-    return future.done() and future.exception() is None
+    def _evict(self) -> None:
+        """Drop what is over the limit, but never the model that was loaded last."""
+        excess = sum(encoder.size_bytes for encoder in self._loaded.values()) - self._max_bytes
+        while excess > 0 and len(self._loaded) > 1:
+            _, dropped = self._loaded.popitem(last=False)
+            excess -= dropped.size_bytes

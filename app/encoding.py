@@ -33,7 +33,6 @@ def read_rows(
         InvalidError: It holds something else than rows of the model's features, or none.
         TooLargeError: It has too many rows.
     """
-    limits = api.table_limits
     if file_format is Format.RAW:
         rows = read_raw(file, len(encoder.features))
         order = None
@@ -44,6 +43,7 @@ def read_rows(
         check_row_count(api, len(matrix))
         rows = as_single_floats(matrix)
     else:
+        limits = api.table_limits
         table = open_table(file, file_format, limits)
         names = columns_of(table, columns, limits)
         order = _order(table.has_names or columns is not None, names, encoder.features)

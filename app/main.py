@@ -5,22 +5,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
 from app.access import KeyChecker
 from app.batching import Batcher
 from app.dependencies import Services
-from app.direct import ShortWay
 from app.documentation import install_documentation
 from app.documents import DocumentCache
 from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
 from app.event_stream import JobFeed
-from app.gate import Gate, check_may_listen
+from app.gate import Admission, Gate, check_may_listen
 from app.handlers import install_handlers
 from app.middleware import RequestMiddleware
+from app.protocol import SHORT_WAY
 from app.queue import JobAnnouncer
 from app.routes import (
     aliases,
@@ -38,6 +39,7 @@ from app.routes import (
 )
 from app.scratch import scratch_directory
 from app.settings import ApiSettings
+from app.short_way import ShortWay
 from app.telemetry import Telemetry
 from worker.store import Store
 
@@ -60,7 +62,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     is_traced = bool(settings.otlp_endpoint)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         store = Store.open(settings)
         check_may_listen(settings, store)
         with scratch_directory(store.spool_dir) as scratch_dir:
@@ -70,7 +72,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD)
-            yield
+            # A trace begins in the application, so nothing may go past it then.
+            yield {} if is_traced else {SHORT_WAY: ShortWay(services)}
             services.batcher.close()
             services.announcer.close()
         store.close()
@@ -85,8 +88,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         # The service has numbers and logs of its own.
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
-    app.add_middleware(ShortWay)
-    app.add_middleware(Gate, settings=settings)
+    app.add_middleware(Gate)
     app.add_middleware(RequestMiddleware, telemetry=telemetry)
     app.add_middleware(DrainMiddleware)  # added last, it comes first
     install_handlers(app)
@@ -124,6 +126,6 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, sc
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
         feed=JobFeed(store.jobs),
-        keys=KeyChecker(store.keys.ring),
+        admission=Admission(settings, KeyChecker(store.keys.ring)),
         scratch_dir=scratch_dir,
     )

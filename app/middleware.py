@@ -4,6 +4,7 @@ import itertools
 import logging
 import re
 import secrets
+from collections.abc import Set as AbstractSet
 from time import perf_counter
 
 from starlette.datastructures import MutableHeaders
@@ -54,7 +55,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        request_id = request_id_of(scope)
         scope.setdefault("state", {}).update(request_id=request_id, is_head=scope["method"] == "HEAD")
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
@@ -78,7 +79,8 @@ class RequestMiddleware:
                 error = ApiError("the service failed; the log has the reason under this request's id")
                 await problem_response(Request(scope), error)(scope, receive, send_with_id)
             finally:
-                self._telemetry.count_request(scope, status, perf_counter() - started)
+                route = getattr(scope.get("route"), "path", None)
+                self._telemetry.count_request(scope["method"], route, status, perf_counter() - started)
 
 
 def new_request_id() -> str:
@@ -88,14 +90,19 @@ def new_request_id() -> str:
 
 def complete_headers(headers: MutableHeaders, request_id: str, path: str | None) -> None:
     """Add what every answer carries; path is None where none could be read."""
-    policy = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
-    given = {name for name, _ in headers.raw}
     headers.raw.append((_RAW_REQUEST_ID, request_id.encode()))
-    headers.raw.append((b"content-security-policy", policy.encode()))
-    headers.raw.extend(header for header in _RAW_SECURITY_HEADERS if header[0] not in given)
+    headers.raw.extend(common_headers({name for name, _ in headers.raw}, path))
 
 
-def _request_id(scope: Scope) -> str:
+def common_headers(given: AbstractSet[bytes], path: str | None) -> list[tuple[bytes, bytes]]:
+    """Return what answers to a path carry besides their id and what is given already."""
+    policy = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
+    security = (header for header in _RAW_SECURITY_HEADERS if header[0] not in given)
+    return [(b"content-security-policy", policy.encode()), *security]
+
+
+def request_id_of(scope: Scope) -> str:
+    """Return the id that a request brings, or a new one."""
     for name, value in scope["headers"]:
         if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(sent := value.decode("latin-1")):
             return str(sent)

@@ -1,14 +1,118 @@
-"""How the API reads HTTP: as uvicorn does, but what cannot be read is refused as a problem like any error."""
+"""How the API speaks HTTP: as uvicorn does, but for the requests that go the short way.
+
+And what cannot be read is refused as a problem like any error.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+from time import perf_counter
+from typing import cast
 
 from starlette.requests import Request
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import Scope
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import NotParseableError, problem_response
-from app.middleware import complete_headers, new_request_id
+from app.middleware import common_headers, complete_headers, new_request_id, request_id_of
+from app.short_way import Answer, Reply, ShortWay
+
+SHORT_WAY = "short_way"  # the name of a `ShortWay` in the state that an application leaves for its requests
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request on the short way, as far as its body has come."""
+
+    cycle: RequestResponseCycle
+    way: ShortWay
+    answer: Answer
+    chunks: list[bytes] = field(default_factory=list)
+    started: float = field(default_factory=perf_counter)
+
+    @property
+    def scope(self) -> Scope:
+        return cast("Scope", self.cycle.scope)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.chunks)
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection; for `uvicorn --http app.protocol:Protocol`."""
+    """One connection; for `uvicorn --http app.protocol:Protocol`.
+
+    A request goes the short way where the application has left one, it is a common one, and nobody
+    wishes for a line about each request. All others go to the application.
+    """
+
+    _exchange: _Exchange | None = None  # until it is answered
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        way: ShortWay | None = self.app_state.get(SHORT_WAY)
+        is_usual = app is self.app and not self.access_log and not self.flow.write_paused
+        answer = way.find(cast("Scope", cycle.scope)) if way and is_usual else None
+        if not way or not answer:
+            super()._start_asgi_task(cycle, app)
+            return
+        self._exchange = _Exchange(cycle, way, answer, [bytes(cycle.body)])
+        if not cycle.more_body:  # it waited for the one before it
+            self._answer(self._exchange)
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of a body; what goes the short way is too short to make a client wait."""
+        if self._exchange and self._exchange.cycle is self.cycle:
+            self._exchange.chunks.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Answer a request whose body is there."""
+        super().on_message_complete()
+        if self._exchange and self._exchange.cycle is self.cycle:
+            self._answer(self._exchange)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the application hear of a client that has gone before the end of its body."""
+        super().connection_lost(exc)
+        if self._exchange and self._exchange.cycle.more_body:
+            self._go_the_long_way(self._exchange)
+
+    def _answer(self, exchange: _Exchange) -> None:
+        def deliver(reply: Reply | None) -> None:
+            if reply is None:
+                self._go_the_long_way(exchange)
+            else:
+                self._send(exchange, reply)
+
+        try:
+            exchange.answer(exchange.body, deliver)
+        except Exception:  # noqa: BLE001 - the application meets it again, and answers for it
+            self._go_the_long_way(exchange)
+
+    def _go_the_long_way(self, exchange: _Exchange) -> None:
+        self._exchange = None
+        exchange.cycle.body = bytearray(exchange.body)
+        super()._start_asgi_task(exchange.cycle, self.app)
+
+    def _send(self, exchange: _Exchange, reply: Reply) -> None:
+        self._exchange = None
+        cycle = exchange.cycle
+        parts = [_head(reply.status, (*self.server_state.default_headers, *reply.headers))]
+        if reply.status != HTTPStatus.NOT_MODIFIED:
+            parts.append(b"content-length: %d\r\n" % len(reply.body))
+        if not cycle.keep_alive:
+            parts.append(b"connection: close\r\n")
+        parts.append(b"x-request-id: %b\r\n\r\n" % request_id_of(exchange.scope).encode())
+        parts.append(reply.body)
+        cycle.response_started = cycle.response_complete = True
+        if not self.transport.is_closing():  # the client may have gone
+            self.transport.write(b"".join(parts))
+            if not cycle.keep_alive:
+                self.transport.close()
+        exchange.way.count(exchange.scope, reply, perf_counter() - exchange.started)
+        self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection: where the next one begins is unknown."""
@@ -22,3 +126,12 @@ class Protocol(HttpToolsProtocol):
         head = b"HTTP/1.1 400 Bad Request\r\n" + b"".join(headers) + b"\r\n"
         self.transport.write(head + bytes(answer.body))
         self.transport.close()
+
+
+@lru_cache
+def _head(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return how all alike answers of one second begin."""
+    lines = (
+        b"%b: %b\r\n" % header for header in (*headers, *common_headers(dict(headers).keys(), path=None))
+    )
+    return STATUS_LINE[status] + b"".join(lines)

@@ -5,7 +5,6 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from starlette.types import Scope
 
 from worker.store import Statistics
 
@@ -41,10 +40,9 @@ class Telemetry:
             "catvq_encoder_cache_bytes", "Size of the models that are loaded.", registry=self._registry
         )
 
-    def count_request(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count one request under the route that answered it."""
-        route = getattr(scope.get("route"), "path", UNKNOWN_ROUTE)
-        method = scope["method"] if route != UNKNOWN_ROUTE else UNKNOWN_ROUTE
+    def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count one request under the route that answered it, None where there was none."""
+        method, route = (method, route) if route else (UNKNOWN_ROUTE, UNKNOWN_ROUTE)
         self._requests_of(method, route, str(status)).inc()
         self._seconds_of(route).observe(seconds)
 

@@ -14,7 +14,7 @@ from benchmarks.planted import planted
 from benchmarks.real import train
 from benchmarks.real_tables import REAL_TABLES
 
-ESTIMATORS = ("mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn")
+ESTIMATORS = ("static", "mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn")
 PLANTED = ("plain", "harmonic")
 REAL = ("breast_cancer", "segments")
 
@@ -23,13 +23,15 @@ def main() -> None:
     """Print one row for each estimator; medians and worst of agreements, means of errors and seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[420, 421, 422])
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS), choices=list(ESTIMATORS))
+    arguments = parser.parse_args()
+    seeds = arguments.seeds
     torch.set_num_threads(1)
     print(f"seeds {seeds}, default epochs, one thread, torch {torch.__version__}\n")
     print("| estimator | " + " | ".join((*PLANTED, *REAL)) + " | seconds, " + REAL[0] + " |")
     print("|---|" + "---|" * (len(PLANTED) + len(REAL) + 1))
     tables = {name: REAL_TABLES[name]() for name in REAL}
-    for estimator in ("static", *ESTIMATORS):
+    for estimator in arguments.estimators:
         agreements = [
             [
                 learn(planted(kind, seed=s), seed=s, start="corrupted", estimator=estimator, epochs=None)[0]

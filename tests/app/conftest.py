@@ -92,7 +92,8 @@ class Api:
 def serving(settings):
     """A real uvicorn in a thread of this process, and a client of it."""
     app = create_app(settings)
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", http=Protocol, ws="none")
+    options = {"log_level": "warning", "access_log": False, "http": Protocol, "ws": "none"}
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

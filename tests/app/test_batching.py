@@ -1,11 +1,12 @@
 """Requests share runs and keep their own rows, and nobody waits for a cancelled or an endless one."""
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 
-from app.batching import Batcher
+from app.batching import INSTANT_BYTES, Batcher
 from app.encoder import ROWS_PER_RUN, Encoder
 
 
@@ -55,6 +56,63 @@ def test_requests_of_one_turn_share_a_run_and_each_gets_its_own_rows(encoder, ru
     for encoded, rows in zip(found, batches, strict=True):
         assert encoded.codes.tolist() == encoder.encode(rows, with_doubt=False).codes.tolist()
         assert encoded.doubt is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "size_bytes", "at_once", "by_the_loop"),
+    [
+        (1, INSTANT_BYTES, 1, True),
+        (2, INSTANT_BYTES, 1, False),
+        (1, INSTANT_BYTES + 1, 1, False),
+        (1, INSTANT_BYTES, 2, False),
+    ],
+)
+def test_only_a_row_that_comes_alone_to_a_quick_model_is_encoded_by_the_loop(
+    encoder, monkeypatch, rows, size_bytes, at_once, by_the_loop
+):
+    threads = set()
+    encode = encoder.encode
+
+    def noted(rows, *, with_doubt):
+        threads.add(threading.current_thread())
+        return encode(rows, with_doubt=with_doubt)
+
+    monkeypatch.setattr(encoder, "encode", noted)
+    monkeypatch.setattr(encoder, "size_bytes", size_bytes)
+
+    async def use(batcher):
+        asked = (batcher.encode(encoder, draw(rows), with_doubt=True) for _ in range(at_once))
+        return await asyncio.gather(*asked)
+
+    found = with_batcher(use)
+    assert (threads == {threading.current_thread()}) == by_the_loop
+    assert found[0].codes.tolist() == encode(draw(rows), with_doubt=True).codes.tolist()
+
+
+def test_a_row_that_comes_while_others_are_encoded_waits_for_the_thread(encoder, monkeypatch):
+    threads = []
+    began, may_end = threading.Event(), threading.Event()
+    encode = encoder.encode
+
+    def noted(rows, *, with_doubt):
+        threads.append(threading.current_thread().name)
+        began.set()
+        assert may_end.wait(20)
+        return encode(rows, with_doubt=with_doubt)
+
+    monkeypatch.setattr(encoder, "encode", noted)
+
+    async def use(batcher):
+        many = asyncio.ensure_future(batcher.encode(encoder, draw(9), with_doubt=False))
+        await asyncio.to_thread(began.wait, 20)
+        lone = asyncio.ensure_future(batcher.encode(encoder, draw(1), with_doubt=False))
+        for _ in range(5):  # turns of the loop: it is submitted, and handed over
+            await asyncio.sleep(0)
+        may_end.set()
+        return await asyncio.gather(many, lone)
+
+    assert [len(encoded.codes) for encoded in with_batcher(use)] == [9, 1]
+    assert threads == ["encoder", "encoder"]
 
 
 def test_requests_with_and_without_doubt_do_not_mix(encoder, runs):
