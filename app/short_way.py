@@ -26,7 +26,7 @@ from app.encoding import CODES_ONLY, answer_of, check_row_count, read_rows
 from app.errors import ApiError
 from app.inference import FIRST_VERSION, JSON_BYTES_HEADER, read_inference, write_inference
 from app.media import Format
-from app.tables.writing import write_answer
+from app.tables.writing import write_answer, write_array
 
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 _FORMATS = {option.value: option for option in (Format.JSON, *CODES_ONLY)}
@@ -102,7 +102,11 @@ class ShortWay:
             return None
 
         def write(encoded: Encoded) -> Reply:
-            body = write_answer(answer_of(model_id, encoder, encoded), asked)
+            body = (
+                write_array(encoded.codes, asked)
+                if asked in CODES_ONLY
+                else write_answer(answer_of(model_id, encoder, encoded), asked)
+            )
             headers = ((b"content-type", asked.value.encode()), (b"vary", b"Accept"))
             return Reply("/v1/models/{model_id}/encodings", 200, headers, body)
 
@@ -168,8 +172,9 @@ class ShortWay:
             reply = None
             with suppress(Exception):  # the route meets it again, and answers for it
                 reply = None if isinstance(result, Exception) else write(result)
-            if reply:
-                self._api.telemetry.count_rows(len(rows), perf_counter() - started)
+            seconds = perf_counter() - started
             deliver(reply)
+            if reply:
+                self._api.telemetry.count_rows(len(rows), seconds)
 
         self._api.batcher.submit(encoder, rows, write_and_deliver, with_doubt=with_doubt)

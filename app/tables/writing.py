@@ -41,14 +41,17 @@ def write_answer(answer: Answer, file_format: Format) -> bytes:
     """Return the body of a response in this format."""
     if file_format is Format.JSON:
         return to_json(answer.document())
-    if file_format is Format.NPY:
-        return to_npy(answer.array())
-    if file_format is Format.RAW:
-        return answer.array().tobytes()
+    if file_format in {Format.NPY, Format.RAW}:
+        return write_array(answer.array(), file_format)
     # Loaded on its first use: most processes only ever speak JSON and NPY.
     writer = import_module("app.tables.arrow_writer")
     body: bytes = writer.write_columns(answer.columns(), file_format)
     return body
+
+
+def write_array(array: NDArray[Any], file_format: Format) -> bytes:
+    """Write an array alone, with its header or without."""
+    return array.tobytes() if file_format is Format.RAW else to_npy(array)
 
 
 def to_json(document: Any) -> bytes:
