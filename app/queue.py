@@ -2,11 +2,15 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib import import_module
 from threading import BoundedSemaphore
-
-from celery import Celery
+from typing import TYPE_CHECKING
 
 from worker.contract import TRAIN_QUEUE, TRAIN_TASK
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 MAX_WAITING = 1000  # a worker finds what is dropped here within seconds
 
@@ -24,17 +28,8 @@ class JobAnnouncer:
     """
 
     def __init__(self, redis_url: str, *, timeout_s: float) -> None:
-        self._celery = Celery("catvq", broker=redis_url, set_as_current=False)
-        self._celery.conf.update(
-            task_serializer="json",
-            task_ignore_result=True,
-            broker_connection_timeout=timeout_s,
-            broker_transport_options={
-                "socket_timeout": timeout_s,
-                "socket_connect_timeout": timeout_s,
-                "max_retries": 0,
-            },
-        )
+        self._redis_url = redis_url
+        self._timeout_s = timeout_s
         self._room = BoundedSemaphore(MAX_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="announcer")
 
@@ -46,7 +41,24 @@ class JobAnnouncer:
     def close(self) -> None:
         """Give up what was not sent yet."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self._celery.close()
+        if "_celery" in self.__dict__:
+            self._celery.close()
+
+    @cached_property
+    def _celery(self) -> "Celery":
+        # Loaded on its first use: it takes 7 MB, and most processes that encode never announce a job.
+        celery: Celery = import_module("celery").Celery("catvq", broker=self._redis_url, set_as_current=False)
+        celery.conf.update(
+            task_serializer="json",
+            task_ignore_result=True,
+            broker_connection_timeout=self._timeout_s,
+            broker_transport_options={
+                "socket_timeout": self._timeout_s,
+                "socket_connect_timeout": self._timeout_s,
+                "max_retries": 0,
+            },
+        )
+        return celery
 
     def _send(self, job_id: str) -> None:
         try:
