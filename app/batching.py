@@ -1,6 +1,7 @@
 """Runs the encodings of a process beside its event loop: requests that come together share a run."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from app.encoder import ROWS_PER_RUN, Doubt, Encoded, Encoder, join
 # Of a model's size in memory: a row of it takes a tenth of a millisecond, and four on a slow machine.
 INSTANT_BYTES = 32 << 20
 
+_log = logging.getLogger(__name__)
 _Kind = tuple[Encoder, bool]
 
 
@@ -181,4 +183,7 @@ def _cut(encoded: Encoded, start: int, stop: int) -> Encoded:
 
 def _deliver(results: list[tuple[Order, Encoded | Exception]]) -> None:
     for order, result in results:
-        order.deliver(result)
+        try:
+            order.deliver(result)
+        except Exception:  # noqa: BLE001 - the others of its run have no part in it
+            _log.exception("an encoding could not be delivered")

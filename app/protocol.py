@@ -3,6 +3,8 @@
 And what cannot be read is refused as a problem like any error.
 """
 
+import asyncio
+from collections.abc import Sized
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
@@ -12,6 +14,7 @@ from typing import cast
 from starlette.requests import Request
 from starlette.types import Scope
 from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import NotParseableError, problem_response
@@ -40,6 +43,19 @@ class _Exchange:
         return b"".join(self.chunks)
 
 
+class _Flow(FlowControl):
+    """Reads no further while requests wait for those before them, or one client could fill the memory."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, if nothing waits."""
+        if not self._waiting:
+            super().resume_reading()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection; for `uvicorn --http app.protocol:Protocol`.
 
@@ -49,9 +65,19 @@ class Protocol(HttpToolsProtocol):
 
     _exchange: _Exchange | None = None  # until it is answered
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, the rest of which may still have to be read."""
+        super().on_response_complete()
+        self.flow.resume_reading()
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         way: ShortWay | None = self.app_state.get(SHORT_WAY)
-        is_usual = app is self.app and not self.access_log and not self.flow.write_paused
+        is_usual = app is self.app and not self.config.access_log and not self.flow.write_paused
         answer = way.find(cast("Scope", cycle.scope)) if way and is_usual else None
         if not way or not answer:
             super()._start_asgi_task(cycle, app)
@@ -115,7 +141,13 @@ class Protocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, and close the connection: where the next one begins is unknown."""
+        """Refuse what is no HTTP request, and close the connection: where the next one begins is unknown.
+
+        A complete request before it is answered first, and its answer is the last one.
+        """
+        if self.cycle and not self.cycle.more_body and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            return
         request_id = new_request_id()
         request = Request({"type": "http", "state": {"request_id": request_id}})
         answer = problem_response(

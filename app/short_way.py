@@ -5,6 +5,7 @@ format of tables, a body of unknown or great length, or anything else out of the
 that is to be refused.
 """
 
+import asyncio
 import io
 import re
 from collections.abc import Callable
@@ -29,6 +30,9 @@ from app.media import Format
 from app.tables.writing import write_answer, write_array
 
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
+# The event loop does nothing else while it reads and writes: of these, for at most some milliseconds.
+MAX_JSON_BYTES = 1 << 18
+MAX_ROWS_AS_JSON = 4096
 _FORMATS = {option.value: option for option in (Format.JSON, *CODES_ONLY)}
 _JSON_BYTES = JSON_BYTES_HEADER.lower()
 _UNCOMMON = {"content-encoding", "transfer-encoding", "expect"}
@@ -53,7 +57,7 @@ class Reply(NamedTuple):
 
 Deliver: TypeAlias = Callable[[Reply | None], None]
 Answer: TypeAlias = Callable[[bytes, Deliver], None]
-"""Takes a request's body, and delivers its answer, or None where the documented route is to answer.
+"""Takes a request's body, and delivers its answer later, or None where the documented route is to answer.
 
 Raises:
     ApiError: The route is to refuse the request.
@@ -95,10 +99,10 @@ class ShortWay:
         match = _ENCODINGS.fullmatch(path)
         sent, accepted = _FORMATS.get(headers.get("content-type", "")), headers.get("accept", "*/*")
         asked = Format.JSON if accepted == "*/*" else _FORMATS.get(accepted)
-        if not match or not sent or not asked or not self._may_send(headers, is_json=sent is Format.JSON):
+        if not match or not sent or not asked:
             return None
         model_id, encoder = match[1], self._api.encoders.loaded(match[1])
-        if not encoder:
+        if not encoder or not self._is_short(headers, encoder, reads=sent, writes=asked):
             return None
 
         def write(encoded: Encoded) -> Reply:
@@ -119,13 +123,12 @@ class ShortWay:
     def _find_infer(self, path: str, headers: dict[str, str]) -> Answer | None:
         match, sent = _INFER.fullmatch(path), headers.get(_JSON_BYTES)
         json_bytes = int(sent) if sent and _NUMBER.fullmatch(sent) else None
-        if not match or (sent is not None and json_bytes is None):
-            return None
-        is_json_too_long = json_bytes is not None and json_bytes > self._api.settings.max_json_bytes
-        if is_json_too_long or not self._may_send(headers, is_json=json_bytes is None):
+        is_odd = sent is not None and json_bytes is None
+        if not match or is_odd or (json_bytes or 0) > self._max_json_bytes:
             return None
         model_id, encoder = match[1], self._api.encoders.loaded(match[1])
-        if not encoder:
+        reads = Format.JSON if json_bytes is None else Format.RAW
+        if not encoder or not self._is_short(headers, encoder, reads=reads, writes=Format.JSON):
             return None
 
         def answer(body: bytes, deliver: Deliver) -> None:
@@ -150,11 +153,24 @@ class ShortWay:
         route = "/v1/models/{model_id}" + ("/{document}" if match[2] else "")
         headers = tuple(header for header in made.raw_headers if header[0] != b"content-length")
         reply = Reply(route, made.status_code, headers, bytes(made.body))
-        return lambda _, deliver: deliver(reply)
 
-    def _may_send(self, headers: dict[str, str], *, is_json: bool) -> bool:
+        def answer(_: bytes, deliver: Deliver) -> None:
+            # Not at once: requests that came together are all read first, and no answer calls the next.
+            asyncio.get_running_loop().call_soon(deliver, reply)
+
+        return answer
+
+    @property
+    def _max_json_bytes(self) -> int:
+        return min(self._api.settings.max_json_bytes, MAX_JSON_BYTES)
+
+    def _is_short(self, headers: dict[str, str], encoder: Encoder, *, reads: Format, writes: Format) -> bool:
         settings, length = self._api.settings, headers.get("content-length", "")
-        limit = min(settings.max_json_bytes if is_json else settings.max_body_bytes, MAX_BODY_BYTES)
+        limit = min(settings.max_body_bytes, MAX_BODY_BYTES)
+        if reads is Format.JSON:
+            limit = self._max_json_bytes
+        elif writes is Format.JSON:
+            limit = min(limit, MAX_ROWS_AS_JSON * 4 * len(encoder.features))
         return bool(_NUMBER.fullmatch(length)) and int(length) <= limit
 
     def _encode(

@@ -1,5 +1,6 @@
 """Common requests go past the framework, and are answered as by it; all others do not."""
 
+import json
 import logging
 import socket
 import struct
@@ -9,11 +10,14 @@ import httptools
 import numpy as np
 import pytest
 
+from app import short_way
+from app.access import FRESH_S
 from worker.store import Scope, Store
 
 RAW = "application/octet-stream"
 ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan]], "<f4")
 CODES = [[0, 0], [1, 2], [1, 1]]
+KEEP_ALIVE_S = 5  # uvicorn's default
 HEADERS = {"content-type": RAW, "accept": RAW}
 
 
@@ -49,12 +53,51 @@ def lookups(api, monkeypatch):
 
 
 def test_common_requests_ask_no_database(client, loaded_id, lookups):
+    with Connection(client) as connection:  # a new one
+        connection.send(request(loaded_id, ROWS))
+        assert codes_of(connection.receive(1)[0][1]) == CODES
     assert codes_of(encode(client, loaded_id).content) == CODES
     assert client.get(f"/v1/models/{loaded_id}/grouping").status_code == 200
     tensor = {"name": "rows", "shape": [1, 3], "datatype": "FP32", "data": ROWS[1].tolist()}
     answer = client.post(f"/v2/models/{loaded_id}/infer", json={"inputs": [tensor]})
     assert answer.json()["outputs"][0]["data"] == CODES[1]
     assert lookups == []
+
+
+@pytest.mark.parametrize(
+    ("content_type", "accept", "rows", "is_short"),
+    [
+        ("application/json", RAW, 3, True),
+        ("application/json", RAW, 300, False),
+        (RAW, "application/json", 10, True),
+        (RAW, "application/json", 11, False),
+        (RAW, RAW, 300, True),
+        (RAW, RAW, 400, False),
+    ],
+)
+def test_what_would_keep_the_loop_busy_is_for_the_routes(
+    client, loaded_id, lookups, monkeypatch, content_type, accept, rows, is_short
+):
+    monkeypatch.setattr(short_way, "MAX_JSON_BYTES", 1000)
+    monkeypatch.setattr(short_way, "MAX_ROWS_AS_JSON", 10)
+    monkeypatch.setattr(short_way, "MAX_BODY_BYTES", 300 * 12)
+    values = np.tile(ROWS[1], (rows, 1))
+    body = json.dumps({"rows": values.tolist()}).encode() if content_type != RAW else values.tobytes()
+    headers = {"content-type": content_type, "accept": accept}
+    answer = client.post(f"/v1/models/{loaded_id}/encodings", content=body, headers=headers)
+    assert (answer.status_code, lookups == []) == (200, is_short)
+
+
+def test_documents_may_be_known_already(client, loaded_id):
+    path = f"/v1/models/{loaded_id}/grouping"
+    known = ("if-none-match", client.get(path).headers["etag"])
+    short = client.get(path, headers=[known])
+    long = client.get(path, headers=[known, ("x-note", "a"), ("x-note", "b")])
+    dropped = {"date", "x-request-id"}
+    assert (short.status_code, short.content) == (304, b"")
+    assert {name: value for name, value in short.headers.items() if name not in dropped} == {
+        name: value for name, value in long.headers.items() if name not in dropped
+    }
 
 
 @pytest.mark.parametrize(
@@ -79,18 +122,19 @@ def test_a_header_that_is_there_twice_is_uncommon(client, loaded_id, lookups):
     assert lookups == [loaded_id]
 
 
-def test_the_answer_names_the_request_and_is_counted(client, loaded_id):
-    def count():
-        line = (
-            'catvq_http_requests_total{method="POST",route="/v1/models/{model_id}/encodings",status="200"} '
-        )
-        text = client.get("/metrics").text
-        return float(text.partition(line)[2].split()[0])
+def count(client, status):
+    """How many encodings were answered so, and how many rows encoded."""
+    route = 'method="POST",route="/v1/models/{model_id}/encodings"'
+    lines = [f'catvq_http_requests_total{{{route},status="{status}"}} ', "\ncatvq_encoded_rows_total "]
+    text = client.get("/metrics").text
+    return [float(text.partition(line)[2].partition("\n")[0] or 0) for line in lines]
 
-    before = count()
+
+def test_the_answer_names_the_request_and_is_counted(client, loaded_id):
+    requests, rows = count(client, 200)
     assert encode(client, loaded_id, headers={"x-request-id": "mine-1"}).headers["x-request-id"] == "mine-1"
     assert encode(client, loaded_id).headers["x-request-id"].startswith("req_")
-    assert count() == before + 2
+    assert count(client, 200) == [requests + 2, rows + 2 * len(ROWS)]
 
 
 class Connection:
@@ -112,6 +156,16 @@ class Connection:
 
     def is_closed_by_the_server(self):
         return self._socket.recv(1) == b""
+
+    def send_ahead(self, data, *, times):
+        """Send as long as somebody reads; returns how often all of it was taken."""
+        self._socket.settimeout(1)
+        for sent in range(times):
+            try:
+                self._socket.sendall(data)
+            except TimeoutError:
+                return sent
+        return times
 
     def reset(self):
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -186,7 +240,54 @@ def test_a_connection_ends_where_the_client_wants_it(client, loaded_id, version,
         connection.send(request(loaded_id, ROWS, *headers, version=version))
         [(answer, body)] = connection.receive(1)
         assert (answer["connection"], codes_of(body)) == ("close", CODES)
+        began = time.monotonic()
         assert connection.is_closed_by_the_server()
+        assert time.monotonic() - began < KEEP_ALIVE_S / 2  # not because nothing came for a while
+
+
+def test_many_requests_sent_at_once_are_all_answered(client, loaded_id):
+    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    with Connection(client) as connection:
+        connection.send(*[request(loaded_id, ROWS), grouping] * 500)
+        answers = connection.receive(1000)
+    assert [codes_of(body) for _, body in answers[::2]] == [CODES] * 500
+    assert {body for _, body in answers[1::2]} == {answers[1][1]}
+
+
+def test_a_request_behind_a_short_one_has_its_time(client, loaded_id):
+    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    whole = request(loaded_id, ROWS)
+    with Connection(client) as connection:
+        connection.send(grouping, whole[:-4])
+        time.sleep(KEEP_ALIVE_S + 0.5)
+        connection.send(whole[-4:])
+        assert codes_of(connection.receive(2)[1][1]) == CODES
+
+
+def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id):
+    """It sends until nobody reads it any more, which is long before all that it has to send."""
+    requests = request(loaded_id, ROWS) * 1000
+    with Connection(client) as connection:
+        assert connection.send_ahead(requests, times=300) < 100
+
+
+@pytest.mark.parametrize("headers", [[], ["x-note: a", "x-note: b"]], ids=["short", "long"])
+def test_what_comes_before_nonsense_is_answered(client, loaded_id, headers):
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS, *headers), b"nonsense\r\n\r\n")
+        [(answer, body)] = connection.receive(2)
+        assert (answer["connection"], codes_of(body)) == ("close", CODES)
+
+
+def test_the_application_hears_of_a_client_that_goes_away_in_its_body(client, loaded_id):
+    before, _ = count(client, 400)
+    connection = Connection(client)
+    connection.send(request(loaded_id, ROWS)[:-4])
+    time.sleep(0.1)
+    connection.reset()
+    deadline = time.monotonic() + 10
+    while count(client, 400)[0] == before:
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.parametrize("part", [0.5, 1])
@@ -215,16 +316,24 @@ def guarded(base_settings, serve, tmp_path):
         del api.client.headers["authorization"]
         headers = {"authorization": f"Bearer {key}"}
         assert encode(api.client, model_id, headers=headers).status_code == 200
-        yield api.client, model_id, headers
+        yield api.client, model_id, headers, api.store
 
 
 def test_a_key_is_asked_for_and_counted_once(guarded):
-    client, model_id, key = guarded
+    client, model_id, key, _ = guarded
     assert encode(client, model_id).status_code == 401
     assert encode(client, model_id, headers={"authorization": "Bearer nobody's"}).status_code == 401
     bad = [encode(client, model_id, ROWS[:1, :2], key).status_code for _ in range(4)]
     good = [encode(client, model_id, headers=key).status_code for _ in range(6)]
     assert (bad, good) == ([422] * 4, [200] * 4 + [429] * 2)
+
+
+def test_a_key_that_was_revoked_is_good_for_a_second_at_most(guarded):
+    client, model_id, key, store = guarded
+    [record] = [record for record in store.keys.list().items if record.scope is Scope.READ]
+    store.keys.revoke(record.id)
+    time.sleep(FRESH_S)
+    assert encode(client, model_id, headers=key).status_code == 401
 
 
 def test_pages_of_other_sites_get_no_codes(client, loaded_id):
