@@ -32,7 +32,7 @@ from app.tables.writing import write_answer, write_array
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 # The event loop does nothing else while it reads and writes: of these, for at most some milliseconds.
 MAX_JSON_BYTES = 1 << 18
-MAX_ROWS_AS_JSON = 4096
+MAX_ROWS_AS_JSON = 5000
 _FORMATS = {option.value: option for option in (Format.JSON, *CODES_ONLY)}
 _JSON_BYTES = JSON_BYTES_HEADER.lower()
 _UNCOMMON = {"content-encoding", "transfer-encoding", "expect"}
