@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import NotParseableError, problem_response
 from app.middleware import common_headers, complete_headers, new_request_id, request_id_of
-from app.short_way import Answer, Reply, ShortWay
+from app.short_way import Answer, Head, Reply, ShortWay
 
 SHORT_WAY = "short_way"  # the name of a `ShortWay` in the state that an application leaves for its requests
 
@@ -64,6 +64,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     _exchange: _Exchange | None = None  # until it is answered
+    _head: Head | None = None  # of the last request that could go the short way
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
@@ -73,18 +74,24 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, the rest of which may still have to be read."""
         super().on_response_complete()
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         way: ShortWay | None = self.app_state.get(SHORT_WAY)
         is_usual = app is self.app and not self.config.access_log and not self.flow.write_paused
-        answer = way.find(cast("Scope", cycle.scope)) if way and is_usual else None
+        answer = self._find(way, cast("Scope", cycle.scope)) if way and is_usual else None
         if not way or not answer:
             super()._start_asgi_task(cycle, app)
             return
         self._exchange = _Exchange(cycle, way, answer, [bytes(cycle.body)])
         if not cycle.more_body:  # it waited for the one before it
             self._answer(self._exchange)
+
+    def _find(self, way: ShortWay, scope: Scope) -> Answer | None:
+        if not self._head or not self._head.is_repeated_by(scope):
+            self._head = way.read_head(scope)
+        return way.find(self._head, scope) if self._head else None
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of a body; what goes the short way is too short to make a client wait."""

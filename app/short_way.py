@@ -10,8 +10,9 @@ import io
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from time import perf_counter
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +26,14 @@ from app.documents import document_answer
 from app.encoder import Encoded, Encoder
 from app.encoding import CODES_ONLY, answer_of, check_row_count, read_rows
 from app.errors import ApiError
-from app.inference import FIRST_VERSION, JSON_BYTES_HEADER, read_inference, write_inference
+from app.inference import FIRST_VERSION, JSON_BYTES_HEADER, Inference, read_inference, write_inference
 from app.media import Format
 from app.tables.writing import write_answer, write_array
 
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
-# The event loop does nothing else while it reads and writes: of these, for at most some milliseconds.
-MAX_JSON_BYTES = 1 << 18
+MAX_JSON_BYTES = 2 << 20
+# The event loop does nothing else while it reads and writes these: for some milliseconds at most.
+MAX_BYTES_AT_ONCE = 1 << 18
 MAX_ROWS_AS_JSON = 5000
 _FORMATS = {option.value: option for option in (Format.JSON, *CODES_ONLY)}
 _JSON_BYTES = JSON_BYTES_HEADER.lower()
@@ -40,6 +42,8 @@ _NUMBER = re.compile(r"[0-9]{1,15}", re.ASCII)
 _ENCODINGS = re.compile(r"/v1/models/([A-Za-z0-9._-]{1,200})/encodings", re.ASCII)
 _INFER = re.compile(r"/v2/models/([A-Za-z0-9._-]{1,200})/infer", re.ASCII)
 _DOCUMENT = re.compile(r"/v1/models/([A-Za-z0-9._-]{1,200})(?:/(grouping|codebook|report))?", re.ASCII)
+
+Read = TypeVar("Read")
 
 
 class Reply(NamedTuple):
@@ -64,29 +68,58 @@ Raises:
 """
 
 
+Prepare: TypeAlias = Callable[[], Answer | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a common request says before its body.
+
+    Args:
+        raw: Its headers as they came.
+        prepare: Returns what answers it now.
+    """
+
+    method: str
+    path: str
+    raw: list[tuple[bytes, bytes]]
+    headers: dict[str, str]
+    prepare: Prepare
+
+    def is_repeated_by(self, scope: Scope) -> bool:
+        """Whether another request says the same, as those of a program that uses a connection again do."""
+        is_same = scope["path"] == self.path and scope["method"] == self.method
+        return is_same and not scope["query_string"] and bool(scope["headers"] == self.raw)
+
+
 class ShortWay:
     """Answers `POST` of rows in binary or JSON, and `GET` of a model's documents once they are known."""
 
     def __init__(self, api: Services) -> None:
         self._api = api
 
-    def find(self, scope: Scope) -> Answer | None:
-        """Return what answers a request whose every particular is a common one, once it has come in.
+    def read_head(self, scope: Scope) -> Head | None:
+        """Return what a request says if every particular of it is a common one."""
+        method, path, raw = scope["method"], scope["path"], scope["headers"]
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+        if scope["query_string"] or len(headers) < len(raw) or not _UNCOMMON.isdisjoint(headers):
+            return None
+        prepare = None
+        if method == "POST" and _NUMBER.fullmatch(headers.get("content-length", "")):
+            prepare = self._encodings(path, headers) or self._infer(path, headers)
+        elif method == "GET" and "content-length" not in headers:
+            prepare = self._document(path, scope)
+        return prepare and Head(method, path, raw, headers, prepare)
+
+    def find(self, head: Head, scope: Scope) -> Answer | None:
+        """Return what answers a request, once it has come in.
 
         Its scope knows the key that it came in by then, as behind the gate.
         """
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["query_string"] or len(headers) < len(scope["headers"]) or not _UNCOMMON.isdisjoint(headers):
-            return None
-        answer = None
         try:
-            if scope["method"] == "POST":
-                path = scope["path"]
-                answer = self._find_encodings(path, headers) or self._find_infer(path, headers)
-            elif scope["method"] == "GET" and "content-length" not in headers:
-                answer = self._find_document(scope)
+            answer = head.prepare()
             if answer:
-                scope["state"]["key"] = self._api.admission.admit_at_once(scope, headers)
+                scope["state"]["key"] = self._api.admission.admit_at_once(scope, head.headers)
         except (ApiError, StaleKeysError, OSError):
             return None
         return answer
@@ -95,83 +128,104 @@ class ShortWay:
         """Count a request that was answered."""
         self._api.telemetry.count_request(scope["method"], reply.route, reply.status, seconds)
 
-    def _find_encodings(self, path: str, headers: dict[str, str]) -> Answer | None:
+    def _encodings(self, path: str, headers: dict[str, str]) -> Prepare | None:
         match = _ENCODINGS.fullmatch(path)
         sent, accepted = _FORMATS.get(headers.get("content-type", "")), headers.get("accept", "*/*")
         asked = Format.JSON if accepted == "*/*" else _FORMATS.get(accepted)
         if not match or not sent or not asked:
             return None
-        model_id, encoder = match[1], self._api.encoders.loaded(match[1])
-        if not encoder or not self._is_short(headers, encoder, reads=sent, writes=asked):
-            return None
+        model_id, length = match[1], int(headers["content-length"])
 
-        def write(encoded: Encoded) -> Reply:
-            body = (
-                write_array(encoded.codes, asked)
-                if asked in CODES_ONLY
-                else write_answer(answer_of(model_id, encoder, encoded), asked)
-            )
-            headers = ((b"content-type", asked.value.encode()), (b"vary", b"Accept"))
-            return Reply("/v1/models/{model_id}/encodings", 200, headers, body)
+        def prepare() -> Answer | None:
+            encoder = self._api.encoders.loaded(model_id)
+            if not encoder or length > self._max_bytes(encoder, reads=sent, writes=asked):
+                return None
 
-        def answer(body: bytes, deliver: Deliver) -> None:
-            rows = read_rows(self._api, encoder, io.BytesIO(body), sent)
-            self._encode(encoder, rows, write, deliver, with_doubt=asked not in CODES_ONLY)
+            def read(body: bytes) -> NDArray[np.float32]:
+                return read_rows(self._api, encoder, io.BytesIO(body), sent)
 
-        return answer
+            def write(encoded: Encoded) -> Reply:
+                body = (
+                    write_array(encoded.codes, asked)
+                    if asked in CODES_ONLY
+                    else write_answer(answer_of(model_id, encoder, encoded), asked)
+                )
+                headers = ((b"content-type", asked.value.encode()), (b"vary", b"Accept"))
+                return Reply("/v1/models/{model_id}/encodings", 200, headers, body)
 
-    def _find_infer(self, path: str, headers: dict[str, str]) -> Answer | None:
+            def encode(rows: NDArray[np.float32], deliver: Deliver) -> None:
+                self._encode(encoder, rows, write, deliver, with_doubt=asked not in CODES_ONLY)
+
+            return _in_two_steps(read, encode, at_once=sent is not Format.JSON or length <= MAX_BYTES_AT_ONCE)
+
+        return prepare
+
+    def _infer(self, path: str, headers: dict[str, str]) -> Prepare | None:
         match, sent = _INFER.fullmatch(path), headers.get(_JSON_BYTES)
         json_bytes = int(sent) if sent and _NUMBER.fullmatch(sent) else None
         is_odd = sent is not None and json_bytes is None
         if not match or is_odd or (json_bytes or 0) > self._max_json_bytes:
             return None
-        model_id, encoder = match[1], self._api.encoders.loaded(match[1])
+        model_id, length = match[1], int(headers["content-length"])
         reads = Format.JSON if json_bytes is None else Format.RAW
-        if not encoder or not self._is_short(headers, encoder, reads=reads, writes=Format.JSON):
+
+        def prepare() -> Answer | None:
+            encoder = self._api.encoders.loaded(model_id)
+            if not encoder or length > self._max_bytes(encoder, reads=reads, writes=Format.JSON):
+                return None
+
+            def read(body: bytes) -> Inference:
+                inference = read_inference(io.BytesIO(body), json_bytes, encoder.features)
+                check_row_count(self._api, len(inference.rows))
+                return inference
+
+            def encode(inference: Inference, deliver: Deliver) -> None:
+                def write(encoded: Encoded) -> Reply:
+                    written = write_inference(inference, encoded, name=model_id, version=FIRST_VERSION)
+                    headers = (
+                        (name.lower().encode(), value.encode()) for name, value in written.headers.items()
+                    )
+                    return Reply("/v2/models/{model_id}/infer", 200, tuple(headers), written.body)
+
+                self._encode(encoder, inference.rows, write, deliver, with_doubt=inference.with_doubt)
+
+            json_length = length if json_bytes is None else json_bytes
+            return _in_two_steps(read, encode, at_once=json_length <= MAX_BYTES_AT_ONCE)
+
+        return prepare
+
+    def _document(self, path: str, scope: Scope) -> Prepare | None:
+        match = _DOCUMENT.fullmatch(path)
+        if not match:
             return None
+        model_id, part = match[1], match[2] or ""
+        route = "/v1/models/{model_id}" + ("/{document}" if part else "")
 
-        def answer(body: bytes, deliver: Deliver) -> None:
-            inference = read_inference(io.BytesIO(body), json_bytes, encoder.features)
-            check_row_count(self._api, len(inference.rows))
+        def prepare() -> Answer | None:
+            document = self._api.documents.find(model_id, part)
+            if not document or not self._api.store.models.directory(model_id).exists():
+                return None
+            made = document_answer(Request(scope), document, {"Cache-Control": IMMUTABLE})
+            headers = tuple(header for header in made.raw_headers if header[0] != b"content-length")
+            reply = Reply(route, made.status_code, headers, bytes(made.body))
 
-            def write(encoded: Encoded) -> Reply:
-                written = write_inference(inference, encoded, name=model_id, version=FIRST_VERSION)
-                headers = ((name.lower().encode(), value.encode()) for name, value in written.headers.items())
-                return Reply("/v2/models/{model_id}/infer", 200, tuple(headers), written.body)
+            def answer(_: bytes, deliver: Deliver) -> None:
+                # Not at once: requests that came together are all read first, and no answer calls the next.
+                asyncio.get_running_loop().call_soon(deliver, reply)
 
-            self._encode(encoder, inference.rows, write, deliver, with_doubt=inference.with_doubt)
+            return answer
 
-        return answer
-
-    def _find_document(self, scope: Scope) -> Answer | None:
-        match = _DOCUMENT.fullmatch(scope["path"])
-        document = match and self._api.documents.find(match[1], match[2] or "")
-        if not match or not document or not self._api.store.models.directory(match[1]).exists():
-            return None
-        made = document_answer(Request(scope), document, {"Cache-Control": IMMUTABLE})
-        route = "/v1/models/{model_id}" + ("/{document}" if match[2] else "")
-        headers = tuple(header for header in made.raw_headers if header[0] != b"content-length")
-        reply = Reply(route, made.status_code, headers, bytes(made.body))
-
-        def answer(_: bytes, deliver: Deliver) -> None:
-            # Not at once: requests that came together are all read first, and no answer calls the next.
-            asyncio.get_running_loop().call_soon(deliver, reply)
-
-        return answer
+        return prepare
 
     @property
     def _max_json_bytes(self) -> int:
         return min(self._api.settings.max_json_bytes, MAX_JSON_BYTES)
 
-    def _is_short(self, headers: dict[str, str], encoder: Encoder, *, reads: Format, writes: Format) -> bool:
-        settings, length = self._api.settings, headers.get("content-length", "")
-        limit = min(settings.max_body_bytes, MAX_BODY_BYTES)
+    def _max_bytes(self, encoder: Encoder, *, reads: Format, writes: Format) -> int:
         if reads is Format.JSON:
-            limit = self._max_json_bytes
-        elif writes is Format.JSON:
-            limit = min(limit, MAX_ROWS_AS_JSON * 4 * len(encoder.features))
-        return bool(_NUMBER.fullmatch(length)) and int(length) <= limit
+            return self._max_json_bytes
+        limit = min(self._api.settings.max_body_bytes, MAX_BODY_BYTES)
+        return min(limit, MAX_ROWS_AS_JSON * 4 * len(encoder.features)) if writes is Format.JSON else limit
 
     def _encode(
         self,
@@ -194,3 +248,24 @@ class ShortWay:
                 self._api.telemetry.count_rows(len(rows), seconds)
 
         self._api.batcher.submit(encoder, rows, write_and_deliver, with_doubt=with_doubt)
+
+
+def _in_two_steps(
+    read: Callable[[bytes], Read], encode: Callable[[Read, Deliver], None], *, at_once: bool
+) -> Answer:
+    """Read a body and go on, here where that is done at once, else after another thread has read it."""
+
+    def answer(body: bytes, deliver: Deliver) -> None:
+        if at_once:
+            encode(read(body), deliver)
+            return
+
+        def go_on(reading: asyncio.Future[Read]) -> None:
+            if reading.exception():
+                deliver(None)
+            else:
+                encode(reading.result(), deliver)
+
+        asyncio.get_running_loop().run_in_executor(None, read, body).add_done_callback(go_on)
+
+    return answer

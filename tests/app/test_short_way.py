@@ -81,11 +81,31 @@ def test_what_would_keep_the_loop_busy_is_for_the_routes(
     monkeypatch.setattr(short_way, "MAX_JSON_BYTES", 1000)
     monkeypatch.setattr(short_way, "MAX_ROWS_AS_JSON", 10)
     monkeypatch.setattr(short_way, "MAX_BODY_BYTES", 300 * 12)
+    monkeypatch.setattr(short_way, "MAX_BYTES_AT_ONCE", 100)
     values = np.tile(ROWS[1], (rows, 1))
     body = json.dumps({"rows": values.tolist()}).encode() if content_type != RAW else values.tobytes()
     headers = {"content-type": content_type, "accept": accept}
     answer = client.post(f"/v1/models/{loaded_id}/encodings", content=body, headers=headers)
     assert (answer.status_code, lookups == []) == (200, is_short)
+    assert (answer.json()["codes"] if accept != RAW else codes_of(answer.content)) == [CODES[1]] * rows
+
+
+def test_long_json_that_is_refused_is_refused_by_the_route(client, loaded_id, lookups, monkeypatch):
+    monkeypatch.setattr(short_way, "MAX_BYTES_AT_ONCE", 10)
+    answer = client.post(f"/v1/models/{loaded_id}/encodings", json={"rows": [[1, 2, 3], [4, "x", 6]]})
+    assert (answer.status_code, answer.json()["errors"][0]["row"], lookups) == (422, 2, [loaded_id])
+
+
+def test_a_head_that_differs_is_read_anew(client, loaded_id, lookups):
+    other = request(loaded_id, ROWS).replace(f"accept: {RAW}".encode(), b"accept: */*")
+    longer, uncommon = request(loaded_id, ROWS[[0, 1, 2, 1]]), request(loaded_id, ROWS, "x-n: 1", "x-n: 2")
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS), other, longer, uncommon, request("model_none", ROWS))
+        answers = [body for _, body in connection.receive(5)]
+    assert codes_of(answers[0]) == codes_of(answers[3]) == json.loads(answers[1])["codes"] == CODES
+    assert codes_of(answers[2]) == [*CODES, CODES[1]]
+    assert json.loads(answers[4])["code"] == "model_not_found"
+    assert lookups == [loaded_id, "model_none"]
 
 
 def test_documents_may_be_known_already(client, loaded_id):
