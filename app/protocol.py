@@ -74,8 +74,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on to the next request, the rest of which may still have to be read."""
         super().on_response_complete()
-        if self.flow.read_paused:
-            self.flow.resume_reading()
+        self.flow.resume_reading()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         way: ShortWay | None = self.app_state.get(SHORT_WAY)

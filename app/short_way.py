@@ -64,10 +64,8 @@ Answer: TypeAlias = Callable[[bytes, Deliver], None]
 """Takes a request's body, and delivers its answer later, or None where the documented route is to answer.
 
 Raises:
-    ApiError: The route is to refuse the request.
+    Exception: Of any kind, where the route is to refuse the request or to answer for the failure.
 """
-
-
 Prepare: TypeAlias = Callable[[], Answer | None]
 
 

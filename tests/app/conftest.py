@@ -14,6 +14,7 @@ from app.main import create_app
 from app.protocol import Protocol
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
+from tests.app.common_requests import encode
 from tests.app.hand_model import DOCUMENT, write_model
 from worker.store import Progress, Store
 
@@ -141,6 +142,28 @@ def client(api):
 @pytest.fixture(scope="session")
 def model_id(api):
     return api.model()
+
+
+@pytest.fixture
+def loaded_id(client, model_id):
+    """A model that was used before."""
+    assert encode(client, model_id).status_code == 200
+    assert client.get(f"/v1/models/{model_id}/grouping").status_code == 200
+    return model_id
+
+
+@pytest.fixture
+def lookups(api, monkeypatch):
+    """The models that the database was asked for, as the documented routes do each time."""
+    asked = []
+    get = api.store.models.get
+
+    def noted(model_id):
+        asked.append(model_id)
+        return get(model_id)
+
+    monkeypatch.setattr(api.store.models, "get", noted)
+    return asked
 
 
 @pytest.fixture

@@ -45,13 +45,6 @@ def as_parquet(table):
     return bytes(sink.getvalue())
 
 
-@pytest.fixture
-def loaded_id(client, model_id):
-    """A model that was used before, as the short way asks for."""
-    assert encode(client, model_id, ROWS.tobytes(), RAW).status_code == 200
-    return model_id
-
-
 TABLE = pa.table({name: ROWS[:, index] for index, name in enumerate("abc")})
 BODIES = {
     "application/json": json.dumps({"rows": [[-1, 0, 2], [3, 4, 4], [3, 4, None]]}).encode(),

@@ -1,0 +1,117 @@
+"""Requests that are sent ahead, in parts, by halves, before nonsense, or by clients that go away."""
+
+import json
+import logging
+import time
+
+import numpy as np
+import pytest
+
+from tests.app.common_requests import CODES, RAW, ROWS, Connection, codes_of, count, encode, request
+
+KEEP_ALIVE_S = 5  # uvicorn's default
+
+
+def test_a_head_that_differs_is_read_anew(client, loaded_id, lookups):
+    other = request(loaded_id, ROWS).replace(f"accept: {RAW}".encode(), b"accept: */*")
+    longer, uncommon = request(loaded_id, ROWS[[0, 1, 2, 1]]), request(loaded_id, ROWS, "x-n: 1", "x-n: 2")
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS), other, longer, uncommon, request("model_none", ROWS))
+        answers = [body for _, body in connection.receive(5)]
+    assert codes_of(answers[0]) == codes_of(answers[3]) == json.loads(answers[1])["codes"] == CODES
+    assert codes_of(answers[2]) == [*CODES, CODES[1]]
+    assert json.loads(answers[4])["code"] == "model_not_found"
+    assert lookups == [loaded_id, "model_none"]
+
+
+def test_requests_sent_at_once_are_answered_one_after_the_other(client, loaded_id):
+    rows = [np.repeat(ROWS[[index % 3]], 1 + index * 40, axis=0) for index in range(9)]
+    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    uncommon = request(loaded_id, rows[4], "x-note: a", "x-note: b")
+    requests = [request(loaded_id, each) for each in rows]
+    with Connection(client) as connection:
+        connection.send(*requests[:4], uncommon, grouping, *requests[5:])
+        answers = connection.receive(10)
+    assert "categories" in answers.pop(5)[1].decode()
+    assert [codes_of(body) for _, body in answers] == [
+        [CODES[index % 3]] * len(each) for index, each in enumerate(rows)
+    ]
+
+
+def test_a_body_may_come_in_parts(client, loaded_id):
+    whole = request(loaded_id, np.tile(ROWS, (300, 1)))
+    with Connection(client) as connection:
+        for part in (whole[:50], whole[50:400], whole[400:401], whole[401:]):
+            connection.send(part)
+            time.sleep(0.02)
+        [(headers, body)] = connection.receive(1)
+    assert headers["content-length"] == str(len(body))
+    assert codes_of(body) == CODES * 300
+
+
+@pytest.mark.parametrize(("version", "headers"), [("1.1", ["connection: close"]), ("1.0", [])])
+def test_a_connection_ends_where_the_client_wants_it(client, loaded_id, version, headers):
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS, *headers, version=version))
+        [(answer, body)] = connection.receive(1)
+        assert (answer["connection"], codes_of(body)) == ("close", CODES)
+        began = time.monotonic()
+        assert connection.is_closed_by_the_server()
+        assert time.monotonic() - began < KEEP_ALIVE_S / 2  # not because nothing came for a while
+
+
+def test_many_requests_sent_at_once_are_all_answered(client, loaded_id):
+    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    with Connection(client) as connection:
+        connection.send(*[request(loaded_id, ROWS), grouping] * 500)
+        answers = connection.receive(1000)
+    assert [codes_of(body) for _, body in answers[::2]] == [CODES] * 500
+    assert {body for _, body in answers[1::2]} == {answers[1][1]}
+
+
+def test_a_request_behind_a_short_one_has_its_time(client, loaded_id):
+    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
+    whole = request(loaded_id, ROWS)
+    with Connection(client) as connection:
+        connection.send(grouping, whole[:-4])
+        time.sleep(KEEP_ALIVE_S + 0.5)
+        connection.send(whole[-4:])
+        assert codes_of(connection.receive(2)[1][1]) == CODES
+
+
+def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id):
+    """It sends until nobody reads it any more, which is long before all that it has to send."""
+    requests = request(loaded_id, ROWS) * 1000
+    with Connection(client) as connection:
+        assert connection.send_ahead(requests, times=300) < 100
+
+
+@pytest.mark.parametrize("headers", [[], ["x-note: a", "x-note: b"]], ids=["short", "long"])
+def test_what_comes_before_nonsense_is_answered(client, loaded_id, headers):
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS, *headers), b"nonsense\r\n\r\n")
+        [(answer, body)] = connection.receive(2)
+        assert (answer["connection"], codes_of(body)) == ("close", CODES)
+
+
+def test_the_application_hears_of_a_client_that_goes_away_in_its_body(client, loaded_id):
+    before, _ = count(client, 400)
+    connection = Connection(client)
+    connection.send(request(loaded_id, ROWS)[:-4])
+    time.sleep(0.1)
+    connection.reset()
+    deadline = time.monotonic() + 10
+    while count(client, 400)[0] == before:
+        assert time.monotonic() < deadline
+
+
+@pytest.mark.parametrize("part", [0.5, 1])
+def test_clients_that_go_away_disturb_nobody(client, loaded_id, caplog, part):
+    whole = request(loaded_id, np.tile(ROWS, (300, 1)))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(20):
+            connection = Connection(client)
+            connection.send(whole[: int(part * len(whole))])
+            connection.reset()
+            assert codes_of(encode(client, loaded_id).content) == CODES
+    assert caplog.messages == []
