@@ -1,5 +1,7 @@
 """Runs the encodings of a process beside its event loop: requests that come together share a run."""
 
+from __future__ import annotations  # those of inner functions would be evaluated in every request
+
 import asyncio
 import logging
 from collections import deque

@@ -4,6 +4,7 @@ import itertools
 import logging
 import re
 import secrets
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from time import perf_counter
 
@@ -55,7 +56,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(scope)
+        request_id = request_id_of(scope["headers"])
         scope.setdefault("state", {}).update(request_id=request_id, is_head=scope["method"] == "HEAD")
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
@@ -101,9 +102,9 @@ def common_headers(given: AbstractSet[bytes], path: str | None) -> list[tuple[by
     return [(b"content-security-policy", policy.encode()), *security]
 
 
-def request_id_of(scope: Scope) -> str:
-    """Return the id that a request brings, or a new one."""
-    for name, value in scope["headers"]:
+def request_id_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the id that a request brings in its headers, or a new one."""
+    for name, value in fields:
         if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(sent := value.decode("latin-1")):
             return str(sent)
     return new_request_id()

@@ -3,44 +3,61 @@
 And what cannot be read is refused as a problem like any error.
 """
 
+from __future__ import annotations  # those of inner functions would be evaluated in every request
+
 import asyncio
+import io
 from collections.abc import Sized
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
-from typing import cast
 
 from starlette.requests import Request
-from starlette.types import Scope
-from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import NotParseableError, problem_response
 from app.middleware import common_headers, complete_headers, new_request_id, request_id_of
-from app.short_way import Answer, Head, Reply, ShortWay
+from app.short_way import MAX_HEAD_BYTES, Answer, Head, Reply, ShortWay
+from worker.store import KeyRecord
 
 SHORT_WAY = "short_way"  # the name of a `ShortWay` in the state that an application leaves for its requests
+_END_OF_HEAD = b"\r\n\r\n"
+_NOTHING = memoryview(b"")
 
 
 @dataclass(slots=True)
 class _Exchange:
-    """A request on the short way, as far as its body has come."""
+    """A request on the short way.
 
-    cycle: RequestResponseCycle
+    Args:
+        body: As long as it will be.
+        missing: What of it has not come yet.
+        is_last: The connection ends with its answer.
+    """
+
     way: ShortWay
+    head: Head
     answer: Answer
-    chunks: list[bytes] = field(default_factory=list)
+    key: KeyRecord | None
+    body: io.BytesIO
+    missing: memoryview
+    is_last: bool = False
     started: float = field(default_factory=perf_counter)
 
-    @property
-    def scope(self) -> Scope:
-        return cast("Scope", self.cycle.scope)
+    def receive(self, data: bytes) -> bytes:
+        """Take what is missing, and return what comes after it."""
+        count = min(len(data), len(self.missing))
+        self.missing[:count] = data[:count]
+        self.missing = self.missing[count:]
+        return data[count:]
 
     @property
-    def body(self) -> bytes:
-        return b"".join(self.chunks)
+    def received(self) -> bytes:
+        """The request as far as it has come."""
+        with self.body.getbuffer() as body:
+            return self.head.raw + body[: len(body) - len(self.missing)]
 
 
 class _Flow(FlowControl):
@@ -59,57 +76,59 @@ class _Flow(FlowControl):
 class Protocol(HttpToolsProtocol):
     """One connection; for `uvicorn --http app.protocol:Protocol`.
 
-    A request goes the short way where the application has left one, it is a common one, and nobody
-    wishes for a line about each request. All others go to the application.
+    A request goes the short way where the application has left one, it is a common one that comes alone, and
+    nobody wishes for a line about each request. All others go to the application.
     """
 
+    _way: ShortWay | None = None
     _exchange: _Exchange | None = None  # until it is answered
-    _head: Head | None = None  # of the last request that could go the short way
+    _ahead = b""  # came before that
+    _is_between_requests = True  # as uvicorn's parser sees it
+    _known: dict[str, KeyRecord | None] | None = None  # what the application need not ask of a request again
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
         self.flow = _Flow(transport, self.pipeline)
+        if not self.config.access_log and self.limit_concurrency is None:
+            self._way = self.app_state.get(SHORT_WAY)
 
-    def on_response_complete(self) -> None:
-        """Go on to the next request, the rest of which may still have to be read."""
-        super().on_response_complete()
-        self.flow.resume_reading()
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        way: ShortWay | None = self.app_state.get(SHORT_WAY)
-        is_usual = app is self.app and not self.config.access_log and not self.flow.write_paused
-        answer = self._find(way, cast("Scope", cycle.scope)) if way and is_usual else None
-        if not way or not answer:
-            super()._start_asgi_task(cycle, app)
-            return
-        self._exchange = _Exchange(cycle, way, answer, [bytes(cycle.body)])
-        if not cycle.more_body:  # it waited for the one before it
-            self._answer(self._exchange)
-
-    def _find(self, way: ShortWay, scope: Scope) -> Answer | None:
-        if not self._head or not self._head.is_repeated_by(scope):
-            self._head = way.read_head(scope)
-        return way.find(self._head, scope) if self._head else None
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of a body; what goes the short way is too short to make a client wait."""
-        if self._exchange and self._exchange.cycle is self.cycle:
-            self._exchange.chunks.append(body)
+    def data_received(self, data: bytes) -> None:
+        """Begin a request, take in more of its body, or let uvicorn go on with its own."""
+        if not self._exchange:
+            self._exchange = self._begin(data)
+            if not self._exchange:
+                super().data_received(data)
+            elif not self._exchange.missing:
+                self._answer(self._exchange)
+        elif self._exchange.missing:
+            ahead = self._exchange.receive(data)
+            if not self._exchange.missing:
+                self._ahead = ahead
+                self._answer(self._exchange)
         else:
-            super().on_body(body)
+            self._ahead += data
+            self.flow.pause_reading()
 
-    def on_message_complete(self) -> None:
-        """Answer a request whose body is there."""
-        super().on_message_complete()
-        if self._exchange and self._exchange.cycle is self.cycle:
-            self._answer(self._exchange)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let the application hear of a client that has gone before the end of its body."""
-        super().connection_lost(exc)
-        if self._exchange and self._exchange.cycle.more_body:
-            self._go_the_long_way(self._exchange)
+    def _begin(self, data: bytes) -> _Exchange | None:
+        """Return a request on the short way, if that is what begins here."""
+        is_free = self._is_between_requests and (not self.cycle or self.cycle.response_complete)
+        if not self._way or not is_free or self.flow.write_paused:
+            return None
+        start = data.find(_END_OF_HEAD, 0, MAX_HEAD_BYTES) + len(_END_OF_HEAD)
+        head = self._way.read_head(data[:start]) if start >= len(_END_OF_HEAD) else None
+        if not head or len(data) > start + head.length:
+            return None
+        found = self._way.find(head, head.scope(self.server))
+        if not found:
+            return None
+        self._unset_keepalive_if_required()
+        if len(data) == start + head.length:
+            return _Exchange(self._way, head, *found, io.BytesIO(data[start:]), _NOTHING)
+        body = io.BytesIO(bytes(head.length))
+        exchange = _Exchange(self._way, head, *found, body, body.getbuffer())
+        exchange.receive(data[start:])
+        return exchange
 
     def _answer(self, exchange: _Exchange) -> None:
         def deliver(reply: Reply | None) -> None:
@@ -125,26 +144,66 @@ class Protocol(HttpToolsProtocol):
 
     def _go_the_long_way(self, exchange: _Exchange) -> None:
         self._exchange = None
-        exchange.cycle.body = bytearray(exchange.body)
-        super()._start_asgi_task(exchange.cycle, self.app)
+        if not self.parser:  # the client has gone
+            return
+        self._known = {"key": exchange.key}
+        super().data_received(exchange.received)
+        self._known = None
+        if exchange.is_last:
+            self.shutdown()
+        self._go_on()
 
     def _send(self, exchange: _Exchange, reply: Reply) -> None:
         self._exchange = None
-        cycle = exchange.cycle
         parts = [_head(reply.status, (*self.server_state.default_headers, *reply.headers))]
         if reply.status != HTTPStatus.NOT_MODIFIED:
             parts.append(b"content-length: %d\r\n" % len(reply.body))
-        if not cycle.keep_alive:
+        if exchange.is_last:
             parts.append(b"connection: close\r\n")
-        parts.append(b"x-request-id: %b\r\n\r\n" % request_id_of(exchange.scope).encode())
+        parts.append(b"x-request-id: %b\r\n\r\n" % request_id_of(exchange.head.fields).encode())
         parts.append(reply.body)
-        cycle.response_started = cycle.response_complete = True
         if not self.transport.is_closing():  # the client may have gone
             self.transport.write(b"".join(parts))
-            if not cycle.keep_alive:
+            if exchange.is_last:
                 self.transport.close()
-        exchange.way.count(exchange.scope, reply, perf_counter() - exchange.started)
+        exchange.way.count(exchange.head, reply, perf_counter() - exchange.started)
         self.on_response_complete()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read what came ahead of an answer, now that uvicorn's parser or nobody has the request."""
+        if self._ahead and not self.transport.is_closing():
+            ahead, self._ahead = self._ahead, b""
+            self.data_received(ahead)
+
+    def on_message_begin(self) -> None:
+        """Begin what uvicorn's parser has found."""
+        super().on_message_begin()
+        self._is_between_requests = False
+        self.scope["state"].update(self._known or {})
+
+    def on_message_complete(self) -> None:
+        """End it."""
+        super().on_message_complete()
+        self._is_between_requests = True
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, the rest of which may still have to be read."""
+        super().on_response_complete()
+        self.flow.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the application hear of a client that has gone before the end of its body."""
+        if self._exchange and self._exchange.missing:
+            self._go_the_long_way(self._exchange)
+        super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """Close the connection after the answer that is due."""
+        if self._exchange:
+            self._exchange.is_last = True
+        else:
+            super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection: where the next one begins is unknown.

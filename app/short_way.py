@@ -5,14 +5,16 @@ format of tables, a body of unknown or great length, or anything else out of the
 that is to be refused.
 """
 
+from __future__ import annotations  # those of inner functions would be evaluated in every request
+
 import asyncio
-import io
 import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import BinaryIO, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +28,14 @@ from app.documents import document_answer
 from app.encoder import Encoded, Encoder
 from app.encoding import CODES_ONLY, answer_of, check_row_count, read_rows
 from app.errors import ApiError
+from app.http_head import Fields, read_http
 from app.inference import FIRST_VERSION, JSON_BYTES_HEADER, Inference, read_inference, write_inference
 from app.media import Format
 from app.tables.writing import write_answer, write_array
+from worker.store import KeyRecord
 
+MAX_HEAD_BYTES = 4096
+HEADS_REMEMBERED = 512
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 MAX_JSON_BYTES = 2 << 20
 # The event loop does nothing else while it reads and writes these: for some milliseconds at most.
@@ -60,7 +66,7 @@ class Reply(NamedTuple):
 
 
 Deliver: TypeAlias = Callable[[Reply | None], None]
-Answer: TypeAlias = Callable[[bytes, Deliver], None]
+Answer: TypeAlias = Callable[[BinaryIO, Deliver], None]
 """Takes a request's body, and delivers its answer later, or None where the documented route is to answer.
 
 Raises:
@@ -74,20 +80,28 @@ class Head:
     """What a common request says before its body.
 
     Args:
-        raw: Its headers as they came.
+        raw: Its bytes, up to the body.
+        length: Of the body, in bytes.
         prepare: Returns what answers it now.
     """
 
+    raw: bytes
     method: str
     path: str
-    raw: list[tuple[bytes, bytes]]
+    fields: Fields
     headers: dict[str, str]
+    length: int
     prepare: Prepare
 
-    def is_repeated_by(self, scope: Scope) -> bool:
-        """Whether another request says the same, as those of a program that uses a connection again do."""
-        is_same = scope["path"] == self.path and scope["method"] == self.method
-        return is_same and not scope["query_string"] and bool(scope["headers"] == self.raw)
+    def scope(self, server: tuple[str, int | None] | None) -> Scope:
+        """Return as much as the gate and the documents read of a request that came in at an address."""
+        return {
+            "type": "http",
+            "method": self.method,
+            "path": self.path,
+            "headers": self.fields,
+            "server": server,
+        }
 
 
 class ShortWay:
@@ -95,36 +109,37 @@ class ShortWay:
 
     def __init__(self, api: Services) -> None:
         self._api = api
+        # Programs that send rows again and again send the same head.
+        self.read_head = lru_cache(HEADS_REMEMBERED)(self._read_head)
 
-    def read_head(self, scope: Scope) -> Head | None:
-        """Return what a request says if every particular of it is a common one."""
-        method, path, raw = scope["method"], scope["path"], scope["headers"]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
-        if scope["query_string"] or len(headers) < len(raw) or not _UNCOMMON.isdisjoint(headers):
-            return None
-        prepare = None
-        if method == "POST" and _NUMBER.fullmatch(headers.get("content-length", "")):
-            prepare = self._encodings(path, headers) or self._infer(path, headers)
-        elif method == "GET" and "content-length" not in headers:
-            prepare = self._document(path, scope)
-        return prepare and Head(method, path, raw, headers, prepare)
-
-    def find(self, head: Head, scope: Scope) -> Answer | None:
-        """Return what answers a request, once it has come in.
-
-        Its scope knows the key that it came in by then, as behind the gate.
-        """
+    def find(self, head: Head, scope: Scope) -> tuple[Answer, KeyRecord | None] | None:
+        """Return what answers a request, and the key that it came in by, if it may come in."""
         try:
             answer = head.prepare()
-            if answer:
-                scope["state"]["key"] = self._api.admission.admit_at_once(scope, head.headers)
+            return answer and (answer, self._api.admission.admit_at_once(scope, head.headers))
         except (ApiError, StaleKeysError, OSError):
             return None
-        return answer
 
-    def count(self, scope: Scope, reply: Reply, seconds: float) -> None:
+    def count(self, head: Head, reply: Reply, seconds: float) -> None:
         """Count a request that was answered."""
-        self._api.telemetry.count_request(scope["method"], reply.route, reply.status, seconds)
+        self._api.telemetry.count_request(head.method, reply.route, reply.status, seconds)
+
+    def _read_head(self, raw: bytes) -> Head | None:
+        """Return what a request says before its body if every particular of it is a common one."""
+        read = read_http(raw)
+        if not read:
+            return None
+        method, path, fields = read
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in fields}
+        length = headers.get("content-length", "0")
+        if len(headers) < len(fields) or not _UNCOMMON.isdisjoint(headers) or not _NUMBER.fullmatch(length):
+            return None
+        prepare = None
+        if method == "POST" and int(length):
+            prepare = self._encodings(path, headers) or self._infer(path, headers)
+        elif method == "GET" and not int(length):
+            prepare = self._document(path, fields)
+        return prepare and Head(raw, method, path, fields, headers, int(length), prepare)
 
     def _encodings(self, path: str, headers: dict[str, str]) -> Prepare | None:
         match = _ENCODINGS.fullmatch(path)
@@ -139,8 +154,8 @@ class ShortWay:
             if not encoder or length > self._max_bytes(encoder, reads=sent, writes=asked):
                 return None
 
-            def read(body: bytes) -> NDArray[np.float32]:
-                return read_rows(self._api, encoder, io.BytesIO(body), sent)
+            def read(body: BinaryIO) -> NDArray[np.float32]:
+                return read_rows(self._api, encoder, body, sent)
 
             def write(encoded: Encoded) -> Reply:
                 body = (
@@ -172,8 +187,8 @@ class ShortWay:
             if not encoder or length > self._max_bytes(encoder, reads=reads, writes=Format.JSON):
                 return None
 
-            def read(body: bytes) -> Inference:
-                inference = read_inference(io.BytesIO(body), json_bytes, encoder.features)
+            def read(body: BinaryIO) -> Inference:
+                inference = read_inference(body, json_bytes, encoder.features)
                 check_row_count(self._api, len(inference.rows))
                 return inference
 
@@ -192,22 +207,23 @@ class ShortWay:
 
         return prepare
 
-    def _document(self, path: str, scope: Scope) -> Prepare | None:
+    def _document(self, path: str, fields: Fields) -> Prepare | None:
         match = _DOCUMENT.fullmatch(path)
         if not match:
             return None
         model_id, part = match[1], match[2] or ""
         route = "/v1/models/{model_id}" + ("/{document}" if part else "")
+        request = Request({"type": "http", "headers": fields})
 
         def prepare() -> Answer | None:
             document = self._api.documents.find(model_id, part)
             if not document or not self._api.store.models.directory(model_id).exists():
                 return None
-            made = document_answer(Request(scope), document, {"Cache-Control": IMMUTABLE})
+            made = document_answer(request, document, {"Cache-Control": IMMUTABLE})
             headers = tuple(header for header in made.raw_headers if header[0] != b"content-length")
             reply = Reply(route, made.status_code, headers, bytes(made.body))
 
-            def answer(_: bytes, deliver: Deliver) -> None:
+            def answer(_: BinaryIO, deliver: Deliver) -> None:
                 # Not at once: requests that came together are all read first, and no answer calls the next.
                 asyncio.get_running_loop().call_soon(deliver, reply)
 
@@ -249,11 +265,11 @@ class ShortWay:
 
 
 def _in_two_steps(
-    read: Callable[[bytes], Read], encode: Callable[[Read, Deliver], None], *, at_once: bool
+    read: Callable[[BinaryIO], Read], encode: Callable[[Read, Deliver], None], *, at_once: bool
 ) -> Answer:
     """Read a body and go on, here where that is done at once, else after another thread has read it."""
 
-    def answer(body: bytes, deliver: Deliver) -> None:
+    def answer(body: BinaryIO, deliver: Deliver) -> None:
         if at_once:
             encode(read(body), deliver)
             return

@@ -57,8 +57,7 @@ def read_raw(file: BinaryIO, width: int) -> NDArray[np.float32]:
     Raises:
         InvalidError: The bytes are not whole rows.
     """
-    file.seek(0)
-    body = file.read()
+    body = _bytes_of(file)
     if len(body) % (4 * width):
         detail = f"{len(body)} bytes are not whole rows of {width} single floats"
         raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")

@@ -38,6 +38,10 @@ class Connection:
     def send(self, *requests):
         self._socket.sendall(b"".join(requests))
 
+    def ask(self, request):
+        self.send(request)
+        return self.receive(1)
+
     def receive(self, count):
         """The next answers: of each its status, its headers and its body."""
         answers = _Answers()

@@ -16,8 +16,8 @@ def test_a_head_that_differs_is_read_anew(client, loaded_id, lookups):
     other = request(loaded_id, ROWS).replace(f"accept: {RAW}".encode(), b"accept: */*")
     longer, uncommon = request(loaded_id, ROWS[[0, 1, 2, 1]]), request(loaded_id, ROWS, "x-n: 1", "x-n: 2")
     with Connection(client) as connection:
-        connection.send(request(loaded_id, ROWS), other, longer, uncommon, request("model_none", ROWS))
-        answers = [body for _, body in connection.receive(5)]
+        requests = [request(loaded_id, ROWS), other, longer, uncommon, request("model_none", ROWS)]
+        answers = [body for each in requests for _, body in connection.ask(each)]
     assert codes_of(answers[0]) == codes_of(answers[3]) == json.loads(answers[1])["codes"] == CODES
     assert codes_of(answers[2]) == [*CODES, CODES[1]]
     assert json.loads(answers[4])["code"] == "model_not_found"
