@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 import time
 
 import numpy as np
@@ -79,10 +80,72 @@ def test_a_request_behind_a_short_one_has_its_time(client, loaded_id):
         assert codes_of(connection.receive(2)[1][1]) == CODES
 
 
-def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id):
+@pytest.fixture
+def slow_encoder(api, loaded_id, monkeypatch):
+    """To encode takes longer than anything that is sent meanwhile takes to come."""
+    encoder = api.app.state.services.encoders.get(loaded_id)
+    slow_down(encoder, monkeypatch)
+
+
+def slow_down(encoder, monkeypatch):
+    encode_now = encoder.encode
+
+    def encode_slowly(rows, *, with_doubt):
+        time.sleep(0.3)
+        return encode_now(rows, with_doubt=with_doubt)
+
+    monkeypatch.setattr(encoder, "encode", encode_slowly)
+
+
+@pytest.mark.usefixtures("slow_encoder")
+@pytest.mark.parametrize("headers", [[], ["x-note: a", "x-note: b"]], ids=["short", "long"])
+def test_what_comes_while_an_answer_is_made_is_answered_next(client, loaded_id, headers):
+    following = request(loaded_id, ROWS[::-1], *headers)
+    with Connection(client) as connection:
+        for part in (request(loaded_id, ROWS), following[:30], following[30:-4]):
+            connection.send(part)
+            time.sleep(0.05)
+        answers = connection.receive(1)
+        connection.send(following[-4:], request(loaded_id, ROWS))
+        answers += connection.receive(2)
+    assert [codes_of(body) for _, body in answers] == [CODES, CODES[::-1], CODES]
+
+
+@pytest.mark.usefixtures("slow_encoder")
+def test_nonsense_that_comes_while_an_answer_is_made_is_refused_after_it(client, loaded_id):
+    with Connection(client) as connection:
+        for part in (request(loaded_id, ROWS), b"nonsense\r\n\r\n"):
+            connection.send(part)
+            time.sleep(0.05)
+        [(_, body), (refusal, _)] = connection.receive(2)
+    assert (codes_of(body), refusal["connection"]) == (CODES, "close")
+
+
+@pytest.mark.parametrize("sent", [1, 0.9], ids=["whole", "in part"])
+def test_an_answer_that_is_due_is_given_before_the_end(base_settings, serve, tmp_path, monkeypatch, sent):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path})) as api:
+        model_id = api.model()
+        encode(api.client, model_id)
+        slow_down(api.app.state.services.encoders.get(model_id), monkeypatch)
+        connection, whole = Connection(api.client), request(model_id, ROWS)
+        part = int(sent * len(whole))
+        connection.send(whole[:part])
+        threading.Timer(0.2, lambda: connection.send(whole[part:])).start()
+        time.sleep(0.1)
+    with connection:
+        [(headers, body)] = connection.receive(1)
+    assert (headers["connection"], codes_of(body)) == ("close", CODES)
+
+
+@pytest.mark.usefixtures("slow_encoder")
+@pytest.mark.parametrize("is_together", [True, False])
+def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id, is_together):
     """It sends until nobody reads it any more, which is long before all that it has to send."""
     requests = request(loaded_id, ROWS) * 1000
     with Connection(client) as connection:
+        if not is_together:
+            connection.send(request(loaded_id, ROWS))
+            time.sleep(0.05)
         assert connection.send_ahead(requests, times=300) < 100
 
 
