@@ -10,6 +10,7 @@ import pytest
 
 from tests.app.common_requests import CODES, RAW, ROWS, Connection, codes_of, count, encode, request
 
+UNCOMMON = ["x-note: a", "x-note: b"]
 KEEP_ALIVE_S = 5  # uvicorn's default
 
 
@@ -98,11 +99,12 @@ def slow_down(encoder, monkeypatch):
 
 
 @pytest.mark.usefixtures("slow_encoder")
-@pytest.mark.parametrize("headers", [[], ["x-note: a", "x-note: b"]], ids=["short", "long"])
-def test_what_comes_while_an_answer_is_made_is_answered_next(client, loaded_id, headers):
-    following = request(loaded_id, ROWS[::-1], *headers)
+@pytest.mark.parametrize("first", [[], UNCOMMON], ids=["short", "long"])
+@pytest.mark.parametrize("second", [[], UNCOMMON], ids=["short", "long"])
+def test_what_comes_while_an_answer_is_made_is_answered_next(client, loaded_id, first, second):
+    following = request(loaded_id, ROWS[::-1], *second)
     with Connection(client) as connection:
-        for part in (request(loaded_id, ROWS), following[:30], following[30:-4]):
+        for part in (request(loaded_id, ROWS, *first), following[:30], following[30:-4]):
             connection.send(part)
             time.sleep(0.05)
         answers = connection.receive(1)
@@ -121,6 +123,23 @@ def test_nonsense_that_comes_while_an_answer_is_made_is_refused_after_it(client,
     assert (codes_of(body), refusal["connection"]) == (CODES, "close")
 
 
+@pytest.mark.parametrize("what", ["first head", "later head", "body"])
+def test_a_request_within_another_is_none(client, loaded_id, what):
+    """What looks like a common request, and comes by itself, is a header's value or a body."""
+    within = request(loaded_id, ROWS)
+    rest = f"host: localhost\r\ncontent-length: {len(within)}\r\n\r\n" if what == "body" else "x-note: "
+    outer = f"POST /nothing HTTP/1.1\r\n{rest}".encode()
+    with Connection(client) as connection:
+        if what == "later head":
+            connection.ask(request(loaded_id, ROWS, *UNCOMMON))
+        for part in (outer, within):
+            connection.send(part)
+            time.sleep(0.05)
+        connection.send(request(loaded_id, ROWS[::-1]))
+        [(_, refusal), (_, body)] = connection.receive(2)
+    assert (json.loads(refusal)["status"], codes_of(body)) == (404, CODES[::-1])
+
+
 @pytest.mark.parametrize("sent", [1, 0.9], ids=["whole", "in part"])
 def test_an_answer_that_is_due_is_given_before_the_end(base_settings, serve, tmp_path, monkeypatch, sent):
     with serve(base_settings.model_copy(update={"data_dir": tmp_path})) as api:
@@ -137,6 +156,24 @@ def test_an_answer_that_is_due_is_given_before_the_end(base_settings, serve, tmp
     assert (headers["connection"], codes_of(body)) == ("close", CODES)
 
 
+def fail_slowly(_rows, *, with_doubt):
+    time.sleep(0.3)
+    raise RuntimeError(f"broken, {with_doubt}")
+
+
+def test_a_refusal_that_is_due_is_given_before_the_end(base_settings, serve, tmp_path, monkeypatch):
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path})) as api:
+        model_id = api.model()
+        encode(api.client, model_id)
+        monkeypatch.setattr(api.app.state.services.encoders.get(model_id), "encode", fail_slowly)
+        connection = Connection(api.client)
+        connection.send(request(model_id, ROWS))
+        time.sleep(0.1)
+    with connection:
+        [(headers, body)] = connection.receive(1)
+    assert (headers["connection"], json.loads(body)["status"]) == ("close", 500)
+
+
 @pytest.mark.usefixtures("slow_encoder")
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id, is_together):
@@ -149,7 +186,24 @@ def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id, is_togethe
         assert connection.send_ahead(requests, times=300) < 100
 
 
-@pytest.mark.parametrize("headers", [[], ["x-note: a", "x-note: b"]], ids=["short", "long"])
+def test_a_client_that_reads_no_answers_fills_no_memory(client, loaded_id):
+    each = request(loaded_id, np.tile(ROWS, (330, 1)))
+    with Connection(client) as connection:
+        assert connection.send_ahead(each, times=4000) < 3000
+
+
+def test_nobody_hears_of_a_failure_after_he_has_gone(api, client, loaded_id, monkeypatch, caplog):
+    monkeypatch.setattr(api.app.state.services.encoders.get(loaded_id), "encode", fail_slowly)
+    connection = Connection(client)
+    connection.send(request(loaded_id, ROWS))
+    time.sleep(0.1)
+    connection.reset()
+    time.sleep(0.4)
+    assert client.get("/livez").status_code == 200
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("headers", [[], UNCOMMON], ids=["short", "long"])
 def test_what_comes_before_nonsense_is_answered(client, loaded_id, headers):
     with Connection(client) as connection:
         connection.send(request(loaded_id, ROWS, *headers), b"nonsense\r\n\r\n")
