@@ -11,25 +11,24 @@ Fields: TypeAlias = list[tuple[bytes, bytes]]
 def read_http(head: bytes) -> tuple[str, str, Fields] | None:
     """Return method, target and headers; None unless it is one head, after which the connection stays."""
     reader = _Reader()
-    parser = httptools.HttpRequestParser(reader)
     try:
-        parser.feed_data(head)
+        reader.parser.feed_data(head)
     except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
-    is_one = reader.is_complete and reader.requests == 1 and not reader.has_body
-    if not is_one or parser.get_http_version() != "1.1" or not parser.should_keep_alive():
+    if reader.requests != 1 or reader.has_body or not reader.stays:
         return None
-    return parser.get_method().decode("ascii"), reader.url.decode("latin-1"), reader.fields
+    return reader.parser.get_method().decode("ascii"), reader.url.decode("latin-1"), reader.fields
 
 
 class _Reader:
     """Notes what a parser finds."""
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpRequestParser(self)
         self.url = b""
         self.fields: Fields = []
         self.requests = 0
-        self.is_complete = False
+        self.stays = False
         self.has_body = False
 
     def on_message_begin(self) -> None:
@@ -42,7 +41,8 @@ class _Reader:
         self.fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        self.is_complete = True
+        # Asked after the end of a request the parser would say yes.
+        self.stays = self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive()
 
     def on_body(self, _: bytes) -> None:
         self.has_body = True

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
+from typing import cast
 
 from starlette.requests import Request
+from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -24,7 +26,6 @@ from worker.store import KeyRecord
 
 SHORT_WAY = "short_way"  # the name of a `ShortWay` in the state that an application leaves for its requests
 _END_OF_HEAD = b"\r\n\r\n"
-_NOTHING = memoryview(b"")
 
 
 @dataclass(slots=True)
@@ -32,8 +33,7 @@ class _Exchange:
     """A request on the short way.
 
     Args:
-        body: As long as it will be.
-        missing: What of it has not come yet.
+        body: As far as it has come; it grows with what comes, whatever length a client may claim.
         is_last: The connection ends with its answer.
     """
 
@@ -42,22 +42,19 @@ class _Exchange:
     answer: Answer
     key: KeyRecord | None
     body: io.BytesIO
-    missing: memoryview
     is_last: bool = False
     started: float = field(default_factory=perf_counter)
 
+    @property
+    def missing(self) -> int:
+        """How much of the body has not come yet."""
+        return self.head.length - self.body.tell()
+
     def receive(self, data: bytes) -> bytes:
         """Take what is missing, and return what comes after it."""
-        count = min(len(data), len(self.missing))
-        self.missing[:count] = data[:count]
-        self.missing = self.missing[count:]
-        return data[count:]
-
-    @property
-    def received(self) -> bytes:
-        """The request as far as it has come."""
-        with self.body.getbuffer() as body:
-            return self.head.raw + body[: len(body) - len(self.missing)]
+        missing = self.missing
+        self.body.write(data[:missing])
+        return data[missing:]
 
 
 class _Flow(FlowControl):
@@ -123,10 +120,7 @@ class Protocol(HttpToolsProtocol):
         if not found:
             return None
         self._unset_keepalive_if_required()
-        if len(data) == start + head.length:
-            return _Exchange(self._way, head, *found, io.BytesIO(data[start:]), _NOTHING)
-        body = io.BytesIO(bytes(head.length))
-        exchange = _Exchange(self._way, head, *found, body, body.getbuffer())
+        exchange = _Exchange(self._way, head, *found, io.BytesIO())
         exchange.receive(data[start:])
         return exchange
 
@@ -147,7 +141,7 @@ class Protocol(HttpToolsProtocol):
         if not self.parser:  # the client has gone
             return
         self._known = {"key": exchange.key}
-        super().data_received(exchange.received)
+        super().data_received(exchange.head.raw + exchange.body.getvalue())
         self._known = None
         if exchange.is_last:
             self.shutdown()
@@ -208,7 +202,7 @@ class Protocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP request, and close the connection: where the next one begins is unknown.
 
-        A complete request before it is answered first, and its answer is the last one.
+        Complete requests before it are answered first.
         """
         if self.cycle and not self.cycle.more_body and not self.cycle.response_complete:
             self.cycle.keep_alive = False
@@ -219,6 +213,9 @@ class Protocol(HttpToolsProtocol):
             request, NotParseableError(msg, code="invalid_http", headers={"Connection": "close"})
         )
         complete_headers(answer.headers, request_id, path=None)
+        if self.pipeline:  # the answers before it are due
+            self.pipeline[0] = (self.cycle, cast("ASGI3Application", answer))
+            return
         headers = (name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
         head = b"HTTP/1.1 400 Bad Request\r\n" + b"".join(headers) + b"\r\n"
         self.transport.write(head + bytes(answer.body))

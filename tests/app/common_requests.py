@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 
 import httptools
 import numpy as np
@@ -32,8 +33,12 @@ def count(client, status):
 class Connection:
     """A client that says exactly what it is told to."""
 
-    def __init__(self, client):
-        self._socket = socket.create_connection((client.base_url.host, client.base_url.port), timeout=20)
+    def __init__(self, client, *, buffer_bytes=None):
+        self._socket = socket.socket()
+        self._socket.settimeout(20)
+        if buffer_bytes is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        self._socket.connect((client.base_url.host, client.base_url.port))
 
     def send(self, *requests):
         self._socket.sendall(b"".join(requests))
@@ -53,12 +58,13 @@ class Connection:
     def is_closed_by_the_server(self):
         return self._socket.recv(1) == b""
 
-    def send_ahead(self, data, *, times):
+    def send_ahead(self, data, *, times, pause_s=0):
         """Send as long as somebody reads; returns how often all of it was taken."""
         self._socket.settimeout(1)
         for sent in range(times):
             try:
                 self._socket.sendall(data)
+                time.sleep(pause_s)
             except TimeoutError:
                 return sent
         return times

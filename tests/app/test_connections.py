@@ -62,6 +62,13 @@ def test_a_connection_ends_where_the_client_wants_it(client, loaded_id, version,
         assert time.monotonic() - began < KEEP_ALIVE_S / 2  # not because nothing came for a while
 
 
+def test_a_connection_ends_after_a_document_where_the_client_wants_it(client, loaded_id):
+    head = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    with Connection(client) as connection:
+        [(headers, _)] = connection.ask(head.encode())
+    assert headers["connection"] == "close"
+
+
 def test_many_requests_sent_at_once_are_all_answered(client, loaded_id):
     grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
     with Connection(client) as connection:
@@ -101,14 +108,15 @@ def slow_down(encoder, monkeypatch):
 @pytest.mark.usefixtures("slow_encoder")
 @pytest.mark.parametrize("first", [[], UNCOMMON], ids=["short", "long"])
 @pytest.mark.parametrize("second", [[], UNCOMMON], ids=["short", "long"])
-def test_what_comes_while_an_answer_is_made_is_answered_next(client, loaded_id, first, second):
+@pytest.mark.parametrize("early", [30, -4, None], ids=["part of the head", "part of the body", "all"])
+def test_what_comes_while_an_answer_is_made_is_answered_next(client, loaded_id, first, second, early):
     following = request(loaded_id, ROWS[::-1], *second)
     with Connection(client) as connection:
-        for part in (request(loaded_id, ROWS, *first), following[:30], following[30:-4]):
+        for part in (request(loaded_id, ROWS, *first), following[:early]):
             connection.send(part)
             time.sleep(0.05)
         answers = connection.receive(1)
-        connection.send(following[-4:], request(loaded_id, ROWS))
+        connection.send(b"" if early is None else following[early:], request(loaded_id, ROWS))
         answers += connection.receive(2)
     assert [codes_of(body) for _, body in answers] == [CODES, CODES[::-1], CODES]
 
@@ -121,6 +129,21 @@ def test_nonsense_that_comes_while_an_answer_is_made_is_refused_after_it(client,
             time.sleep(0.05)
         [(_, body), (refusal, _)] = connection.receive(2)
     assert (codes_of(body), refusal["connection"]) == (CODES, "close")
+
+
+@pytest.mark.usefixtures("slow_encoder")
+@pytest.mark.parametrize("headers", [[], UNCOMMON], ids=["short", "long"])
+@pytest.mark.parametrize("is_together", [True, False])
+def test_a_broken_body_is_refused_after_the_answer_that_is_due(client, loaded_id, headers, is_together):
+    head = f"POST /v1/models/{loaded_id}/encodings HTTP/1.1\r\nhost: localhost\r\n"
+    broken = f"{head}transfer-encoding: chunked\r\n\r\nZZ\r\n".encode()
+    with Connection(client) as connection:
+        connection.send(request(loaded_id, ROWS, *headers), broken if is_together else b"")
+        time.sleep(0.05)
+        connection.send(b"" if is_together else broken)
+        [(_, body), (refusal, problem)] = connection.receive(2)
+    assert (codes_of(body), refusal["connection"]) == (CODES, "close")
+    assert (json.loads(problem)["code"], "x-request-id" in refusal) == ("invalid_http", True)
 
 
 @pytest.mark.parametrize("what", ["first head", "later head", "body"])
@@ -187,9 +210,10 @@ def test_a_client_that_sends_ahead_fills_no_memory(client, loaded_id, is_togethe
 
 
 def test_a_client_that_reads_no_answers_fills_no_memory(client, loaded_id):
-    each = request(loaded_id, np.tile(ROWS, (330, 1)))
-    with Connection(client) as connection:
-        assert connection.send_ahead(each, times=4000) < 3000
+    """Its answers are made one after the other until there is no room for them on the way to it."""
+    each = request(loaded_id, np.tile(ROWS, (330, 1))).replace(f"accept: {RAW}".encode(), b"accept: */*")
+    with Connection(client, buffer_bytes=4096) as connection:
+        assert connection.send_ahead(each, times=450, pause_s=0.007) < 450
 
 
 def test_nobody_hears_of_a_failure_after_he_has_gone(api, client, loaded_id, monkeypatch, caplog):
