@@ -33,7 +33,8 @@ class _Exchange:
     """A request on the short way.
 
     Args:
-        body: As far as it has come; it grows with what comes, whatever length a client may claim.
+        missing: How many bytes of its body have not come yet.
+        body: What has come; it grows as that does, whatever length a client may claim.
         is_last: The connection ends with its answer.
     """
 
@@ -41,20 +42,16 @@ class _Exchange:
     head: Head
     answer: Answer
     key: KeyRecord | None
-    body: io.BytesIO
+    missing: int
+    body: io.BytesIO = field(default_factory=io.BytesIO)
     is_last: bool = False
     started: float = field(default_factory=perf_counter)
 
-    @property
-    def missing(self) -> int:
-        """How much of the body has not come yet."""
-        return self.head.length - self.body.tell()
-
     def receive(self, data: bytes) -> bytes:
         """Take what is missing, and return what comes after it."""
-        missing = self.missing
-        self.body.write(data[:missing])
-        return data[missing:]
+        ahead = data[self.missing :]
+        self.missing -= self.body.write(data[: self.missing])
+        return ahead
 
 
 class _Flow(FlowControl):
@@ -120,7 +117,7 @@ class Protocol(HttpToolsProtocol):
         if not found:
             return None
         self._unset_keepalive_if_required()
-        exchange = _Exchange(self._way, head, *found, io.BytesIO())
+        exchange = _Exchange(self._way, head, *found, missing=head.length)
         exchange.receive(data[start:])
         return exchange
 
