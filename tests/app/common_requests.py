@@ -2,7 +2,6 @@
 
 import socket
 import struct
-import time
 
 import httptools
 import numpy as np
@@ -58,13 +57,12 @@ class Connection:
     def is_closed_by_the_server(self):
         return self._socket.recv(1) == b""
 
-    def send_ahead(self, data, *, times, pause_s=0):
+    def send_ahead(self, data, *, times):
         """Send as long as somebody reads; returns how often all of it was taken."""
         self._socket.settimeout(1)
         for sent in range(times):
             try:
                 self._socket.sendall(data)
-                time.sleep(pause_s)
             except TimeoutError:
                 return sent
         return times
