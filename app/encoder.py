@@ -1,8 +1,6 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
-import ctypes
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -15,6 +13,7 @@ import orjson
 from numpy.typing import NDArray
 
 from app.errors import ApiError
+from app.memory import release_free_memory
 
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
@@ -25,9 +24,7 @@ SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs the
 PERCENTILES = np.arange(101)
 NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
 NOWHERE.setflags(write=False)
-M_TRIM_THRESHOLD = -1  # the name in malloc.h
 UNNOTICED_S = 0.001  # to look for the directory takes a tenth of what a request takes
-KEPT_FREE_BYTES = 1 << 20
 
 
 class DamagedModelError(ApiError):
@@ -97,7 +94,7 @@ class Encoder:
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
         self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))
         self._verify(notes)
-        _release_free_memory()
+        release_free_memory()  # what loading took for a moment: as much again as the model
 
     @property
     def is_deleted(self) -> bool:
@@ -190,21 +187,10 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
 
 @cache
 def _share_memory() -> None:
-    """Let all models compute in one piece of memory, which is as large as the largest run needs.
-
-    What requests took is given back at once: by default glibc keeps ever more of it, the larger they were.
-    """
+    """Let all models compute in one piece of memory, which is as large as the largest run needs."""
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})
     ort.create_and_register_allocator(memory, grow_by_what_is_needed)
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)
-
-
-def _release_free_memory() -> None:
-    """Give back what loading took for a moment; glibc would keep it: as much again as the model."""
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _parts(array: NDArray[Any]) -> list[NDArray[Any]]:

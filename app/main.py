@@ -20,6 +20,7 @@ from app.encoder_cache import EncoderCache
 from app.event_stream import JobFeed
 from app.gate import Admission, Gate, check_may_listen
 from app.handlers import install_handlers
+from app.memory import share_free_memory
 from app.middleware import RequestMiddleware
 from app.protocol import SHORT_WAY
 from app.queue import JobAnnouncer
@@ -63,6 +64,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        share_free_memory()
         store = Store.open(settings)
         check_may_listen(settings, store)
         with scratch_directory(store.spool_dir) as scratch_dir:

@@ -1,6 +1,7 @@
 """JSON rows: strict, regular, numbers only."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import orjson
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidError, NotParseableError
-from app.tables.json_reader import _read_plain, parse_codes, read_json
+from app.tables.json_reader import KEPT_PARSER_BYTES, _read_plain, parse_codes, read_json
 from app.tables.reading import collect_rows
 
 
@@ -62,6 +63,32 @@ def test_only_rows_that_a_close_look_accepts_are_plain(rows):
 )
 def test_other_documents_are_not_plain(body):
     assert _read_plain(body) is None
+
+
+def test_documents_read_at_the_same_time_are_not_mixed_up():
+    drawn = np.random.default_rng(0).normal(size=(16, 40, 50))
+    bodies = [orjson.dumps({"rows": rows.tolist()}) for rows in drawn]
+    with ThreadPoolExecutor(8) as threads:
+        for rows, plain in zip(
+            np.tile(drawn, (20, 1, 1)), threads.map(_read_plain, bodies * 20), strict=True
+        ):
+            np.testing.assert_array_equal(plain, rows)
+
+
+def test_what_is_read_stays_when_the_next_document_is_read():
+    first = _read_plain(b'{"rows": [[1, 2], [3, 4]]}')
+    assert _read_plain(b'{"rows": [[5, 6], [7, true]]}') is None
+    assert _read_plain(b'{"rows": [[7') is None
+    second = _read_plain(b'{"rows": [[8, 9], [10, 11]]}')
+    np.testing.assert_array_equal(first, [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(second, [[8, 9], [10, 11]])
+
+
+def test_rows_of_any_length_are_plain():
+    rows = np.random.default_rng(1).normal(size=(3000, 50))
+    body = orjson.dumps({"rows": rows.tolist()})
+    assert len(body) > KEPT_PARSER_BYTES
+    np.testing.assert_array_equal(_read_plain(body), rows)
 
 
 def test_columns_name_the_values(limits):
