@@ -19,6 +19,7 @@ Array: TypeAlias = NDArray[Any]
 class Graph:
     """Collects nodes and constants under names of its own."""
 
+    prefix: str = ""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -34,9 +35,25 @@ class Graph:
 
     def add(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         """Add an operation; returns the name of its output."""
-        output = output or f"{operation.lower()}_{len(self.nodes)}"
+        output = output or f"{self.prefix}{operation.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
         return output
+
+    def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
+        """Add a choice between the last outputs, float32, of two graphs.
+
+        They see what is in this one already, need prefixes, and cannot have constants of their own.
+        """
+        branches = {
+            name: helper.make_graph(
+                graph.nodes,
+                name,
+                [],
+                [helper.make_tensor_value_info(graph.nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
+            )
+            for name, graph in (("then_branch", then), ("else_branch", otherwise))
+        }
+        return self.add("If", condition, **branches)
 
     def build(
         self,

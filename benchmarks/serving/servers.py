@@ -15,7 +15,8 @@ from benchmarks.frozen_model import STREAMS
 HERE = Path(__file__).parent
 PEERS = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 KSERVE_HEAD_BYTES = 256
-OURS, OURS_JSON, OURS_V2, OURS_304 = "catvq, raw", "catvq, JSON", "catvq, /v2", "catvq, grouping, 304"
+OURS, OURS_JSON, OURS_304 = "catvq, raw", "catvq, JSON", "catvq, grouping, 304"
+OURS_V2, OURS_V2_DOUBT = "catvq, /v2", "catvq, /v2 with doubt"
 MOSEC, LITSERVE, BENTOML = "mosec, msgpack", "LitServe, JSON", "BentoML, JSON"
 USUAL = "FastAPI, pydantic, torch"
 FASTAPI_HELLO, ASGI_HELLO = "hello world, FastAPI", "hello world, bare ASGI"
@@ -81,10 +82,17 @@ def _from_msgpack(body: bytes) -> Codes:
 
 
 def _kserve(rows: Rows) -> bytes:
+    return _kserve_of(rows, {"outputs": [{"name": "codes", "parameters": {"binary_data": True}}]})
+
+
+def _kserve_with_doubt(rows: Rows) -> bytes:
+    return _kserve_of(rows, {"parameters": {"binary_data_output": True}})  # all that JSON answers
+
+
+def _kserve_of(rows: Rows, wanted: dict[str, object]) -> bytes:
     size = {"binary_data_size": rows.nbytes}
     tensor = {"name": "rows", "shape": rows.shape, "datatype": "FP32", "parameters": size}
-    output = {"name": "codes", "parameters": {"binary_data": True}}
-    head = json.dumps({"inputs": [tensor], "outputs": [output]}).encode()
+    head = json.dumps({"inputs": [tensor], **wanted}).encode()
     return head.ljust(KSERVE_HEAD_BYTES) + rows.tobytes()
 
 
@@ -105,6 +113,7 @@ SERVERS = {
     OURS: Server(_OURS, _ENCODINGS, _RAW, _raw, _from_raw),
     OURS_JSON: Server(_OURS, _ENCODINGS, _JSON, _json, _from_json),
     OURS_V2: Server(_OURS, "/v2/models/{id}/infer", _KSERVE, _kserve, _from_kserve),
+    OURS_V2_DOUBT: Server(_OURS, "/v2/models/{id}/infer", _KSERVE, _kserve_with_doubt, _from_kserve),
     OURS_304: Server(_OURS, "/v1/models/{id}/grouping", {"If-None-Match": "*"}),
     MOSEC: Server(_peer("mosec_server"), "/inference", {}, _msgpack, _from_msgpack),
     LITSERVE: Server(_peer("litserve_server"), "/predict", _JSON, _json, _from_json),
