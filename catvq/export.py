@@ -79,7 +79,7 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
         An ONNX file: input `codes` int64 [N, S], output `rows` float32 [N, D] in raw units.
     """
     graph = Graph()
-    normalized = _decode(graph, weights)
+    normalized = _decode(graph, weights, _look_up(graph, weights))
     rows = graph.add("Gather", normalized, graph.constant(cleaner.position), axis=1)
     rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
     rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
@@ -105,10 +105,11 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     features: str = "normalized"
     if len(cleaner.active) < len(cleaner.fill):
         features = graph.add("Gather", features, graph.constant(cleaner.active), axis=1)
-    gap = graph.add("Sub", _decode(graph, weights), features)
+    quantized = _look_up(graph, weights)
+    gap = graph.add("Sub", _decode(graph, weights, quantized), features)
     gap = graph.add("Mul", gap, gap)
     graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
-    quantized = graph.add("Transpose", _look_up(graph, weights), perm=[1, 2, 0])  # [S, E, N]
+    quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [S, E, N]
     width = _padded(latent_dim)
     latents = graph.add("Reshape", "latents", graph.ints(streams, width, -1))
     latents = graph.add("Slice", latents, graph.ints(0), graph.ints(latent_dim), graph.ints(1))
@@ -137,10 +138,10 @@ def _look_up(graph: Graph, weights: FrozenWeights) -> str:
     return graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
 
 
-def _decode(graph: Graph, weights: FrozenWeights) -> str:
-    """`FrozenWeights.decode` of `codes`: [N, D']."""
+def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
+    """`FrozenWeights.decode` of the codebook's rows: [N, S, E] -> [N, D']."""
     width = weights.codes[:, 0].numel()
-    latents = graph.add("Reshape", _look_up(graph, weights), graph.ints(-1, width))
+    latents = graph.add("Reshape", quantized, graph.ints(-1, width))
     # Zero weights for what is not valid: to leave it out would take longer.
     weight = torch.zeros(width, weights.decoder_hidden_weight.shape[1])
     weight[weights.valid] = weights.decoder_hidden_weight
