@@ -1,5 +1,6 @@
 """Makes the API: `uvicorn app.main:create_app --factory`."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,7 +21,7 @@ from app.encoder_cache import EncoderCache
 from app.event_stream import JobFeed
 from app.gate import Admission, Gate, check_may_listen
 from app.handlers import install_handlers
-from app.memory import share_free_memory
+from app.memory import release_regularly, share_free_memory
 from app.middleware import RequestMiddleware
 from app.protocol import SHORT_WAY
 from app.queue import JobAnnouncer
@@ -70,12 +71,14 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         with scratch_directory(store.spool_dir) as scratch_dir:
             services = _open_services(settings, telemetry, store, scratch_dir)
             app.state.services = services
+            releasing = asyncio.create_task(release_regularly())
             # What lives as long as the process need not be looked through again and again.
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD)
             # A trace begins in the application, so nothing may go past it then.
             yield {} if is_traced else {SHORT_WAY: ShortWay(services)}
+            releasing.cancel()
             services.batcher.close()
             services.announcer.close()
         store.close()

@@ -5,9 +5,11 @@ Kept to less, it asks the system for every large piece, and has it cleared page 
 rows, and what it is read into, half as long as to encode them takes.
 """
 
+import asyncio
 import ctypes
 from contextlib import suppress
 
+RELEASE_EVERY_S = 60.0
 KEPT_BYTES = 2 << 20  # free, or of one piece
 # The names in malloc.h.
 M_TRIM_THRESHOLD = -1
@@ -16,7 +18,7 @@ M_ARENA_MAX = -8
 
 
 def share_free_memory() -> None:
-    """Let all threads take from one supply of free memory, which stays small."""
+    """Let all threads that begin from now on take from one supply of free memory, which stays small."""
     with suppress(AttributeError, OSError):  # another C library
         library = ctypes.CDLL(None)
         library.mallopt(M_ARENA_MAX, 1)
@@ -25,6 +27,13 @@ def share_free_memory() -> None:
 
 
 def release_free_memory() -> None:
-    """Give all of it back to the system."""
+    """Give all of it back to the system, also what lies between pieces in use."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
+
+
+async def release_regularly() -> None:
+    """Do so again and again."""
+    while True:
+        await asyncio.sleep(RELEASE_EVERY_S)
+        release_free_memory()

@@ -91,6 +91,14 @@ def test_the_graph_gives_the_cores_codes_of_real_rows_with_missing_values(encode
     assert np.array_equal(codes, weights.encode(torch.from_numpy(cleaner.normalize(digits))).numpy())
 
 
+@pytest.mark.parametrize("extreme", [-1e30, 1e30])
+def test_a_missing_value_changes_nothing_for_the_other_rows(encoder, cleaner, extreme):
+    rows = np.full((3, 64), extreme, dtype=np.float32)
+    rows[2, 5] = np.nan
+
+    assert np.array_equal(run(encoder, rows=rows)["normalized"][:, cleaner.active], cleaner.normalize(rows))
+
+
 @pytest.mark.parametrize("number", [np.nan, 0.0, -0.0, 1e30, -1e30, 3.4e38, 1e-40])
 def test_a_row_of_any_one_number_has_the_cores_codes(encoder, weights, cleaner, number):
     rows = np.full((1, 64), number, dtype=np.float32)

@@ -1,6 +1,7 @@
 """JSON rows: strict, regular, numbers only."""
 
 import io
+from codecs import BOM_UTF8
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -10,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidError, NotParseableError
-from app.tables.json_reader import KEPT_PARSER_BYTES, _read_plain, parse_codes, read_json
+from app.tables.json_reader import (
+    _KEPT_PARSER,
+    KEPT_BODY_BYTES,
+    KEPT_VALUES,
+    _read_plain,
+    parse_codes,
+    read_json,
+)
 from app.tables.reading import collect_rows
 
 
@@ -57,6 +65,9 @@ def test_only_rows_that_a_close_look_accepts_are_plain(rows):
         b'{"rows": {"a": [1]}}',
         b'{"rows": [[1]]} x',
         b"null",
+        BOM_UTF8 + b'{"rows": [[1]]}',
+        b'{"rows": [[[1, 2]], [[3, 4]]]}',
+        b'{"rows": [[[], [1, 2]], [3, 4]]}',
         b'{"rows": ' + b"[" * 5000 + b"]" * 5000 + b"}",
         b'{"rows": [[1], ' + b"[" * 5000 + b"nu]]}",
     ],
@@ -75,20 +86,23 @@ def test_documents_read_at_the_same_time_are_not_mixed_up():
             np.testing.assert_array_equal(plain, rows)
 
 
-def test_what_is_read_stays_when_the_next_document_is_read():
+def test_a_parser_is_kept_after_plain_rows_only():
+    _KEPT_PARSER.clear()
     first = _read_plain(b'{"rows": [[1, 2], [3, 4]]}')
-    assert _read_plain(b'{"rows": [[5, 6], [7, true]]}') is None
-    assert _read_plain(b'{"rows": [[7') is None
-    second = _read_plain(b'{"rows": [[8, 9], [10, 11]]}')
-    np.testing.assert_array_equal(first, [[1, 2], [3, 4]])
-    np.testing.assert_array_equal(second, [[8, 9], [10, 11]])
+    (parser,) = _KEPT_PARSER
+    second = _read_plain(b'{"rows": [[5, 6], [7, 8]]}')
+    assert list(_KEPT_PARSER) == [parser]
+    np.testing.assert_array_equal([first, second], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
+    assert _read_plain(b'{"rows": [[9, null]]}') is None
+    assert not _KEPT_PARSER
 
 
-def test_rows_of_any_length_are_plain():
-    rows = np.random.default_rng(1).normal(size=(3000, 50))
-    body = orjson.dumps({"rows": rows.tolist()})
-    assert len(body) > KEPT_PARSER_BYTES
-    np.testing.assert_array_equal(_read_plain(body), rows)
+@pytest.mark.parametrize(("values", "separator"), [(KEPT_VALUES + 1, ","), (3, " " * KEPT_BODY_BYTES + ",")])
+def test_a_parser_that_has_become_large_is_not_kept(values, separator):
+    _KEPT_PARSER.clear()
+    body = f'{{"rows": [[{separator.join("1" * values)}]]}}'
+    np.testing.assert_array_equal(_read_plain(body.encode()), np.ones((1, values)))
+    assert not _KEPT_PARSER
 
 
 def test_columns_name_the_values(limits):
