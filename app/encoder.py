@@ -174,7 +174,7 @@ def join(parts: list[Encoded]) -> Encoded:
 
 
 def _load(path: Path, threads: int) -> ort.InferenceSession:
-    _share_memory()
+    _share_arena()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -186,7 +186,7 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
 
 
 @cache
-def _share_memory() -> None:
+def _share_arena() -> None:
     """Let all models compute in one piece of memory, which is as large as the largest run needs."""
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})

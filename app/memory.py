@@ -33,7 +33,7 @@ def release_free_memory() -> None:
 
 
 async def release_regularly() -> None:
-    """Do so again and again."""
+    """Do so again and again; each time takes a millisecond or two."""
     while True:
         await asyncio.sleep(RELEASE_EVERY_S)
         release_free_memory()

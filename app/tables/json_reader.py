@@ -17,10 +17,10 @@ from app.tables.table import Table, TableLimits, array_blocks, check_names, chec
 
 MAX_ROWS = 1_000_000
 MAX_LISTS = MAX_ROWS + 2  # the rows, the list of rows and that of the columns
-# What a kept parser has read at most: for each value it takes 24 bytes, and as many as the body has.
+# The most that a kept parser has read: it takes 24 bytes for each value, and as many as the body has.
 KEPT_VALUES = 1 << 17
 KEPT_BODY_BYTES = 1 << 21
-PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 16  # what is compared at once stays in a core's cache
 
 _NUMBERS = {int, float}
 _CELLS = {int, float, type(None)}
@@ -131,8 +131,8 @@ def _read_plain(body: bytes) -> NDArray[np.float64] | None:
     """Return rows that have no names, are equally long and hold nothing but numbers, which most are.
 
     Such are read straight into an array, five times as fast as by way of Python's objects. None stands for
-    all others, also those that are refused: they are looked at closely. A parser that has read some hundred
-    rows is kept with its memory: to have as much cleared anew takes half as long as to parse.
+    all others, also those that are refused: they are looked at closely. One parser is kept with its memory
+    while that is little: to have as much cleared anew takes half as long as to parse.
     """
     try:
         parser = _KEPT_PARSER.pop()
