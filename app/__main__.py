@@ -1,18 +1,29 @@
-"""The command `python -m app`: the API, in as many processes as are wished, where the settings say."""
+"""The command `python -m app`: the API, in as many processes as are asked for, where the settings say."""
 
 import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from logging.config import dictConfig
 
-import uvicorn
+import uvloop
 
-from app.protocol import Protocol
+from app.connections import raise_descriptor_limit
+from app.embedded.ports import free_port
+from app.gate import NoKeysError
+from app.main import create_app
+from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
 from worker.logs import JSON_LOGS
 
-STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
+LOOK_EVERY_S = 0.5
+CANNOT_START = 3  # the exit status of a process that would not come up a second time either
 
 
-def main() -> None:
-    """Serve until asked to stop."""
+def main() -> int:
+    """Serve until asked to stop; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     parser.add_argument(
         "--workers",
@@ -21,21 +32,51 @@ def main() -> None:
         metavar="N",
         help="processes, which share the port and the store (default: %(default)s)",
     )
+    parser.add_argument("--join", action="store_true", help=argparse.SUPPRESS)  # one of several processes
     arguments = parser.parse_args()
+    dictConfig(JSON_LOGS)
     settings = ApiSettings()
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=arguments.workers,
-        http=Protocol,
-        ws="none",
-        log_config=JSON_LOGS,
-        access_log=False,  # a line for each request takes as long as to encode a row; /metrics counts them
-        timeout_graceful_shutdown=STOP_TIMEOUT_S,
-    )
+    port = settings.port or free_port(settings.host)
+    try:
+        if not arguments.join:
+            check_port(settings.host, port)
+        if arguments.workers > 1:
+            return _run_processes(arguments.workers, port)
+        raise_descriptor_limit()
+        uvloop.run(serve(create_app(settings), settings, port=port))
+    except (CannotListenError, NoKeysError) as error:
+        sys.stderr.write(f"the API cannot start: {error}\n")
+        return CANNOT_START
+    return 0
+
+
+def _run_processes(count: int, port: int) -> int:
+    """Keep this many processes running until asked to stop."""
+    is_asked_to_stop = False
+
+    def stop(*_: object) -> None:
+        nonlocal is_asked_to_stop
+        is_asked_to_stop = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    command, environment = [sys.executable, "-m", "app", "--join"], os.environ | {"CATVQ_PORT": str(port)}
+    processes: list[subprocess.Popen[bytes]] = []
+    while not is_asked_to_stop and all(each.poll() != CANNOT_START for each in processes):
+        processes = [each for each in processes if each.poll() is None]
+        processes += [subprocess.Popen(command, env=environment) for _ in range(count - len(processes))]
+        time.sleep(LOOK_EVERY_S)
+    for each in processes:
+        each.terminate()
+    deadline = time.monotonic() + 2 * STOP_TIMEOUT_S
+    for each in processes:
+        try:
+            each.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            each.kill()
+            each.wait()
+    return 0 if is_asked_to_stop else CANNOT_START
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,28 +1,18 @@
-"""What a request needs before it is looked at: a key of the scope that its route asks for."""
+"""API keys: finds the key of a request and compares its scope with what the matched route needs."""
 
 import asyncio
 import ipaddress
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Scope as Connection
 
 from app.errors import ApiError
 from worker.store import KeyRecord, KeyRing, Scope
 
 FRESH_S = 1.0  # how long a new, rotated or revoked key may go unnoticed
 REALM = 'Bearer realm="catvq"'
-
-_NEEDS_NO_KEY = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
-_NEEDS_ADMIN = re.compile(r"/v1/keys(/.*)?")
-# Sends rows, stores nothing.
-_COMPUTES_ONLY = re.compile(
-    r"/v1/models/[^/]+/(encodings|decodings)|/v2/models/[^/]+(/versions/[^/]+)?/infer"
-)
-_READING_METHODS = {"GET", "HEAD", "OPTIONS"}
 
 
 class NoKeyError(ApiError):
@@ -49,32 +39,6 @@ class ScopeError(ApiError):
 
 class StaleKeysError(Exception):
     """The copy of the keys is too old to be asked."""
-
-
-class ForeignSiteError(ApiError):
-    """A web page of somebody else's makes a browser on this machine talk to a service without keys."""
-
-    status = 403
-    default_code = "foreign_site"
-
-
-@lru_cache  # of every request, and nearly always the same few
-def needed_scope(method: str, path: str) -> Scope | None:
-    """Return what a route asks for; None where it is open to everybody.
-
-    A route that is not named here is read with a read key and changed with a write key, so that a new one
-    cannot be left open by mistake.
-
-    Args:
-        path: Of a request, or of a route with its parameters in braces.
-    """
-    if path in _NEEDS_NO_KEY:
-        return None
-    if _NEEDS_ADMIN.fullmatch(path):
-        return Scope.ADMIN
-    if method in _READING_METHODS or _COMPUTES_ONLY.fullmatch(path):
-        return Scope.READ
-    return Scope.WRITE
 
 
 class KeyChecker:
@@ -135,16 +99,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def came_from_here(connection: Connection) -> bool:
-    """Whether a connection came in on a loopback address, a Unix socket or no network at all."""
-    return _is_here((connection.get("server") or ("", None))[0])
-
-
-@lru_cache
-def _is_here(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return True

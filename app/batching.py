@@ -87,6 +87,10 @@ class Batcher:
             raise result
         return result
 
+    def is_instant(self, encoder: Encoder, rows: NDArray[np.float32]) -> bool:
+        """Whether rows, were they alone, take the event loop hardly longer than to wake the thread would."""
+        return not self._is_busy and len(rows) == 1 and encoder.size_bytes <= INSTANT_BYTES
+
     def close(self) -> None:
         """End the thread; requests that still wait get no answer."""
         self._handed_over.put(None)
@@ -94,7 +98,7 @@ class Batcher:
 
     def _hand_over(self) -> None:
         arrived, self._arrived = self._arrived, []
-        if not self._is_busy and len(arrived) == 1 and _is_instant(*arrived[0]):
+        if len(arrived) == 1 and self.is_instant(arrived[0][0][0], arrived[0][1].rows):
             kind, order = arrived[0]
             _deliver(_run(kind, deque([order])))
         else:
@@ -123,12 +127,6 @@ class Batcher:
     def _sort_in(self, arrived: list[tuple[_Kind, Order]]) -> None:
         for kind, order in arrived:
             self._waiting.setdefault(kind, deque()).append(order)
-
-
-def _is_instant(kind: _Kind, order: Order) -> bool:
-    """Whether an order takes the event loop hardly longer than to wake the thread would."""
-    encoder, _ = kind
-    return len(order.rows) == 1 and encoder.size_bytes <= INSTANT_BYTES
 
 
 def _run(kind: _Kind, orders: deque[Order]) -> list[tuple[Order, Encoded | Exception]]:

@@ -3,19 +3,22 @@
 import pathlib
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path
 from pydantic import AfterValidator
 from starlette.requests import Request
 
 from app.batching import Batcher
+from app.connections import ConnectionLimit
 from app.documents import DocumentCache
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
 from app.event_stream import JobFeed
 from app.gate import Admission
+from app.model_lookup import ModelLookup
 from app.queue import JobAnnouncer
+from app.quotas import Quotas
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from app.telemetry import Telemetry
@@ -31,12 +34,15 @@ class Services:
     settings: ApiSettings
     store: Store
     encoders: EncoderCache
+    models: ModelLookup
     batcher: Batcher
     documents: DocumentCache
     announcer: JobAnnouncer
     telemetry: Telemetry
     feed: JobFeed
     admission: Admission
+    quotas: Quotas
+    connections: ConnectionLimit
     scratch_dir: pathlib.Path
 
     @property
@@ -67,14 +73,17 @@ def _plausible_id(value: str) -> str:
     return value
 
 
+def _id_of(description: str) -> Any:
+    documented = {"pattern": f"^{PLAUSIBLE_ID.pattern}$"}  # any other is unknown, rather than invalid
+    return Path(description=description, json_schema_extra=documented)
+
+
 Api = Annotated[Services, Depends(_services)]
-DatasetId = Annotated[str, Path(description="Id of a dataset."), AfterValidator(_plausible_id)]
-JobId = Annotated[str, Path(description="Id of a job."), AfterValidator(_plausible_id)]
-ModelId = Annotated[
-    str, Path(description="Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)
-]
-KeyId = Annotated[str, Path(description="Id of a key."), AfterValidator(_plausible_id)]
-AliasName = Annotated[str, Path(description="Name of an alias."), AfterValidator(_plausible_id)]
+DatasetId = Annotated[str, _id_of("Id of a dataset."), AfterValidator(_plausible_id)]
+JobId = Annotated[str, _id_of("Id of a job."), AfterValidator(_plausible_id)]
+ModelId = Annotated[str, _id_of("Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)]
+KeyId = Annotated[str, _id_of("Id of a key."), AfterValidator(_plausible_id)]
+AliasName = Annotated[str, _id_of("Name of an alias."), AfterValidator(_plausible_id)]
 NewAliasName = Annotated[
     str,
     Path(

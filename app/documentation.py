@@ -1,16 +1,17 @@
 """What OpenAPI says beyond the types: errors, binary formats, and an example for every body."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel
 
-from app.access import needed_scope
 from app.errors import PROBLEM_MEDIA_TYPE
 from app.media import Format
+from app.routing import Route
 from app.schemas.common import Problem
 from app.schemas.inference import InferenceRequest
 from worker.store import Scope
@@ -84,6 +85,7 @@ def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
                 get_openapi(
                     title=app.title, version=app.version, description=app.description, routes=app.routes
                 ),
+                needed_scopes(app),
                 demands_keys=demands_keys,
             )
         return app.openapi_schema
@@ -91,7 +93,19 @@ def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def _complete(document: dict[str, Any], *, demands_keys: bool) -> dict[str, Any]:
+def needed_scopes(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    """Return the scope that each route needs, by method and path."""
+    return {
+        (method, str(context.path_format)): route.needed_scope
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
+        if isinstance(route := context.original_route, Route)
+    }
+
+
+def _complete(
+    document: dict[str, Any], scopes: Mapping[tuple[str, str], Scope | None], *, demands_keys: bool
+) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for model in (Problem, InferenceRequest):  # no parameter of any route
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -103,7 +117,9 @@ def _complete(document: dict[str, Any], *, demands_keys: bool) -> dict[str, Any]
     document["components"]["securitySchemes"] = {"key": _KEY_SCHEME}
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            _add_security(operation, needed_scope(method.upper(), path), demands_keys=demands_keys)
+            for status, response in problems(*_refusals_of_any(path, operation)).items():
+                operation["responses"].setdefault(str(status), response)
+            _add_security(operation, scopes[method.upper(), path], demands_keys=demands_keys)
             bodies = [operation.get("requestBody", {})]
             for response in operation["responses"].values():
                 response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
@@ -112,6 +128,15 @@ def _complete(document: dict[str, Any], *, demands_keys: bool) -> dict[str, Any]
                 for content in body.get("content", {}).values():
                     _add_example(content, schemas)
     return document
+
+
+def _refusals_of_any(path: str, operation: Mapping[str, Any]) -> Iterator[int]:
+    """Yield how requests are refused whose head or body is none."""
+    yield HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    if "{" in path:
+        yield HTTPStatus.BAD_REQUEST  # a control character
+    if "requestBody" in operation:
+        yield HTTPStatus.REQUEST_TIMEOUT
 
 
 def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_keys: bool) -> None:

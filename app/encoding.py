@@ -1,11 +1,12 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from time import perf_counter
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import Services
 from app.encoder import Encoded, Encoder
@@ -18,6 +19,12 @@ from app.tables.table import numbered
 from app.tables.writing import Answer, Column, matrix_columns
 
 CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
+# The event loop does nothing else while it reads and writes these: for some milliseconds at most.
+MAX_BYTES_AT_ONCE = 1 << 18
+_QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or by code that takes its time
+
+Result = TypeVar("Result")
+Rows = NDArray[np.float32]
 
 
 def read_rows(
@@ -72,8 +79,33 @@ def check_features(names: Collection[str], features: Sequence[str]) -> None:
         )
 
 
-async def encode(api: Services, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
-    """Encode rows together with those of other requests."""
+def is_quick(size_bytes: int, *formats: Format) -> bool:
+    """Whether a body of this size, in these formats, is read and answered in an instant."""
+    return size_bytes <= MAX_BYTES_AT_ONCE and _QUICK_FORMATS.issuperset(formats)
+
+
+async def call(here: bool, function: Callable[..., Result], *arguments: Any) -> Result:  # noqa: FBT001 - said by its name
+    """Call a function here, or in another thread."""
+    return function(*arguments) if here else await run_in_threadpool(function, *arguments)
+
+
+async def encode(
+    api: Services,
+    state: MutableMapping[str, Any],
+    encoder: Encoder,
+    rows: NDArray[np.float32],
+    *,
+    with_doubt: bool,
+) -> Encoded:
+    """Encode rows together with those of other requests.
+
+    Args:
+        state: The request's, where its key is and what is left of the key's quota will be.
+
+    Raises:
+        TooManyError: The key has encoded enough rows in this minute.
+    """
+    api.quotas.count(state, "rows", len(rows))
     started = perf_counter()
     encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
     api.telemetry.count_rows(len(rows), perf_counter() - started)

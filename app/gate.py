@@ -1,30 +1,30 @@
-"""Stands before every route: who comes in is known, or needs not be, and does not come too often."""
+"""Admission: who may use the service, from which pages and under which host names."""
 
+import ipaddress
 from collections.abc import Mapping
-from functools import lru_cache
-from math import ceil
-from time import time
 from urllib.parse import urlsplit
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-from starlette.datastructures import Headers
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from app.access import ForeignSiteError, KeyChecker, came_from_here, is_loopback, needed_scope
-from app.errors import ApiError, TooManyError, problem_response
-from app.handlers import from_store
+from app.access import KeyChecker, is_loopback
+from app.errors import ApiError
 from app.settings import ApiSettings
-from worker.store import KeyRecord, Scope, Store, StoreError
+from worker.store import KeyRecord, Scope, Store
 
 SAFE_METHODS = {"GET", "HEAD"}
+OWN_SITES = {"same-origin", "none"}  # of Sec-Fetch-Site; "none" is what a user typed
+MAX_HOST_LENGTH = 255  # of a name in the DNS
 
 
 class NoKeysError(RuntimeError):
     """The service would be open to other machines; the text says what to do."""
+
+
+class ForeignSiteError(ApiError):
+    """A web page of somebody else's makes a browser talk to a service without keys."""
+
+    status = 403
+    default_code = "foreign_site"
 
 
 class Admission:
@@ -34,90 +34,75 @@ class Admission:
     always needs one, so that nobody makes himself a key for later.
 
     Args:
-        settings: Say where keys are demanded, and how often one may come.
+        settings: Say where keys are demanded, and which names the service has.
         keys: Finds them.
     """
 
     def __init__(self, settings: ApiSettings, keys: KeyChecker) -> None:
         self._settings = settings
         self._keys = keys
-        self._rate = RateLimitItemPerMinute(settings.max_requests_per_minute)
-        self._counts = FixedWindowRateLimiter(MemoryStorage())
+        self._allowed_hosts = {name.lower() for name in settings.allowed_hosts}
+        self._is_open = not settings.demands_keys
 
-    async def admit(self, connection: Connection, headers: Mapping[str, str]) -> KeyRecord | None:
+    async def admit(
+        self, connection: Connection, headers: Mapping[str, str], needed: Scope | None
+    ) -> KeyRecord | None:
         """Return the key that a request comes in by, None where it needs none.
 
         Args:
             connection: The request's scope.
             headers: Its headers, by names in lower case.
+            needed: What the matched route asks for; None where it is open to everybody.
 
         Raises:
             ApiError: It may not come in.
         """
-        needed = self._needed_key(connection, headers)
-        if needed is None:
+        if self._needs_no_key(connection, headers, needed):
             return None
-        return self._count(connection, await self._keys.check(headers, needed))
+        return await self._keys.check(headers, needed or Scope.READ)
 
-    def admit_at_once(self, connection: Connection, headers: Mapping[str, str]) -> KeyRecord | None:
+    def admit_at_once(
+        self, connection: Connection, headers: Mapping[str, str], needed: Scope
+    ) -> KeyRecord | None:
         """Return what `admit` does, or raise `StaleKeysError` where that would take time."""
-        needed = self._needed_key(connection, headers)
-        if needed is None:
+        if self._needs_no_key(connection, headers, needed):
             return None
-        return self._count(connection, self._keys.check_at_once(headers, needed))
+        return self._keys.check_at_once(headers, needed)
 
-    def _needed_key(self, connection: Connection, headers: Mapping[str, str]) -> Scope | None:
-        needed = needed_scope(connection["method"], _path_of(connection))
-        if needed is None or not self._is_open(connection):
-            return needed
-        _refuse_foreign_pages(connection, headers, checks_host=not self._settings.trusted_network)
-        return needed if needed is Scope.ADMIN else None
+    def _needs_no_key(self, connection: Connection, headers: Mapping[str, str], needed: Scope | None) -> bool:
+        if needed is None:
+            return True
+        if not self._is_open or not (self._settings.trusted_network or _came_from_here(connection)):
+            return False
+        self._refuse_foreign_pages(connection, headers)
+        return needed is not Scope.ADMIN
 
-    def _is_open(self, connection: Connection) -> bool:
-        return not self._settings.demands_keys and (
-            self._settings.trusted_network or came_from_here(connection)
-        )
-
-    def _count(self, connection: Connection, key: KeyRecord) -> KeyRecord:
-        """Return the key unless it comes too often; nobody is counted where everybody may come in."""
-        if not self._is_open(connection) and not self._counts.hit(self._rate, key.id):
-            window = self._counts.get_window_stats(self._rate, key.id)
-            raise TooManyError(
-                f"more than {self._rate.amount} requests of one key in a minute",
-                code="too_many_requests",
-                retry_after_s=max(1, ceil(window.reset_time - time())),
+    def _refuse_foreign_pages(self, connection: Connection, headers: Mapping[str, str]) -> None:
+        """Keep out web pages that make a browser send requests, also under a name made to lead here."""
+        host = headers.get("host", "")
+        if not self._is_own_name(host):
+            raise ForeignSiteError(
+                f"{host[:MAX_HOST_LENGTH]!r} is no name of this service: add it to CATVQ_ALLOWED_HOSTS, or "
+                "set CATVQ_REQUIRE_KEYS=true behind a proxy",
+                code="foreign_host",
             )
-        return key
-
-
-class Gate:
-    """Answers requests that may not come in, before a byte of their body is read.
-
-    Args:
-        app: What answers the others. They find their key, or None, in `request.state.key`.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http" or "key" in scope["state"]:  # it came in by the short way
-            await self._app(scope, receive, send)
+        if connection["method"] in SAFE_METHODS:
             return
-        admission: Admission = scope["app"].state.services.admission
+        origin = headers.get("origin")
+        is_own_origin = origin is None or origin.partition("://")[2].lower() == host.lower()
+        if not is_own_origin or headers.get("sec-fetch-site", "none") not in OWN_SITES:
+            raise ForeignSiteError("a page of another site sent this; a service without keys refuses it")
+
+    def _is_own_name(self, host: str) -> bool:
+        if host in {"127.0.0.1", "localhost"}:  # most requests
+            return True
         try:
-            scope["state"]["key"] = await admission.admit(scope, Headers(scope=scope))
-        except ApiError as error:
-            refusal = error
-        except StoreError as error:
-            refusal = from_store(error)
-        else:
-            await self._app(scope, receive, send)
-            return
-        # Without this the rest of a body would be read, and thrown away.
-        refusal.headers = {**(refusal.headers or {}), "Connection": "close"}
-        await problem_response(Request(scope), refusal)(scope, receive, send)
+            name = urlsplit(f"//{host}").hostname or "" if len(host) <= MAX_HOST_LENGTH else ""
+        except ValueError:
+            return False
+        if name in self._allowed_hosts or name.endswith(".localhost") or is_loopback(name):
+            return True
+        return self._settings.trusted_network and _is_address(name)  # which no name can be made to be
 
 
 def check_may_listen(settings: ApiSettings, store: Store) -> None:
@@ -134,29 +119,15 @@ def check_may_listen(settings: ApiSettings, store: Store) -> None:
         )
 
 
-def _refuse_foreign_pages(scope: Connection, headers: Mapping[str, str], *, checks_host: bool) -> None:
-    """Keep out web pages that make a browser here send requests, also under a name that leads here."""
-    if headers.get("sec-fetch-site") == "cross-site" and scope["method"] not in SAFE_METHODS:
-        raise ForeignSiteError("a page of another site sent this; a service without keys does not obey it")
-    arrived_at, host = (scope.get("server") or ("", None))[0], headers.get("host")
-    if checks_host and host and is_loopback(arrived_at) and not _names_this_machine(host):
-        raise ForeignSiteError(
-            f"{host!r} is not a name of this machine's loopback. Behind a proxy set CATVQ_REQUIRE_KEYS=true, "
-            "or CATVQ_TRUSTED_NETWORK=true if everybody who can reach the proxy may use the service",
-            code="foreign_host",
-        )
+def _came_from_here(connection: Connection) -> bool:
+    """Whether a connection came in on a loopback address, a Unix socket or no network at all."""
+    address = (connection.get("server") or ("", None))[0]
+    return is_loopback(address) or not _is_address(address)
 
 
-@lru_cache  # of every request, and nearly always the same
-def _names_this_machine(host: str) -> bool:
+def _is_address(name: str) -> bool:
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        ipaddress.ip_address(name)
     except ValueError:
         return False
-    return is_loopback(name) or name.endswith(".localhost")
-
-
-def _path_of(scope: Connection) -> str:
-    """Return the path as the routes know it."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+    return True

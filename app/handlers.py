@@ -28,9 +28,12 @@ from app.errors import (
     UnavailableError,
     problem_response,
 )
+from worker.store import Scope
 from worker.store import errors as store_errors
 
 JOBS_RETRY_AFTER_S = 30  # jobs take minutes
+REFUSALS = {401, 403}
+READING_METHODS = {"GET", "HEAD", "OPTIONS"}
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 _log = logging.getLogger(__name__)
@@ -54,18 +57,35 @@ def install_handlers(app: FastAPI) -> None:
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error, ApiError):
+        if error.status in REFUSALS:  # else the rest of a body would be read, and thrown away
+            error.headers = {**(error.headers or {}), "Connection": "close"}
         return problem_response(request, error)
+    try:
+        refusal = await _unmatched(request, error)
+    except ApiError as no_key:
+        refusal = no_key
+    except store_errors.StoreError as unavailable:
+        refusal = from_store(unavailable)
+    return problem_response(request, refusal)
+
+
+async def _unmatched(request: Request, error: Exception) -> ApiError:
+    """Return why no route answers a request.
+
+    Raises:
+        ApiError: It needs a key to be told.
+    """
+    admission = request.app.state.services.admission
+    needed = Scope.READ if request.method in READING_METHODS else Scope.WRITE
+    await admission.admit(request.scope, request.headers, needed)
     if isinstance(error, HTTPException) and error.status_code == MethodNotAllowedError.status:
         allowed = ", ".join(_methods_of(request))
-        refusal = MethodNotAllowedError(
+        return MethodNotAllowedError(
             f"{request.method} is not offered here, but {allowed}", headers={"Allow": allowed}
         )
-        return problem_response(request, refusal)
     if isinstance(error, HTTPException) and error.status_code == NotFoundError.status:
-        return problem_response(
-            request, NotFoundError(f"there is nothing at {request.url.path}", code="no_such_route")
-        )
-    return problem_response(request, NotParseableError("the request cannot be read"))
+        return NotFoundError(f"there is nothing at {request.url.path}", code="no_such_route")
+    return NotParseableError("the request cannot be read")
 
 
 async def _answer_validation_error(request: Request, error: Exception) -> Response:

@@ -21,7 +21,6 @@ from app.tables.writing import to_json
 
 JSON_BYTES_HEADER = "Inference-Header-Content-Length"
 BINARY = Format.RAW.value
-FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
 DATATYPES = {
     Output.CODES: "INT64",
     Output.RECONSTRUCTION_ERROR: "FP32",
@@ -91,7 +90,7 @@ def read_inference(file: BinaryIO, json_bytes: int | None, features: Sequence[st
     return Inference(request.id, rows, wanted or dict.fromkeys(Output, is_binary))
 
 
-def write_inference(inference: Inference, encoded: Encoded, *, name: str, version: str) -> Written:
+def write_inference(inference: Inference, encoded: Encoded, name: str, version: str) -> Written:
     """Write the answer to a request of the model that it calls by this name."""
     tensors, tail = [], []
     for output, is_binary in inference.outputs.items():

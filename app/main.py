@@ -1,4 +1,4 @@
-"""Makes the API: `uvicorn app.main:create_app --factory`."""
+"""Makes the API: an ASGI application, and the parts that its requests share."""
 
 import asyncio
 import gc
@@ -6,25 +6,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI
 
 from app.access import KeyChecker
 from app.batching import Batcher
+from app.connections import ConnectionLimit
 from app.dependencies import Services
 from app.documentation import install_documentation
 from app.documents import DocumentCache
-from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
 from app.event_stream import JobFeed
-from app.gate import Admission, Gate, check_may_listen
+from app.gate import Admission, check_may_listen
 from app.handlers import install_handlers
 from app.memory import release_regularly, share_free_memory
 from app.middleware import RequestMiddleware
-from app.protocol import SHORT_WAY
+from app.model_lookup import ModelLookup
 from app.queue import JobAnnouncer
+from app.quotas import Quotas
 from app.routes import (
     aliases,
     dataset_rows,
@@ -41,8 +41,8 @@ from app.routes import (
 )
 from app.scratch import scratch_directory
 from app.settings import ApiSettings
-from app.short_way import ShortWay
 from app.telemetry import Telemetry
+from app.transfer import TransferMiddleware
 from worker.store import Store
 
 GC_THRESHOLD = 20_000  # objects; Python's own 700 would have it look every few requests
@@ -61,24 +61,25 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     """
     settings = settings or ApiSettings()
     telemetry = Telemetry()
+    connections = ConnectionLimit(settings)
     is_traced = bool(settings.otlp_endpoint)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         share_free_memory()
         store = Store.open(settings)
         check_may_listen(settings, store)
         with scratch_directory(store.spool_dir) as scratch_dir:
-            services = _open_services(settings, telemetry, store, scratch_dir)
+            services = _open_services(settings, telemetry, connections, store, scratch_dir)
             app.state.services = services
-            releasing = asyncio.create_task(release_regularly())
+            regular = [asyncio.create_task(each) for each in (release_regularly(), connections.watch())]
             # What lives as long as the process need not be looked through again and again.
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD)
-            # A trace begins in the application, so nothing may go past it then.
-            yield {} if is_traced else {SHORT_WAY: ShortWay(services)}
-            releasing.cancel()
+            yield
+            for task in regular:
+                task.cancel()
             services.batcher.close()
             services.announcer.close()
         store.close()
@@ -88,17 +89,18 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         version=version("catvq"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        redoc_url=None,
+        openapi_url=None,  # with its page, among the routes that ask for keys
         redirect_slashes=False,
         # The service has numbers and logs of its own.
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
-    app.add_middleware(Gate)
-    app.add_middleware(RequestMiddleware, telemetry=telemetry)
-    app.add_middleware(DrainMiddleware)  # added last, it comes first
+    app.add_middleware(TransferMiddleware, settings=settings)
+    app.add_middleware(RequestMiddleware, settings=settings, connections=connections, telemetry=telemetry)
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
     modules = (
+        encodings,  # routers are asked in turn, and this one most often
+        inference,
         service,
         datasets,
         dataset_rows,
@@ -106,15 +108,22 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         job_controls,
         job_records,
         models,
-        encodings,
         encoding_jobs,
+        aliases,
+        keys,
     )
-    for module in (*modules, inference, aliases, keys):
-        app.include_router(module.router)
+    for router in (service.health, inference.health, *(module.router for module in modules)):
+        app.include_router(router)
     return app
 
 
-def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, scratch_dir: Path) -> Services:
+def _open_services(
+    settings: ApiSettings,
+    telemetry: Telemetry,
+    connections: ConnectionLimit,
+    store: Store,
+    scratch_dir: Path,
+) -> Services:
     def load(model_id: str) -> Encoder:
         try:
             return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
@@ -122,15 +131,19 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, sc
             store.models.get(model_id)  # deleted a moment ago, it is unknown rather than damaged
             raise
 
+    encoders = EncoderCache(load, max_bytes=settings.encoder_cache_bytes)
     return Services(
         settings=settings,
         store=store,
-        encoders=EncoderCache(load, max_bytes=settings.encoder_cache_bytes),
+        encoders=encoders,
+        models=ModelLookup(store, encoders),
         batcher=Batcher(),
         documents=DocumentCache(max_bytes=settings.document_cache_bytes),
         announcer=JobAnnouncer(settings.redis_url, timeout_s=settings.broker_timeout_s),
         telemetry=telemetry,
         feed=JobFeed(store.jobs),
         admission=Admission(settings, KeyChecker(store.keys.ring)),
+        quotas=Quotas(settings),
+        connections=connections,
         scratch_dir=scratch_dir,
     )

@@ -4,16 +4,19 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator
 from time import perf_counter
+from typing import Any
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.connections import ConnectionLimit
 from app.errors import ApiError, problem_response
+from app.heads import HeadChecker
+from app.settings import ApiSettings
 from app.telemetry import Telemetry
+from app.transfer import SlowReaderError
 from worker.logs import about
 
 _RAW_REQUEST_ID = b"x-request-id"
@@ -22,6 +25,7 @@ _NUMBERS = itertools.count()  # to draw each at random takes longer than most of
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 SECURITY_HEADERS = {
+    "Server": "catvq",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -43,13 +47,19 @@ class RequestMiddleware:
     """Gives each request an id (the client's own when it is usable), and answers what nobody caught.
 
     Args:
-        app: What answers the request.
-        telemetry: Counts and times it.
+        app: What answers the request, if its head is one that is taken.
+        settings: Hold the limits of heads.
+        connections: Knows whether there are too many.
+        telemetry: Counts and times requests.
     """
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: ApiSettings, connections: ConnectionLimit, telemetry: Telemetry
+    ) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._heads = HeadChecker(settings)
+        self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -57,7 +67,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = request_id_of(scope["headers"])
-        scope.setdefault("state", {}).update(request_id=request_id, is_head=scope["method"] == "HEAD")
+        state: dict[str, Any] = {"request_id": request_id, "is_head": scope["method"] == "HEAD"}
+        scope["state"] = state
         if scope["method"] == "HEAD":
             scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
         started = perf_counter()
@@ -67,12 +78,23 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                complete_headers(MutableHeaders(scope=message), request_id, scope["path"])
+                message["headers"] = [
+                    *message["headers"],
+                    *state.get("rate_limit", ()),
+                    *common_headers(message["headers"], request_id, scope["path"]),
+                ]
             await send(message)
 
         with about(request_id=request_id):
             try:
+                self._heads.check(scope)
+                self._connections.check()
                 await self._app(scope, receive, send_with_id)
+            except ApiError as refusal:
+                refusal.headers = {**(refusal.headers or {}), "Connection": "close"}
+                await problem_response(Request(scope), refusal)(scope, receive, send_with_id)
+            except SlowReaderError:
+                _log.info("request %s: its answer was not taken", request_id)
             except Exception:
                 _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
                 if status:
@@ -89,17 +111,14 @@ def new_request_id() -> str:
     return f"req_{_PROCESS}{next(_NUMBERS):012x}"
 
 
-def complete_headers(headers: MutableHeaders, request_id: str, path: str | None) -> None:
-    """Add what every answer carries; path is None where none could be read."""
-    headers.raw.append((_RAW_REQUEST_ID, request_id.encode()))
-    headers.raw.extend(common_headers({name for name, _ in headers.raw}, path))
-
-
-def common_headers(given: AbstractSet[bytes], path: str | None) -> list[tuple[bytes, bytes]]:
-    """Return what answers to a path carry besides their id and what is given already."""
-    policy = NO_PAGE if path is None else PAGES.get(path, NO_PAGE)
-    security = (header for header in _RAW_SECURITY_HEADERS if header[0] not in given)
-    return [(b"content-security-policy", policy.encode()), *security]
+def common_headers(
+    given: Iterable[tuple[bytes, bytes]], request_id: str, path: str
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what every answer carries, unless the route knows better."""
+    names = {name for name, _ in given}
+    yield _RAW_REQUEST_ID, request_id.encode()
+    yield b"content-security-policy", PAGES.get(path, NO_PAGE).encode()
+    yield from (header for header in _RAW_SECURITY_HEADERS if header[0] not in names)
 
 
 def request_id_of(fields: Iterable[tuple[bytes, bytes]]) -> str:

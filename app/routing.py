@@ -9,10 +9,12 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.draining import has_body
 from app.errors import TooLargeError, UnsupportedMediaTypeError
+from app.gate import SAFE_METHODS
 from app.media import Format, sent_format
 from app.tables.json_reader import load_json
+from app.transfer import body_length
+from worker.store import Scope
 
 LABELS_PARAMETER = "labels"  # how OpenAPI calls the filters together
 IDENTITY = "identity"  # the content encoding of a body that is sent as it is
@@ -63,7 +65,15 @@ class BoundedRequest(Request):
 
 
 class Route(APIRoute):
-    """A route that reads its request as a `BoundedRequest` and refuses unknown query parameters."""
+    """A route that asks for a key, reads its request as a `BoundedRequest`, refuses unknown query parameters.
+
+    What is only read needs a read key, what is changed a write key.
+    """
+
+    @property
+    def needed_scope(self) -> Scope | None:
+        """The scope of the keys that are good for this route; None where it is open to everybody."""
+        return Scope.READ if set(self.methods or ()) <= SAFE_METHODS else Scope.WRITE
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler FastAPI made, with the request replaced."""
@@ -72,11 +82,16 @@ class Route(APIRoute):
         documented = (self.openapi_extra or {}).get("parameters", [])
         takes_labels = any(parameter["name"] == LABELS_PARAMETER for parameter in documented)
         takes_json = self.body_field is not None
+        needed_scope = self.needed_scope
 
         async def handle(request: Request) -> Response:
+            admission = request.app.state.services.admission
+            request.state.key = await admission.admit(request.scope, request.headers, needed_scope)
             bounded = BoundedRequest(request.scope, request.receive)
             bounded.max_bytes = request.app.state.services.settings.max_document_bytes
-            if takes_json and ("content-type" in request.headers or has_body(request.headers)):
+            if takes_json and (
+                "content-type" in request.headers or body_length(request.scope["headers"]) != 0
+            ):
                 sent_format(request.headers.get("content-type"), (Format.JSON,))
             unknown = [
                 name
@@ -93,6 +108,24 @@ class Route(APIRoute):
             return await handler(bounded)
 
         return handle
+
+
+class ReadingRoute(Route):
+    """A route that computes and stores nothing, whatever its method: a read key is enough."""
+
+    needed_scope = Scope.READ
+
+
+class AdminRoute(Route):
+    """A route that needs an admin key, on every service."""
+
+    needed_scope = Scope.ADMIN
+
+
+class OpenRoute(Route):
+    """A route that needs no key."""
+
+    needed_scope = None
 
 
 def _with_whole_numbers(value: Any) -> Any:

@@ -39,7 +39,33 @@ class ApiSettings(ServiceSettings):
     require_keys: bool = Field(
         False, description="Demand keys on loopback, too: for a service behind a proxy on its machine."
     )
-    max_requests_per_minute: int = Field(6000, ge=1, description="Of one key, in each API process.")
+    max_jobs_per_minute: int | None = Field(
+        600, ge=1, description="Submitted with one key, in each API process; null: any number."
+    )
+    max_uploads_per_minute: int | None = Field(
+        600, ge=1, description="Of datasets with one key, in each API process; null: any number."
+    )
+    max_encoded_rows_per_minute: int | None = Field(
+        None, ge=1, description="Of one key, in each API process; null: any number."
+    )
+    allowed_hosts: frozenset[str] = Field(
+        frozenset(),
+        description="Names under which the service is asked, beside its loopback's, where keys are not "
+        "demanded; on a trusted network any address is one as well.",
+    )
+
+    max_head_bytes: int = Field(65_536, ge=8192, le=65_536, description="Of a request's line and headers.")
+    max_head_fields: int = Field(100, ge=1, le=100, description="Headers of a request.")
+    head_timeout_s: float = Field(
+        20, gt=0, le=60, description="For a head to come, and for a connection to stay without a request."
+    )
+    body_timeout_s: float = Field(
+        30, gt=0, le=60, description="For the next piece of a body to come, or of an answer to be taken."
+    )
+    min_body_rate: int = Field(1024, ge=1, description="Bytes a second that a body must come with.")
+    max_connections: int = Field(
+        10_000, ge=1, description="Open at once in each API process; requests beyond them get 503."
+    )
 
     @property
     def demands_keys(self) -> bool:

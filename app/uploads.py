@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from app.routing import BoundedRequest
 
 PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
+SHORT_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Upload:
 
     file: BinaryIO
     digest: str
+    size_bytes: int
 
 
 @asynccontextmanager
@@ -47,9 +49,12 @@ async def received(
                 spool = _spool(directory)
                 spool.write(file.getbuffer())
                 file = spool
-            await run_in_threadpool(_append, file, digest, piece)
+            if isinstance(file, io.BytesIO) and len(piece) <= SHORT_BYTES:
+                _append(file, digest, piece)  # sooner done than a thread is woken
+            else:
+                await run_in_threadpool(_append, file, digest, piece)
         file.flush()
-        yield Upload(file, digest.hexdigest())
+        yield Upload(file, digest.hexdigest(), file.tell())
     finally:
         # Memory goes with its last reference: an error on its way up may still hold an array that views it.
         if not isinstance(file, io.BytesIO):

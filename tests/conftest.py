@@ -146,6 +146,7 @@ class ApiProcess:
     process: subprocess.Popen
     url: str
     log: Path
+    environment: dict[str, str]
 
 
 @contextmanager
@@ -154,9 +155,12 @@ def running_process(data_dir, **environment):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    settings = {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"} | environment
-    options = ["--factory", "--port", str(port), "--log-level", "debug", "--http", "app.protocol:Protocol"]
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", *options]
+    settings = {
+        "CATVQ_DATA_DIR": str(data_dir),
+        "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0",
+        "CATVQ_PORT": str(port),
+    } | environment
+    command = [sys.executable, "-m", "app"]
     log = Path(data_dir) / f"api-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output)
@@ -171,7 +175,7 @@ def running_process(data_dir, **environment):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
-        yield ApiProcess(process, url, log)
+        yield ApiProcess(process, url, log, os.environ | settings)
     finally:
         process.kill()
         process.wait()

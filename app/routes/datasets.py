@@ -77,6 +77,7 @@ async def create_dataset(
     """
     file_format = sent_format(request.headers.get("content-type"), DATASET_FORMATS)
     limits = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
+    api.quotas.count(request.scope["state"], "uploads")
     settings = {"name": name, "families": families, "columns": columns, "strict": strict}
     async with received(request, api.scratch_dir, max_bytes=limits) as upload:
         record, is_new = await run_in_threadpool(_store, api, upload, file_format, settings)

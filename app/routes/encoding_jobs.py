@@ -45,6 +45,7 @@ def create_encoding_job(
     with naming("dataset"):
         dataset = api.store.datasets.get(body.dataset)
     check_features(dataset.features, model.document["features"])
+    api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit_encoding(
         body, model.id, rows=dataset.rows, **sender_of(request, body, idempotency_key)
     )

@@ -12,17 +12,17 @@ from app.answers import array_answer
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems, table_body
 from app.encoder import Encoder
-from app.encoding import CODES_ONLY, answer_of, encode, read_rows
+from app.encoding import CODES_ONLY, answer_of, call, encode, is_quick, read_rows
 from app.errors import MAX_PLACES, InvalidError, Place, TooLargeError
 from app.media import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
-from app.routing import BoundedRequest, Route
+from app.model_lookup import ServedModel, result_headers
+from app.routing import BoundedRequest, ReadingRoute
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
 from app.tables.json_reader import load_json, parse_codes
 from app.tables.numpy_reader import read_npy
 from app.tables.table import Table
 from app.tables.writing import Answer, matrix_columns
 from app.uploads import Upload, received
-from worker.store import ModelRecord
 
 MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
 CODE_FORMATS = (Format.JSON, Format.NPY)
@@ -31,7 +31,7 @@ CODES_CSV = "category_0.0,category_1.0,reconstruction_error,distance_percentile,
 
 router = APIRouter(
     prefix="/v1/models/{model_id}",
-    route_class=Route,
+    route_class=ReadingRoute,
     tags=["models"],
     responses=problems(400, 404, 406, 413, 415, 422, 500, 503),
 )
@@ -62,16 +62,17 @@ async def create_encodings(
     """
     file_format = sent_format(request.headers.get("content-type"), ENCODING_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
-    record = await run_in_threadpool(api.store.models.get, model_id)
-    encoder = await run_in_threadpool(api.encoders.get, record.id)
+    model = await api.models.find(model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
-        rows = await run_in_threadpool(read_rows, api, encoder, upload.file, file_format, columns)
-        encoded = await encode(api, encoder, rows, with_doubt=asked not in CODES_ONLY)
-    answer = answer_of(record.id, encoder, encoded)
-    return await run_in_threadpool(
-        array_answer, request, answer, ENCODING_FORMATS, headers_of_result(model_id, record)
-    )
+        here = is_quick(upload.size_bytes, file_format, asked)
+        rows = await call(here, read_rows, api, model.encoder, upload.file, file_format, columns)
+        encoded = await encode(
+            api, request.scope["state"], model.encoder, rows, with_doubt=asked not in CODES_ONLY
+        )
+    answer = answer_of(model.record.id, model.encoder, encoded)
+    headers = result_headers(model_id, model.record.id)
+    return await call(here, array_answer, request, answer, ENCODING_FORMATS, headers)
 
 
 @router.post(
@@ -83,22 +84,16 @@ async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId)
     """Decode codes to rows in the units of the dataset."""
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
     asked_format(request.headers.get("accept"), ARRAY_FORMATS)
-    record = await run_in_threadpool(api.store.models.get, model_id)
+    model = await api.models.find(model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
-        answer = await run_in_threadpool(_decode, api, record, upload=upload, file_format=file_format)
-    return await run_in_threadpool(
-        array_answer, request, answer, ARRAY_FORMATS, headers_of_result(model_id, record)
-    )
+        answer = await run_in_threadpool(_decode, api, model, upload=upload, file_format=file_format)
+    headers = result_headers(model_id, model.record.id)
+    return await run_in_threadpool(array_answer, request, answer, ARRAY_FORMATS, headers)
 
 
-def headers_of_result(asked: str, record: ModelRecord) -> dict[str, str]:
-    """Return which model an alias stood for when the result was made."""
-    return {} if asked == record.id else {"Link": f'</v1/models/{record.id}>; rel="describedby"'}
-
-
-def _decode(api: Services, record: ModelRecord, *, upload: Upload, file_format: Format) -> Answer:
-    encoder = api.encoders.get(record.id)
+def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: Format) -> Answer:
+    record, encoder = model.record, model.encoder
     codes = _codes(api, encoder, upload, file_format)
     sizes = [size for levels in record.document["codebook_size"] for size in levels]
     _check_codes(codes, np.array(sizes), encoder.tokens)

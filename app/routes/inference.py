@@ -4,25 +4,24 @@ from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.answers import json_answer
 from app.dependencies import Api, ModelId, Services
 from app.documentation import problems
-from app.encoding import check_row_count, encode
+from app.encoding import call, check_row_count, encode, is_quick
 from app.errors import NotFoundError, TooLargeError
 from app.inference import (
     BINARY,
-    FIRST_VERSION,
     JSON_BYTES_HEADER,
     describe_tensors,
     read_inference,
     write_inference,
 )
 from app.media import Format
-from app.routes.encodings import MEMORY_BYTES, headers_of_result
-from app.routing import BoundedRequest, Route
+from app.model_lookup import FIRST_VERSION, ServedModel, result_headers
+from app.routes.encodings import MEMORY_BYTES
+from app.routing import BoundedRequest, OpenRoute, ReadingRoute
 from app.schemas.inference import (
     InferenceAnswer,
     Liveness,
@@ -31,12 +30,13 @@ from app.schemas.inference import (
     ServerMetadata,
 )
 from app.uploads import received
-from worker.store import ModelRecord
-from worker.store.models import ALIAS_MARK
 
 PLATFORM = "onnxruntime_onnx"
 
-router = APIRouter(prefix="/v2", route_class=Route, tags=["inference"], responses=problems(422, 503))
+router = APIRouter(prefix="/v2", route_class=ReadingRoute, tags=["inference"], responses=problems(422, 503))
+health = APIRouter(
+    prefix="/v2/health", route_class=OpenRoute, tags=["inference"], responses=problems(422, 503)
+)
 
 Version = Annotated[str, Path(description=f"Of a model always {FIRST_VERSION!r}, of an alias its own.")]
 MODEL_PATHS = ("/models/{model_id}", "/models/{model_id}/versions/{model_version}")
@@ -49,13 +49,13 @@ def describe_server() -> Response:
     return json_answer({"name": "catvq", "version": version("catvq"), "extensions": extensions})
 
 
-@router.get("/health/live", response_model=Liveness)
+@health.get("/live", response_model=Liveness)
 def is_server_live() -> Response:
     """Whether the process answers."""
     return json_answer({"live": True})
 
 
-@router.get("/health/ready", response_model=Readiness)
+@health.get("/ready", response_model=Readiness)
 def is_server_ready(api: Api) -> Response:
     """Whether the database answers, too."""
     api.store.check()
@@ -64,16 +64,16 @@ def is_server_ready(api: Api) -> Response:
 
 def describe_model(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
     """The form of a model's input and outputs."""
-    record, current = _find(api, model_id, model_version)
-    encoder = api.encoders.get(record.id)
-    form = {"name": model_id, "versions": [current], "platform": PLATFORM, **describe_tensors(encoder)}
-    return json_answer(form, headers=headers_of_result(model_id, record))
+    model = api.models.find_in_store(model_id)
+    _check_version(model, model_id, model_version)
+    tensors = describe_tensors(model.encoder)
+    form = {"name": model_id, "versions": [model.version], "platform": PLATFORM, **tensors}
+    return json_answer(form, headers=result_headers(model_id, model.record.id))
 
 
 def is_model_ready(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
     """Whether a model can be loaded."""
-    record, _ = _find(api, model_id, model_version)
-    api.encoders.get(record.id)
+    _check_version(api.models.find_in_store(model_id), model_id, model_version)
     return json_answer({"name": model_id, "ready": True})
 
 
@@ -87,16 +87,19 @@ async def infer(
     model_version: Version | None = None,
 ) -> Response:
     """Encode rows: input `rows`, outputs `codes` and what tells how far to trust them."""
-    record, current = await run_in_threadpool(_find, api, model_id, model_version)
-    encoder = await run_in_threadpool(api.encoders.get, record.id)
+    model = await api.models.find(model_id)
+    _check_version(model, model_id, model_version)
     max_bytes = api.settings.max_json_bytes if json_bytes is None else api.settings.max_body_bytes
     _check_json_bytes(api, json_bytes)
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
-        inference = await run_in_threadpool(read_inference, upload.file, json_bytes, encoder.features)
+        here = is_quick(upload.size_bytes)
+        inference = await call(here, read_inference, upload.file, json_bytes, model.encoder.features)
         check_row_count(api, len(inference.rows))
-        encoded = await encode(api, encoder, inference.rows, with_doubt=inference.with_doubt)
-    written = await run_in_threadpool(write_inference, inference, encoded, name=model_id, version=current)
-    return Response(written.body, 200, written.headers | headers_of_result(model_id, record))
+        encoded = await encode(
+            api, request.scope["state"], model.encoder, inference.rows, with_doubt=inference.with_doubt
+        )
+    written = await call(here, write_inference, inference, encoded, model_id, model.version)
+    return Response(written.body, 200, written.headers | result_headers(model_id, model.record.id))
 
 
 def _add_model_routes() -> None:
@@ -122,19 +125,10 @@ def _add_model_routes() -> None:
 _add_model_routes()
 
 
-def _find(api: Services, model_id: str, wanted: str | None) -> tuple[ModelRecord, str]:
-    """Return a model and its version.
-
-    Raises:
-        NotFoundError: It has another version.
-        NotFound: There is no such model.
-    """
-    current = FIRST_VERSION
-    if model_id.startswith(ALIAS_MARK):
-        current = str(api.store.aliases.get(model_id.removeprefix(ALIAS_MARK)).version)
-    if wanted not in {None, current}:
-        raise NotFoundError(f"{model_id} has the version {current}, not {wanted!r}", code="no_such_version")
-    return api.store.models.get(model_id), current
+def _check_version(model: ServedModel, key: str, wanted: str | None) -> None:
+    """Raise `NotFoundError` where a model has another version."""
+    if wanted not in {None, model.version}:
+        raise NotFoundError(f"{key} has the version {model.version}, not {wanted!r}", code="no_such_version")
 
 
 def _check_json_bytes(api: Services, json_bytes: int | None) -> None:

@@ -66,6 +66,7 @@ def create_job(
     if dry_run:
         config = complete_config(body.dataset, body.name, body.labels, plan.config)
         return json_answer(plan.to_dict() | {"config": config})
+    api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit(body, plan.to_dict(), **sender_of(request, body, idempotency_key))
     return submission_answer(api, submission)
 

@@ -7,13 +7,13 @@ from starlette.responses import Response
 from app.answers import json_answer, list_answer
 from app.dependencies import Api, KeyId
 from app.documentation import problems
-from app.routing import Route
+from app.routing import AdminRoute
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.keys import Key, KeyRequest, KeyWithSecret, to_key, to_key_with_secret
 
 SECRET = {"Cache-Control": "no-store"}
 
-router = APIRouter(prefix="/v1/keys", route_class=Route, tags=["keys"], responses=problems(422, 503))
+router = APIRouter(prefix="/v1/keys", route_class=AdminRoute, tags=["keys"], responses=problems(422, 503))
 
 
 @router.get("", response_model=ListPage[Key])

@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import list_answer
-from app.caching import IMMUTABLE, REVALIDATE
+from app.caching import REVALIDATE
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems
 from app.documents import Document, document_answer
 from app.encoder import ENCODER_FILE
 from app.media import ARRAY_FORMATS, Format, asked_format
+from app.model_lookup import document_headers
 from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
@@ -53,7 +54,7 @@ def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
     """Describe a model."""
     record = api.store.models.get(model_id)
     document = api.documents.get(record.id, "", Format.JSON.value, lambda: to_json(to_model(record)))
-    return document_answer(request, document, headers_of(model_id, record, ""))
+    return document_answer(request, document, document_headers(model_id, record.id, ""))
 
 
 @router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
@@ -61,7 +62,7 @@ def delete_model(api: Api, model_id: ModelId) -> Response:
     """Delete a model that no alias and no unfinished job needs."""
     record = api.store.models.get(model_id)
     api.store.models.delete(record.id)
-    api.encoders.drop(record.id)
+    api.models.forget(record.id)
     api.documents.drop(record.id)
     return Response(status_code=204)
 
@@ -95,7 +96,7 @@ def get_model_assignment(
         asked.value,
         lambda: write_answer(_assignment(api, record, kind), asked),
     )
-    headers = headers_of(model_id, record, "/assignment") | {"Vary": "Accept"}
+    headers = document_headers(model_id, record.id, "/assignment") | {"Vary": "Accept"}
     return document_answer(request, document, headers)
 
 
@@ -109,7 +110,7 @@ def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
 def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     """How the training went, and whether it beat simpler methods, which is found out later."""
     record = api.store.models.get(model_id)
-    headers = headers_of(model_id, record, "/report")
+    headers = document_headers(model_id, record.id, "/report")
     comparison = api.store.comparisons.get(record.id)
 
     def make() -> bytes:
@@ -140,20 +141,13 @@ def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
 def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
     """The encoder, to run without this service; `Repr-Digest` holds its SHA-256."""
     record = api.store.models.get(model_id)
-    headers = headers_of(model_id, record, "/artifact")
+    headers = document_headers(model_id, record.id, "/artifact")
     headers["Content-Disposition"] = f'attachment; filename="{record.id}.onnx"'
     document = api.documents.get(
         record.id, "artifact", ARTIFACT_MEDIA_TYPE, lambda: _read(api, record, ENCODER_FILE)
     )
     digest = b64encode(hashlib.sha256(document.body).digest()).decode()
     return document_answer(request, document, headers | {"Repr-Digest": f"sha-256=:{digest}:"})
-
-
-def headers_of(asked: str, record: ModelRecord, part: str) -> dict[str, str]:
-    """Return what an answer about a model says of itself: an alias may move, a model never changes."""
-    if asked == record.id:
-        return {"Cache-Control": IMMUTABLE}
-    return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{record.id}{part}"}
 
 
 def _file_answer(request: Request, api: Services, model_id: str, part: str) -> Response:
@@ -164,7 +158,7 @@ def _file_answer(request: Request, api: Services, model_id: str, part: str) -> R
         return to_json({"model": record.id, **_read_json(api, record, f"{part}.json")})
 
     document = api.documents.get(record.id, part, Format.JSON.value, make)
-    return document_answer(request, document, headers_of(model_id, record, f"/{part}"))
+    return document_answer(request, document, document_headers(model_id, record.id, f"/{part}"))
 
 
 def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Answer:

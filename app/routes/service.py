@@ -6,26 +6,29 @@ from typing import Any
 
 import onnxruntime
 from fastapi import APIRouter
+from fastapi.openapi.docs import get_swagger_ui_html
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import Request
 from starlette.responses import Response
 
 from app.answers import json_answer
 from app.dependencies import Api
 from app.documentation import problems
 from app.media import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
-from app.routing import Route
-from app.schemas.service import Health, ServiceInfo
+from app.routing import OpenRoute, Route
+from app.schemas.service import Health, Limits, ServiceInfo
 
 router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 503))
+health = APIRouter(route_class=OpenRoute, tags=["service"], responses=problems(422, 503))
 
 
-@router.get("/livez", response_model=Health)
+@health.get("/livez", response_model=Health)
 def is_alive() -> Response:
     """Whether the process answers."""
     return json_answer({"status": "ok"})
 
 
-@router.get("/readyz", response_model=Health)
+@health.get("/readyz", response_model=Health)
 def is_ready(api: Api) -> Response:
     """Whether the database answers, too."""
     api.store.check()
@@ -74,6 +77,18 @@ def get_service_info(api: Api) -> Response:
     )
 
 
+@router.get("/openapi.json", include_in_schema=False)
+async def get_openapi_document(request: Request) -> Response:
+    """The whole API, as OpenAPI describes it."""
+    return json_answer(request.app.openapi())
+
+
+@router.get("/docs", include_in_schema=False)
+async def get_documentation() -> Response:
+    """A page that shows the whole API."""
+    return get_swagger_ui_html(openapi_url="/openapi.json", title="catvq")
+
+
 def _links() -> dict[str, str]:
     resources = {name: f"/v1/{name}" for name in ("datasets", "jobs", "models", "aliases")}
     return (
@@ -91,16 +106,4 @@ def _links() -> dict[str, str]:
 
 
 def _limits(api: Api) -> dict[str, Any]:
-    names = (
-        "max_body_bytes",
-        "max_json_bytes",
-        "max_document_bytes",
-        "max_expanded_bytes",
-        "max_rows",
-        "max_features",
-        "max_encode_rows",
-        "max_queued_jobs",
-        "max_jobs_per_key",
-        "max_requests_per_minute",
-    )
-    return {name: getattr(api.settings, name) for name in names}
+    return {name: getattr(api.settings, name) for name in Limits.model_fields}

@@ -29,7 +29,15 @@ class Limits(Body):
     max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
     max_queued_jobs: int
     max_jobs_per_key: int = Field(description="That have not ended, where keys are needed.")
-    max_requests_per_minute: int = Field(description="Of one key, where keys are needed.")
+    max_jobs_per_minute: int | None = Field(description="Of one key; null: any number.")
+    max_uploads_per_minute: int | None = Field(description="Of one key; null: any number.")
+    max_encoded_rows_per_minute: int | None = Field(description="Of one key; null: any number.")
+    max_head_bytes: int = Field(description="Of a request's line and headers.")
+    max_head_fields: int = Field(description="Headers of a request.")
+    head_timeout_s: float = Field(description="For a head, and for a connection without a request.")
+    body_timeout_s: float = Field(description="For the next piece of a body or of an answer.")
+    min_body_rate: int = Field(description="Bytes a second that a body must come with.")
+    max_connections: int = Field(description="Open at once, in each process of the API.")
 
 
 class ServiceInfo(Body):
@@ -52,7 +60,15 @@ class ServiceInfo(Body):
                     "max_encode_rows": 100000,
                     "max_queued_jobs": 10000,
                     "max_jobs_per_key": 1000,
-                    "max_requests_per_minute": 6000,
+                    "max_jobs_per_minute": 600,
+                    "max_uploads_per_minute": 600,
+                    "max_encoded_rows_per_minute": None,
+                    "max_head_bytes": 65536,
+                    "max_head_fields": 100,
+                    "head_timeout_s": 20,
+                    "body_timeout_s": 30,
+                    "min_body_rate": 1024,
+                    "max_connections": 10000,
                 },
                 "devices": ["cpu"],
             }

@@ -75,6 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="catvq-bench-") as name:
         store = Store.open(ServiceSettings(data_dir=Path(name)))
         model_id = BenchmarkModel.make().publish(store)
+        store.aliases.put(servers.ALIAS, model_id)
         encoder = Encoder(store.models.directory(model_id), threads=1)
         with running(arguments.servers, Path(name), model_id, encoder) as started:
             engine = measure(started, encoder, arguments.rounds, arguments.seconds)
@@ -110,6 +111,7 @@ def start(server: Server, data_dir: Path, model_id: str) -> Started:
     port = free_port()
     environment = {
         "CATVQ_DATA_DIR": str(data_dir),
+        "CATVQ_PORT": str(port),
         "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0",
         "CATVQ_BENCH_MODEL": str(data_dir / "models" / model_id),
         "OMP_NUM_THREADS": "1",

@@ -17,12 +17,14 @@ PEERS = HERE.parents[1] / ".venv-peers" / "bin" / "python"
 KSERVE_HEAD_BYTES = 256
 OURS, OURS_JSON, OURS_304 = "catvq, raw", "catvq, JSON", "catvq, grouping, 304"
 OURS_V2, OURS_V2_DOUBT = "catvq, /v2", "catvq, /v2 with doubt"
+OURS_ALIAS, OURS_ROUTE = "catvq, raw, by alias", "catvq, raw, by the route"
+ALIAS = "bench"
 MOSEC, LITSERVE, BENTOML = "mosec, msgpack", "LitServe, JSON", "BentoML, JSON"
 USUAL = "FastAPI, pydantic, torch"
 FASTAPI_HELLO, ASGI_HELLO = "hello world, FastAPI", "hello world, bare ASGI"
 
 _UVICORN = [sys.executable, "-m", "uvicorn", "--port", "{port}", "--log-level", "warning", "--no-access-log"]
-_OURS = [*_UVICORN, "--http", "app.protocol:Protocol", "--factory", "app.main:create_app"]
+_OURS = [sys.executable, "-m", "app"]  # its port is in its environment
 
 Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
@@ -111,6 +113,10 @@ _KSERVE = {"Inference-Header-Content-Length": str(KSERVE_HEAD_BYTES)}
 _ENCODINGS = "/v1/models/{id}/encodings"
 SERVERS = {
     OURS: Server(_OURS, _ENCODINGS, _RAW, _raw, _from_raw),
+    OURS_ALIAS: Server(_OURS, f"/v1/models/@{ALIAS}/encodings", _RAW, _raw, _from_raw),
+    OURS_ROUTE: Server(
+        _OURS, _ENCODINGS, _RAW | {"Accept": "*/*;q=0.1, application/octet-stream"}, _raw, _from_raw
+    ),
     OURS_JSON: Server(_OURS, _ENCODINGS, _JSON, _json, _from_json),
     OURS_V2: Server(_OURS, "/v2/models/{id}/infer", _KSERVE, _kserve, _from_kserve),
     OURS_V2_DOUBT: Server(_OURS, "/v2/models/{id}/infer", _KSERVE, _kserve_with_doubt, _from_kserve),

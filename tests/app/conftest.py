@@ -1,17 +1,19 @@
 """What the API's tests share: a real server, a client, and what a worker would make."""
 
+import asyncio
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
+import uvloop
 
+from app import server
+from app.embedded.ports import free_port
 from app.main import create_app
-from app.protocol import Protocol
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from tests.app.common_requests import encode
@@ -91,24 +93,34 @@ class Api:
 
 @contextmanager
 def serving(settings):
-    """A real uvicorn in a thread of this process, and a client of it."""
-    app = create_app(settings)
-    options = {"log_level": "warning", "access_log": False, "http": Protocol, "ws": "none"}
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, **options)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    """A real server in a thread of this process, and a client of it."""
+    app, port = create_app(settings), free_port()
+    stops, is_ready = [], threading.Event()
+
+    def note(stop):
+        stops.append((asyncio.get_running_loop(), stop))
+        is_ready.set()
+
+    def run():
+        uvloop.run(server.serve(app, settings, port=port, on_ready=note))
+
+    thread = threading.Thread(target=run)
     thread.start()
     try:
         deadline = time.monotonic() + 20
-        while not server.started:
+        while not is_ready.wait(0.1):
             assert thread.is_alive()
             assert time.monotonic() < deadline
-            time.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            while True:
+                with suppress(httpx.ConnectError):
+                    client.get("/livez")
+                    break
+                assert time.monotonic() < deadline
             yield Api(client, app.state.services.store, app)
     finally:
-        server.should_exit = True
+        for loop, stop in stops:
+            loop.call_soon_threadsafe(stop)
         thread.join()
 
 
@@ -153,17 +165,16 @@ def loaded_id(client, model_id):
 
 
 @pytest.fixture
-def lookups(api, monkeypatch):
-    """The models that the database was asked for, as the documented routes do each time."""
-    asked = []
-    get = api.store.models.get
+def routed(api, monkeypatch):
+    """The paths of the requests that the framework saw; others were answered before it."""
+    seen, stack = [], api.app.middleware_stack
 
-    def noted(model_id):
-        asked.append(model_id)
-        return get(model_id)
+    async def noted(scope, receive, send):
+        seen.append(scope["path"])
+        await stack(scope, receive, send)
 
-    monkeypatch.setattr(api.store.models, "get", noted)
-    return asked
+    monkeypatch.setattr(api.app, "middleware_stack", noted)
+    return seen
 
 
 @pytest.fixture

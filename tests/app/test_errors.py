@@ -42,7 +42,7 @@ def test_another_method_names_every_allowed_one(client, method, path, allowed):
 
 
 @pytest.mark.parametrize("path", ["datasets", "jobs", "models", "aliases"])
-@pytest.mark.parametrize("key", ["nope", "%00", "a%20b", "%F0%9F%98%80", "x" * 300, "'; drop table jobs"])
+@pytest.mark.parametrize("key", ["nope", "a%20b", "%F0%9F%98%80", "x" * 300, "'; drop table jobs"])
 def test_an_id_that_nobody_gave_out_is_unknown(client, path, key):
     assert client.get(f"/v1/{path}/{key}").status_code == 404
 

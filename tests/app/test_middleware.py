@@ -5,7 +5,9 @@ import json
 
 import httpx
 
+from app.connections import ConnectionLimit
 from app.middleware import RequestMiddleware
+from app.settings import ApiSettings
 from app.telemetry import Telemetry
 from worker.logs import JsonLines
 
@@ -17,8 +19,12 @@ async def broken(_scope, _receive, _send):
 def test_what_is_logged_during_a_request_names_it(caplog):
     caplog.handler.setFormatter(JsonLines())
 
+    settings = ApiSettings()
+
     async def ask():
-        transport = httpx.ASGITransport(RequestMiddleware(broken, Telemetry()))
+        transport = httpx.ASGITransport(
+            RequestMiddleware(broken, settings, ConnectionLimit(settings), Telemetry())
+        )
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
             return await client.get("/x", headers={"x-request-id": "mine-1"})
 

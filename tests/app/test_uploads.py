@@ -18,8 +18,12 @@ def process(tmp_path_factory):
     """The address of an API in a process of its own, which takes bodies up to 1 GiB as by default."""
     data_dir = tmp_path_factory.mktemp("process")
     port = closed_port()
-    environment = os.environ | {"CATVQ_DATA_DIR": str(data_dir), "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0"}
-    command = [sys.executable, "-m", "uvicorn", "app.main:create_app", "--factory", "--port", str(port)]
+    environment = os.environ | {
+        "CATVQ_DATA_DIR": str(data_dir),
+        "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0",
+        "CATVQ_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "app"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as child:
         try:
             wait_for_port(port, child)

@@ -77,8 +77,7 @@ class Service:
         self.port = free_port()
         self._guard = guard
         redis = Part("redis", self.redis.command, self.redis.directory, self.redis.environment, guard)
-        api = [*("uvicorn", "app.main:create_app", "--factory"), "--port", str(self.port)]
-        self.redis_part, self.api = redis, self._python("api", api)
+        self.redis_part, self.api = redis, self._python("api", ["app"])
         self.workers = [self._worker(name) for name in ("worker-1", "worker-2")]
 
     @property

@@ -1,5 +1,7 @@
 """Movable names for models, such as `production`."""
 
+from pathlib import Path
+
 import sqlalchemy as sa
 
 from worker.store.database import Database
@@ -12,10 +14,23 @@ from worker.store.schema import DatabaseNow, aliases
 
 
 class Aliases:
-    """The aliases; each stands for one model."""
+    """The aliases; each stands for one model.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        journal: A file that grows with every change: other processes notice that by a look at its size.
+    """
+
+    def __init__(self, database: Database, journal: Path) -> None:
         self._database = database
+        self._journal = journal
+
+    @property
+    def revision(self) -> int:
+        """A number that differs once an alias was moved or deleted, by whichever process."""
+        try:
+            return self._journal.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def put(self, name: str, model_id: str, expected_version: int | None = None) -> AliasRecord:
         """Let a name stand for a model from now on.
@@ -29,9 +44,11 @@ class Aliases:
             PreconditionFailed: The alias is in another version.
         """
         try:
-            return self._put(name, model_id, expected_version)
+            record = self._put(name, model_id, expected_version)
         except sa.exc.IntegrityError:  # the same new name at the same moment: it is there now
-            return self._put(name, model_id, expected_version)
+            record = self._put(name, model_id, expected_version)
+        self._note_change()
+        return record
 
     def get(self, name: str) -> AliasRecord:
         """The alias of this name.
@@ -52,6 +69,7 @@ class Aliases:
         with self._database.write() as connection:
             _check_version(name, _read(connection, name, for_update=True).version, expected_version)
             connection.execute(sa.delete(aliases).where(aliases.c.name == name))
+        self._note_change()
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
         """A page of all aliases, the first made last."""
@@ -64,6 +82,10 @@ class Aliases:
                 cursor=cursor,
                 to_record=_to_alias,
             )
+
+    def _note_change(self) -> None:
+        with self._journal.open("ab") as journal:
+            journal.write(b".")
 
     def _put(self, name: str, model_id: str, expected_version: int | None) -> AliasRecord:
         with self._database.write() as connection:

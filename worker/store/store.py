@@ -46,7 +46,7 @@ class Store:
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
-        self.aliases = Aliases(database)
+        self.aliases = Aliases(database, data_dir / "aliases.journal")
         self.retention = Retention(
             database, settings, all_jobs=self.jobs, all_models=self.models, all_datasets=self.datasets
         )

@@ -101,7 +101,7 @@ def test_a_body_of_another_form_is_refused(api, body):
     assert api.client.put("/v1/aliases/x", json=body).status_code == 422
 
 
-@pytest.mark.parametrize("name", ["@x", "a%20b", "x" * 201, "%00"])
+@pytest.mark.parametrize("name", ["@x", "a%20b", "x" * 201])
 def test_a_name_that_could_not_be_asked_for_is_not_made(api, models, name):
     answer = put(api, name, models[0])
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")

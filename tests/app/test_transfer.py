@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from app import draining
+from app import transfer
 
 BODY = b"1,2\n" * (4 << 20)  # 16 MiB: more than the sockets of both ends hold
 
@@ -36,7 +36,7 @@ def test_a_client_that_sends_everything_first_hears_the_answer(client, path, con
 
 
 def test_a_client_that_never_sends_the_rest_is_not_waited_for_long(client, monkeypatch):
-    monkeypatch.setattr(draining, "DRAIN_S", 0.2)
+    monkeypatch.setattr(transfer, "DRAIN_S", 0.2)
     connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=30)
     connection.putrequest("POST", "/v1/datasets")
     connection.putheader("Content-Type", "text/csv")

@@ -1,0 +1,271 @@
+"""Fast path: answers common requests about models before the framework sees them.
+
+They are answered exactly as the documented routes do. Those get every request that has a query, a format of
+tables, a body of unknown or great length, or anything else out of the ordinary, and every one that is to be
+refused: it is handed on with what was read of its body.
+"""
+
+import asyncio
+import io
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from time import perf_counter
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from app.dependencies import Services
+from app.documents import document_answer
+from app.encoder import Encoded, Encoder
+from app.encoding import CODES_ONLY, MAX_BYTES_AT_ONCE, Rows, answer_of, call, check_row_count, read_rows
+from app.inference import JSON_BYTES_HEADER, read_inference, write_inference
+from app.media import Format
+from app.middleware import common_headers, request_id_of
+from app.model_lookup import ServedModel, document_headers, result_headers
+from app.tables.writing import write_answer, write_array
+from app.transfer import send_pieces
+from worker.store import Scope as KeyScope
+
+MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
+MAX_JSON_BYTES = 2 << 20
+MAX_ROWS_AS_JSON = 5000
+MAX_FIELDS, MAX_FIELD_BYTES = 32, 4096  # of headers, all together
+HEADS_REMEMBERED = 256  # of at most MAX_FIELD_BYTES and a path each
+_FORMATS = {option.value.encode(): option for option in (Format.JSON, *CODES_ONLY)}
+_FORMATS_ASKED = _FORMATS | {b"*/*": Format.JSON, b"": Format.JSON}
+_JSON_BYTES = JSON_BYTES_HEADER.lower().encode()
+_UNCOMMON = {b"content-encoding", b"transfer-encoding", b"expect"}
+_FOR_ADMISSION = {name.encode(): name for name in ("host", "origin", "sec-fetch-site", "authorization")}
+_NUMBER = re.compile(rb"[0-9]{1,15}")
+_PATH = re.compile(r"/(v1|v2)/models/(@?[A-Za-z0-9._-]{1,200})(?:/([a-z]{1,20}))?", re.ASCII)
+_DOCUMENTS = {None, "grouping", "codebook", "report"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What a common request says before its body.
+
+    Args:
+        route: The documented route that would answer it.
+        key: Id or alias of a model.
+        part: Of a model's documents; None where rows are sent.
+        length: Of the body, in bytes.
+        json_bytes: Length of the JSON before binary tensors; None where there are none.
+    """
+
+    route: str
+    key: str
+    part: str | None = None
+    length: int = 0
+    sent: Format = Format.JSON
+    asked: Format = Format.JSON
+    json_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """An answer; headers are those that its route gives it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
+class FastPath:
+    """Answers `POST` of rows in binary or JSON, and `GET` of a model's documents once they are known.
+
+    Args:
+        app: A started application, which answers all other requests.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._api: Services = app.state.services
+        self._in_flight = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        began = perf_counter()
+        common = self._common(scope)
+        if common is None:
+            await self._app(scope, receive, send)
+            return
+        body = _Body(receive, self._api.settings.body_timeout_s)
+        self._in_flight += 1
+        try:
+            reply = await self._reply(scope, common, body)
+        except Exception:  # noqa: BLE001 - the route meets it again, and answers for it
+            reply = None
+        finally:
+            self._in_flight -= 1
+        if reply is None:
+            await self._app(scope, body.receive, send)
+            return
+        await self._send(send, reply, request_id_of(scope["headers"]))
+        self._api.telemetry.count_request(scope["method"], common.route, reply.status, perf_counter() - began)
+
+    def _common(self, scope: Scope) -> _Common | None:
+        """Return what a request says if every particular of it is a common one."""
+        fields = scope["headers"]
+        if scope["type"] != "http" or scope["query_string"] or len(fields) > MAX_FIELDS:
+            return None
+        headers: dict[bytes, bytes] = dict(fields)
+        is_small = (
+            sum(map(len, headers.values())) <= MAX_FIELD_BYTES and len(scope["path"]) <= MAX_FIELD_BYTES
+        )
+        if len(headers) < len(fields) or not is_small or not headers.get(b"host"):
+            return None
+        if not _UNCOMMON.isdisjoint(headers) or self._api.connections.is_full:
+            return None
+        return _read_head(
+            scope["method"],
+            scope["path"],
+            headers.get(b"content-type", b""),
+            headers.get(b"accept", b""),
+            headers.get(b"content-length", b"0"),
+            headers.get(_JSON_BYTES),
+        )
+
+    async def _reply(self, scope: Scope, common: _Common, body: "_Body") -> _Reply | None:
+        """Return the answer, or None where the route is to give it.
+
+        Raises:
+            Exception: Of any kind, where the route is to refuse the request or to answer for the failure.
+        """
+        if common.part is not None:
+            answer = self._document(scope, common.key, common.part)
+            self._admit(scope)
+            return answer
+        model = self._api.models.find_at_once(common.key)
+        if model is None or common.length > self._max_bytes(common, len(model.encoder.features)):
+            return None
+        self._admit(scope)
+        content = await body.read(common.length)
+        if common.route.startswith("/v1"):
+            return await self._encodings(scope, common, model, content)
+        return await self._infer(scope, common, model, content)
+
+    def _admit(self, scope: Scope) -> None:
+        headers = {
+            _FOR_ADMISSION[name]: value.decode("latin-1")
+            for name, value in scope["headers"]
+            if name in _FOR_ADMISSION
+        }
+        key = self._api.admission.admit_at_once(scope, headers, KeyScope.READ)
+        scope["state"] = {"key": key}
+
+    async def _encodings(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
+        encoder, sent, asked = model.encoder, common.sent, common.asked
+        here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
+        rows = await call(here, read_rows, self._api, encoder, io.BytesIO(content), sent)
+        encoded = await self._encode(scope, encoder, rows, with_doubt=asked not in CODES_ONLY)
+        written = (
+            write_array(encoded.codes, asked)
+            if asked in CODES_ONLY
+            else write_answer(answer_of(model.record.id, encoder, encoded), asked)
+        )
+        headers = {"Content-Type": asked.value, "Vary": "Accept"}
+        return _reply_of(written, headers | result_headers(common.key, model.record.id))
+
+    async def _infer(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
+        json_bytes = common.json_bytes
+        here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
+        features = model.encoder.features
+        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, features)
+        check_row_count(self._api, len(inference.rows))
+        encoded = await self._encode(scope, model.encoder, inference.rows, with_doubt=inference.with_doubt)
+        written = write_inference(inference, encoded, common.key, model.version)
+        return _reply_of(written.body, written.headers | result_headers(common.key, model.record.id))
+
+    def _document(self, scope: Scope, key: str, part: str) -> _Reply | None:
+        named = self._api.models.resolve_at_once(key)
+        document = named and self._api.documents.find(named.model_id, part)
+        if not named or not document or not self._api.store.models.directory(named.model_id).exists():
+            return None
+        headers = document_headers(key, named.model_id, f"/{part}" if part else "")
+        made = document_answer(Request(scope), document, headers)
+        return _Reply(made.status_code, made.raw_headers, bytes(made.body))
+
+    async def _encode(self, scope: Scope, encoder: Encoder, rows: Rows, *, with_doubt: bool) -> Encoded:
+        api, began = self._api, perf_counter()
+        api.quotas.count(scope["state"], "rows", len(rows))
+        # Alone, a row is encoded sooner than a thread is woken; together with others, in one run.
+        if self._in_flight == 1 and api.batcher.is_instant(encoder, rows):
+            encoded = encoder.encode(rows, with_doubt=with_doubt)
+        else:
+            encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
+        api.telemetry.count_rows(len(rows), perf_counter() - began)
+        return encoded
+
+    async def _send(self, send: Send, reply: _Reply, request_id: str) -> None:
+        headers = [*reply.headers, *common_headers(reply.headers, request_id, path="")]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        message = {"type": "http.response.body", "body": reply.body}
+        await send_pieces(send, message, self._api.settings.body_timeout_s)
+
+    def _max_bytes(self, common: _Common, width: int) -> int:
+        settings = self._api.settings
+        max_json_bytes = min(settings.max_json_bytes, MAX_JSON_BYTES)
+        is_binary = common.sent is not Format.JSON or common.json_bytes is not None
+        if not is_binary or (common.json_bytes or 0) > max_json_bytes:
+            return max_json_bytes if not is_binary else 0
+        limit = min(settings.max_body_bytes, MAX_BODY_BYTES)
+        return min(limit, MAX_ROWS_AS_JSON * 4 * width) if common.asked is Format.JSON else limit
+
+
+class _Body:
+    """A body that the route can read as well, should it have to."""
+
+    def __init__(self, receive: Receive, timeout_s: float) -> None:
+        self._receive = receive
+        self._timeout_s = timeout_s
+        self._messages: list[Message] = []
+
+    async def read(self, length: int) -> bytes:
+        """Return the whole body, which says that it is so long.
+
+        Raises:
+            TimeoutError: It does not come in time.
+            KeyError: The client has gone.
+        """
+        async with asyncio.timeout(self._timeout_s):
+            while length > 0:
+                message = await self._receive()
+                self._messages.append(message)
+                length -= len(message["body"])
+        return b"".join(message["body"] for message in self._messages)
+
+    async def receive(self) -> Message:
+        """Return what was read once more, then what comes."""
+        return self._messages.pop(0) if self._messages else await self._receive()
+
+
+@lru_cache(HEADS_REMEMBERED)  # programs that send rows again and again send the same head
+def _read_head(
+    method: str, path: str, content_type: bytes, accept: bytes, length: bytes, json_bytes: bytes | None
+) -> _Common | None:
+    match = _PATH.fullmatch(path)
+    if not match or not _NUMBER.fullmatch(length):
+        return None
+    version, key, part = match.groups()
+    if method == "GET" and version == "v1" and part in _DOCUMENTS and not int(length):
+        route = "/v1/models/{model_id}" + ("/{document}" if part else "")
+        return _Common(route, key, part or "")
+    if method != "POST" or not int(length):
+        return None
+    if (version, part) == ("v1", "encodings") and content_type in _FORMATS and accept in _FORMATS_ASKED:
+        route, asked = "/v1/models/{model_id}/encodings", _FORMATS_ASKED[accept]
+        return _Common(route, key, length=int(length), sent=_FORMATS[content_type], asked=asked)
+    if (version, part) == ("v2", "infer") and (json_bytes is None or _NUMBER.fullmatch(json_bytes)):
+        route = "/v2/models/{model_id}/infer"
+        return _Common(
+            route, key, length=int(length), json_bytes=None if json_bytes is None else int(json_bytes)
+        )
+    return None
+
+
+def _reply_of(body: bytes, headers: dict[str, str]) -> _Reply:
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return _Reply(200, [*raw, (b"content-length", b"%d" % len(body))], body)

@@ -1,0 +1,90 @@
+"""Serves the API over HTTP by granian, whose parser bounds heads and ends idle connections."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from app.connections import ConnectionLimit
+from app.embedded.ports import is_free
+from app.fast_path import FastPath
+from app.settings import ApiSettings
+
+STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
+BACKLOG = 4096
+
+_log = logging.getLogger(__name__)
+
+
+class CannotListenError(RuntimeError):
+    """The address cannot be listened on; the text says why."""
+
+
+async def serve(
+    app: FastAPI,
+    settings: ApiSettings,
+    *,
+    port: int,
+    on_ready: Callable[[Callable[[], None]], None] = lambda _: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT comes, or what `on_ready` is given is called.
+
+    Args:
+        app: As made by `create_app` with the same settings; it is started and ended here.
+        settings: Hold the address and the limits.
+        port: A number above 0; several processes may listen on it.
+        on_ready: Called when requests are answered, with what stops the server.
+    """
+    async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
+        # A trace begins in the application, so nothing may go past it then.
+        server = Server(
+            app if settings.otlp_endpoint else FastPath(app),
+            address=_address_of(settings.host),
+            port=port,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=ConnectionLimit(settings).taken,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(1000 * settings.head_timeout_s),
+                max_buffer_size=settings.max_head_bytes,
+            ),
+            log_enabled=False,
+        )
+        serving = asyncio.create_task(server.serve())
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            server.stop()  # type: ignore[no-untyped-call]
+            loop.call_later(STOP_TIMEOUT_S, serving.cancel)
+
+        with suppress(ValueError, RuntimeError):  # not the main thread
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, stop)
+        _log.info("listening on http://%s:%d", settings.host, port)
+        on_ready(stop)
+        with suppress(asyncio.CancelledError):
+            await serving
+
+
+def check_port(host: str, port: int) -> None:
+    """Make sure that nobody else listens: the system would share the connections between both.
+
+    Raises:
+        CannotListenError: Somebody does, or the address is none of this machine's.
+    """
+    if not is_free(host, port):
+        raise CannotListenError(f"port {port} on {host} is taken, or {host} is no address of this machine")
+
+
+def _address_of(host: str) -> str:
+    return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
