@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store backup restore chaos fuzz soak compose-test bench-estimators
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore chaos fuzz soak compose-test bench-estimators
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ bench-serving: $(INSTALLED) .venv-peers ## Compare the service with other server
 	$(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet --requirement $<
 	@touch $@
+
+bench-connections: $(INSTALLED) ## Hold thousands of idle, slow and hostile connections open while honest clients are served
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.connections
 
 bench-store: $(INSTALLED) ## Measure what a long queue and a list of 100,000 jobs cost: make bench-store DATABASE=url
 	$(BIN)/python -m benchmarks.store $(if $(DATABASE),--database '$(DATABASE)')

@@ -43,14 +43,14 @@ MODEL_PATHS = ("/models/{model_id}", "/models/{model_id}/versions/{model_version
 
 
 @router.get("", response_model=ServerMetadata)
-def describe_server() -> Response:
+async def describe_server() -> Response:
     """What serves."""
     extensions = ["binary_tensor_data"]
     return json_answer({"name": "catvq", "version": version("catvq"), "extensions": extensions})
 
 
 @health.get("/live", response_model=Liveness)
-def is_server_live() -> Response:
+async def is_server_live() -> Response:
     """Whether the process answers."""
     return json_answer({"live": True})
 

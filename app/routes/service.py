@@ -23,7 +23,7 @@ health = APIRouter(route_class=OpenRoute, tags=["service"], responses=problems(4
 
 
 @health.get("/livez", response_model=Health)
-def is_alive() -> Response:
+async def is_alive() -> Response:  # not in a thread: those may all be busy
     """Whether the process answers."""
     return json_answer({"status": "ok"})
 
