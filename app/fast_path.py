@@ -10,7 +10,8 @@ import io
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from time import perf_counter
+from time import monotonic, perf_counter
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -22,8 +23,9 @@ from app.encoder import Encoded, Encoder
 from app.encoding import CODES_ONLY, MAX_BYTES_AT_ONCE, Rows, answer_of, call, check_row_count, read_rows
 from app.inference import JSON_BYTES_HEADER, read_inference, write_inference
 from app.media import Format
-from app.middleware import common_headers, request_id_of
+from app.middleware import REQUEST_ID, common_headers, request_id_of
 from app.model_lookup import ServedModel, document_headers, result_headers
+from app.tables.numpy_reader import rows_of
 from app.tables.writing import write_answer, write_array
 from app.transfer import send_pieces
 from worker.store import Scope as KeyScope
@@ -31,15 +33,22 @@ from worker.store import Scope as KeyScope
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 MAX_JSON_BYTES = 2 << 20
 MAX_ROWS_AS_JSON = 5000
-MAX_FIELDS, MAX_FIELD_BYTES = 32, 4096  # of headers, all together
-HEADS_REMEMBERED = 256  # of at most MAX_FIELD_BYTES and a path each
+MAX_FIELDS, MAX_FIELD_BYTES = 32, 4096  # of headers, all together with the path
+HEADS_REMEMBERED = 256
+LOOK_EVERY_S = 1.0
 _FORMATS = {option.value.encode(): option for option in (Format.JSON, *CODES_ONLY)}
 _FORMATS_ASKED = _FORMATS | {b"*/*": Format.JSON, b"": Format.JSON}
 _JSON_BYTES = JSON_BYTES_HEADER.lower().encode()
 _UNCOMMON = {b"content-encoding", b"transfer-encoding", b"expect"}
-_FOR_ADMISSION = {name.encode(): name for name in ("host", "origin", "sec-fetch-site", "authorization")}
+_FOR_ADMISSION = [(name.encode(), name) for name in ("host", "origin", "sec-fetch-site", "authorization")]
 _NUMBER = re.compile(rb"[0-9]{1,15}")
 _PATH = re.compile(r"/(v1|v2)/models/(@?[A-Za-z0-9._-]{1,200})(?:/([a-z]{1,20}))?", re.ASCII)
+_COMMON_HEADERS = common_headers(())
+_DOCUMENT_HEADERS = common_headers([(b"cache-control", b"")])  # which documents have of their own
+_CODES_HEADERS = {
+    asked: [(b"content-type", asked.value.encode()), (b"vary", b"Accept"), *_COMMON_HEADERS]
+    for asked in _FORMATS.values()
+}
 _DOCUMENTS = {None, "grouping", "codebook", "report"}
 
 
@@ -57,6 +66,7 @@ class _Common:
 
     route: str
     key: str
+    is_inference: bool = False
     part: str | None = None
     length: int = 0
     sent: Format = Format.JSON
@@ -84,18 +94,20 @@ class FastPath:
         self._app = app
         self._api: Services = app.state.services
         self._in_flight = 0
+        self._reading: dict[asyncio.Task[Any] | None, float] = {}  # since when
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = perf_counter()
-        common = self._common(scope)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        common = self._common(scope, headers)
         if common is None:
             await self._app(scope, receive, send)
             return
-        body = _Body(receive, self._api.settings.body_timeout_s)
+        body = _Body(receive)
         self._in_flight += 1
         try:
-            reply = await self._reply(scope, common, body)
+            reply = await self._reply(scope, headers, common, body)
         except Exception:  # noqa: BLE001 - the route meets it again, and answers for it
             reply = None
         finally:
@@ -103,19 +115,19 @@ class FastPath:
         if reply is None:
             await self._app(scope, body.receive, send)
             return
-        await self._send(send, reply, request_id_of(scope["headers"]))
+        request_id = request_id_of(headers.get(REQUEST_ID)).encode()
+        fields = [*reply.headers, (REQUEST_ID, request_id), *scope["state"].get("rate_limit", ())]
+        await send({"type": "http.response.start", "status": reply.status, "headers": fields})
+        message = {"type": "http.response.body", "body": reply.body}
+        await send_pieces(send, message, self._api.settings.body_timeout_s)
         self._api.telemetry.count_request(scope["method"], common.route, reply.status, perf_counter() - began)
 
-    def _common(self, scope: Scope) -> _Common | None:
+    def _common(self, scope: Scope, headers: dict[bytes, bytes]) -> _Common | None:
         """Return what a request says if every particular of it is a common one."""
-        fields = scope["headers"]
-        if scope["type"] != "http" or scope["query_string"] or len(fields) > MAX_FIELDS:
+        if scope["type"] != "http" or scope["query_string"] or len(headers) > MAX_FIELDS:
             return None
-        headers: dict[bytes, bytes] = dict(fields)
-        is_small = (
-            sum(map(len, headers.values())) <= MAX_FIELD_BYTES and len(scope["path"]) <= MAX_FIELD_BYTES
-        )
-        if len(headers) < len(fields) or not is_small or not headers.get(b"host"):
+        size = sum(map(len, headers.values())) + len(scope["path"])
+        if len(headers) < len(scope["headers"]) or size > MAX_FIELD_BYTES or not headers.get(b"host"):
             return None
         if not _UNCOMMON.isdisjoint(headers) or self._api.connections.is_full:
             return None
@@ -128,46 +140,66 @@ class FastPath:
             headers.get(_JSON_BYTES),
         )
 
-    async def _reply(self, scope: Scope, common: _Common, body: "_Body") -> _Reply | None:
+    async def _reply(
+        self, scope: Scope, headers: dict[bytes, bytes], common: _Common, body: "_Body"
+    ) -> _Reply | None:
         """Return the answer, or None where the route is to give it.
 
         Raises:
             Exception: Of any kind, where the route is to refuse the request or to answer for the failure.
         """
+        for_admission = {
+            name: headers[raw].decode("latin-1") for raw, name in _FOR_ADMISSION if raw in headers
+        }
+        key = self._api.admission.admit_at_once(scope, for_admission, KeyScope.READ)
+        scope["state"] = {"key": key}
         if common.part is not None:
-            answer = self._document(scope, common.key, common.part)
-            self._admit(scope)
-            return answer
+            return self._document(scope, common.key, common.part)
         model = self._api.models.find_at_once(common.key)
         if model is None or common.length > self._max_bytes(common, len(model.encoder.features)):
             return None
-        self._admit(scope)
-        content = await body.read(common.length)
-        if common.route.startswith("/v1"):
-            return await self._encodings(scope, common, model, content)
-        return await self._infer(scope, common, model, content)
+        content = await self._read(body, common.length)
+        if common.is_inference:
+            return await self._infer(scope, common, model, content)
+        return await self._encodings(scope, common, model, content)
 
-    def _admit(self, scope: Scope) -> None:
-        headers = {
-            _FOR_ADMISSION[name]: value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name in _FOR_ADMISSION
-        }
-        key = self._api.admission.admit_at_once(scope, headers, KeyScope.READ)
-        scope["state"] = {"key": key}
+    async def _read(self, body: "_Body", length: int) -> bytes:
+        task = asyncio.current_task()
+        self._reading[task] = monotonic()
+        try:
+            return await body.read(length)
+        finally:
+            del self._reading[task]
+
+    async def watch(self) -> None:
+        """End the requests, again and again, whose bodies do not come.
+
+        A timer for each of them would cost more than to recognise one.
+        """
+        timeout_s = self._api.settings.body_timeout_s
+        while True:
+            await asyncio.sleep(min(timeout_s, LOOK_EVERY_S))
+            latest = monotonic() - timeout_s
+            for task in [task for task, since in self._reading.items() if task and since < latest]:
+                task.cancel()
 
     async def _encodings(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
         encoder, sent, asked = model.encoder, common.sent, common.asked
-        here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
-        rows = await call(here, read_rows, self._api, encoder, io.BytesIO(content), sent)
+        if sent is Format.RAW:
+            rows = rows_of(content, len(encoder.features))
+            check_row_count(self._api, len(rows))
+        else:
+            here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
+            rows = await call(here, read_rows, self._api, encoder, io.BytesIO(content), sent)
         encoded = await self._encode(scope, encoder, rows, with_doubt=asked not in CODES_ONLY)
         written = (
             write_array(encoded.codes, asked)
             if asked in CODES_ONLY
             else write_answer(answer_of(model.record.id, encoder, encoded), asked)
         )
-        headers = {"Content-Type": asked.value, "Vary": "Accept"}
-        return _reply_of(written, headers | result_headers(common.key, model.record.id))
+        headers = [*_CODES_HEADERS[asked], (b"content-length", b"%d" % len(written))]
+        headers += _raw(result_headers(common.key, model.record.id))
+        return _Reply(200, headers, written)
 
     async def _infer(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
         json_bytes = common.json_bytes
@@ -177,7 +209,9 @@ class FastPath:
         check_row_count(self._api, len(inference.rows))
         encoded = await self._encode(scope, model.encoder, inference.rows, with_doubt=inference.with_doubt)
         written = write_inference(inference, encoded, common.key, model.version)
-        return _reply_of(written.body, written.headers | result_headers(common.key, model.record.id))
+        headers = written.headers | result_headers(common.key, model.record.id)
+        length = (b"content-length", b"%d" % len(written.body))
+        return _Reply(200, [*_raw(headers), length, *_COMMON_HEADERS], written.body)
 
     def _document(self, scope: Scope, key: str, part: str) -> _Reply | None:
         named = self._api.models.resolve_at_once(key)
@@ -186,7 +220,7 @@ class FastPath:
             return None
         headers = document_headers(key, named.model_id, f"/{part}" if part else "")
         made = document_answer(Request(scope), document, headers)
-        return _Reply(made.status_code, made.raw_headers, bytes(made.body))
+        return _Reply(made.status_code, [*made.raw_headers, *_DOCUMENT_HEADERS], bytes(made.body))
 
     async def _encode(self, scope: Scope, encoder: Encoder, rows: Rows, *, with_doubt: bool) -> Encoded:
         api, began = self._api, perf_counter()
@@ -198,12 +232,6 @@ class FastPath:
             encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
         api.telemetry.count_rows(len(rows), perf_counter() - began)
         return encoded
-
-    async def _send(self, send: Send, reply: _Reply, request_id: str) -> None:
-        headers = [*reply.headers, *common_headers(reply.headers, request_id, path="")]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        message = {"type": "http.response.body", "body": reply.body}
-        await send_pieces(send, message, self._api.settings.body_timeout_s)
 
     def _max_bytes(self, common: _Common, width: int) -> int:
         settings = self._api.settings
@@ -218,24 +246,22 @@ class FastPath:
 class _Body:
     """A body that the route can read as well, should it have to."""
 
-    def __init__(self, receive: Receive, timeout_s: float) -> None:
+    def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._timeout_s = timeout_s
         self._messages: list[Message] = []
 
     async def read(self, length: int) -> bytes:
         """Return the whole body, which says that it is so long.
 
         Raises:
-            TimeoutError: It does not come in time.
             KeyError: The client has gone.
         """
-        async with asyncio.timeout(self._timeout_s):
-            while length > 0:
-                message = await self._receive()
-                self._messages.append(message)
-                length -= len(message["body"])
-        return b"".join(message["body"] for message in self._messages)
+        while length > 0:
+            message = await self._receive()
+            self._messages.append(message)
+            length -= len(message["body"])
+        pieces = [message["body"] for message in self._messages]
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def receive(self) -> Message:
         """Return what was read once more, then what comes."""
@@ -252,7 +278,7 @@ def _read_head(
     version, key, part = match.groups()
     if method == "GET" and version == "v1" and part in _DOCUMENTS and not int(length):
         route = "/v1/models/{model_id}" + ("/{document}" if part else "")
-        return _Common(route, key, part or "")
+        return _Common(route, key, part=part or "")
     if method != "POST" or not int(length):
         return None
     if (version, part) == ("v1", "encodings") and content_type in _FORMATS and accept in _FORMATS_ASKED:
@@ -260,12 +286,10 @@ def _read_head(
         return _Common(route, key, length=int(length), sent=_FORMATS[content_type], asked=asked)
     if (version, part) == ("v2", "infer") and (json_bytes is None or _NUMBER.fullmatch(json_bytes)):
         route = "/v2/models/{model_id}/infer"
-        return _Common(
-            route, key, length=int(length), json_bytes=None if json_bytes is None else int(json_bytes)
-        )
+        tail_at = None if json_bytes is None else int(json_bytes)
+        return _Common(route, key, is_inference=True, length=int(length), json_bytes=tail_at)
     return None
 
 
-def _reply_of(body: bytes, headers: dict[str, str]) -> _Reply:
-    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    return _Reply(200, [*raw, (b"content-length", b"%d" % len(body))], body)
+def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

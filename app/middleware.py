@@ -4,7 +4,7 @@ import itertools
 import logging
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -19,7 +19,7 @@ from app.telemetry import Telemetry
 from app.transfer import SlowReaderError
 from worker.logs import about
 
-_RAW_REQUEST_ID = b"x-request-id"
+REQUEST_ID = b"x-request-id"
 _PROCESS = secrets.token_hex(6)
 _NUMBERS = itertools.count()  # to draw each at random takes longer than most of what a request passes
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -66,7 +66,7 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = request_id_of(scope["headers"])
+        request_id = request_id_of(dict(scope["headers"]).get(REQUEST_ID))
         state: dict[str, Any] = {"request_id": request_id, "is_head": scope["method"] == "HEAD"}
         scope["state"] = state
         if scope["method"] == "HEAD":
@@ -81,7 +81,8 @@ class RequestMiddleware:
                 message["headers"] = [
                     *message["headers"],
                     *state.get("rate_limit", ()),
-                    *common_headers(message["headers"], request_id, scope["path"]),
+                    (REQUEST_ID, request_id.encode()),
+                    *common_headers(message["headers"], scope["path"]),
                 ]
             await send(message)
 
@@ -106,24 +107,15 @@ class RequestMiddleware:
                 self._telemetry.count_request(scope["method"], route, status, perf_counter() - started)
 
 
-def new_request_id() -> str:
-    """Name a request that brings no usable name of its own."""
-    return f"req_{_PROCESS}{next(_NUMBERS):012x}"
-
-
-def common_headers(
-    given: Iterable[tuple[bytes, bytes]], request_id: str, path: str
-) -> Iterator[tuple[bytes, bytes]]:
-    """Yield what every answer carries, unless the route knows better."""
+def common_headers(given: Iterable[tuple[bytes, bytes]], path: str = "") -> list[tuple[bytes, bytes]]:
+    """Return what every answer to a path carries beside its request's id, unless the route knows better."""
     names = {name for name, _ in given}
-    yield _RAW_REQUEST_ID, request_id.encode()
-    yield b"content-security-policy", PAGES.get(path, NO_PAGE).encode()
-    yield from (header for header in _RAW_SECURITY_HEADERS if header[0] not in names)
+    policy = (b"content-security-policy", PAGES.get(path, NO_PAGE).encode())
+    return [policy, *(header for header in _RAW_SECURITY_HEADERS if header[0] not in names)]
 
 
-def request_id_of(fields: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the id that a request brings in its headers, or a new one."""
-    for name, value in fields:
-        if name == _RAW_REQUEST_ID and _USABLE_ID.fullmatch(sent := value.decode("latin-1")):
-            return str(sent)
-    return new_request_id()
+def request_id_of(sent: bytes | None) -> str:
+    """Return the id that a request brings in its header, where that is a usable one, or a new one."""
+    if sent is not None and _USABLE_ID.fullmatch(given := sent.decode("latin-1")):
+        return given
+    return f"req_{_PROCESS}{next(_NUMBERS):012x}"

@@ -44,9 +44,10 @@ async def serve(
         on_ready: Called when requests are answered, with what stops the server.
     """
     async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
-        # A trace begins in the application, so nothing may go past it then.
+        fast_path = FastPath(app)
+        watching = asyncio.create_task(fast_path.watch())
         server = Server(
-            app if settings.otlp_endpoint else FastPath(app),
+            app if settings.otlp_endpoint else fast_path,  # a trace begins in the application
             address=_address_of(settings.host),
             port=port,
             interface=Interfaces.ASGINL,
@@ -74,6 +75,7 @@ async def serve(
         on_ready(stop)
         with suppress(asyncio.CancelledError):
             await serving
+        watching.cancel()
 
 
 def check_port(host: str, port: int) -> None:
