@@ -7,6 +7,7 @@ import uvicorn
 from app.protocol import Protocol
 from app.settings import ApiSettings
 from worker.logs import JSON_LOGS
+from worker.store import files
 
 STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
 
@@ -23,6 +24,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     settings = ApiSettings()
+    files.keep_private()
     uvicorn.run(
         "app.main:create_app",
         factory=True,

@@ -1,7 +1,8 @@
 """Copies everything that the service knows, while it runs, and puts it back into an empty place.
 
 A backup is a directory: an SQLite database with every row, whatever database the service uses, and the files
-of datasets, models and jobs. So it can also be restored into the other kind of database.
+of datasets, models and jobs, for nobody but its owner to read. So it can also be restored into the other kind
+of database.
 """
 
 import shutil
@@ -56,7 +57,7 @@ class Backups:
             raise BackupError(f"{target} is there already; name a new directory.")
         partial = target.with_name(f"{target.name}.partial")
         files.remove_directory(partial)
-        partial.mkdir(parents=True)
+        partial.mkdir(mode=0o700, parents=True)
         for _ in range(ATTEMPTS):
             # Files never change, but they may be removed between the copy of their rows and their own.
             (partial / DATABASE_NAME).unlink(missing_ok=True)
@@ -66,6 +67,7 @@ class Backups:
                     break
         else:
             raise BackupError("datasets or models were deleted all the while; try again.")
+        files.make_private(partial)
         for path in partial.rglob("*"):
             files.sync_file(path)
         partial.rename(target)
@@ -91,6 +93,7 @@ class Backups:
                 if missing := _copy_files(rows, source, self._directory):
                     raise BackupError(f"the backup lacks the files of {missing[0]}.")
                 _copy_rows(rows, self._database)
+        files.make_private(self._directory)
 
 
 def _open(directory: Path) -> Database:

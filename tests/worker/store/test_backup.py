@@ -110,6 +110,19 @@ def test_nothing_is_restored_over_something_or_from_nothing(filled, empty, tmp_p
     assert empty.jobs.list().items == []
 
 
+def test_a_backup_and_what_is_restored_from_it_are_closed_to_others(filled, empty, settings, tmp_path):
+    def readable(directory):
+        return [path for path in [directory, *directory.rglob("*")] if path.stat().st_mode & 0o077]
+
+    assert readable(settings.data_dir / "models")  # made by this process, under the usual mask
+    filled.backups.make(tmp_path / "backup")
+    assert readable(tmp_path / "backup") == []
+    for path in (tmp_path / "backup").rglob("*"):
+        path.chmod(0o755)
+    empty.backups.restore(tmp_path / "backup")
+    assert readable(tmp_path / "restored") == []
+
+
 @pytest.mark.parametrize("table", ["datasets", "models", "jobs"])
 @pytest.mark.parametrize("hostile", ["../../../victim", "{tmp_path}/victim", "x/../../../victim", "..", ""])
 def test_a_backup_whose_rows_lead_elsewhere_is_refused_before_anything_is_touched(
