@@ -25,7 +25,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM python:3.11-slim-bookworm
 # The directory's owner becomes the owner of a fresh volume that is mounted there.
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin catvq \
-    && install --directory --owner catvq --group catvq --mode 0750 /data
+    && install --directory --owner catvq --group catvq --mode 0700 /data
 COPY --from=build /opt/catvq /opt/catvq
 ENV PATH=/opt/catvq/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -13,17 +13,27 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore chaos fuzz soak compose-test bench-estimators
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make the environment .venv, with pinned versions
 
-$(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt
+# Everything with its hash, but torch and the libraries that its build for CUDA brings: each index has files of its own.
+$(INSTALLED): pyproject.toml client/pyproject.toml constraints.txt requirements.lock
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ./client --editable '.[embedded,demo,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable ./client --editable '.[embedded,demo,dev]'
 	@touch $@
+
+lock: .venv-lock ## Write requirements.lock anew, after a change of constraints.txt
+	grep -v '^torch==' constraints.txt | .venv-lock/bin/uv pip compile --quiet - --no-config --no-deps --universal --python-version 3.11 \
+		--generate-hashes --no-annotate --custom-compile-command 'make lock' --output-file requirements.lock
+
+.venv-lock:
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet uv==0.13.9
 
 demo: $(INSTALLED) ## Train on real data, learnable against static, and show what was learnt
 	$(BIN)/python -m examples.demo

@@ -17,6 +17,7 @@ from app.main import create_app
 from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
 from worker.logs import JSON_LOGS
+from worker.store import files
 
 LOOK_EVERY_S = 0.5
 CANNOT_START = 3  # the exit status of a process that would not come up a second time either
@@ -36,6 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     dictConfig(JSON_LOGS)
     settings = ApiSettings()
+    files.keep_private()
     port = settings.port or free_port(settings.host)
     try:
         if not arguments.join:

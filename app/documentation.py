@@ -20,7 +20,12 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
-_TEXT = {"type": "string"}
+_TEXT = {
+    "type": "string",
+    "description": "Text, never a number, that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` "
+    "at its beginning or after `;`) is written with an apostrophe before that, which is taken off the names "
+    "of a header that is read. The other formats hold text as it is.",
+}
 _ADAPTIVE_IS_MIRROR = {
     "if": {
         "properties": {"temperature_schedule": {"const": "adaptive"}},

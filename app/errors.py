@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from worker.names import escape_hidden
+
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_PLACES = 20  # enough to mend a file, too few to echo an upload back
 INFERENCE_PREFIX = "/v2"  # the Open Inference Protocol, whose clients look for the text under `error`
@@ -143,20 +145,27 @@ class UnavailableError(ApiError):
 
 
 def problem_response(request: Request, error: ApiError) -> Response:
-    """Render `error` as problem+json, naming the request it belongs to."""
+    """Render `error` as problem+json, naming the request it belongs to.
+
+    What it quotes from the request is shown as it is, but for characters that could not be seen.
+    """
     document = {
         "type": f"urn:catvq:problem:{error.code}",
         "title": HTTPStatus(error.status).phrase,
         "status": error.status,
-        "detail": error.detail,
+        "detail": escape_hidden(error.detail),
         "instance": f"urn:catvq:request:{request.state.request_id}",
         "code": error.code,
         "errors": [
-            {name: value for name, value in asdict(place).items() if value is not None}
+            {
+                name: escape_hidden(value) if isinstance(value, str) else value
+                for name, value in asdict(place).items()
+                if value is not None
+            }
             for place in error.places
         ],
         "retryable": error.retryable,
     }
     if request.scope.get("path", "").startswith(INFERENCE_PREFIX):
-        document["error"] = error.detail
+        document["error"] = document["detail"]
     return Response(orjson.dumps(document), error.status, error.headers, PROBLEM_MEDIA_TYPE)

@@ -94,6 +94,8 @@ class FastPath:
         self._app = app
         self._api: Services = app.state.services
         self._in_flight = 0
+        self._is_traced = self._api.settings.otlp_endpoint is not None  # a trace begins in the application
+        self._routed: set[asyncio.Task[Any] | None] = set()
         self._reading: dict[asyncio.Task[Any] | None, float] = {}  # since when
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,7 +104,7 @@ class FastPath:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         common = self._common(scope, headers)
         if common is None:
-            await self._app(scope, receive, send)
+            await self._by_route(scope, receive, send)
             return
         body = _Body(receive)
         self._in_flight += 1
@@ -113,7 +115,7 @@ class FastPath:
         finally:
             self._in_flight -= 1
         if reply is None:
-            await self._app(scope, body.receive, send)
+            await self._by_route(scope, body.receive, send)
             return
         request_id = request_id_of(headers.get(REQUEST_ID)).encode()
         fields = [*reply.headers, (REQUEST_ID, request_id), *scope["state"].get("rate_limit", ())]
@@ -122,6 +124,19 @@ class FastPath:
         await send_pieces(send, message, self._api.settings.body_timeout_s)
         self._api.telemetry.count_request(scope["method"], common.route, reply.status, perf_counter() - began)
 
+    async def _by_route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        self._routed.add(task)
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._routed.discard(task)
+
+    def cancel(self) -> None:
+        """Give up the requests that are still being answered by routes."""
+        for task in [task for task in self._routed if task]:
+            task.cancel()
+
     def _common(self, scope: Scope, headers: dict[bytes, bytes]) -> _Common | None:
         """Return what a request says if every particular of it is a common one."""
         if scope["type"] != "http" or scope["query_string"] or len(headers) > MAX_FIELDS:
@@ -129,7 +144,7 @@ class FastPath:
         size = sum(map(len, headers.values())) + len(scope["path"])
         if len(headers) < len(scope["headers"]) or size > MAX_FIELD_BYTES or not headers.get(b"host"):
             return None
-        if not _UNCOMMON.isdisjoint(headers) or self._api.connections.is_full:
+        if not _UNCOMMON.isdisjoint(headers) or self._is_traced or self._api.connections.is_full:
             return None
         return _read_head(
             scope["method"],

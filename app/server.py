@@ -47,7 +47,7 @@ async def serve(
         fast_path = FastPath(app)
         watching = asyncio.create_task(fast_path.watch())
         server = Server(
-            app if settings.otlp_endpoint else fast_path,  # a trace begins in the application
+            fast_path,
             address=_address_of(settings.host),
             port=port,
             interface=Interfaces.ASGINL,
@@ -66,15 +66,14 @@ async def serve(
 
         def stop() -> None:
             server.stop()  # type: ignore[no-untyped-call]
-            loop.call_later(STOP_TIMEOUT_S, serving.cancel)
+            loop.call_later(STOP_TIMEOUT_S, fast_path.cancel)
 
         with suppress(ValueError, RuntimeError):  # not the main thread
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, stop)
         _log.info("listening on http://%s:%d", settings.host, port)
         on_ready(stop)
-        with suppress(asyncio.CancelledError):
-            await serving
+        await serving
         watching.cancel()
 
 

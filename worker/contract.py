@@ -8,7 +8,9 @@ Null means "the recipe's own value"; "auto" means "worked out from the data". Bo
 from enum import StrEnum
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from worker.names import HIDDEN, hidden_character
 
 TRAIN_QUEUE = "catvq.train"
 TRAIN_TASK = "catvq.train"
@@ -17,10 +19,21 @@ MIN_TRAINING_ROWS = 8  # below this neither a split nor a batch statistic means 
 MAX_CATEGORIES = 1024
 MAX_LABELS = 32
 
+
+def _check_visible(text: str) -> str:
+    found = hidden_character(text)
+    if found is not None:
+        raise ValueError(f"holds {found}, which cannot be seen; leave it out")
+    return text
+
+
 Auto = Literal["auto"]
 Estimator = Literal["auto", "mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-LabelValue = Annotated[str, Field(max_length=200)]
+Visible = Annotated[str, AfterValidator(_check_visible)]
+Name = Annotated[
+    Visible, Field(min_length=1, max_length=200, json_schema_extra={"pattern": f"^[^{HIDDEN}]+$"})
+]
+LabelValue = Annotated[Visible, Field(max_length=200, json_schema_extra={"pattern": f"^[^{HIDDEN}]*$"})]
 Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
 Temperature = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 LearningRate = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
@@ -105,9 +118,7 @@ class AssignmentSettings(_Section):
     groups: Annotated[dict[Name, list[Name]], Field(min_length=1, max_length=MAX_CATEGORIES)] | None = Field(
         None, description="With init 'user': the features of each category."
     )
-    model: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="With init 'model': the model whose grouping to start from."
-    )
+    model: Name | None = Field(None, description="With init 'model': the model whose grouping to start from.")
     estimator: Estimator = Field(
         "auto",
         description="'mirror' first searches for the assignment by mirror descent on held-out error, then "
@@ -230,7 +241,7 @@ class JobConfig(_Section):
 class JobRequest(JobConfig):
     """The body of `POST /v1/jobs`."""
 
-    dataset: Annotated[str, Field(min_length=1, max_length=200, description="Id of an uploaded dataset.")]
+    dataset: Annotated[Name, Field(description="Id of an uploaded dataset.")]
     name: Name | None = None
     labels: Annotated[dict[Name, LabelValue], Field(max_length=MAX_LABELS)] = {}
 
@@ -249,6 +260,6 @@ class JobRequest(JobConfig):
 class EncodingJobRequest(_Section):
     """The body of `POST /v1/models/{model_id}/encoding-jobs`."""
 
-    dataset: Annotated[str, Field(min_length=1, max_length=200, description="Id of the dataset to encode.")]
+    dataset: Annotated[Name, Field(description="Id of the dataset to encode.")]
     name: Name | None = None
     labels: Annotated[dict[Name, LabelValue], Field(max_length=MAX_LABELS)] = {}

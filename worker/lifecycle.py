@@ -12,7 +12,7 @@ from worker.job_process import start_fork_server
 from worker.logs import JSON_LOGS
 from worker.reconciler import Reconciler
 from worker.settings import WorkerSettings
-from worker.store import Store, StoreUnavailable
+from worker.store import Store, StoreUnavailable, files
 from worker.webhook import Notifier
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ class _Worker:
 def _prepare(**_: Any) -> None:
     """Prepare the database, and the processes to come, before the first message is taken."""
     settings = WorkerSettings()
+    files.keep_private()
     # For the training processes: threads that spin while they wait for each other make every step ten
     # times as long as soon as anything else wants the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")

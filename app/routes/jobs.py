@@ -18,7 +18,7 @@ from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
 from app.submission import IdempotencyKey, sender_of, submission_answer
 from app.waiting import Seen, look, wait_for_change, wished_wait_s
-from worker.contract import JobRequest, JobStatus
+from worker.contract import JobRequest, JobStatus, Name
 
 JOB_REQUEST_EXAMPLE = {
     "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
@@ -76,7 +76,7 @@ def list_jobs(
     request: Request,
     api: Api,
     status: Annotated[JobStatus | None, Query(description="Only jobs in this state.")] = None,
-    dataset: Annotated[str | None, Query(max_length=200, description="Only jobs on this dataset.")] = None,
+    dataset: Annotated[Name | None, Query(description="Only jobs on this dataset.")] = None,
     limit: PageLimit = 50,
     cursor: Cursor = None,
 ) -> Response:

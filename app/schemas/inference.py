@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from app.schemas.common import Body
 from app.schemas.models import MODEL_ID
+from worker.contract import Visible
 
 INPUT = "rows"
 _INPUT_EXAMPLE: dict[str, Any] = {
@@ -69,7 +70,7 @@ class InferenceRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"inputs": [_INPUT_EXAMPLE]}})
 
-    id: str | None = Field(None, description="Comes back with the answer.")
+    id: Visible | None = Field(None, description="Comes back with the answer.")
     parameters: RequestParameters = RequestParameters()
     inputs: Annotated[list[InferenceInput], Field(min_length=1, max_length=1)]
     outputs: list[InferenceOutput] = Field([], description="All of them, when none is named.")

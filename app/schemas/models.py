@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
+from worker.contract import Name
 from worker.store import AliasRecord, ModelRecord
 
 MODEL_ID = "model_1b9e4c7d2a5f6e8b0c3d4a5b"
@@ -225,7 +226,7 @@ class AliasRequest(Body):
         extra="forbid", frozen=True, strict=True, json_schema_extra={"example": {"model": MODEL_ID}}
     )
 
-    model: Annotated[str, Field(min_length=1, max_length=200)]
+    model: Name
 
 
 class Alias(Body):

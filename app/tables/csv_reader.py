@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from app.errors import InvalidError, NotParseableError, Place
+from app.tables.formulas import unquote_formulas
 from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, rows_per_block
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
 MAX_ROW_CHARACTERS = 8 << 20  # Arrow reads no row beyond its blocks, which are of this size
 MAX_SHOWN_CELL = 40
+SPACES = " \t\N{NO-BREAK SPACE}"  # around a name; what else cannot be seen is refused with it
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _BLANK_CELLS = [" " * count for count in range(17)]  # Arrow knows only exact spellings of "empty"
 _BLANK = re.compile(r" {0,16}")
@@ -28,6 +30,8 @@ _NUMBER = re.compile(
 
 def read_csv(file: BinaryIO, limits: TableLimits) -> Table:
     """Read CSV with one header line, in UTF-8; empty lines are skipped, an empty or NaN cell is missing.
+
+    An apostrophe that keeps a name from being a formula, as the service's own CSV has it, is taken off.
 
     Raises:
         NotParseableError: The header is not UTF-8.
@@ -72,7 +76,7 @@ def _read_header(file: BinaryIO) -> tuple[list[str], int]:
         used = text[: lines.used].encode("utf-8")
     except UnicodeEncodeError:
         raise NotParseableError("the header line is not UTF-8 text") from None
-    return [name.strip() for name in header], offset + len(used)
+    return [unquote_formulas(name.strip(SPACES)) for name in header], offset + len(used)
 
 
 class _CountedLines:

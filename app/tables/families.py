@@ -8,7 +8,15 @@ import orjson
 from numpy.typing import NDArray
 
 from app.errors import InvalidError, Place
-from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, numbered, rows_per_block
+from app.tables.table import (
+    MAX_NAME_LENGTH,
+    Table,
+    TableLimits,
+    check_names,
+    fault_of_name,
+    numbered,
+    rows_per_block,
+)
 
 ONE_FAMILY = "features"  # the family of a table that names none
 _PREFIX_RULE = "prefix:"
@@ -123,9 +131,8 @@ def _parse(asked: str) -> Families:
     for family, names in families.items():
         if not names or not all(isinstance(name, str) for name in names):
             raise _invalid(f"family {family!r} needs a list of at least one feature's name")
-        is_printable = all(character >= " " and character != "\x7f" for character in family)
-        if not family or len(family) > MAX_NAME_LENGTH or not is_printable:
-            raise _invalid(f"{family[:MAX_NAME_LENGTH]!r} cannot be the name of a family")
+        if fault := fault_of_name(family):
+            raise _invalid(f"the family {family[:MAX_NAME_LENGTH]!r} {fault}")
     return families
 
 

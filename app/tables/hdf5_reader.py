@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidError, NotParseableError, Place
-from app.tables.table import TableLimits, rows_per_block
+from app.tables.table import TableLimits, check_names, rows_per_block
 
 MAX_ARRAYS = 1000
 MAX_CHUNK_BYTES = 256 << 20
@@ -24,19 +24,25 @@ def read_arrays(path: Path, limits: TableLimits) -> Iterator[Array]:
 
     Raises:
         NotParseableError: It is no HDF5 file, or a damaged one.
-        InvalidError: Something at the top is no plain matrix of real numbers, or there is too much.
+        InvalidError: Something at the top is no plain matrix of real numbers, a name cannot be used, or there
+            is too much.
     """
     with _readable(), h5py.File(path, "r") as file:
         if len(file) > MAX_ARRAYS:
             raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
         left = limits.max_expanded_bytes
-        for name in file:
+        for name in check_names([_text(name) for name in file], limits, "families"):
             array = _plain_matrix(file, name)
             left -= math.prod(array.shape) * array.dtype.itemsize
             if left < 0:  # said, not yet unpacked
                 raise InvalidError("the file unpacks to more than the limit", code="too_large")
             width = 1 if array.ndim == 1 else array.shape[1]
             yield name, array.dtype.newbyteorder("="), width, _blocks(array, width)
+
+
+def _text(name: str | bytes) -> str:
+    """Return a name as text; the library leaves what is not UTF-8 as bytes."""
+    return name if isinstance(name, str) else name.decode(errors="surrogateescape")
 
 
 def _plain_matrix(file: h5py.File, name: str) -> Any:

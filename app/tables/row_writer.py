@@ -9,6 +9,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from app.media import Format
+from app.tables.formulas import quote_formulas
 
 PART_BYTES = 4 << 20
 
@@ -18,7 +19,8 @@ _WRITERS = {Format.CSV: csv.CSVWriter, Format.ARROW: pa.ipc.new_stream, Format.P
 def stream_rows(path: Path, features: Sequence[str], file_format: Format) -> Iterator[bytes]:
     """Yield the pieces of a table whose values, float32 [rows, features], are in an NPY file; NaN is null."""
     values = np.load(path, mmap_mode="r", allow_pickle=False)
-    schema = pa.schema([(name, pa.float32()) for name in features])
+    names = map(quote_formulas, features) if file_format is Format.CSV else features
+    schema = pa.schema([(name, pa.float32()) for name in names])
     rows_per_part = max(1, PART_BYTES // (4 * len(features)))
     sink = io.BytesIO()
     with _WRITERS[file_format](sink, schema) as writer:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidError, Place
+from worker.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
 BLOCK_CELLS = 1 << 20  # 8 MB of float64 at a time: large enough to be fast, small enough to be nothing
@@ -68,7 +69,7 @@ def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "co
     """Return the names as a tuple when a dataset can use them.
 
     Raises:
-        InvalidError: There are none or too many, or one is empty, too long, not printable or there twice.
+        InvalidError: There are none or too many, or one is empty, too long, there twice or not visible.
     """
     if not names:
         raise InvalidError("the table has no columns", code="no_columns")
@@ -76,10 +77,11 @@ def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "co
     faults: list[Place] = []
     seen: set[str] = set()
     for position, name in enumerate(names, start=1):
-        fault = _fault_of(name, seen)
+        twice = f"is named {name!r}, which is there twice" if name in seen else None
+        fault = fault_of_name(name) or twice
         seen.add(name)
         if fault:
-            shown = name[:MAX_NAME_LENGTH]
+            shown = escape_hidden(name[:MAX_NAME_LENGTH])
             faults.append(Place(detail=f"column {position} {fault}", field=field_name, column=shown))
     if faults:
         code = "duplicate_column" if "twice" in faults[0].detail else "invalid_column_name"
@@ -87,15 +89,14 @@ def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "co
     return tuple(names)
 
 
-def _fault_of(name: str, seen: set[str]) -> str | None:
+def fault_of_name(name: str) -> str | None:
+    """Say what is wrong with the name of a column or family, as what it `has`; None where nothing is."""
     if not name:
         return "has no name"
     if len(name) > MAX_NAME_LENGTH:
         return f"has a name longer than {MAX_NAME_LENGTH} characters"
-    if any(character < " " or character == "\x7f" for character in name):
-        return "has a control character in its name"
-    if name in seen:
-        return f"is named {name!r}, which is there twice"
+    if hidden := hidden_character(name):
+        return f"has {hidden} in its name, which cannot be seen; leave it out"
     return None
 
 

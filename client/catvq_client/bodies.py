@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from catvq_client.errors import CatvqError
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
 CSV = "text/csv"
+# The service takes off an apostrophe before what a spreadsheet would take for a formula.
+QUOTABLE = re.compile("(^|;)('*[=+@\uff1d\uff0b\uff0d\uff20-])")
 MEDIA_TYPES = {
     ".csv": CSV,
     ".npy": NPY,
@@ -160,7 +163,7 @@ def _npy_chunks(values: Array) -> Iterator[bytes]:
 
 def _csv_chunks(values: Array, columns: Sequence[str]) -> Iterator[bytes]:
     header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(columns)
+    csv.writer(header, lineterminator="\n").writerow(QUOTABLE.sub(r"\1'\2", name) for name in columns)
     yield header.getvalue().encode()
     for chunk in _row_chunks(values):
         lines = (",".join("" if math.isnan(cell) else repr(cell) for cell in row) for row in chunk.tolist())

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -64,6 +65,9 @@ def test_every_process_knows_at_once_what_another_was_told(two_processes, serve,
         other.store.models.delete(first)
         assert {httpx.post(paths[0], **rows).status_code for _ in range(6)} == {404}
         assert {httpx.get(paths[1]).status_code for _ in range(6)} == {404}
+    upload = httpx.post(f"{url}/v1/datasets", content="a\n1\n", headers={"content-type": "text/csv"})
+    written = tmp_path / "datasets" / upload.json()["id"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (written, *written.iterdir())] == [0o700, 0o600]
     process.terminate()
     assert process.wait(30) in {0, -15}
     assert "Traceback" not in log.read_text()

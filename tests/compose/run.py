@@ -59,6 +59,14 @@ class Containers:
         """Start everything and wait until all of it is healthy."""
         self.compose("up", "--wait", "--wait-timeout", str(WAIT_TIMEOUT_S), *options)
 
+    def limits(self, service: str) -> tuple[int, int]:
+        """The most bytes of memory and the most processes that the engine gives a container."""
+        container = self.compose("ps", "--quiet", service).strip()
+        template = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}"
+        command = ["docker", "inspect", "--format", template, container]
+        memory, pids = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        return int(memory), int(pids)
+
     def request(self, path: str, body: bytes | None = None, media_type: str = "application/json") -> dict:
         """GET `path`, or POST `body` to it, and return the answer."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body)
@@ -78,6 +86,7 @@ def main() -> None:
         model, rows = train(containers)
         codes = encode(containers, model, rows)
         say(f"model {model} encodes: the first row is {codes[0]}")
+        check_privacy(containers, model)
         check_scaling(containers)
         containers.compose("down")
         containers.up()
@@ -93,9 +102,7 @@ def main() -> None:
 
 
 def check_confinement(containers: Containers) -> None:
-    for service in ("api", "worker"):
-        user = containers.compose("exec", "-T", service, "id", "-u").strip()
-        require(user not in {"", "0"}, f"{service} runs as user {user!r}")
+    for service in ("api", "worker", "redis", "postgres"):
         written = containers.compose(
             "exec",
             "-T",
@@ -105,9 +112,26 @@ def check_confinement(containers: Containers) -> None:
             "touch /opt/x /usr/x /x 2>/dev/null; ls /opt/x /usr/x /x 2>/dev/null; :",
         )
         require(not written, f"{service} could write {written!r}")
+        status = containers.compose("exec", "-T", service, "cat", "/proc/1/status")
+        privileges = dict(line.split(":\t") for line in status.splitlines() if ":\t" in line)
+        require("0" not in privileges["Uid"].split(), f"{service} runs as user {privileges['Uid']!r}")
+        for kind in ("CapPrm", "CapEff"):
+            require(int(privileges[kind], 16) == 0, f"{service} has the capabilities {privileges[kind]}")
+        require(privileges["NoNewPrivs"] == "1", f"{service} may gain privileges")
+        memory, pids = containers.limits(service)
+        require(memory > 0 and pids > 0, f"{service} has limits of {memory} bytes and {pids} processes")
     published = containers.compose("port", "api", "8000").strip()
     require(published == f"127.0.0.1:{containers.port}", f"the API is published on {published}")
-    say("api and worker are neither root nor able to write their root, and the port is on loopback only")
+    say("no container is root, has a capability or can write its root; memory and processes are limited")
+    say("the port is on loopback only")
+
+
+def check_privacy(containers: Containers, model: str) -> None:
+    kept = containers.compose("exec", "-T", "worker", "find", "/data").splitlines()
+    require(f"/data/models/{model}" in kept, "the model is not among what is kept")
+    open_to_others = containers.compose("exec", "-T", "worker", "find", "/data", "-perm", "/077").split()
+    require(not open_to_others, f"others can read {open_to_others}")
+    say("what api and worker keep is for their user alone")
 
 
 def train(containers: Containers) -> tuple[str, list[list[float]]]:

@@ -132,6 +132,16 @@ def test_the_service_is_ready_when_it_says_so(up):
     assert HTTP.get(f"{up.url}/readyz").status_code == 200
 
 
+def test_nothing_that_the_service_or_a_backup_of_it_keeps_is_for_others_to_read(up, model, tmp_path):
+    environment = os.environ | {"CATVQ_DATA_DIR": str(up.data_dir)}
+    command = [sys.executable, "-m", "worker.store", "backup", str(tmp_path / "backup")]
+    subprocess.run(command, env=environment, check=True)
+    for directory in (up.data_dir, tmp_path / "backup"):
+        kept = [directory, *directory.rglob("*")]
+        assert directory / "models" / model in kept
+        assert [path for path in kept if path.stat().st_mode & 0o077] == []
+
+
 def test_a_job_ends_although_worker_training_redis_and_api_are_killed_under_it(up, dataset):
     job_id = submit(up, dataset, epochs=100_000)
     wait_for(lambda: epoch(up, job_id), 60)

@@ -136,6 +136,14 @@ def dataset(service, add_dataset):
     return add_dataset(store=service.store)
 
 
+def test_what_a_worker_writes_is_for_its_user_alone(service, dataset):
+    job = service.wait_for_end(service.submit(dataset, epochs=1))
+    directories = [service.store.models.directory(job.model_id), service.store.jobs.directory(job.id)]
+    written = [path for directory in directories for path in [directory, *directory.rglob("*")]]
+    assert len(written) > 4
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
 def test_a_job_is_trained_and_its_model_published(service, dataset):
     # Not announced, as if the message had been lost: the worker finds it.
     request = JobRequest.model_validate(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from worker.settings import ServiceSettings
-from worker.store import key_commands
+from worker.store import files, key_commands
 from worker.store.errors import StoreError
 from worker.store.store import Store
 
@@ -13,6 +13,7 @@ from worker.store.store import Store
 def main() -> int:
     """Run the command; returns the exit status."""
     arguments = _parser().parse_args()
+    files.keep_private()
     try:
         store = Store.open(ServiceSettings())
         try:

@@ -1,7 +1,8 @@
 """Copies everything that the service knows, while it runs, and puts it back into an empty place.
 
 A backup is a directory: an SQLite database with every row, whatever database the service uses, and the files
-of datasets, models and jobs. So it can also be restored into the other kind of database.
+of datasets, models and jobs, for nobody but its owner to read. So it can also be restored into the other kind
+of database.
 """
 
 import shutil
@@ -14,8 +15,9 @@ import sqlalchemy as sa
 from worker.store import files
 from worker.store.database import Database
 from worker.store.errors import StoreError
+from worker.store.ids import path_of
 from worker.store.migrate import migrate
-from worker.store.schema import datasets, jobs, metadata, models
+from worker.store.schema import checkpoints, datasets, jobs, metadata, models
 
 DATABASE_NAME = "catvq.db"
 TABLES = {"datasets": datasets, "models": models, "jobs": jobs}
@@ -55,7 +57,7 @@ class Backups:
             raise BackupError(f"{target} is there already; name a new directory.")
         partial = target.with_name(f"{target.name}.partial")
         files.remove_directory(partial)
-        partial.mkdir(parents=True)
+        partial.mkdir(mode=0o700, parents=True)
         for _ in range(ATTEMPTS):
             # Files never change, but they may be removed between the copy of their rows and their own.
             (partial / DATABASE_NAME).unlink(missing_ok=True)
@@ -65,6 +67,7 @@ class Backups:
                     break
         else:
             raise BackupError("datasets or models were deleted all the while; try again.")
+        files.make_private(partial)
         for path in partial.rglob("*"):
             files.sync_file(path)
         partial.rename(target)
@@ -75,9 +78,12 @@ class Backups:
 
         Raises:
             BackupError: Something is stored here, or the directory holds no complete backup.
+            Conflict: A row of the backup names files that would lie outside of their directory.
         """
         if not (source / DATABASE_NAME).is_file():
             raise BackupError(f"{source} holds no backup.")
+        if any(path.is_symlink() for path in source.rglob("*")):
+            raise BackupError(f"{source} holds links, which no backup does.")
         if any(_ids(self._database, table) for table in TABLES.values()):
             raise BackupError("something is stored here already; restore into an empty place.")
         with tempfile.TemporaryDirectory(dir=self._directory) as name:
@@ -87,6 +93,7 @@ class Backups:
                 if missing := _copy_files(rows, source, self._directory):
                     raise BackupError(f"the backup lacks the files of {missing[0]}.")
                 _copy_rows(rows, self._database)
+        files.make_private(self._directory)
 
 
 def _open(directory: Path) -> Database:
@@ -117,18 +124,27 @@ def _continue_numbers(connection: sa.Connection, table: sa.Table) -> None:
 
 def _copy_files(rows: Database, source: Path, target: Path) -> list[str]:
     """Copy the files that the rows need; returns the ids whose files are missing."""
+    _check_names(rows)
     missing = []
     for name, table in TABLES.items():
         for identifier in _ids(rows, table):
-            to = target / name / identifier
+            to = path_of(target / name, identifier)
             files.remove_directory(to)
             try:
-                shutil.copytree(source / name / identifier, to)
+                shutil.copytree(path_of(source / name, identifier), to)
             except (FileNotFoundError, shutil.Error):  # removed before, or while, it was copied
                 files.remove_directory(to)
                 if name in NEEDED:
                     missing.append(identifier)
     return missing
+
+
+def _check_names(rows: Database) -> None:
+    """Raise `Conflict` when a row would lead out of its directory, before the first file is touched."""
+    with rows.read() as connection:
+        for column in (*(table.c.id for table in TABLES.values()), checkpoints.c.file_name):
+            for name in connection.execute(sa.select(column)).scalars():
+                path_of(Path(), name)
 
 
 def _ids(database: Database, table: sa.Table) -> list[str]:

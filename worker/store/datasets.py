@@ -8,7 +8,7 @@ from worker.contract import JobStatus
 from worker.store import files
 from worker.store.database import Database
 from worker.store.errors import Conflict, NotFound
-from worker.store.ids import new_id
+from worker.store.ids import new_id, path_of
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import DatasetRecord, NewDataset
 from worker.store.rows import as_time, remember_expired
@@ -51,7 +51,7 @@ class Datasets:
             with self._database.write() as connection:
                 connection.execute(insert)
         except sa.exc.IntegrityError:
-            files.remove_directory(self._directory / dataset_id)
+            files.remove_directory(self._files(dataset_id))
             existing = self.find_by_digest(new.digest)
             if existing is None:
                 raise
@@ -113,11 +113,15 @@ class Datasets:
             connection.execute(sa.delete(datasets).where(datasets.c.id == dataset_id))
             if is_expired:
                 remember_expired(connection, dataset_id)
-        files.remove_directory(self._directory / dataset_id)
+            directory = self._files(dataset_id)
+        files.remove_directory(directory)
 
     def values_path(self, dataset_id: str) -> Path:
         """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""
-        return self._directory / dataset_id / "values.npy"
+        return self._files(dataset_id) / "values.npy"
+
+    def _files(self, dataset_id: str) -> Path:
+        return path_of(self._directory, dataset_id)
 
     def _find(self, condition: sa.ColumnElement[bool]) -> DatasetRecord | None:
         with self._database.read() as connection:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
+OTHERS = 0o077  # what the group and all others may do
 
 
 def sync_file(path: Path) -> None:
@@ -41,6 +42,32 @@ def remove_directory(path: Path) -> None:
     """Remove a directory with what is in it, if it is there; others may be doing the same."""
     with suppress(FileNotFoundError):
         shutil.rmtree(path)
+
+
+def keep_private() -> None:
+    """Let nobody but this user read what this process, and those that it starts, write from now on."""
+    os.umask(OTHERS)
+
+
+def is_private(directory: Path) -> bool:
+    """Whether nobody but its owner can look into a directory, and so at anything below it."""
+    return not directory.stat().st_mode & OTHERS
+
+
+def make_private(directory: Path) -> None:
+    """Let nobody but its owner read a directory and what is below it; it comes last, so that a stop shows.
+
+    Raises:
+        PermissionError: Something there is somebody else's.
+    """
+    for parent, _, names in os.walk(directory, topdown=False):
+        for name in names:
+            path = Path(parent, name)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if not path.is_symlink():
+                    path.chmod(0o600)
+        with suppress(FileNotFoundError):
+            Path(parent).chmod(0o700)
 
 
 def file_digest(path: Path) -> str:

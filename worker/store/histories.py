@@ -7,6 +7,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from worker.store.database import Database
+from worker.store.ids import path_of
 from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
 from worker.store.rows import as_time, read_job
 from worker.store.schema import checkpoints, job_assignments, job_events, job_metrics, jobs
@@ -27,7 +28,7 @@ class Histories:
 
     def directory(self, job_id: str) -> Path:
         """Where the checkpoints of a job are."""
-        return self._directory / job_id
+        return path_of(self._directory, job_id)
 
     def assignment(self, job_id: str, epoch: int | None = None) -> AssignmentRecord | None:
         """The soft assignment after an epoch, or the newest; None where none was kept."""
@@ -115,7 +116,7 @@ def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) ->
             job_id=row["job_id"],
             epoch=row["epoch"],
             step=row["step"],
-            path=directory / row["file_name"],
+            path=path_of(directory, row["file_name"]),
             digest=row["digest"],
             size_bytes=row["size_bytes"],
             token=row["token"],

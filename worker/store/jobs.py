@@ -179,7 +179,8 @@ class Jobs(Histories):
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
             if is_expired:
                 remember_expired(connection, job_id)
-        files.remove_directory(self.directory(job_id))
+            directory = self.directory(job_id)
+        files.remove_directory(directory)
 
     def _submit(self, new: _NewJob, sender: _Sender) -> Submission:
         try:

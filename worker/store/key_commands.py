@@ -3,6 +3,9 @@
 import argparse
 import sys
 
+from pydantic import TypeAdapter, ValidationError
+
+from worker.contract import Name
 from worker.store.keys import KeyRecord, NewKey, Scope
 from worker.store.store import Store
 
@@ -12,7 +15,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     create = commands.add_parser("create", help="make a key and print it, once")
     create.add_argument("--scope", type=Scope, choices=list(Scope), required=True)
-    create.add_argument("--name", help="for people: whose it is")
+    create.add_argument("--name", type=_name, help="for people: whose it is")
     create.set_defaults(run=_create)
     commands.add_parser("list", help="list the keys").set_defaults(run=_list)
     for name, run, text in (
@@ -22,6 +25,13 @@ def add_to(parser: argparse.ArgumentParser) -> None:
         command = commands.add_parser(name, help=text)
         command.add_argument("id", help="the key's id, as in the list")
         command.set_defaults(run=run)
+
+
+def _name(text: str) -> str:
+    try:
+        return TypeAdapter(Name).validate_python(text)
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(error.errors()[0]["msg"]) from None
 
 
 def _create(store: Store, arguments: argparse.Namespace) -> None:

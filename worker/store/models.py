@@ -9,6 +9,7 @@ from worker.store import files
 from worker.store.database import Database
 from worker.store.datasets import UNFINISHED
 from worker.store.errors import Conflict, NotFound
+from worker.store.ids import path_of
 from worker.store.pagination import Page, fetch_page
 from worker.store.records import ModelRecord
 from worker.store.rows import as_time, remember_expired
@@ -72,11 +73,12 @@ class Models:
             connection.execute(sa.delete(models).where(models.c.id == model_id))
             if is_expired:
                 remember_expired(connection, model_id)
-        files.remove_directory(self.directory(model_id))
+            directory = self.directory(model_id)
+        files.remove_directory(directory)
 
     def directory(self, model_id: str) -> Path:
         """Where the files of a model are."""
-        return self._directory / model_id
+        return path_of(self._directory, model_id)
 
     def groups(self, model_id: str) -> dict[str, tuple[str, ...]]:
         """The features of each of a model's categories, for a run that starts from them.

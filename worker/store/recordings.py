@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from worker.store.database import Database
 from worker.store.histories import read_checkpoints
+from worker.store.ids import path_of
 from worker.store.records import CheckpointRecord, Claim, Progress, Steering, Wish
 from worker.store.rows import append_event, read_job, update_held, visible_change
 from worker.store.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
@@ -101,7 +102,7 @@ class Recordings:
                     created_at=DatabaseNow(),
                 )
             )
-            kept = read_checkpoints(connection, job_id, self._directory / job_id)[:KEPT_CHECKPOINTS]
+            kept = read_checkpoints(connection, job_id, path_of(self._directory, job_id))[:KEPT_CHECKPOINTS]
             _forget_checkpoints(connection, job_id, checkpoints.c.step < kept[-1].step)
             data = {"epoch": epoch, "step": step, "token": claim.token}
             append_event(connection, job_id, "checkpoint", data)
@@ -135,7 +136,7 @@ class Recordings:
     def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
         """The checkpoints to resume from, newest first."""
         with self._database.read() as connection:
-            return read_checkpoints(connection, claim.job.id, self._directory / claim.job.id)
+            return read_checkpoints(connection, claim.job.id, path_of(self._directory, claim.job.id))
 
     def _record_assignment(self, connection: sa.Connection, job_id: str, progress: Progress) -> None:
         """Keep the newest assignment, and of the older ones an evenly spread choice."""

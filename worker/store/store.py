@@ -1,8 +1,10 @@
 """Opens the whole store: database, tables and directories."""
 
+import logging
 from pathlib import Path
 
 from worker.settings import ServiceSettings
+from worker.store import files
 from worker.store.admission import Admission
 from worker.store.aliases import Aliases
 from worker.store.backup import Backups
@@ -20,6 +22,8 @@ from worker.store.outbox import Outbox
 from worker.store.recordings import Recordings
 from worker.store.retention import Retention
 from worker.store.workers import Workers
+
+_log = logging.getLogger(__name__)
 
 
 class Store:
@@ -57,10 +61,13 @@ class Store:
     def open(cls, settings: ServiceSettings) -> "Store":
         """Connect, making directories and tables as needed; several processes may do so at once.
 
+        A data directory that others can look into is closed to them.
+
         Raises:
             StoreUnavailable: The database cannot be reached.
         """
         settings.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_private(settings.data_dir)
         database = Database(settings.sqlalchemy_url)
         migrate(database, settings.data_dir)
         store = cls(database, settings)
@@ -83,3 +90,13 @@ class Store:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+def _make_private(data_dir: Path) -> None:
+    """Close a data directory to others, once: below a closed one nothing can be reached."""
+    if files.is_private(data_dir):
+        return
+    try:
+        files.make_private(data_dir)
+    except PermissionError as error:
+        _log.warning("other users may be able to read %s: %s", data_dir, error)

@@ -157,9 +157,23 @@ def test_damaged_bodies_are_not_parseable(client, content_type):
     )
 
 
-def test_a_name_with_a_control_character_is_refused(client):
-    answer = upload(client, b"a\n1\n", name="x\0y")
-    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "name")
+@pytest.mark.parametrize("hidden", ["\0", "\x7f", "\x85", "\u202e", "\u2066", "\u061c", "\u2028"])
+def test_a_name_with_a_character_that_cannot_be_seen_is_refused_by_its_place(client, hidden):
+    code = f"U+{ord(hidden):04X}"
+    answer = upload(client, b"a\n1\n", name=f"x{hidden}y")
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (422, "name")
+    assert fault["detail"] == f"holds {code}, which cannot be seen; leave it out"
+    answer = upload(
+        client, json.dumps({"columns": ["a", f"b{hidden}"], "rows": [[1, 2]]}).encode(), "application/json"
+    )
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_column_name")
+    assert fault["column"] == f"b\\u{ord(hidden):04x}"
+    assert fault["detail"] == f"column 2 has {code} in its name, which cannot be seen; leave it out"
+    assert hidden not in answer.text
+    answer = upload(client, b"a\n1\n", families=json.dumps({f"x{hidden}": ["a"]}))
+    assert (answer.status_code, code in answer.json()["detail"]) == (422, True)
 
 
 def test_nothing_is_left_of_uploads(api):

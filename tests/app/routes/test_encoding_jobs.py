@@ -121,6 +121,16 @@ def test_rows_come_in_every_format_that_names_columns(client, uploaded, accept, 
     assert table.to_pydict() == {"a": [0.5, 0.25, 3], "b": [1, None, 4], "c": [2, -1.5, 5]}
 
 
+def test_names_that_look_like_formulas_are_quoted_in_csv_which_can_be_uploaded_again(client):
+    names = ["=1+1", "-log10(p)", "'@c"]
+    body = {"columns": names, "rows": [[-1, 2, 3], [4, -5, 6]]}
+    first = client.post("/v1/datasets", json=body).json()
+    text = rows_of(client, first["id"], "text/csv").text
+    assert text.splitlines() == ['"\'=1+1","\'-log10(p)","\'\'@c"', "-1,2,3", "4,-5,6"]
+    again = client.post("/v1/datasets", content=text, headers={"content-type": "text/csv"}).json()
+    assert again["features"] == first["features"] == names
+
+
 def test_rows_are_cached_for_ever_and_fetched_in_pieces(client, uploaded):
     whole = rows_of(client, uploaded)
     assert "immutable" in whole.headers["cache-control"]

@@ -34,6 +34,12 @@ def described(**changes):
     return {"name": "rows", "datatype": "FP32", "shape": [1, 3], "data": [3, 4, 4]} | changes
 
 
+def test_an_id_that_cannot_be_seen_is_not_sent_back(client, model_id):
+    refused = infer(client, model_id, id="a\u202eb", inputs=[described()])
+    assert (refused.status_code, "U+202E" in refused.json()["error"]) == (422, True)
+    assert infer(client, model_id, id="größer 長", inputs=[described()]).json()["id"] == "größer 長"
+
+
 @pytest.mark.parametrize("is_binary", [True, False])
 def test_the_short_way_gives_the_bytes_of_the_long_one(server, client, model_id, is_binary):
     body, json_bytes = server.generate_request_body(

@@ -1,5 +1,6 @@
 """Jobs: submitted once per key, watched, listed by labels, cancelled, deleted."""
 
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,27 @@ def test_what_does_not_fit_the_dataset_is_named(api, dry_run):
     assert answer.json()["errors"][0]["field"] == "model.categories"
 
 
+USER = {"init": "user"}
+HIDDEN = {
+    "name": {"name": "a\u202eb"},
+    "dataset": {"dataset": "ds\0"},
+    "labels.te\\u2028am": {"labels": {"te\u2028am": "x"}},
+    "labels.team": {"labels": {"team": "x\x85"}},
+    "assignment.groups.first\\u007f": {"assignment": USER | {"groups": {"first\x7f": ["a", "b", "c"]}}},
+    "assignment.groups.first.1": {"assignment": USER | {"groups": {"first": ["a", "b\u200f", "c"]}}},
+    "assignment.model": {"assignment": {"init": "model", "model": "@x\0"}},
+}
+
+
+@pytest.mark.parametrize(("field", "changes"), HIDDEN.items(), ids=range(len(HIDDEN)))
+def test_a_name_or_label_with_a_character_that_cannot_be_seen_is_refused_by_its_field(api, field, changes):
+    answer = api.client.post("/v1/jobs", json={"dataset": api.dataset()} | changes)
+    (fault,) = answer.json()["errors"]
+    assert (answer.status_code, fault["field"]) == (422, field)
+    assert re.fullmatch(r"holds U\+[0-9A-F]{4}, which cannot be seen; leave it out", fault["detail"])
+    assert answer.text.isascii()
+
+
 def test_an_unknown_dataset_or_model_is_not_found_and_its_field_named(api):
     answer = submit(api, dataset="ds_0")
     assert (answer.status_code, answer.json()["code"]) == (404, "dataset_not_found")
@@ -120,7 +142,7 @@ def test_one_key_and_one_body_are_one_job(api):
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "a b", "\u00e9"])
+@pytest.mark.parametrize("key", ["", "x" * 201, "a b", "\u00e9", "a\x85"])
 def test_a_key_of_another_form_is_refused(api, key):
     answer = submit(api, {"Idempotency-Key": key.encode("latin-1")})
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Idempotency-Key".lower())

@@ -50,7 +50,13 @@ def test_line_endings_byte_order_mark_and_empty_lines_do_not_matter(text, limits
 
 def test_a_line_break_within_a_name_is_refused_as_such(limits):
     error = fault_of('x,"y\nz"\n1,2\n', limits)
-    assert "control character" in error.places[0].detail
+    assert error.places[0].detail == "column 2 has U+000A in its name, which cannot be seen; leave it out"
+
+
+def test_spaces_around_a_name_are_left_out_and_nothing_else(limits):
+    table = read_csv(io.BytesIO(" a\t,\u00a0b \n1,2\n".encode()), limits)
+    assert table.columns == ("a", "b")
+    assert "U+2028" in fault_of("a\u2028,b\n1,2\n", limits).places[0].detail
 
 
 def test_a_text_cell_is_named_by_column_row_and_line(limits):

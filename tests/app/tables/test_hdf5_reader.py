@@ -59,6 +59,15 @@ def test_anything_but_plain_matrices_is_refused(read, write, code):
     assert named == (["a"] if code in {"not_a_matrix", "not_numeric"} else [])
 
 
+@pytest.mark.parametrize(("name", "code"), [(b"a\xff", "U+DCFF"), ("a\u202e".encode(), "U+202E")])
+def test_an_array_whose_name_is_no_text_is_told_by_its_position(read, name, code):
+    with pytest.raises(InvalidError) as caught:
+        read(lambda file: file.__setitem__(name, np.zeros((2, 2))))
+    (place,) = caught.value.places
+    assert place.detail == f"column 1 has {code} in its name, which cannot be seen; leave it out"
+    assert place.column == f"a\\u{code[2:].lower()}"
+
+
 @pytest.mark.parametrize("body", [b"", b"not hdf5", b"\x89HDF\r\n\x1a\n" + b"\x00" * 200])
 def test_something_else_is_not_parseable(body, tmp_path, limits):
     (tmp_path / "upload.h5").write_bytes(body)

@@ -46,6 +46,14 @@ def test_csv_quotes_only_what_needs_it():
     assert write_answer(plain, Format.CSV) == b"name,a,b\nx,0.1,\n,1e-30,3\n"
 
 
+def test_csv_holds_no_formula_and_its_numbers_stay_numbers():
+    columns = [Column("=name", ["=1+1", "a;@b", None, "x"]), Column("-n", np.array([-1.5, np.nan, 2, 3]))]
+    answer = Answer(dict, lambda: MATRIX, lambda: columns)
+    assert write_answer(answer, Format.CSV) == b"'=name,'-n\n'=1+1,-1.5\na;'@b,\n,2\nx,3\n"
+    exact = READERS[Format.ARROW](write_answer(answer, Format.ARROW)).to_pydict()
+    assert exact == {"=name": ["=1+1", "a;@b", None, "x"], "-n": [-1.5, None, 2, 3]}
+
+
 def test_npy_reads_back():
     np.testing.assert_array_equal(np.load(io.BytesIO(write_answer(ANSWER, Format.NPY))), MATRIX)
 

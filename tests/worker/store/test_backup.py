@@ -2,14 +2,16 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 import sqlalchemy as sa
 
 from worker.settings import ServiceSettings
-from worker.store import Store, schema
+from worker.store import Conflict, Store, schema
 from worker.store.backup import BackupError
 
 
@@ -106,6 +108,60 @@ def test_nothing_is_restored_over_something_or_from_nothing(filled, empty, tmp_p
     with pytest.raises(BackupError, match="model_1"):
         empty.backups.restore(tmp_path / "backup")
     assert empty.jobs.list().items == []
+
+
+def test_a_backup_and_what_is_restored_from_it_are_closed_to_others(filled, empty, settings, tmp_path):
+    def readable(directory):
+        return [path for path in [directory, *directory.rglob("*")] if path.stat().st_mode & 0o077]
+
+    assert readable(settings.data_dir / "models")  # made by this process, under the usual mask
+    filled.backups.make(tmp_path / "backup")
+    assert readable(tmp_path / "backup") == []
+    for path in (tmp_path / "backup").rglob("*"):
+        path.chmod(0o755)
+    empty.backups.restore(tmp_path / "backup")
+    assert readable(tmp_path / "restored") == []
+
+
+@pytest.mark.parametrize("table", ["datasets", "models", "jobs"])
+@pytest.mark.parametrize("hostile", ["../../../victim", "{tmp_path}/victim", "x/../../../victim", "..", ""])
+def test_a_backup_whose_rows_lead_elsewhere_is_refused_before_anything_is_touched(
+    filled, empty, tmp_path, table, hostile
+):
+    filled.backups.make(tmp_path / "backup")
+    write_hostile(tmp_path / "backup", f"UPDATE {table} SET id = ? WHERE seq = 1", tmp_path, hostile)
+    assert_refused(empty, tmp_path)
+
+
+def test_a_backup_whose_checkpoint_lies_elsewhere_is_refused(filled, empty, tmp_path):
+    filled.backups.make(tmp_path / "backup")
+    write_hostile(tmp_path / "backup", "UPDATE checkpoints SET file_name = ?", tmp_path, "../../victim/kept")
+    assert_refused(empty, tmp_path)
+
+
+def write_hostile(backup, statement, tmp_path, name):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "kept").write_text("kept")
+    with closing(sqlite3.connect(backup / "catvq.db")) as connection, connection:
+        connection.execute(statement, [name.format(tmp_path=tmp_path)])
+
+
+def assert_refused(store, tmp_path):
+    with pytest.raises(Conflict, match="is no id and no name of a file") as caught:
+        store.backups.restore(tmp_path / "backup")
+    assert caught.value.code == "unsafe_id"
+    assert [path.name for path in (tmp_path / "victim").iterdir()] == ["kept"]
+    assert rows(store)["jobs"] == []
+    assert contents(tmp_path / "restored") == {}
+
+
+def test_a_backup_with_links_is_refused(filled, empty, tmp_path):
+    filled.backups.make(tmp_path / "backup")
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "backup" / "models" / "model_1" / "report.json").symlink_to(tmp_path / "secret")
+    with pytest.raises(BackupError, match="holds links"):
+        empty.backups.restore(tmp_path / "backup")
+    assert contents(tmp_path / "restored") == {}
 
 
 def test_the_commands_say_what_they_did(filled, settings, tmp_path):

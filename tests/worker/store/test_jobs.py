@@ -221,8 +221,8 @@ def test_a_long_run_shows_its_first_and_last_metrics_and_no_more_than_asked(stor
 def test_absurd_ids_and_numbers_find_nothing(store, submit):
     with pytest.raises(NotFound):
         store.jobs.get("job_\0")
-    job = submit(labels={"team": "a\0b"})
-    assert [found.id for found in store.jobs.list(labels={"team": "a\0b"}).items] == [job.id]
+    job = submit(labels={"team": "a"})
+    assert store.jobs.list(labels={"team": "a\0"}).items == []
     assert store.jobs.events(job.id, after=10**30) == []
     assert store.jobs.assignment(job.id, epoch=10**30) is None
 

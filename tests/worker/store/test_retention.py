@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from worker.contract import JobRequest
 from worker.settings import ServiceSettings
-from worker.store import NotFound, Store, schema
+from worker.store import Conflict, NotFound, Store, schema
 from worker.store.retention import DAY_S, ORPHANED_AFTER_S
 
 
@@ -93,6 +93,30 @@ def test_nothing_expires_unless_it_is_told_to(tmp_path, database_url, dataset):
     age(store, schema.datasets, 10_000, "created_at")
     assert store.retention.expire() == []
     store.close()
+
+
+@pytest.mark.parametrize("hostile", ["../../victim", "{tmp_path}/victim", ".."])
+@pytest.mark.parametrize("kind", ["datasets", "models", "jobs"])
+def test_a_row_whose_id_leads_elsewhere_is_neither_expired_nor_deleted_while_others_are(
+    store, tmp_path, submit, end, kind, hostile
+):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim" / "kept").write_text("kept")
+    hostile = hostile.format(tmp_path=tmp_path)
+    end(submit(report={"baselines": False}), model="model_1")
+    with store._database.write() as connection:
+        connection.execute(sa.delete(schema.job_events))
+        connection.execute(sa.update(schema.metadata.tables[kind]).values(id=hostile))
+    age(store, schema.datasets, 9, "created_at")
+    age(store, schema.models, 9, "created_at")
+    age(store, schema.jobs, 9, "created_at", "finished_at")
+    removed = store.retention.expire()
+    assert (len(removed), hostile in removed) == (2, False)
+    kept = getattr(store, kind)
+    with pytest.raises(Conflict, match="is no id"):
+        kept.delete(hostile)
+    assert kept.get(hostile).id == hostile
+    assert [path.name for path in (tmp_path / "victim").iterdir()] == ["kept"]
 
 
 DIE = """
