@@ -5,7 +5,7 @@ H embedding_dim, K codebook_size, E latent_dim.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.contract import JobConfig
 
@@ -33,13 +33,30 @@ START_S = 4.0  # a process that loads torch, the cleaning, the freeze
 FLOPS_PER_WEIGHT = 6  # multiply and add, forward once and backward twice
 
 
+# A setting drives the memory where half of it would save this part of it.
+DRIVING_SHARE = 0.1
+SIZES = {  # as users call them
+    "rows": "rows",
+    "features": "features",
+    "model.categories": "categories",
+    "training.batch_size": "batch_size",
+}
+ESTIMATOR = "assignment.estimator"
+
+
 @dataclass(frozen=True)
 class Estimate:
-    """A rough forecast; `basis` says what it rests on."""
+    """A rough forecast.
+
+    Args:
+        basis: What it rests on.
+        driven_by: The settings that most of the memory depends on, with their values; the first most.
+    """
 
     memory_bytes: int
     seconds: float
     basis: str
+    driven_by: dict[str, int | str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +88,62 @@ def guess_categories(config: JobConfig, features: int, families: int) -> int:
 def estimate(config: JobConfig, size: RunSize) -> Estimate:
     """Forecast a run's memory and duration."""
     kind = size.device.split(":")[0]
+    seconds = START_S + sum(
+        steps * (STEP_OVERHEAD_S[kind] + cost.flops / FLOPS_PER_SECOND[kind])
+        for steps, cost in _stages(config, size)
+    )
+    return Estimate(
+        memory_bytes=_memory_bytes(config, size),
+        seconds=round(seconds, 1),
+        basis=f"sizes alone, with {size.categories} categories on {size.device}; good to a factor of about 3",
+        driven_by=_find_drivers(config, size),
+    )
+
+
+def _stages(config: JobConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
+    """Return what each stage takes in a step, with its number of steps."""
     stages = [(size.training_steps, _training_cost(config, size))]
     if size.search_steps:
         stages.append((size.search_steps, _search_cost(size)))
+    return stages
+
+
+def _memory_bytes(config: JobConfig, size: RunSize) -> int:
     table = COPIES_OF_TABLE * size.rows * size.features
-    floats = table + max(cost.floats for _, cost in stages)  # one after the other: the largest counts
-    seconds = START_S + sum(
-        steps * (STEP_OVERHEAD_S[kind] + cost.flops / FLOPS_PER_SECOND[kind]) for steps, cost in stages
-    )
-    return Estimate(
-        memory_bytes=PROCESS_BYTES + FLOAT_BYTES * floats,
-        seconds=round(seconds, 1),
-        basis=f"sizes alone, with {size.categories} categories on {size.device}; good to a factor of about 3",
-    )
+    largest = max(cost.floats for _, cost in _stages(config, size))  # they come one after the other
+    return PROCESS_BYTES + FLOAT_BYTES * (table + largest)
+
+
+def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
+    """Return the settings that the memory depends on, by what half of each would save."""
+    memory_bytes = _memory_bytes(config, size)
+    values: dict[str, int | str] = {}
+    saved: dict[str, int] = {}
+    for name, field in SIZES.items():
+        value = getattr(size, field)
+        half = replace(size, **{field: max(1, value // 2)})
+        values[name], saved[name] = value, memory_bytes - _memory_bytes(config, half)
+    for field, value in _model_sizes(config).items():
+        model = config.model.model_copy(update={field: max(1, value // 2)})
+        half_config, name = config.model_copy(update={"model": model}), f"model.{field}"
+        values[name], saved[name] = value, memory_bytes - _memory_bytes(half_config, size)
+    if size.search_steps:
+        unsearched = _memory_bytes(config, replace(size, search_steps=0))
+        values[ESTIMATOR], saved[ESTIMATOR] = "mirror", memory_bytes - unsearched
+    names = sorted(saved, key=saved.__getitem__, reverse=True)
+    return {name: values[name] for name in names if saved[name] >= DRIVING_SHARE * memory_bytes}
+
+
+def _model_sizes(config: JobConfig) -> dict[str, int]:
+    """Return the sizes that belong to the model, with the upper ends of those the core will choose."""
+    model = config.model
+    return {
+        "levels": model.levels,
+        "codebook_size": model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE,
+        "latent_dim": model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM,
+        "hidden_dim": model.hidden_dim,
+        "embedding_dim": model.embedding_dim,
+    }
 
 
 @dataclass(frozen=True)
@@ -93,11 +153,10 @@ class _StepCost:
 
 
 def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
-    model = config.model
-    wide, narrow = model.hidden_dim, model.embedding_dim
-    streams = size.categories * model.levels
-    latent_dim = model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM
-    codebook_size = model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE
+    sizes = _model_sizes(config)
+    wide, narrow = sizes["hidden_dim"], sizes["embedding_dim"]
+    latent_dim, codebook_size = sizes["latent_dim"], sizes["codebook_size"]
+    streams = size.categories * sizes["levels"]
     first_layer = size.features * wide
     routed = size.categories * first_layer  # soft: every category sees every feature
     inner = (

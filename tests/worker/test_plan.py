@@ -280,6 +280,15 @@ def test_a_larger_run_is_estimated_to_take_more():
     assert "cpu" in small.basis
 
 
+def test_the_settings_that_drive_the_memory_are_named_the_first_most():
+    wide = {"hidden_dim": 8192, "embedding_dim": 4096, "categories": 5}
+    assert list(resolve(model=wide).estimate.driven_by) == [
+        *("model.categories", "model.hidden_dim", "model.embedding_dim")
+    ]
+    assert resolve(rows=50_000_000).estimate.driven_by == {"rows": 50_000_000, "features": 5}
+    assert resolve().estimate.driven_by == {}
+
+
 def test_a_search_is_estimated_to_take_longer():
     def seconds(**assignment):
         return resolve(assignment=assignment, model={"categories": 2}).estimate.seconds

@@ -287,11 +287,17 @@ class ModelRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRecord:
-    """A worker that is there; devices such as "cpu" or "cuda:0"."""
+    """A worker that is there.
+
+    Args:
+        devices: Such as "cpu" or "cuda:0".
+        memory_bytes: What one of its jobs may take at most: all of its machine's or container's.
+    """
 
     name: str
     threads: int
     devices: tuple[str, ...]
+    memory_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)
