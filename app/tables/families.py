@@ -8,7 +8,7 @@ import orjson
 from numpy.typing import NDArray
 
 from app.errors import InvalidError, Place
-from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, numbered, rows_per_block
+from app.tables.table import MAX_NAME_LENGTH, Table, TableLimits, check_names, check_width, rows_per_block
 
 ONE_FAMILY = "features"  # the family of a table that names none
 _PREFIX_RULE = "prefix:"
@@ -30,7 +30,8 @@ def join_families(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Ta
             f"the arrays differ in their number of rows: {rows}"[:500], faults, code="ragged_row"
         )
     widths = {name: array.shape[1] for name, array in arrays.items()}
-    names = [name for family, width in widths.items() for name in numbered(width, family, "_")]
+    check_width(sum(widths.values()), limits)  # before so many names are made
+    names = [f"{family}_{index}" for family, width in widths.items() for index in range(width)]
     return Table(
         columns=check_names(names, limits),
         blocks=_side_by_side(list(arrays.values())),

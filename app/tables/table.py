@@ -53,10 +53,10 @@ class Table:
     remarks: tuple[Place, ...] = field(default=())
 
 
-@lru_cache
-def numbered(width: int, prefix: str = "f", separator: str = "") -> tuple[str, ...]:
-    """Make up names for `width` columns: f0, f1, ... or family_0, family_1, ..."""
-    return tuple(f"{prefix}{separator}{index}" for index in range(width))
+@lru_cache(maxsize=16)
+def numbered(width: int) -> tuple[str, ...]:
+    """Make up names for `width` columns, which should be known to be within the limits: f0, f1, ..."""
+    return tuple(f"f{index}" for index in range(width))
 
 
 def rows_per_block(width: int) -> int:
