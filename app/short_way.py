@@ -190,7 +190,7 @@ class ShortWay:
 
             def read(body: BinaryIO) -> Inference:
                 inference = read_inference(body, json_bytes, encoder.features)
-                check_row_count(self._api, len(inference.rows))
+                check_row_count(self._api, len(inference.rows), encoder.width)
                 return inference
 
             def encode(inference: Inference, deliver: Deliver) -> None:

@@ -93,7 +93,7 @@ async def infer(
     _check_json_bytes(api, json_bytes)
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         inference = await run_in_threadpool(read_inference, upload.file, json_bytes, encoder.features)
-        check_row_count(api, len(inference.rows))
+        check_row_count(api, len(inference.rows), encoder.width)
         encoded = await encode(api, encoder, inference.rows, with_doubt=inference.with_doubt)
     written = await run_in_threadpool(write_inference, inference, encoded, name=model_id, version=current)
     return Response(written.body, 200, written.headers | headers_of_result(model_id, record))

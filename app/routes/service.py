@@ -99,6 +99,7 @@ def _limits(api: Api) -> dict[str, Any]:
         "max_rows",
         "max_features",
         "max_encode_rows",
+        "max_encode_values",
         "max_queued_jobs",
         "max_jobs_per_key",
         "max_requests_per_minute",

@@ -27,6 +27,10 @@ class Limits(Body):
     max_rows: int
     max_features: int
     max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
+    max_encode_values: int = Field(
+        description="Of one such request: its rows times the model's features or tokens, whichever are more; "
+        "to decode, its codes."
+    )
     max_queued_jobs: int
     max_jobs_per_key: int = Field(description="That have not ended, where keys are needed.")
     max_requests_per_minute: int = Field(description="Of one key, where keys are needed.")
@@ -50,6 +54,7 @@ class ServiceInfo(Body):
                     "max_rows": 10000000,
                     "max_features": 10000,
                     "max_encode_rows": 100000,
+                    "max_encode_values": 33554432,
                     "max_queued_jobs": 10000,
                     "max_jobs_per_key": 1000,
                     "max_requests_per_minute": 6000,

@@ -1,4 +1,4 @@
-"""Real processes of jobs, run as a worker's thread runs them: how they end, and what the system makes of it."""
+"""Real processes of jobs, run as a worker's thread runs them: how they end, and what is made of it."""
 
 import sys
 import threading
