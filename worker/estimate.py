@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 
 from worker.contract import JobConfig
 
-# The core's own choices where the configuration says "auto"; the estimate takes their upper ends.
-MAX_LATENT_DIM = 32
-MAX_CODEBOOK_SIZE = 256
+# The core's own choices where the configuration says "auto", for a category of middling size (a test compares
+# them); the largest of the ratios between its levels counts for all.
+MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32
+MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
+CODES_PER_FEATURE = 16
+LARGEST_RATIO = 1.5
 PARTIAL_HIDDEN_DIM = 32
 
 # The core's search for the assignment, as far as it matters here (a test compares them).
@@ -24,7 +27,7 @@ FLOAT_BYTES = 4
 COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
 COPIES_OF_WEIGHTS = 4  # value, gradient and the optimiser's two averages
 COPIES_OF_ACTIVATIONS = 3  # forward, kept for the gradient, gradient
-PROCESS_BYTES = 400 << 20  # interpreter and torch before the first tensor
+PROCESS_BYTES = 700 << 20  # measured: interpreter, torch and its compiler, before the first large tensor
 
 # Measured for small and middling models; a machine may well be half or twice as fast.
 FLOPS_PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
@@ -123,7 +126,7 @@ def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
         value = getattr(size, field)
         half = replace(size, **{field: max(1, value // 2)})
         values[name], saved[name] = value, memory_bytes - _memory_bytes(config, half)
-    for field, value in _model_sizes(config).items():
+    for field, value in _model_sizes(config, size).items():
         model = config.model.model_copy(update={field: max(1, value // 2)})
         half_config, name = config.model_copy(update={"model": model}), f"model.{field}"
         values[name], saved[name] = value, memory_bytes - _memory_bytes(half_config, size)
@@ -134,13 +137,16 @@ def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
     return {name: values[name] for name in names if saved[name] >= DRIVING_SHARE * memory_bytes}
 
 
-def _model_sizes(config: JobConfig) -> dict[str, int]:
-    """Return the sizes that belong to the model, with the upper ends of those the core will choose."""
+def _model_sizes(config: JobConfig, size: RunSize) -> dict[str, int]:
+    """Return the sizes of the model; those that the core will choose as for a middling category."""
     model = config.model
+    width = LARGEST_RATIO * size.features / size.categories
+    codes = min(max(round(CODES_PER_FEATURE * width), MIN_CODEBOOK_SIZE), MAX_CODEBOOK_SIZE)
+    latents = min(max(round(width), MIN_LATENT_DIM), MAX_LATENT_DIM)
     return {
         "levels": model.levels,
-        "codebook_size": model.codebook_size if model.codebook_size != "auto" else MAX_CODEBOOK_SIZE,
-        "latent_dim": model.latent_dim if model.latent_dim != "auto" else MAX_LATENT_DIM,
+        "codebook_size": model.codebook_size if model.codebook_size != "auto" else codes,
+        "latent_dim": model.latent_dim if model.latent_dim != "auto" else latents,
         "hidden_dim": model.hidden_dim,
         "embedding_dim": model.embedding_dim,
     }
@@ -153,7 +159,7 @@ class _StepCost:
 
 
 def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
-    sizes = _model_sizes(config)
+    sizes = _model_sizes(config, size)
     wide, narrow = sizes["hidden_dim"], sizes["embedding_dim"]
     latent_dim, codebook_size = sizes["latent_dim"], sizes["codebook_size"]
     streams = size.categories * sizes["levels"]

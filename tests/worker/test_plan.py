@@ -128,6 +128,10 @@ def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, f
 def test_the_search_is_the_core_s():
     for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
         assert getattr(estimate, name) == getattr(catvq.search, name)
+    for name in (
+        *("MIN_LATENT_DIM", "MAX_LATENT_DIM", "MIN_CODEBOOK_SIZE", "MAX_CODEBOOK_SIZE", "CODES_PER_FEATURE"),
+    ):
+        assert getattr(estimate, name) == getattr(catvq.sizes, name)
     assert estimate.SCORER_HIDDEN_DIM == catvq.scorer.SCORER_HIDDEN_DIM
 
 
