@@ -39,12 +39,12 @@ def read_rows(
         check_row_count(api, len(rows), encoder.width)
     elif file_format is Format.NPY and columns is None:
         matrix = read_matrix(file)
-        check_width(matrix.shape[1], api.table_limits)
+        check_width(matrix.shape[1], api.table_limits(file))
         order = _order(False, numbered(matrix.shape[1]), encoder.features)
         check_row_count(api, len(matrix), encoder.width)
         rows = as_single_floats(matrix)
     else:
-        limits = api.table_limits
+        limits = api.table_limits(file)
         table = open_table(file, file_format, limits)
         names = columns_of(table, columns, limits)
         order = _order(table.has_names or columns is not None, names, encoder.features)

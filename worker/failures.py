@@ -7,7 +7,7 @@ import torch
 
 from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
 from worker.memory import OUT_OF_MEMORY
-from worker.store import JobError, NotFound
+from worker.store import JobError, NotFound, QuotaExceeded
 
 # What torch says of the processor's memory, in an exception that has no kind of its own.
 NO_MEMORY = re.compile(r"DefaultCPUAllocator: |std::bad_alloc")
@@ -41,7 +41,7 @@ def _code(error: Exception) -> str:  # noqa: PLR0911 - one line for each kind
         return "not_trainable"
     if isinstance(error, DivergedError):
         return "diverged"
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound | QuotaExceeded):
         return error.code
     if _is_lack_of_memory(error):
         return OUT_OF_MEMORY

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, Place
+from app.errors import InvalidError, Place, TooLargeError
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
 BLOCK_CELLS = 1 << 20  # 8 MB of float64 at a time: large enough to be fast, small enough to be nothing
@@ -22,7 +22,7 @@ class TableLimits:
     Args:
         max_rows: Rows of data.
         max_features: Columns.
-        max_expanded_bytes: What a compressed file may unpack to.
+        max_expanded_bytes: What a file of this size may unpack to, and its values take as float32.
         scratch_dir: Where it is unpacked.
     """
 
@@ -108,6 +108,14 @@ def check_width(width: int, limits: TableLimits) -> None:
             f"the table has {width} columns; at most {limits.max_features} are taken",
             code="too_many_features",
         )
+
+
+def expands_too_much(limits: TableLimits) -> TooLargeError:
+    """Return the refusal of a file that unpacks to more than the limit."""
+    return TooLargeError(
+        f"the file unpacks to more than {limits.max_expanded_bytes} bytes, which is what one of its size may",
+        code="expands_too_much",
+    )
 
 
 def check_number_type(dtype: np.dtype[Any], name: str) -> None:
