@@ -39,7 +39,7 @@ def find_shortage(api: Services, plan: Plan) -> InvalidError | None:
     listed = ", ".join(f"{name} {value}" for name, value in drivers.items())
     return InvalidError(
         f"the job would take about {needed >> 20} MiB of memory, more than the {largest >> 20} MiB that the "
-        f"largest worker has; that depends most on {listed}",
+        f"largest worker has; {f'that depends most on {listed}' if listed else 'any job takes most of that'}",
         [
             Place(detail=f"{value}: drives the need of memory", field=_field_of(name))
             for name, value in drivers.items()

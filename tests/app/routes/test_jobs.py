@@ -130,6 +130,13 @@ def test_a_job_beyond_the_memory_of_every_worker_is_refused_with_what_drives_it(
     assert plan["estimate"]["memory_bytes"] > 2 << 30
 
 
+def test_where_not_even_a_small_job_fits_no_setting_is_blamed(api, add_worker):
+    add_worker(256 << 20)
+    problem = submit(api).json()
+    assert (problem["code"], problem["errors"]) == ("too_large_for_workers", [])
+    assert problem["detail"].endswith("any job takes most of that")
+
+
 def test_a_job_is_taken_where_a_worker_has_the_memory_or_none_is_there_to_tell(api, add_worker):
     for memory_bytes in (None, 1 << 40):
         if memory_bytes:
