@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from app.media import Format, asked_format
+from app.tables.row_writer import Rows, rows_per_part, stream_rows
 from app.tables.writing import Answer, to_json, write_answer
 
 
@@ -34,3 +35,12 @@ def array_answer(
     """
     asked = asked_format(request.headers.get("accept"), formats)
     return Response(write_answer(answer, asked), 200, {"Vary": "Accept"} | dict(headers or {}), asked.value)
+
+
+def rows_answer(rows: Rows, asked: Format, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with rows: with a stream of their parts where there are several."""
+    complete = {"Vary": "Accept"} | dict(headers or {})
+    pieces = stream_rows(rows, asked)
+    if rows.count <= rows_per_part(len(rows.names)):
+        return Response(b"".join(pieces), 200, complete, asked.value)
+    return StreamingResponse(pieces, 200, complete, asked.value)

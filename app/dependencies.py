@@ -3,7 +3,8 @@
 import pathlib
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from io import SEEK_END
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import Depends, Path
 from pydantic import AfterValidator
@@ -23,6 +24,8 @@ from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from app.telemetry import Telemetry
 from worker.store import Store
+
+UNQUESTIONED_BYTES = 64 << 20  # what any upload may unpack to, however small it is
 
 PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
 
@@ -45,13 +48,15 @@ class Services:
     connections: ConnectionLimit
     scratch_dir: pathlib.Path
 
-    @property
-    def table_limits(self) -> TableLimits:
-        """What one upload may hold."""
+    def table_limits(self, file: BinaryIO) -> TableLimits:
+        """What one upload may hold; how far it may be unpacked depends on its own size."""
+        size_bytes = file.seek(0, SEEK_END)
+        file.seek(0)
+        expanded = max(UNQUESTIONED_BYTES, self.settings.max_expansion * size_bytes)
         return TableLimits(
             max_rows=self.settings.max_rows,
             max_features=self.settings.max_features,
-            max_expanded_bytes=self.settings.max_expanded_bytes,
+            max_expanded_bytes=min(self.settings.max_expanded_bytes, expanded),
             scratch_dir=self.scratch_dir,
         )
 

@@ -90,6 +90,7 @@ class Encoder:
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
+        self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
         self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))

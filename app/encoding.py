@@ -15,7 +15,7 @@ from app.media import Format
 from app.tables.families import columns_of
 from app.tables.numpy_reader import read_matrix, read_raw
 from app.tables.reading import ENCODE_ELSEWHERE, as_single_floats, collect_rows, open_table
-from app.tables.table import numbered
+from app.tables.table import check_width, numbered
 from app.tables.writing import Answer, Column, matrix_columns
 
 CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
@@ -43,29 +43,34 @@ def read_rows(
     if file_format is Format.RAW:
         rows = read_raw(file, len(encoder.features))
         order = None
-        check_row_count(api, len(rows))
+        check_row_count(api, len(rows), encoder.width)
     elif file_format is Format.NPY and columns is None:
         matrix = read_matrix(file)
+        check_width(matrix.shape[1], api.table_limits(file))
         order = _order(False, numbered(matrix.shape[1]), encoder.features)
-        check_row_count(api, len(matrix))
+        check_row_count(api, len(matrix), encoder.width)
         rows = as_single_floats(matrix)
     else:
-        limits = api.table_limits
+        limits = api.table_limits(file)
         table = open_table(file, file_format, limits)
         names = columns_of(table, columns, limits)
         order = _order(table.has_names or columns is not None, names, encoder.features)
-        rows = collect_rows(table, api.settings.max_encode_rows)
+        # Columns that the model does not know are held in memory, too, until all rows are read.
+        rows = collect_rows(table, row_limit(api, max(encoder.width, len(names))))
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     return rows if order is None else rows[:, order]
 
 
-def check_row_count(api: Services, rows: int) -> None:
-    """Raise `TooLargeError` where one request has too many rows."""
-    if rows > api.settings.max_encode_rows:
-        raise TooLargeError(
-            f"more than {api.settings.max_encode_rows} rows; {ENCODE_ELSEWHERE}", code="too_many_rows"
-        )
+def row_limit(api: Services, width: int) -> int:
+    """Return how many rows of so many numbers one request may have."""
+    return min(api.settings.max_encode_rows, max(1, api.settings.max_encode_values // width))
+
+
+def check_row_count(api: Services, rows: int, width: int) -> None:
+    """Raise `TooLargeError` where one request has too many rows, or its rows or codes too many numbers."""
+    if rows > (limit := row_limit(api, width)):
+        raise TooLargeError(f"more than {limit} rows; {ENCODE_ELSEWHERE}", code="too_many_rows")
 
 
 def check_features(names: Collection[str], features: Sequence[str]) -> None:

@@ -202,7 +202,7 @@ class FastPath:
         encoder, sent, asked = model.encoder, common.sent, common.asked
         if sent is Format.RAW:
             rows = rows_of(content, len(encoder.features))
-            check_row_count(self._api, len(rows))
+            check_row_count(self._api, len(rows), encoder.width)
         else:
             here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
             rows = await call(here, read_rows, self._api, encoder, io.BytesIO(content), sent)
@@ -221,7 +221,7 @@ class FastPath:
         here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
         features = model.encoder.features
         inference = await call(here, read_inference, io.BytesIO(content), json_bytes, features)
-        check_row_count(self._api, len(inference.rows))
+        check_row_count(self._api, len(inference.rows), model.encoder.width)
         encoded = await self._encode(scope, model.encoder, inference.rows, with_doubt=inference.with_doubt)
         written = write_inference(inference, encoded, common.key, model.version)
         headers = written.headers | result_headers(common.key, model.record.id)

@@ -24,6 +24,7 @@ from app.errors import (
     NotParseableError,
     Place,
     PreconditionFailedError,
+    TooLargeError,
     TooManyError,
     UnavailableError,
     problem_response,
@@ -120,7 +121,7 @@ async def _answer_full_disk(request: Request, error: Exception) -> Response:
     return problem_response(request, UnavailableError("the service's disk is full", code="disk_full"))
 
 
-def from_store(error: store_errors.StoreError) -> ApiError:
+def from_store(error: store_errors.StoreError) -> ApiError:  # noqa: PLR0911 - one line for each kind
     """Return what the store's refusal means to a client."""
     text = str(error)
     match error:
@@ -135,6 +136,8 @@ def from_store(error: store_errors.StoreError) -> ApiError:
             return ConflictError(text, code=error.code)
         case store_errors.TooManyJobs():
             return TooManyError(text, code=error.code, retry_after_s=JOBS_RETRY_AFTER_S)
+        case store_errors.QuotaExceeded():
+            return TooLargeError(text, code=error.code)
         case store_errors.QueueFull() | store_errors.StoreUnavailable():
             return UnavailableError(text, code=error.code)
         case _:

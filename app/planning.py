@@ -29,6 +29,29 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
         raise InvalidError(str(error), faults, code="invalid_config") from None
 
 
+def find_shortage(api: Services, plan: Plan) -> InvalidError | None:
+    """Return why no worker that is there can run a job; None where one can, or none is there."""
+    needed = plan.estimate.memory_bytes
+    largest = max((worker.memory_bytes for worker in api.store.workers.list()), default=needed)
+    if needed <= largest:
+        return None
+    drivers = plan.estimate.driven_by
+    listed = ", ".join(f"{name} {value}" for name, value in drivers.items())
+    return InvalidError(
+        f"the job would take about {needed >> 20} MiB of memory, more than the {largest >> 20} MiB that the "
+        f"largest worker has; {f'that depends most on {listed}' if listed else 'any job takes most of that'}",
+        [
+            Place(detail=f"{value}: drives the need of memory", field=_field_of(name))
+            for name, value in drivers.items()
+        ],
+        code="too_large_for_workers",
+    )
+
+
+def _field_of(driver: str) -> str:
+    return driver if "." in driver else "dataset"
+
+
 def _groups_of(api: Services, key: str) -> dict[str, list[str]]:
     """Return the features of each category of a model."""
     model = api.store.models.get(key)

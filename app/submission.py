@@ -12,7 +12,7 @@ from app.answers import json_answer
 from app.dependencies import Services
 from app.schemas.jobs import to_job
 from app.waiting import POLL_AFTER_S, position_of
-from worker.store import Submission
+from worker.store import KeyRecord, Submission
 
 IdempotencyKey = Annotated[
     str | None,
@@ -30,9 +30,15 @@ def sender_of(request: Request, body: BaseModel, idempotency_key: str | None) ->
     said = f"{request.url.path}\0{body.model_dump_json()}"
     return {
         "idempotency_key": idempotency_key,
-        "key_id": None if request.state.key is None else request.state.key.id,
+        "key_id": key_id_of(request),
         "request_digest": hashlib.sha256(said.encode()).hexdigest(),
     }
+
+
+def key_id_of(request: Request) -> str | None:
+    """Return which key a request brings; None where it needs none."""
+    key: KeyRecord | None = request.state.key
+    return None if key is None else key.id
 
 
 def submission_answer(api: Services, submission: Submission) -> Response:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from functools import cache
+from http import HTTPMethod
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from worker.store import Statistics
 
-UNKNOWN_ROUTE = "(none)"  # one label for every path that is no route, or a scanner could fill the memory
+# One label for every path that is no route and for methods of a client's invention, which fill no memory so.
+UNKNOWN_ROUTE = "(none)"
+METHODS = frozenset(HTTPMethod)
 
 
 class Telemetry:
@@ -42,7 +45,7 @@ class Telemetry:
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count one request under the route that answered it, None where there was none."""
-        method, route = (method, route) if route else (UNKNOWN_ROUTE, UNKNOWN_ROUTE)
+        method, route = (method, route) if route and method in METHODS else (UNKNOWN_ROUTE, UNKNOWN_ROUTE)
         self._requests_of(method, route, str(status)).inc()
         self._seconds_of(route).observe(seconds)
 

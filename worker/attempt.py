@@ -7,6 +7,7 @@ from worker.contract import JobKind
 from worker.encode import EncodingAttempt
 from worker.failures import describe_failure
 from worker.heartbeat import Heartbeat
+from worker.memory import OUT_OF_MEMORY, name_drivers
 from worker.store import CancelRequested, Claim, LeaseLost, Store, StoreUnavailable
 from worker.train import TrainingAttempt
 
@@ -43,4 +44,5 @@ def _run_to_an_end(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
     except Exception as error:  # noqa: BLE001 - every job ends with a reason
         _log.exception("job %s failed", claim.job.id)
         failure = describe_failure(error)
-        store.leases.fail(claim, failure.code, failure.text)
+        advice = name_drivers(claim.job) if failure.code == OUT_OF_MEMORY else ""
+        store.leases.fail(claim, failure.code, failure.text + advice)

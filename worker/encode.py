@@ -60,15 +60,18 @@ class EncodingAttempt:
     def _encode(self, model: ModelRecord, source: DatasetRecord, digest: str) -> DatasetRecord:
         encoder = TableEncoder.read(self._store.models.directory(model.id), resolve_device("auto"))
         features = [token for tokens in encoder.tokens.values() for token in tokens]
-        path = self._store.jobs.directory(self._claim.job.id) / FILE_NAME
+        job = self._claim.job
+        self._store.datasets.check_room(source.rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
+        path = self._store.jobs.directory(job.id) / FILE_NAME
         self._fill(path, source, encoder, len(features))
         new = NewDataset(
-            name=self._claim.job.name,
+            name=job.name,
             features=features,
             families={name: list(tokens) for name, tokens in encoder.tokens.items()},
             digest=digest,
             rows=source.rows,
             warnings=[],
+            key_id=job.key_id,
         )
         return self._store.datasets.create(new, path)[0]
 

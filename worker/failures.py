@@ -1,12 +1,16 @@
 """What a user is told when a job fails: a stable code and a sentence."""
 
 import errno
+import re
 
 import torch
 
 from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
-from worker.store import JobError, NotFound
+from worker.memory import OUT_OF_MEMORY
+from worker.store import JobError, NotFound, QuotaExceeded
 
+# What torch says of the processor's memory, in an exception that has no kind of its own.
+NO_MEMORY = re.compile(r"DefaultCPUAllocator: |std::bad_alloc")
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MAX_TEXT = 2000
 
@@ -21,7 +25,7 @@ def describe_failure(error: Exception) -> JobError:
     text = str(error) or type(error).__name__
     if code == "internal_error":
         text = f"{type(error).__name__}: {text}"
-    elif code == "out_of_memory":
+    elif code == OUT_OF_MEMORY:
         text = f"The job needs more memory than there is: {text}"
     return JobError(code=code, text=text[:MAX_TEXT])
 
@@ -37,10 +41,17 @@ def _code(error: Exception) -> str:  # noqa: PLR0911 - one line for each kind
         return "not_trainable"
     if isinstance(error, DivergedError):
         return "diverged"
-    if isinstance(error, NotFound):
+    if isinstance(error, NotFound | QuotaExceeded):
         return error.code
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "out_of_memory"
+    if _is_lack_of_memory(error):
+        return OUT_OF_MEMORY
     if isinstance(error, OSError) and error.errno in DISK_FULL:
         return "disk_full"
     return "internal_error"
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    if isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)):
+        return True
+    is_refused = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return is_refused or isinstance(error, MemoryError | torch.OutOfMemoryError)

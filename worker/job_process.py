@@ -11,14 +11,17 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from logging.config import dictConfig
 from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
 
 from celery.platforms import set_pdeathsig
 
 from worker.heartbeat import Heartbeat, stopped_by_sigterm
-from worker.locks import held_lock
+from worker.locks import held_lock, process_prefix
 from worker.logs import JSON_LOGS, about
+from worker.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_shortage
 from worker.settings import WorkerSettings
 from worker.store import Store, StoreUnavailable
 
@@ -31,6 +34,10 @@ _context = (
     if sys.platform == "linux"
     else multiprocessing.get_context("spawn")
 )
+
+# The system counts a kill before the process has ended, which takes a while where it had much memory.
+LOOK_EVERY_S = 1.0
+LOOKS_REMEMBERED = 10
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +59,8 @@ def run_in_process(job_id: str) -> None:
         _log.critical("no process can be started for jobs: the worker ends, to be started again")
         signal.raise_signal(signal.SIGTERM)
         raise
-    process.join()
+    if _wait_for_end(process):
+        _fail_for_memory(process)
     if process.exitcode != 0:
         _log.warning("the process for job %s ended with exit code %s", job_id, process.exitcode)
 
@@ -63,9 +71,33 @@ def stop_jobs() -> None:
         process.terminate()
 
 
+def _wait_for_end(process: BaseProcess) -> bool:
+    """Wait for the end of a process; return whether the system killed it because memory ran out."""
+    kills = deque([count_memory_kills()], maxlen=LOOKS_REMEMBERED)
+    while process.exitcode is None:
+        process.join(LOOK_EVERY_S)
+        kills.append(count_memory_kills())
+    return process.exitcode == -signal.SIGKILL and kills[-1] > kills[0]
+
+
+def _fail_for_memory(process: BaseProcess) -> None:
+    """End the job of a process that was killed for memory, as its next attempts would be."""
+    settings = WorkerSettings()
+    store = Store.connect(settings)
+    holder = f"{process_prefix(settings.worker_name, os.getpid())}{process.pid}."
+    try:
+        for job_id in store.outbox.fail_worker(holder, OUT_OF_MEMORY, describe_shortage):
+            _log.warning("job %s needed more memory than there is; the system killed its process", job_id)
+    except StoreUnavailable:
+        _log.warning("the database does not answer; what %s ran is tried again", holder, exc_info=True)
+    finally:
+        store.close()
+
+
 def _begin(job_id: str, worker_process_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the worker, which stops its jobs itself
     set_pdeathsig("SIGKILL")
+    be_killed_first()
     worker = multiprocessing.parent_process()
     if worker is None or not worker.is_alive():  # it died before the line above
         return

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from worker.announcer import Announcer
 from worker.devices import find_devices
 from worker.locks import dead_holder, process_prefix, remove_abandoned
+from worker.memory import find_memory_bytes
 from worker.settings import WorkerSettings
-from worker.store import Store
+from worker.store import Store, WorkerRecord
 
 TIDY_INTERVAL_S = 60.0
 
@@ -87,7 +88,12 @@ class Reconciler:
     def _report(self) -> None:
         self._devices = self._devices or find_devices()
         self._store.workers.report(
-            self._settings.worker_name, threads=self._settings.threads, devices=self._devices
+            WorkerRecord(
+                name=self._settings.worker_name,
+                threads=self._settings.threads,
+                devices=self._devices,
+                memory_bytes=find_memory_bytes(),
+            )
         )
 
     def _drain(self) -> None:

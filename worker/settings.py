@@ -33,6 +33,13 @@ class ServiceSettings(BaseSettings):
     max_rows: int = Field(10_000_000, ge=1)
     max_features: int = Field(10_000, ge=1)
     max_encode_rows: int = Field(100_000, ge=1)
+    max_encode_values: int = Field(
+        1 << 25, ge=1, description="Of one request: its rows times the model's features or tokens."
+    )
+    max_stored_bytes: int | None = Field(None, ge=1, description="Of all datasets; null: what the disk has.")
+    max_stored_bytes_per_key: int | None = Field(
+        100 * GIB, ge=1, description="Of the datasets of one API key; null: no limit."
+    )
     max_queued_jobs: int = Field(10_000, ge=1)
     max_jobs_per_key: int = Field(1000, ge=1, description="That have not ended.")
 

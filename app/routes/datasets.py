@@ -22,6 +22,7 @@ from app.routing import BoundedRequest, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.datasets import Dataset, to_dataset
 from app.schemas.models import EncodingRequest
+from app.submission import key_id_of
 from app.tables.families import columns_of, families_of
 from app.tables.reading import open_table
 from app.tables.values import Warned, write_values
@@ -79,8 +80,11 @@ async def create_dataset(
     limits = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     api.quotas.count(request.scope["state"], "uploads")
     settings = {"name": name, "families": families, "columns": columns, "strict": strict}
+    key_id = key_id_of(request)
     async with received(request, api.scratch_dir, max_bytes=limits) as upload:
-        record, is_new = await run_in_threadpool(_store, api, upload, file_format, settings)
+        record, is_new = await run_in_threadpool(
+            _store, api, upload, file_format=file_format, settings=settings, key_id=key_id
+        )
     headers = {"Location": f"/v1/datasets/{record.id}"}
     return json_answer(to_dataset(record), 201 if is_new else 200, headers)
 
@@ -106,7 +110,7 @@ def delete_dataset(api: Api, dataset_id: DatasetId) -> Response:
 
 
 def _store(
-    api: Services, upload: Upload, file_format: Format, settings: dict[str, Any]
+    api: Services, upload: Upload, *, file_format: Format, settings: dict[str, Any], key_id: str | None
 ) -> tuple[DatasetRecord, bool]:
     """Parse an upload into the store, unless it is there already."""
     described = orjson.dumps({"format": file_format.value, **settings}, option=orjson.OPT_SORT_KEYS)
@@ -114,7 +118,8 @@ def _store(
     known = api.store.datasets.find_by_digest(digest)
     if known is not None:
         return known, False
-    limits = api.table_limits
+    api.store.datasets.check_room(1, key_id)  # a full store need not unpack anything
+    limits = api.table_limits(upload.file)
     table = open_table(upload.file, file_format, limits)
     features = columns_of(table, settings["columns"], limits)
     families = families_of(table, features, settings["families"])
@@ -132,6 +137,7 @@ def _store(
             rows=written.rows,
             warnings=[asdict(warning) for warning in written.warnings],
             strict=settings["strict"],
+            key_id=key_id,
         )
         return api.store.datasets.create(new, Path(path))
     finally:

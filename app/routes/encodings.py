@@ -1,5 +1,6 @@
 """Rows to codes and back, in every array format."""
 
+from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
@@ -8,20 +9,19 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.answers import array_answer
+from app.answers import array_answer, rows_answer
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems, table_body
 from app.encoder import Encoder
-from app.encoding import CODES_ONLY, answer_of, call, encode, is_quick, read_rows
-from app.errors import MAX_PLACES, InvalidError, Place, TooLargeError
+from app.encoding import CODES_ONLY, answer_of, call, check_row_count, encode, is_quick, read_rows
+from app.errors import MAX_PLACES, InvalidError, Place
 from app.media import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
 from app.model_lookup import ServedModel, result_headers
 from app.routing import BoundedRequest, ReadingRoute
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
-from app.tables.json_reader import load_json, parse_codes
-from app.tables.numpy_reader import read_npy
-from app.tables.table import Table
-from app.tables.writing import Answer, matrix_columns
+from app.tables.json_reader import load_rows, parse_codes
+from app.tables.numpy_reader import read_matrix
+from app.tables.row_writer import Rows, cut
 from app.uploads import Upload, received
 
 MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
@@ -83,25 +83,27 @@ async def create_encodings(
 async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId) -> Response:
     """Decode codes to rows in the units of the dataset."""
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
-    asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     model = await api.models.find(model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
-        answer = await run_in_threadpool(_decode, api, model, upload=upload, file_format=file_format)
-    headers = result_headers(model_id, model.record.id)
-    return await run_in_threadpool(array_answer, request, answer, ARRAY_FORMATS, headers)
+        rows = await run_in_threadpool(_decode, api, model, upload=upload, file_format=file_format)
+    return await run_in_threadpool(rows_answer, rows, asked, result_headers(model_id, model.record.id))
 
 
-def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: Format) -> Answer:
+def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: Format) -> Rows:
+    """Check all codes, and begin to decode: a small body may stand for very many numbers."""
     record, encoder = model.record, model.encoder
     codes = _codes(api, encoder, upload, file_format)
-    sizes = [size for levels in record.document["codebook_size"] for size in levels]
-    _check_codes(codes, np.array(sizes), encoder.tokens)
-    rows = encoder.decode(codes)
-    return Answer(
-        document=lambda: {"model": record.id, "features": encoder.features, "rows": rows},
-        array=lambda: rows,
-        columns=lambda: matrix_columns(encoder.features, rows),
+    sizes = np.array([size for levels in record.document["codebook_size"] for size in levels])
+    parts = cut(codes, len(encoder.features))
+    _check_codes(codes, sizes, encoder.tokens)
+    rows = (encoder.decode(part) for part in parts)
+    return Rows(
+        names=encoder.features,
+        count=len(codes),
+        parts=chain([next(rows)], rows),  # a damaged model is found before the answer begins
+        head={"model": record.id, "features": encoder.features},
     )
 
 
@@ -109,30 +111,29 @@ def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format)
     width = len(encoder.tokens)
     if file_format is Format.JSON:
         upload.file.seek(0)
-        codes: NDArray[Any] = parse_codes(load_json(upload.file.read()), encoder.tokens)
+        codes: NDArray[Any] = parse_codes(load_rows(upload.file.read()), encoder.tokens)
     else:
-        codes = _whole_numbers(read_npy(upload.file, api.table_limits), width)
-    if len(codes) > api.settings.max_encode_rows:
-        raise TooLargeError(f"more than {api.settings.max_encode_rows} rows", code="too_many_rows")
+        codes = _whole_numbers(read_matrix(upload.file), width)
+    check_row_count(api, len(codes), width)
     # Beyond int64 nothing is a code; clipping keeps it out of range for the check that follows.
     whole: NDArray[np.int64] = np.clip(codes, -1, np.iinfo(np.int32).max).astype(np.int64)
     return whole
 
 
-def _whole_numbers(table: Table, width: int) -> NDArray[Any]:
-    blocks = list(table.blocks)
-    if len(table.columns) != width:
-        detail = f"the codes have {len(table.columns)} tokens, the model {width}"
+def _whole_numbers(codes: NDArray[Any], width: int) -> NDArray[Any]:
+    if codes.shape[1] != width:
+        detail = f"the codes have {codes.shape[1]} tokens, the model {width}"
         raise InvalidError(detail, [Place(detail=detail, field="codes")], code="wrong_width")
-    if not blocks:
+    if not len(codes):
         raise InvalidError("there are no rows", code="no_rows")
-    codes = np.concatenate(blocks)
     if codes.dtype.kind not in "iu":
         raise InvalidError(f"codes are whole numbers, not {codes.dtype}", code="not_integer")
     return codes
 
 
 def _check_codes(codes: NDArray[np.int64], sizes: NDArray[np.int64], tokens: tuple[str, ...]) -> None:
+    is_wrong = (codes < 0) | (codes >= sizes)
+    first_rows = np.flatnonzero(is_wrong.any(axis=1))[:MAX_PLACES]
     places = [
         Place(
             detail=f"{codes[row, token]} is not in 0..{sizes[token] - 1}",
@@ -140,7 +141,8 @@ def _check_codes(codes: NDArray[np.int64], sizes: NDArray[np.int64], tokens: tup
             row=row + 1,
             token=tokens[token],
         )
-        for row, token in np.argwhere((codes < 0) | (codes >= sizes))[:MAX_PLACES].tolist()
+        for row in first_rows.tolist()
+        for token in np.flatnonzero(is_wrong[row])[:MAX_PLACES].tolist()
     ]
     if places:
         first = places[0]

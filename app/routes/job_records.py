@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import array_answer, json_answer, list_answer
+from app.answers import array_answer, json_answer, list_answer, rows_answer
 from app.dependencies import Api, JobId, Services
 from app.documentation import array_response, problems
 from app.errors import NotFoundError
@@ -26,7 +26,8 @@ from app.schemas.job_records import (
     to_event,
     to_temperature,
 )
-from app.tables.writing import Answer, Column, matrix_columns
+from app.tables.row_writer import Rows, cut
+from app.tables.writing import Answer, Column
 from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
 from worker.store.pagination import decode_cursor, encode_cursor
 
@@ -64,8 +65,8 @@ def get_job_assignment(
     found = api.store.jobs.assignment(job_id, epoch)
     if found is None and epoch is not None:
         raise NotFoundError(f"the assignment after epoch {epoch} was not kept", code="epoch_not_found")
-    features = _features_of(api, job)
-    return array_answer(request, _assignment_answer(features, found), ARRAY_FORMATS)
+    asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    return rows_answer(_assignment_rows(_features_of(api, job), found), asked)
 
 
 @router.get(
@@ -157,22 +158,23 @@ def list_checkpoints(api: Api, job_id: JobId) -> Response:
     return json_answer({"items": [to_checkpoint(record) for record in records]})
 
 
-def _assignment_answer(features: list[str] | None, found: AssignmentRecord | None) -> Answer:
-    height = len(features or ()) if found is None else len(found.matrix)
-    matrix = np.empty((height, 0), np.float32) if found is None else found.matrix
-    names = [] if found is None else found.categories
-
-    def document() -> dict[str, Any]:
-        return {
-            "features": features,
-            "categories": None if found is None else names,
-            "matrix": None if found is None else np.ascontiguousarray(matrix),
-            "temperature": None if found is None else found.temperature,
-            "epoch": None if found is None else found.epoch,
-        }
-
-    rows: list[str | None] = [*features] if features else [None] * height
-    return Answer(document, lambda: matrix, lambda: [Column("feature", rows), *matrix_columns(names, matrix)])
+def _assignment_rows(features: list[str] | None, found: AssignmentRecord | None) -> Rows:
+    if found is None:
+        height = len(features or ())
+        matrix, names = np.empty((height, 0), np.float32), []
+        head: dict[str, Any] = {"categories": None, "temperature": None, "epoch": None}
+    else:
+        height, matrix, names = len(found.matrix), found.matrix, found.categories
+        head = {"categories": names, "temperature": found.temperature, "epoch": found.epoch}
+    return Rows(
+        names=names,
+        count=height,
+        parts=cut(matrix, len(names)),
+        head={"features": features} | head,
+        list_name="matrix",
+        labels=("feature", features or [None] * height),
+        is_known=found is not None,
+    )
 
 
 def _features_of(api: Services, job: JobRecord) -> list[str] | None:

@@ -12,7 +12,7 @@ from app.caching import REVALIDATE, is_known, not_modified
 from app.dependencies import Api, JobId
 from app.documentation import problems
 from app.errors import InvalidError, Place
-from app.planning import plan_of
+from app.planning import find_shortage, plan_of
 from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
@@ -61,11 +61,19 @@ def create_job(
     dry_run: Annotated[bool, Query(description="Only say what the job would do.")] = False,  # noqa: FBT002 - a query parameter
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit a job; only the dataset is required."""
+    """Submit a job; only the dataset is required.
+
+    One whose estimated memory exceeds what every worker has is refused (`too_large_for_workers`); a dry run
+    warns of that.
+    """
     plan = plan_of(api, body)
+    shortage = find_shortage(api, plan)
     if dry_run:
         config = complete_config(body.dataset, body.name, body.labels, plan.config)
-        return json_answer(plan.to_dict() | {"config": config})
+        warnings = [*plan.warnings, *([shortage.detail] if shortage else [])]
+        return json_answer(plan.to_dict() | {"config": config, "warnings": warnings})
+    if shortage:
+        raise shortage
     api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit(body, plan.to_dict(), **sender_of(request, body, idempotency_key))
     return submission_answer(api, submission)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import list_answer
-from app.caching import REVALIDATE
+from app.answers import list_answer, rows_answer
+from app.caching import REVALIDATE, is_known, not_modified, strong_tag
 from app.dependencies import Api, ModelId, Services
 from app.documentation import array_response, problems
 from app.documents import Document, document_answer
@@ -25,7 +25,8 @@ from app.routing import Route
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
 from app.schemas.reports import SETTLED, Report, status_of, to_report
-from app.tables.writing import Answer, Column, matrix_columns, to_json, write_answer
+from app.tables.row_writer import Rows, cut, rows_per_part, stream_rows
+from app.tables.writing import to_json
 from worker.store import ModelRecord, NotFound
 
 ARTIFACT_MEDIA_TYPE = "application/octet-stream"
@@ -90,13 +91,18 @@ def get_model_assignment(
     """How much each feature belongs to each category."""
     record = api.store.models.get(model_id)
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    headers = document_headers(model_id, record.id, "/assignment") | {"Vary": "Accept"}
+    if len(record.document["features"]) > rows_per_part(len(record.document["categories"])):
+        headers["ETag"] = strong_tag(record.digest, kind, asked.value)
+        if is_known(request, headers["ETag"]):
+            return not_modified(headers)
+        return rows_answer(_assignment(api, record, kind), asked, headers)
     document = api.documents.get(
         record.id,
         f"assignment {kind} {asked.value}",
         asked.value,
-        lambda: write_answer(_assignment(api, record, kind), asked),
+        lambda: b"".join(stream_rows(_assignment(api, record, kind), asked)),
     )
-    headers = document_headers(model_id, record.id, "/assignment") | {"Vary": "Accept"}
     return document_answer(request, document, headers)
 
 
@@ -161,18 +167,15 @@ def _file_answer(request: Request, api: Services, model_id: str, part: str) -> R
     return document_answer(request, document, document_headers(model_id, record.id, f"/{part}"))
 
 
-def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Answer:
+def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Rows:
     features, categories = record.document["features"], record.document["categories"]
-    matrix = _matrix(api, record, kind)
-    return Answer(
-        document=lambda: {
-            "model": record.id,
-            "features": features,
-            "categories": categories,
-            "matrix": matrix,
-        },
-        array=lambda: matrix,
-        columns=lambda: [Column("feature", features), *matrix_columns(categories, matrix)],
+    return Rows(
+        names=categories,
+        count=len(features),
+        parts=cut(_matrix(api, record, kind), len(categories)),
+        head={"model": record.id, "features": features, "categories": categories},
+        list_name="matrix",
+        labels=("feature", features),
     )
 
 

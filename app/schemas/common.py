@@ -49,7 +49,9 @@ class Problem(Body):
     error: str | None = Field(None, description="The detail once more, where clients of `/v2` look for it.")
 
 
-PageLimit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many to list.")]
+PageLimit = Annotated[
+    int, Query(ge=1, le=MAX_PAGE, description="How many to list at most; a page of large items has fewer.")
+]
 Cursor = Annotated[
     str | None,
     Query(

@@ -156,6 +156,9 @@ class Estimate(Body):
     memory_bytes: int
     seconds: float
     basis: str = Field(description="What it rests on.")
+    driven_by: dict[str, int | str] = Field(
+        description="The settings that most of the memory depends on, with their values; the first most."
+    )
 
 
 class JobPlan(Body):
@@ -169,7 +172,12 @@ class JobPlan(Body):
                 "steps_per_epoch": 22,
                 "search_steps": 0,
                 "steps": 2200,
-                "estimate": {"memory_bytes": 463470592, "seconds": 41.5, "basis": "..."},
+                "estimate": {
+                    "memory_bytes": 763470592,
+                    "seconds": 41.5,
+                    "basis": "...",
+                    "driven_by": {"rows": 1797, "features": 64},
+                },
                 "warnings": [],
             }
         }

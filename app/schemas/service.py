@@ -24,9 +24,20 @@ class Limits(Body):
     max_expanded_bytes: int = Field(
         description="What a compressed upload may unpack to, and a dataset take as float32."
     )
+    max_expansion: int = Field(
+        description="How many times its own size an upload may unpack to, beyond 64 MiB."
+    )
     max_rows: int
     max_features: int
     max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
+    max_encode_values: int = Field(
+        description="Of one such request: its rows times the model's features or tokens, whichever are more; "
+        "to decode, its codes."
+    )
+    max_stored_bytes: int | None = Field(description="Of all datasets; null: no limit.")
+    max_stored_bytes_per_key: int | None = Field(
+        description="Of the datasets of one key, where keys are needed; null: no limit."
+    )
     max_queued_jobs: int
     max_jobs_per_key: int = Field(description="That have not ended, where keys are needed.")
     max_jobs_per_minute: int | None = Field(description="Of one key; null: any number.")
@@ -55,9 +66,13 @@ class ServiceInfo(Body):
                     "max_json_bytes": 33554432,
                     "max_document_bytes": 2097152,
                     "max_expanded_bytes": 4294967296,
+                    "max_expansion": 1000,
                     "max_rows": 10000000,
                     "max_features": 10000,
                     "max_encode_rows": 100000,
+                    "max_encode_values": 33554432,
+                    "max_stored_bytes": None,
+                    "max_stored_bytes_per_key": 107374182400,
                     "max_queued_jobs": 10000,
                     "max_jobs_per_key": 1000,
                     "max_jobs_per_minute": 600,

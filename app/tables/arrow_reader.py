@@ -12,7 +12,7 @@ from pyarrow import parquet, types
 
 from app.errors import InvalidError, NotParseableError, Place
 from app.tables.arrow_messages import read_batches
-from app.tables.table import Table, TableLimits, check_names, rows_per_block
+from app.tables.table import Table, TableLimits, check_names, expands_too_much, rows_per_block
 
 MAX_METADATA_BYTES = 16 << 20
 
@@ -61,9 +61,7 @@ def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
         )
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     if sum(group.total_byte_size for group in groups) > limits.max_expanded_bytes:
-        raise InvalidError(
-            f"the file unpacks to more than {limits.max_expanded_bytes} bytes", code="too_large"
-        )
+        raise expands_too_much(limits)
     batches = source.iter_batches(batch_size=rows_per_block(len(columns)), use_threads=False)
     return Table(columns=columns, blocks=_blocks(batches, "a Parquet file"), has_names=True)
 

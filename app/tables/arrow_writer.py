@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator
 
 import pyarrow as pa
 from pyarrow import compute, parquet
@@ -9,7 +10,10 @@ from pyarrow import csv as arrow_csv
 
 from app.media import Format
 from app.tables.formulas import FORMULA_PATTERN, QUOTED_FORMULA, quote_formulas
+from app.tables.row_writer import Rows
 from app.tables.writing import Column
+
+_WRITERS = {Format.ARROW: pa.ipc.new_stream, Format.PARQUET: parquet.ParquetWriter}
 
 
 def write_columns(columns: list[Column], file_format: Format) -> bytes:
@@ -19,7 +23,7 @@ def write_columns(columns: list[Column], file_format: Format) -> bytes:
         names=[column.name for column in columns],
     )
     if file_format is Format.CSV:
-        return _csv(table)
+        return _csv_header(table.column_names) + _csv_body(table)
     sink = pa.BufferOutputStream()
     if file_format is Format.ARROW:
         with pa.ipc.new_stream(sink, table.schema) as writer:
@@ -29,19 +33,56 @@ def write_columns(columns: list[Column], file_format: Format) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _csv(table: pa.Table) -> bytes:
+def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
+    """Yield the pieces of a file of columns, a part of the rows at a time; NaN is null."""
+    names = [*([rows.labels[0]] if rows.labels else []), *rows.names]
+    if file_format is Format.CSV:
+        yield _csv_header(names)
+        for batch in _batches(rows, names):
+            yield _csv_body(pa.Table.from_batches([batch]))
+        return
+    sink = io.BytesIO()
+    types = [*([pa.string()] if rows.labels else []), *(pa.float32() for _ in rows.names)]
+    with _WRITERS[file_format](sink, pa.schema(zip(names, types, strict=True))) as writer:
+        for batch in _batches(rows, names):
+            writer.write_batch(batch)
+            yield _take(sink)
+    yield _take(sink)
+
+
+def _batches(rows: Rows, names: list[str]) -> Iterator[pa.RecordBatch]:
+    start = 0
+    for part in rows.parts:
+        columns = [pa.array(column, pa.float32(), from_pandas=True) for column in part.T]
+        if rows.labels:
+            columns.insert(0, pa.array(rows.labels[1][start : start + len(part)], pa.string()))
+        start += len(part)
+        yield pa.record_batch(columns, names)
+
+
+def _take(sink: io.BytesIO) -> bytes:
+    piece = sink.getvalue()
+    sink.seek(0)
+    sink.truncate()
+    return piece
+
+
+def _csv_header(names: list[str]) -> bytes:
+    header = io.StringIO()
+    csv.writer(header, lineterminator="\n").writerow(map(quote_formulas, names))
+    return header.getvalue().encode()
+
+
+def _csv_body(table: pa.Table) -> bytes:
     """Return CSV with quotes only where something needs them; Arrow alone would quote every text.
 
     No text in it is a formula to a spreadsheet.
     """
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(map(quote_formulas, table.column_names))
     table = pa.Table.from_arrays([_cells(column) for column in table.columns], names=table.column_names)
     try:
-        rows = _csv_rows(table, "none")
+        return _csv_rows(table, "none")
     except pa.ArrowInvalid:  # some text holds a comma, a quote or a line break
-        rows = _csv_rows(table, "needed")
-    return header.getvalue().encode() + rows
+        return _csv_rows(table, "needed")
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -18,7 +18,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, NotParseableError, Place, UnavailableError
+from app.errors import (
+    ApiError,
+    InvalidError,
+    NotParseableError,
+    Place,
+    TooLargeError,
+    UnavailableError,
+)
 from app.tables.families import join_families
 from app.tables.table import Table, TableLimits, array_blocks
 
@@ -101,10 +108,10 @@ def _turn() -> Iterator[None]:
         _room.release()
 
 
-def _refusal(answer: dict[str, Any]) -> InvalidError | NotParseableError:
+def _refusal(answer: dict[str, Any]) -> ApiError:
     places = [Place(**place) for place in answer["places"]]
-    kind = NotParseableError if answer["status"] == NotParseableError.status else InvalidError
-    return kind(answer["refused"], places, code=answer["code"])
+    kinds = {kind.status: kind for kind in (InvalidError, NotParseableError, TooLargeError)}
+    return kinds[answer["status"]](answer["refused"], places, code=answer["code"])
 
 
 def _on_disk(file: BinaryIO, scratch: Path) -> Path:

@@ -15,8 +15,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import ApiError, InvalidError
-from app.tables.table import TableLimits
+from app.errors import ApiError
+from app.tables.table import TableLimits, expands_too_much
 
 MEMORY_BYTES = 3 << 30  # address space, of which the libraries alone take a good part
 ALIGNMENT = 64
@@ -27,26 +27,27 @@ class ArrayFile:
 
     Args:
         file: Where they go.
-        max_bytes: What they may take together, as float32 or in their own type, whichever is less.
+        limits: What they may take together, as float32 or in their own type, whichever is less.
     """
 
-    def __init__(self, file: BinaryIO, max_bytes: int) -> None:
+    def __init__(self, file: BinaryIO, limits: TableLimits) -> None:
         self._file = file
-        self._left = max_bytes
+        self._limits = limits
+        self._left = limits.max_expanded_bytes
         self.entries: list[dict[str, Any]] = []
 
     def append(self, name: str, dtype: np.dtype[Any], width: int, blocks: Iterator[NDArray[Any]]) -> None:
         """Write an array that comes in blocks of rows.
 
         Raises:
-            InvalidError: It is too large.
+            TooLargeError: It is too large.
         """
         offset = self._file.tell()
         rows = 0
         for block in blocks:
             self._left -= block.size * min(dtype.itemsize, 4)
             if self._left < 0:
-                raise InvalidError("the file unpacks to more than the limit", code="too_large")
+                raise expands_too_much(self._limits)
             self._file.write(np.ascontiguousarray(block, dtype).data)
             rows += block.shape[0]
         self.entries.append({"name": name, "dtype": dtype.str, "shape": [rows, width], "offset": offset})
@@ -86,7 +87,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         with Path(target).open("wb") as file:
-            arrays = ArrayFile(file, limits.max_expanded_bytes)
+            arrays = ArrayFile(file, limits)
             columns = COPIERS[kind](Path(source), arrays, limits)
         answer: dict[str, Any] = {"arrays": arrays.entries, "columns": columns}
     except ApiError as error:

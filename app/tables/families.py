@@ -13,8 +13,8 @@ from app.tables.table import (
     Table,
     TableLimits,
     check_names,
+    check_width,
     fault_of_name,
-    numbered,
     rows_per_block,
 )
 
@@ -38,7 +38,8 @@ def join_families(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Ta
             f"the arrays differ in their number of rows: {rows}"[:500], faults, code="ragged_row"
         )
     widths = {name: array.shape[1] for name, array in arrays.items()}
-    names = [name for family, width in widths.items() for name in numbered(width, family, "_")]
+    check_width(sum(widths.values()), limits)  # before so many names are made
+    names = [f"{family}_{index}" for family, width in widths.items() for index in range(width)]
     return Table(
         columns=check_names(names, limits),
         blocks=_side_by_side(list(arrays.values())),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import InvalidError, NotParseableError, Place
-from app.tables.table import TableLimits, check_names, rows_per_block
+from app.tables.table import TableLimits, check_names, expands_too_much, rows_per_block
 
 MAX_ARRAYS = 1000
 MAX_CHUNK_BYTES = 256 << 20
@@ -35,7 +35,7 @@ def read_arrays(path: Path, limits: TableLimits) -> Iterator[Array]:
             array = _plain_matrix(file, name)
             left -= math.prod(array.shape) * array.dtype.itemsize
             if left < 0:  # said, not yet unpacked
-                raise InvalidError("the file unpacks to more than the limit", code="too_large")
+                raise expands_too_much(limits)
             width = 1 if array.ndim == 1 else array.shape[1]
             yield name, array.dtype.newbyteorder("="), width, _blocks(array, width)
 

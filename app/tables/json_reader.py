@@ -16,7 +16,11 @@ from app.errors import InvalidError, NotParseableError, Place
 from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
 
 MAX_ROWS = 1_000_000
+# What JSON becomes takes many times the memory of the characters that stand for it: a list twenty times, an
+# object thirty, a short text fifteen.
 MAX_LISTS = MAX_ROWS + 2  # the rows, the list of rows and that of the columns
+MAX_OBJECTS = 100_000  # a table is one of them, but names may have braces
+MAX_QUOTES = 4_000_000
 # The most that a kept parser has read: it takes 24 bytes for each value, and as many as the body has.
 KEPT_VALUES = 1 << 17
 KEPT_BODY_BYTES = 1 << 21
@@ -44,12 +48,19 @@ def load_rows(body: bytes) -> Any:
 
     Raises:
         NotParseableError: It is not JSON.
-        InvalidError: It holds more rows than are read as JSON.
+        InvalidError: It holds more rows than are read as JSON, or very much that is no number.
     """
-    # Each list takes twenty times the memory of its two brackets; ten million of them would be gigabytes.
     if body.count(b"[") > MAX_LISTS:
         raise InvalidError(
             f"more than {MAX_ROWS} rows of JSON; send them in another format", code="too_many_rows"
+        )
+    if body.count(b"{") > MAX_OBJECTS:
+        raise InvalidError(
+            f"more than {MAX_OBJECTS} objects of JSON; a row is a list of numbers", code="invalid_type"
+        )
+    if body.count(b'"') > MAX_QUOTES:
+        raise InvalidError(
+            f"more than {MAX_QUOTES // 2} texts of JSON; a row is a list of numbers", code="not_numeric"
         )
     return load_json(body)
 
@@ -110,7 +121,9 @@ def parse_codes(document: Any, tokens: Sequence[str]) -> NDArray[np.float64]:
     check_keys(document, required="codes")
     layout = _Layout("codes", "token", tokens, len(tokens), allowed=_NUMBERS)
     codes = _parse_matrix(document["codes"], layout)
-    for row, token in np.argwhere(codes != np.floor(codes))[:1].tolist():
+    is_broken = codes != np.floor(codes)
+    if is_broken.any():
+        row, token = divmod(int(is_broken.argmax()), len(tokens))
         raise layout.fault_at(row + 1, token, "not a whole number")
     return codes
 
@@ -145,7 +158,8 @@ def _read_plain(body: bytes) -> NDArray[np.float64] | None:
 
 
 def _parse_plain(parser: simdjson.Parser, body: bytes) -> NDArray[np.float64] | None:
-    if body.startswith(BOM_UTF8):  # which the parser would skip
+    # The parser would skip the mark; and what it makes of objects takes ten times their memory.
+    if body.startswith(BOM_UTF8) or body.count(b"{") != 1:
         return None
     try:
         document = parser.parse(body)

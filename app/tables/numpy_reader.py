@@ -17,9 +17,17 @@ from typing import IO, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, NotParseableError, Place, TooLargeError
+from app.errors import InvalidError, NotParseableError, Place
 from app.tables.families import join_families
-from app.tables.table import Table, TableLimits, array_blocks, check_number_type, check_width, numbered
+from app.tables.table import (
+    Table,
+    TableLimits,
+    array_blocks,
+    check_number_type,
+    check_width,
+    expands_too_much,
+    numbered,
+)
 
 MAX_FAMILIES = 1000
 MAX_DIRECTORY_BYTES = 1 << 20  # the list of members of a zip file, which is read as a whole
@@ -80,7 +88,7 @@ def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
     # The members one after the other in one file: one descriptor, however many there are. The mapping stays
     # when the file, which has no name, is closed.
     with tempfile.TemporaryFile(dir=limits.scratch_dir) as unpacked:
-        places = _unpack_all(file, unpacked, limits.max_expanded_bytes)
+        places = _unpack_all(file, unpacked, limits)
         unpacked.flush()
         body = _bytes_of(unpacked)
     families = {
@@ -186,8 +194,9 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def _unpack_all(file: BinaryIO, target: IO[bytes], limit: int) -> dict[str, slice]:
+def _unpack_all(file: BinaryIO, target: IO[bytes], limits: TableLimits) -> dict[str, slice]:
     """Unpack every member of a zip file; return where each one is."""
+    room = limits.max_expanded_bytes
     places: dict[str, slice] = {}
     with _readable_zip(), zipfile.ZipFile(file) as archive:
         if len(archive.infolist()) > MAX_FAMILIES:  # the end of the list may have said less
@@ -197,24 +206,23 @@ def _unpack_all(file: BinaryIO, target: IO[bytes], limit: int) -> dict[str, slic
             if name in places:
                 raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
             start = target.tell()
-            limit -= _unpack(archive, member, target, limit)
+            for block in _unpacked(archive, member):
+                room -= len(block)
+                if room < 0:
+                    raise expands_too_much(limits)
+                target.write(block)
             places[name] = slice(start, target.tell())
             target.write(bytes(-target.tell() % ALIGNMENT))
     return places
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: IO[bytes], limit: int) -> int:
-    """Unpack one member, counting what really comes out; return its size."""
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield one member in blocks, as they really come out."""
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         raise NotParseableError("the file is compressed in another way than numpy's savez does")
-    size = 0
     with archive.open(member) as source:
         while block := source.read(_COPY_BYTES):
-            size += len(block)
-            if size > limit:
-                raise TooLargeError("the file unpacks to more than the limit")
-            target.write(block)
-    return size
+            yield block
 
 
 @contextmanager

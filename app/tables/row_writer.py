@@ -1,39 +1,80 @@
-"""Writes the rows of a file as a stream of CSV, Arrow or Parquet, holding a part of them at a time."""
+"""Writes rows as a stream of any format, holding a part of them at a time."""
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from pyarrow import csv, parquet
+from numpy.typing import NDArray
 
 from app.media import Format
-from app.tables.formulas import quote_formulas
+from app.tables.writing import npy_header, to_json
 
 PART_BYTES = 4 << 20
 
-_WRITERS = {Format.CSV: csv.CSVWriter, Format.ARROW: pa.ipc.new_stream, Format.PARQUET: parquet.ParquetWriter}
+
+@dataclass(frozen=True)
+class Rows:
+    """Numbers that may be too many to be written at once.
+
+    Args:
+        names: Of the columns.
+        count: How many rows there are.
+        parts: float32 [some rows, columns], one after the other; NaN is missing.
+        head: What JSON says before the rows.
+        list_name: What JSON calls them.
+        labels: A name, and a text for each row, which come first in CSV, Arrow and Parquet.
+        is_known: Whether there are numbers yet; until then JSON says null.
+    """
+
+    names: Sequence[str]
+    count: int
+    parts: Iterable[NDArray[np.float32]]
+    head: Mapping[str, Any] = field(default_factory=dict)
+    list_name: str = "rows"
+    labels: tuple[str, Sequence[str | None]] | None = None
+    is_known: bool = True
 
 
-def stream_rows(path: Path, features: Sequence[str], file_format: Format) -> Iterator[bytes]:
-    """Yield the pieces of a table whose values, float32 [rows, features], are in an NPY file; NaN is null."""
+def cut_rows(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield parts of the rows in an NPY file."""
     values = np.load(path, mmap_mode="r", allow_pickle=False)
-    names = map(quote_formulas, features) if file_format is Format.CSV else features
-    schema = pa.schema([(name, pa.float32()) for name in names])
-    rows_per_part = max(1, PART_BYTES // (4 * len(features)))
-    sink = io.BytesIO()
-    with _WRITERS[file_format](sink, schema) as writer:
-        for start in range(0, len(values), rows_per_part):
-            part = np.asarray(values[start : start + rows_per_part])
-            columns = [pa.array(column, from_pandas=True) for column in part.T]
-            writer.write_batch(pa.record_batch(columns, schema=schema))
-            yield _take(sink)
-    yield _take(sink)
+    return cut(values, values.shape[1])
 
 
-def _take(sink: io.BytesIO) -> bytes:
-    piece = sink.getvalue()
-    sink.seek(0)
-    sink.truncate()
-    return piece
+def cut(values: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
+    """Yield parts of rows that are small, also once they have become rows of another width."""
+    step = rows_per_part(width)
+    return (values[start : start + step] for start in range(0, len(values), step))
+
+
+def rows_per_part(width: int) -> int:
+    """Return how many rows are written at a time."""
+    return max(1, PART_BYTES // (4 * max(1, width)))
+
+
+def stream_rows(rows: Rows, file_format: Format) -> Iterator[bytes]:
+    """Yield the pieces of a file."""
+    if file_format is Format.JSON:
+        return _json_pieces(rows)
+    if file_format is Format.NPY:
+        header = npy_header("<f4", (rows.count, len(rows.names)))
+        return chain([header], (np.asarray(part, "<f4").tobytes() for part in rows.parts))
+    # Loaded on its first use: most processes only ever speak JSON and NPY.
+    pieces: Iterator[bytes] = import_module("app.tables.arrow_writer").stream_columns(rows, file_format)
+    return pieces
+
+
+def _json_pieces(rows: Rows) -> Iterator[bytes]:
+    if not rows.is_known:
+        yield to_json({**rows.head, rows.list_name: None})
+        return
+    yield to_json({**rows.head, rows.list_name: []})[:-2]
+    separator = b""
+    for part in rows.parts:
+        yield separator + to_json(np.ascontiguousarray(part))[1:-1]
+        separator = b","
+    yield b"]}"

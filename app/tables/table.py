@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, Place
+from app.errors import InvalidError, Place, TooLargeError
 from worker.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
@@ -23,7 +23,7 @@ class TableLimits:
     Args:
         max_rows: Rows of data.
         max_features: Columns.
-        max_expanded_bytes: What a compressed file may unpack to.
+        max_expanded_bytes: What a file of this size may unpack to, and its values take as float32.
         scratch_dir: Where it is unpacked.
     """
 
@@ -54,10 +54,10 @@ class Table:
     remarks: tuple[Place, ...] = field(default=())
 
 
-@lru_cache
-def numbered(width: int, prefix: str = "f", separator: str = "") -> tuple[str, ...]:
-    """Make up names for `width` columns: f0, f1, ... or family_0, family_1, ..."""
-    return tuple(f"{prefix}{separator}{index}" for index in range(width))
+@lru_cache(maxsize=16)
+def numbered(width: int) -> tuple[str, ...]:
+    """Make up names for `width` columns, which should be known to be within the limits: f0, f1, ..."""
+    return tuple(f"f{index}" for index in range(width))
 
 
 def rows_per_block(width: int) -> int:
@@ -109,6 +109,14 @@ def check_width(width: int, limits: TableLimits) -> None:
             f"the table has {width} columns; at most {limits.max_features} are taken",
             code="too_many_features",
         )
+
+
+def expands_too_much(limits: TableLimits) -> TooLargeError:
+    """Return the refusal of a file that unpacks to more than the limit."""
+    return TooLargeError(
+        f"the file unpacks to more than {limits.max_expanded_bytes} bytes, which is what one of its size may",
+        code="expands_too_much",
+    )
 
 
 def check_number_type(dtype: np.dtype[Any], name: str) -> None:

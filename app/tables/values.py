@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from app.errors import MAX_PLACES, InvalidError, Place
 from app.tables.reading import as_single_floats
-from app.tables.table import Table, TableLimits
+from app.tables.table import Table, TableLimits, expands_too_much
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ def write_values(table: Table, columns: Sequence[str], target: BinaryIO, limits:
     Raises:
         NotParseableError: The upload is damaged.
         InvalidError: It has no rows or too many, or a value is infinite or beyond float32.
+        TooLargeError: The rows take more than the limit.
     """
     width = len(columns)
     missing = np.zeros(width, np.int64)
@@ -56,8 +57,10 @@ def write_values(table: Table, columns: Sequence[str], target: BinaryIO, limits:
         if np.isinf(values).any():
             raise _infinite(block, values, columns=columns, first_row=rows + 1, table=table)
         rows += values.shape[0]
-        if rows > limits.max_rows or rows * width * 4 > limits.max_expanded_bytes:
-            raise _too_many_rows(limits, width)
+        if rows > limits.max_rows:
+            raise _too_many_rows(limits)
+        if rows * width * 4 > limits.max_expanded_bytes:
+            raise expands_too_much(limits)
         missing += np.isnan(values).sum(axis=0)
         lowest = np.fmin(lowest, np.fmin.reduce(values, axis=0, initial=np.inf))
         highest = np.fmax(highest, np.fmax.reduce(values, axis=0, initial=-np.inf))
@@ -112,6 +115,5 @@ def _infinite(
     )
 
 
-def _too_many_rows(limits: TableLimits, width: int) -> InvalidError:
-    rows = min(limits.max_rows, limits.max_expanded_bytes // (4 * width))
-    return InvalidError(f"more than {rows} rows of {width} columns", code="too_many_rows")
+def _too_many_rows(limits: TableLimits) -> InvalidError:
+    return InvalidError(f"more than {limits.max_rows} rows", code="too_many_rows")

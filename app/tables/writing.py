@@ -61,11 +61,12 @@ def to_json(document: Any) -> bytes:
 
 def to_npy(array: NDArray[Any]) -> bytes:
     """Write an NPY file."""
-    return _npy_header(array.dtype.str, array.shape) + array.tobytes()
+    return npy_header(array.dtype.str, array.shape) + array.tobytes()
 
 
 @lru_cache
-def _npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+def npy_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """Return what an NPY file begins with."""
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(buffer, {"descr": dtype, "fortran_order": False, "shape": shape})
     return buffer.getvalue()

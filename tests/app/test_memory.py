@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import httpx
 import pytest
 
 SCRIPT = """
@@ -76,3 +78,20 @@ def test_threads_share_free_memory_which_is_used_again_and_given_back_in_the_end
     assert seen["supplies"] == 1
     assert seen["cleared"] < 0.1
     assert seen["given_back"] > 0.9
+
+
+def peak_bytes(process):
+    text = Path(f"/proc/{process.pid}/status").read_text()
+    return 1024 * int(text.partition("VmHWM:")[2].split()[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the count of Linux")
+@pytest.mark.parametrize("unit", [b"{}", b'{"a":1}'])
+def test_a_large_body_of_objects_takes_little_more_memory_than_its_own(start_api, tmp_path, unit):
+    body = b'{"rows":[' + b",".join([unit] * ((32 << 20) // (len(unit) + 1) - 10)) + b"]}"
+    with start_api(tmp_path) as api:
+        before = peak_bytes(api.process)
+        headers = {"content-type": "application/json"}
+        answer = httpx.post(f"{api.url}/v1/datasets", content=body, headers=headers, timeout=60)
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_type")
+        assert peak_bytes(api.process) - before < 5 * len(body)

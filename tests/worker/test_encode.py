@@ -12,9 +12,11 @@ import torch
 
 from catvq.encoding import TableEncoder, _torch
 from worker import encode
+from worker.attempt import run_claim
 from worker.contract import EncodingJobRequest, JobKind, JobStatus
+from worker.heartbeat import Heartbeat
 from worker.settings import WorkerSettings
-from worker.store import Conflict
+from worker.store import Conflict, Store
 
 SHORT = {"training": {"epochs": 2}, "model": {"categories": 2, "levels": 2}, "assignment": {"mode": "static"}}
 ROWS = 1000
@@ -86,6 +88,17 @@ def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
     assert values.dtype == np.float32
     assert np.array_equal(values, codes_by_hand(store, model, job.dataset_id))
     assert not store.jobs.directory(job.id).joinpath(encode.FILE_NAME).exists()
+
+
+def test_a_result_that_would_exceed_the_quota_fails_the_job_before_it_is_made(store, settings, ask):
+    claim = ask()  # of 24 kB, as codes 16 kB
+    limited = Store.connect(settings.model_copy(update={"max_stored_bytes": 35_000}))
+    with Heartbeat(limited.leases, claim, lease_s=settings.lease_s) as heartbeat:
+        run_claim(limited, claim, heartbeat)
+    limited.close()
+    job = store.jobs.get(claim.job.id)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "quota_exceeded")
+    assert not (store.jobs.directory(job.id) / encode.FILE_NAME).exists()
 
 
 def test_the_same_model_and_dataset_are_encoded_once(store, ask, run, dataset):

@@ -19,6 +19,8 @@ from worker.store import NotFound
         (NotFound("model", "x"), "model_not_found"),
         (MemoryError("x"), "out_of_memory"),
         (torch.OutOfMemoryError("x"), "out_of_memory"),
+        (RuntimeError("x: std::bad_alloc"), "out_of_memory"),
+        (OSError(errno.ENOMEM, "x"), "out_of_memory"),
         (OSError(errno.ENOSPC, "x"), "disk_full"),
         (OSError(errno.EACCES, "x"), "internal_error"),
         (RuntimeError("x"), "internal_error"),
@@ -34,3 +36,11 @@ def test_an_unexpected_error_is_named_and_cut_to_a_readable_length():
     assert describe_failure(KeyError("feature")).text == "KeyError: 'feature'"
     assert describe_failure(ZeroDivisionError()).text == "ZeroDivisionError: ZeroDivisionError"
     assert len(describe_failure(RuntimeError("x" * 10_000)).text) == MAX_TEXT
+
+
+def test_torch_s_own_complaint_about_the_processor_s_memory_is_a_lack_of_memory():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 50, dtype=torch.uint8)
+    failure = describe_failure(raised.value)
+    assert failure.code == "out_of_memory"
+    assert failure.text.startswith("The job needs more memory than there is: ")

@@ -128,6 +128,10 @@ def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, f
 def test_the_search_is_the_core_s():
     for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
         assert getattr(estimate, name) == getattr(catvq.search, name)
+    for name in (
+        *("MIN_LATENT_DIM", "MAX_LATENT_DIM", "MIN_CODEBOOK_SIZE", "MAX_CODEBOOK_SIZE", "CODES_PER_FEATURE"),
+    ):
+        assert getattr(estimate, name) == getattr(catvq.sizes, name)
     assert estimate.SCORER_HIDDEN_DIM == catvq.scorer.SCORER_HIDDEN_DIM
 
 
@@ -278,6 +282,15 @@ def test_a_larger_run_is_estimated_to_take_more():
     assert small.seconds < longer.seconds < larger.seconds
     assert small.memory_bytes == longer.memory_bytes < larger.memory_bytes
     assert "cpu" in small.basis
+
+
+def test_the_settings_that_drive_the_memory_are_named_the_first_most():
+    wide = {"hidden_dim": 8192, "embedding_dim": 4096, "categories": 5}
+    assert list(resolve(model=wide).estimate.driven_by) == [
+        *("model.categories", "model.hidden_dim", "model.embedding_dim")
+    ]
+    assert resolve(rows=50_000_000).estimate.driven_by == {"rows": 50_000_000, "features": 5}
+    assert resolve().estimate.driven_by == {}
 
 
 def test_a_search_is_estimated_to_take_longer():

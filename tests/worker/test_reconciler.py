@@ -2,6 +2,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import redis
 
@@ -107,6 +108,7 @@ def test_a_worker_is_listed_while_its_reconciler_lives(store, settings, announce
     reconciler.start()
     (worker,) = soon(store.workers.list)
     assert (worker.name, worker.threads, worker.devices[0]) == ("w", settings.threads, "cpu")
+    assert 0 < worker.memory_bytes <= psutil.virtual_memory().total
     reconciler.stop()
     assert store.workers.list() == []
 

@@ -2,16 +2,20 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
+import sys
 import time
 
+import psutil
 import pytest
 import torch
 
 from catvq.model_stage import QUIET_EPOCHS
 from worker import recorder
-from worker.contract import JobStatus
+from worker.contract import JobRequest, JobStatus
+from worker.plan import resolve_plan
 from worker.settings import WorkerSettings
 from worker.store import StoreUnavailable
 from worker.train import model_id_of
@@ -231,6 +235,30 @@ def test_data_that_cannot_be_learnt_from_fails_the_job(store, add_dataset, claim
     assert (job.status, job.error.code) == (JobStatus.FAILED, "invalid_config")
     assert job.status_reason == job.error.text
     assert events(store, job, "failed")[0].data == {"code": job.error.code, "text": job.error.text}
+
+
+@pytest.fixture
+def little_memory():
+    """Leaves this process some hundred MB more than it has."""
+    most = resource.getrlimit(resource.RLIMIT_AS)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + (500 << 20), most[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, most)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of Linux")
+def test_a_job_that_needs_more_memory_than_there_is_fails_and_names_the_settings(
+    store, dataset, run, little_memory
+):
+    large = {"model": {"categories": 6, "hidden_dim": 8192, "embedding_dim": 4096}, "assignment": STATIC}
+    request = JobRequest.model_validate({"dataset": dataset.id} | large)
+    plan = resolve_plan(request.config, dataset)
+    held = store.leases.claim(store.jobs.submit(request, plan.to_dict()).job.id, "w", threads=1)
+    job = run(held)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "out_of_memory")
+    for setting in ("model.hidden_dim 8192", "model.embedding_dim 4096", "model.categories 6"):
+        assert setting in job.error.text
 
 
 def test_a_vanished_file_fails_the_job(store, claim, run, dataset):

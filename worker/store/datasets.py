@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from worker.contract import JobStatus
 from worker.store import files
 from worker.store.database import Database
-from worker.store.errors import Conflict, NotFound
+from worker.store.errors import Conflict, NotFound, QuotaExceeded
 from worker.store.ids import new_id, path_of
 from worker.store.pagination import Page, fetch_page
+from worker.store.quota import Quota
 from worker.store.records import DatasetRecord, NewDataset
 from worker.store.rows import as_time, remember_expired
 from worker.store.schema import DatabaseNow, datasets, jobs
@@ -20,9 +21,19 @@ UNFINISHED = [status for status in JobStatus if not status.is_terminal]
 class Datasets:
     """The datasets below one directory."""
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, directory: Path, quota: Quota) -> None:
         self._database = database
         self._directory = directory
+        self._quota = quota
+
+    def check_room(self, size_bytes: int, key_id: str | None) -> None:
+        """Refuse what there is no room for before it is made.
+
+        Raises:
+            QuotaExceeded: It would take more than is left.
+        """
+        with self._database.read() as connection:
+            self._quota.check(connection, size_bytes, key_id)
 
     def create(self, new: NewDataset, values_path: Path) -> tuple[DatasetRecord, bool]:
         """Store a dataset, unless one with the same digest is there.
@@ -33,8 +44,12 @@ class Datasets:
 
         Returns:
             The dataset, and whether it is a new one.
+
+        Raises:
+            QuotaExceeded: It would take more than may be stored; nothing of it is left.
         """
         dataset_id = new_id("ds")
+        size_bytes = values_path.stat().st_size
         files.move_file_into_place(values_path, self.values_path(dataset_id))
         insert = sa.insert(datasets).values(
             id=dataset_id,
@@ -45,11 +60,17 @@ class Datasets:
             digest=new.digest,
             warnings=new.warnings,
             strict=new.strict,
+            size_bytes=size_bytes,
+            key_id=new.key_id,
             created_at=DatabaseNow(),
         )
         try:
             with self._database.write() as connection:
+                self._quota.check(connection, size_bytes, new.key_id)
                 connection.execute(insert)
+        except QuotaExceeded:
+            files.remove_directory(self._files(dataset_id))
+            raise
         except sa.exc.IntegrityError:
             files.remove_directory(self._files(dataset_id))
             existing = self.find_by_digest(new.digest)
@@ -139,5 +160,6 @@ def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
         digest=row["digest"],
         warnings=row["warnings"],
         strict=row["strict"],
+        key_id=row["key_id"],
         created_at=as_time(row["created_at"]),
     )

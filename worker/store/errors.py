@@ -43,6 +43,10 @@ class TooManyJobs(StoreError):  # noqa: N818 - reads as the answer it becomes
     """As many jobs of one key are unfinished as it may have."""
 
 
+class QuotaExceeded(StoreError):  # noqa: N818 - reads as the answer it becomes
+    """As many bytes are stored as may be."""
+
+
 class StoreUnavailable(StoreError):  # noqa: N818 - reads as the answer it becomes
     """The database does not answer now; trying again may help."""
 

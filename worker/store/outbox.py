@@ -1,12 +1,13 @@
 """Keeps jobs moving when workers die or messages vanish: lost ones go back, waiting ones are announced."""
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from worker.contract import JobStatus
 from worker.store.database import Database
-from worker.store.records import JobRecord, Wish
+from worker.store.records import JobRecord, Json, Wish
 from worker.store.rows import HELD, append_event, ended, paused, requeued, to_job
 from worker.store.schema import DatabaseNow, jobs
 from worker.store.statistics import Statistics, count_lease_loss, read_statistics
@@ -29,6 +30,27 @@ class Outbox:
     def release_worker(self, worker_name: str) -> list[str]:
         """Take jobs away from a worker that is known to be dead; returns their ids."""
         return self._take_away(jobs.c.worker_name == worker_name, "its worker died")
+
+    def fail_worker(self, name_prefix: str, code: str, describe: Callable[[JobRecord], str]) -> list[str]:
+        """End the jobs that a dead worker held, instead of trying them again; returns their ids.
+
+        Also one that was put back into the queue for its death a moment ago, unless it was cancelled.
+        """
+        held = sa.and_(jobs.c.worker_name.startswith(name_prefix, autoescape=True), jobs.c.status.in_(HELD))
+        put_back = sa.and_(jobs.c.status == JobStatus.QUEUED, jobs.c.losses > 0)
+        query = sa.select(jobs).where(sa.or_(held, put_back)).with_for_update()
+        ended_ids = []
+        with self._database.write() as connection:
+            for job in [to_job(row) for row in connection.execute(query).mappings()]:
+                error = {"code": code, "text": describe(job)}
+                if job.status in HELD:
+                    _end_attempt(connection, job, "memory ran out", error)
+                elif job.attempt.history[-1]["worker"].startswith(name_prefix):
+                    _fail(connection, job, error)
+                else:
+                    continue
+                ended_ids.append(job.id)
+        return ended_ids
 
     def drain_workers(self, name_prefix: str) -> None:
         """Wish that the workers of these names put their jobs back into the queue."""
@@ -94,8 +116,8 @@ def _send_delay() -> sa.ColumnElement[float]:
     return sa.case(dict(enumerate(SEND_DELAYS_S)), value=jobs.c.sends, else_=LONGEST_SEND_DELAY_S)
 
 
-def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None:
-    """Put a job whose worker is lost back into the queue, or end it where it must."""
+def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str, error: Json | None = None) -> None:
+    """Put a job whose worker is lost back into the queue, or end it where it must, as with an error."""
     count_lease_loss(connection)
     losses = connection.execute(sa.select(jobs.c.losses).where(jobs.c.id == job.id)).scalar_one() + 1
     loss = {
@@ -109,16 +131,23 @@ def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str) -> None
         "history": [*job.attempt.history, loss][-KEPT_LOSSES:],
     }
     text = f"{losses} attempts in a row were lost without a new checkpoint; the last one because {reason}"
+    if error is None and losses >= job.attempt.max:
+        error = {"code": "worker_lost", "text": text}
     data: dict[str, Any] = {"reason": reason, "attempt": job.attempt.number}
     if job.status is JobStatus.CANCELLING:
         event, values = "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user", **changes)
-    elif losses >= job.attempt.max:
-        error = {"code": "worker_lost", "text": text}
-        event, values = "failed", ended(JobStatus.FAILED, text, error=error, **changes)
-        data = error
+    elif error is not None:
+        _fail(connection, job, error, **changes)
+        return
     elif job.status is JobStatus.PAUSING:
         event, values = "paused", paused(**changes)
     else:
         event, values = "released", requeued(reason, **changes)
     connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
     append_event(connection, job.id, event, data)
+
+
+def _fail(connection: sa.Connection, job: JobRecord, error: Json, **changes: Any) -> None:
+    values = ended(JobStatus.FAILED, error["text"], error=error, **changes)
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
+    append_event(connection, job.id, "failed", error)

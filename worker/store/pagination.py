@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import orjson
 import sqlalchemy as sa
 
 from worker.store.errors import InvalidCursor
 
 Item = TypeVar("Item")
+
+MAX_PAGE_BYTES = 8 << 20  # of the stored rows, as text; what comes out is of about this size
+ROWS_AT_ONCE = 20
 
 CURSOR_PATTERN = "^c[0-9a-f]{1,15}$"  # fits 64 bits; a pattern, so that the API's description can say it
 
@@ -31,7 +35,7 @@ def fetch_page(
     cursor: str | None,
     to_record: Callable[[sa.RowMapping], Item],
 ) -> Page[Item]:
-    """Run a query for one page, from the highest `order_by` down.
+    """Run a query for one page, from the highest `order_by` down; it is full early where its items are large.
 
     Args:
         order_by: Unique, and a column of the query.
@@ -42,10 +46,18 @@ def fetch_page(
     """
     if cursor is not None:
         query = query.where(order_by < decode_cursor(cursor))
-    rows = connection.execute(query.order_by(order_by.desc()).limit(limit + 1)).mappings().all()
-    shown = rows[:limit]
-    next_cursor = encode_cursor(shown[-1][order_by]) if len(rows) > limit else None
-    return Page([to_record(row) for row in shown], next_cursor)
+    # Read as they are needed: the rows of a page may be gigabytes in all.
+    query = query.order_by(order_by.desc()).limit(limit + 1).execution_options(yield_per=ROWS_AT_ONCE)
+    shown: list[Item] = []
+    last, size_bytes = 0, 0
+    with connection.execute(query) as result:
+        for row in result.mappings():
+            if len(shown) == limit or size_bytes > MAX_PAGE_BYTES:
+                return Page(shown, encode_cursor(last))
+            shown.append(to_record(row))
+            last = row[order_by]
+            size_bytes += len(orjson.dumps(list(row.values())))
+    return Page(shown, None)
 
 
 def encode_cursor(place: int) -> str:

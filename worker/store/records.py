@@ -32,6 +32,7 @@ class NewDataset:
     Args:
         families: The features of each family, in column order.
         digest: Over bytes and settings; two datasets with one digest are the same dataset.
+        key_id: The API key that uploaded it or had it made, where one was needed.
     """
 
     name: str | None
@@ -41,6 +42,7 @@ class NewDataset:
     rows: int
     warnings: list[Any]
     strict: bool = False
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +124,7 @@ class JobRecord:
         threads: Torch threads of the first attempt, which all others repeat; None before it.
         event_count: The number of the newest event.
         steering: What its user changed while it ran, in order.
+        key_id: The API key that submitted it, where one was needed.
     """
 
     id: str
@@ -150,6 +153,7 @@ class JobRecord:
     worker_name: str | None
     event_count: int
     steering: tuple[Steering, ...]
+    key_id: str | None
 
     @property
     def is_temperature_held(self) -> bool:
@@ -287,11 +291,17 @@ class ModelRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRecord:
-    """A worker that is there; devices such as "cpu" or "cuda:0"."""
+    """A worker that is there.
+
+    Args:
+        devices: Such as "cpu" or "cuda:0".
+        memory_bytes: What one of its jobs may take at most: all of its machine's or container's.
+    """
 
     name: str
     threads: int
     devices: tuple[str, ...]
+    memory_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,6 +52,7 @@ def to_job(row: sa.RowMapping) -> JobRecord:
         worker_name=row["worker_name"],
         event_count=row["event_count"],
         steering=tuple(Steering(**change) for change in row["steering"]),
+        key_id=row["key_id"],
     )
 
 

@@ -66,6 +66,8 @@ datasets = sa.Table(
     sa.Column("digest", Text, nullable=False, unique=True),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("strict", sa.Boolean, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("key_id", Text),
     _time("created_at"),
     sqlite_autoincrement=True,
 )

@@ -19,6 +19,7 @@ from worker.store.migrate import migrate
 from worker.store.models import Models
 from worker.store.notices import Notices
 from worker.store.outbox import Outbox
+from worker.store.quota import Quota
 from worker.store.recordings import Recordings
 from worker.store.retention import Retention
 from worker.store.workers import Workers
@@ -37,7 +38,11 @@ class Store:
         job_files = data_dir / "jobs"
         self._database = database
         self.spool_dir: Path = data_dir / "spool"
-        self.datasets = Datasets(database, data_dir / "datasets")
+        quota = Quota(
+            max_stored_bytes=settings.max_stored_bytes,
+            max_stored_bytes_per_key=settings.max_stored_bytes_per_key,
+        )
+        self.datasets = Datasets(database, data_dir / "datasets", quota)
         admission = Admission(
             max_queued_jobs=settings.max_queued_jobs, max_jobs_per_key=settings.max_jobs_per_key
         )

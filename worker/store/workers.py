@@ -17,12 +17,12 @@ class Workers:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def report(self, name: str, *, threads: int, devices: tuple[str, ...]) -> None:
+    def report(self, worker: WorkerRecord) -> None:
         """Say that a worker is there."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"{name}{SUFFIX}"
+        path = self._directory / f"{worker.name}{SUFFIX}"
         temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps({"name": name, "threads": threads, "devices": devices}))
+        temporary.write_bytes(orjson.dumps(worker))
         temporary.replace(path)
 
     def leave(self, name: str) -> None:
@@ -41,4 +41,4 @@ def _read(path: Path) -> WorkerRecord | None:
         report = orjson.loads(path.read_bytes())
     except FileNotFoundError:  # it left meanwhile
         return None
-    return WorkerRecord(name=report["name"], threads=report["threads"], devices=tuple(report["devices"]))
+    return WorkerRecord(**report | {"devices": tuple(report["devices"])})

@@ -9,6 +9,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from app import dependencies
+from worker.store import Scope, Store
+
 CSV = {"content-type": "text/csv"}
 ROWS = np.array([[1, 2, 0.5], [3, np.nan, 1.5], [5, 6, 2.5]], np.float32)
 
@@ -23,9 +26,9 @@ def saved(write):
     return body.getvalue()
 
 
-def as_arrow(table):
+def as_arrow(table, **options):
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
         writer.write_table(table)
     return bytes(sink.getvalue())
 
@@ -129,6 +132,76 @@ def test_what_cannot_be_learnt_from_is_refused_by_place(client, body, code, plac
     if place is not None:
         first = document["errors"][0]
         assert {name: first[name] for name in place} == place
+
+
+def zeros(rows):
+    """Files of nothing but zeros, in every format that makes little of them."""
+    table = np.zeros((rows, 50), np.float32)
+
+    def write_hdf5(body):
+        with h5py.File(body, "w") as file:
+            file.create_dataset("x", data=table, compression="gzip")
+
+    columns = pa.table({f"x{index}": table[:, index] for index in range(50)})
+    return {
+        "application/vnd.apache.parquet": saved(lambda body: parquet.write_table(columns, body)),
+        "application/vnd.apache.arrow.stream": as_arrow(columns, compression="zstd"),
+        "application/x-npz": saved(lambda body: np.savez_compressed(body, x=table)),
+        "application/x-hdf5": saved(write_hdf5),
+    }
+
+
+def test_a_file_that_unpacks_to_very_many_times_its_size_is_refused(
+    serve, base_settings, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(dependencies, "UNQUESTIONED_BYTES", 100_000)
+    with serve(base_settings.model_copy(update={"data_dir": tmp_path, "max_expansion": 5})) as api:
+        for content_type, body in zeros(5000).items():
+            assert len(body) < 100_000
+            answer = upload(api.client, body, content_type)
+            assert (answer.status_code, answer.json()["code"]) == (413, "expands_too_much"), answer.text
+        for content_type, body in zeros(400).items():  # little, so it may be any number of times the file
+            assert upload(api.client, body, content_type).status_code == 201
+        assert len(api.client.get("/v1/datasets").json()["items"]) == 4
+        assert api.half_done() == []
+        random = np.random.default_rng(0).integers(0, 9, (4000, 50)).astype(np.int8)  # four times as large
+        assert upload(api.client, saved(lambda body: np.save(body, random)), "application/x-npy").is_success
+
+
+def test_no_more_is_stored_than_may_be(serve, base_settings, tmp_path):
+    limits = {"data_dir": tmp_path, "max_stored_bytes": 2500}
+    with serve(base_settings.model_copy(update=limits)) as api:
+        first, second = api.dataset(rows=100, seed=0), b"a,b\n" + b"1,2\n" * 100
+        assert api.client.get("/v1").json()["limits"]["max_stored_bytes"] == 2500
+        assert upload(api.client, second).status_code == 201
+        third = b"a\n" + b"3\n" * 100
+        answer = upload(api.client, third)
+        assert (answer.status_code, answer.json()["code"]) == (413, "quota_exceeded")
+        assert "2500" in answer.json()["detail"]
+        assert upload(api.client, second).status_code == 200  # it is there already
+        assert api.half_done() == []
+        assert len(list((tmp_path / "datasets").iterdir())) == 2
+        assert api.client.delete(f"/v1/datasets/{first}").status_code == 204
+        assert upload(api.client, third).status_code == 201
+
+
+def test_a_key_stores_no_more_than_its_share(serve, base_settings, tmp_path):
+    limits = {"data_dir": tmp_path, "max_stored_bytes_per_key": 1500, "require_keys": True}
+    settings = base_settings.model_copy(update=limits)
+    store = Store.open(settings)
+    keys = [store.keys.create(Scope.WRITE).secret for _ in range(2)]
+    store.close()
+    with serve(settings) as api:
+
+        def put(number, key):
+            headers = CSV | {"authorization": f"Bearer {key}"}
+            body = b"a,b\n" + b"%d,2\n" % number * 100
+            return api.client.post("/v1/datasets", content=body, headers=headers)
+
+        assert put(1, keys[0]).status_code == 201
+        refused = put(2, keys[0])
+        assert (refused.status_code, refused.json()["code"]) == (413, "quota_exceeded")
+        assert put(2, keys[1]).status_code == 201
 
 
 def test_strict_refuses_what_would_be_a_warning(client):

@@ -4,12 +4,15 @@ import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
+
+from app.tables import row_writer
 
 ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan]], np.float32)
 CODES = [[0, 0], [1, 2], [1, 1]]
@@ -189,6 +192,15 @@ def test_an_array_of_another_form_is_refused(client, model_id, rows):
     assert encode(client, model_id, npy(rows), NPY).status_code == 422
 
 
+def test_an_array_with_more_columns_than_there_may_be_is_refused_before_they_get_names(client, model_id):
+    tracemalloc.start()
+    answer = encode(client, model_id, npy(np.zeros((1, 1_000_000), np.uint8)), NPY)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (answer.status_code, answer.json()["code"]) == (422, "too_many_features")
+    assert most < 20_000_000
+
+
 def test_more_rows_than_the_limit_are_too_many(client, model_id):
     assert encode(client, model_id, npy(np.zeros((1000, 3))), NPY).status_code == 200
     answer = encode(client, model_id, npy(np.zeros((1001, 3))), NPY)
@@ -268,6 +280,38 @@ def test_arrays_of_codes_of_another_form_are_refused(client, model_id, array):
 
 def test_too_many_codes_are_too_many(client, model_id):
     assert decode(client, model_id, [[0, 0]] * 1001).status_code == 413
+
+
+@pytest.mark.parametrize("accept", ["application/json", *READERS])
+def test_many_rows_are_decoded_while_they_are_sent(client, model_id, accept, monkeypatch):
+    codes = [[index % 2, index % 3] for index in range(1000)]
+    at_once = decode(client, model_id, codes, accept)
+    assert "content-length" in at_once.headers
+    monkeypatch.setattr(row_writer, "PART_BYTES", 1000)
+    streamed = decode(client, model_id, codes, accept)
+    assert streamed.headers["transfer-encoding"] == "chunked"
+    assert streamed.headers["content-type"] == at_once.headers["content-type"]
+    if accept == "application/json":
+        assert streamed.json() == at_once.json()
+    else:
+        assert READERS[accept](streamed.content).equals(READERS[accept](at_once.content))
+
+
+@pytest.mark.parametrize("path", ["encodings", "decodings"])
+def test_rows_of_too_many_numbers_are_too_many_however_they_come(serve, base_settings, tmp_path, path):
+    limits = {"data_dir": tmp_path, "max_encode_values": 30 if path == "encodings" else 20}
+    with serve(base_settings.model_copy(update=limits)) as api:
+        url = f"/v1/models/{api.model()}/{path}"
+        field, row = ("rows", [1, 2, 3]) if path == "encodings" else ("codes", [1, 2])
+        for sent in ({"json": {field: [row] * 11}}, as_npy([row] * 11)):
+            answer = api.client.post(url, **sent)
+            assert (answer.status_code, answer.json()["code"]) == (413, "too_many_rows")
+            assert "more than 10 rows" in answer.json()["detail"]
+        assert api.client.post(url, json={field: [row] * 10}).status_code == 200
+
+
+def as_npy(rows):
+    return {"content": npy(np.array(rows)), "headers": {"content-type": NPY}}
 
 
 def test_an_api_that_has_encoded_has_loaded_no_torch(api, model_id):

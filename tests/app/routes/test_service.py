@@ -3,6 +3,7 @@
 import pytest
 
 from app.main import create_app
+from worker.store import WorkerRecord
 
 
 def test_health_says_ok(client):
@@ -22,8 +23,8 @@ def test_the_entrance_leads_everywhere(client):
 
 def test_devices_are_those_of_the_workers(api):
     assert api.client.get("/v1").json()["devices"] == []
-    api.store.workers.report("w1", threads=1, devices=("cpu",))
-    api.store.workers.report("w2", threads=1, devices=("cpu", "cuda:0"))
+    for name, devices in (("w1", ("cpu",)), ("w2", ("cpu", "cuda:0"))):
+        api.store.workers.report(WorkerRecord(name=name, threads=1, devices=devices, memory_bytes=1 << 40))
     plan = api.client.post("/v1/jobs", json={"dataset": api.dataset()}, params={"dry_run": "true"}).json()
     assert api.client.get("/v1").json()["devices"] == ["cpu", "cuda:0"]
     for name in ("w1", "w2"):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from app.errors import InvalidError, NotParseableError
+from app.errors import InvalidError, NotParseableError, TooLargeError
 from app.tables.arrow_reader import read_arrow, read_parquet
 from app.tables.reading import collect_rows
 from app.tables.table import TableLimits
@@ -103,7 +103,7 @@ def test_parquet_that_says_it_has_too_many_rows_is_refused_unread(limits):
 def test_parquet_that_unpacks_to_too_much_is_refused_unread(tmp_path):
     limits = TableLimits(10_000_000, 50, 1 << 20, tmp_path)
     body = as_parquet(pa.table({"a": np.arange(1_000_000.0)}), compression="zstd")
-    with pytest.raises(InvalidError, match="unpacks"):
+    with pytest.raises(TooLargeError, match="unpacks"):
         read_parquet(body, limits)
 
 

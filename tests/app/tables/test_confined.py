@@ -2,6 +2,7 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from app.errors import InvalidError, NotParseableError, UnavailableError
+from app.errors import InvalidError, NotParseableError, TooLargeError, UnavailableError
 from app.tables import confined, confined_child
 from app.tables.reading import collect_rows
 
@@ -52,6 +53,16 @@ def test_a_refusal_of_the_child_comes_out_whole(limits):
 def test_what_is_no_parquet_file_is_refused(limits, body):
     with pytest.raises(NotParseableError):
         confined.read_parquet(io.BytesIO(body), limits)
+
+
+def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_there(limits, tmp_path):
+    with h5py.File(tmp_path / "zeros.h5", "w") as file:
+        file.create_dataset("a", (300_000, 1), "u1", compression="gzip", chunks=(1000, 1))
+        file.create_dataset("b", (300_000, 1), "u1", compression="gzip", chunks=(1000, 1))
+    tight = replace(limits, max_expanded_bytes=500_000)
+    with (tmp_path / "zeros.h5").open("rb") as file, pytest.raises(TooLargeError) as caught:
+        confined.read_hdf5(file, tight)
+    assert caught.value.code == "expands_too_much"
 
 
 def test_a_table_without_rows_has_its_columns(limits):

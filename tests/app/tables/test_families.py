@@ -1,10 +1,12 @@
 """Families cover every feature once, in column order; names apply only where there are none."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from app.errors import InvalidError
-from app.tables.families import columns_of, families_of
+from app.tables.families import columns_of, families_of, join_families
 from app.tables.table import Table
 
 COLUMNS = ("p_0", "p_1", "m_0")
@@ -93,3 +95,14 @@ def test_columns_that_do_not_fit_are_refused(asked, limits):
 def test_columns_are_refused_where_the_file_has_names(limits):
     with pytest.raises(InvalidError, match="itself"):
         columns_of(table(), '["x", "y", "z"]', limits)
+
+
+def test_families_of_more_features_than_there_may_be_are_refused_before_these_get_names(limits):
+    wide = np.broadcast_to(np.float32(0), (1, 1_000_000))
+    tracemalloc.start()
+    with pytest.raises(InvalidError) as caught:
+        join_families({"a": wide}, limits)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == "too_many_features"
+    assert most < 1_000_000

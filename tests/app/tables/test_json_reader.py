@@ -1,6 +1,7 @@
 """JSON rows: strict, regular, numbers only."""
 
 import io
+import tracemalloc
 from codecs import BOM_UTF8
 from concurrent.futures import ThreadPoolExecutor
 
@@ -170,3 +171,24 @@ def test_more_lists_than_rows_are_refused_unread(limits):
     with pytest.raises(InvalidError) as caught:
         read_json(io.BytesIO(body), limits)
     assert caught.value.code == "too_many_rows"
+
+
+@pytest.mark.parametrize(
+    ("row", "count", "code"),
+    [
+        (b"{}", 200_000, "invalid_type"),
+        (b'["",""]', 1_500_000, "too_many_rows"),
+        (b'""', 3_000_000, "not_numeric"),
+    ],
+)
+def test_what_would_take_many_times_its_length_in_memory_is_refused_before_it_is_parsed(
+    limits, row, count, code
+):
+    body = b'{"rows":[' + b",".join([row] * count) + b"]}"
+    tracemalloc.start()
+    with pytest.raises(InvalidError) as caught:
+        read_json(io.BytesIO(body), limits)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.code == code
+    assert most < 3 * len(body)

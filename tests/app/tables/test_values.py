@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from app.errors import InvalidError
+from app.errors import InvalidError, TooLargeError
 from app.tables.csv_reader import read_csv
 from app.tables.table import Table, TableLimits
 from app.tables.values import write_values
@@ -96,5 +96,5 @@ def test_too_many_rows_are_refused_before_all_are_read(limits):
 
 def test_too_many_values_are_refused(tmp_path):
     limits = TableLimits(10**9, 50, 8000, tmp_path)
-    with pytest.raises(InvalidError, match="1000 rows of 2 columns"):
+    with pytest.raises(TooLargeError, match="more than 8000 bytes"):
         written((np.zeros((100, 2)) for _ in range(20)), limits)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from worker.contract import JobStatus
-from worker.store import Conflict, NotFound
+from worker.store import Conflict, NotFound, pagination
 
 
 def test_a_stored_dataset_has_its_values_and_the_order_of_its_families(store, dataset):
@@ -28,6 +28,18 @@ def test_datasets_are_listed_newest_first(store, add_dataset):
     assert [record.id for record in page.items] == made[:0:-1]
     rest = store.datasets.list(limit=2, cursor=page.next_cursor)
     assert ([record.id for record in rest.items], rest.next_cursor) == (made[:1], None)
+
+
+def test_a_page_of_large_items_is_full_early_and_leads_to_the_rest(store, add_dataset, monkeypatch):
+    made = [add_dataset(seed=seed).id for seed in range(3)]
+    monkeypatch.setattr(pagination, "MAX_PAGE_BYTES", 10)
+    found, cursor = [], None
+    while not found or cursor:
+        page = store.datasets.list(limit=1000, cursor=cursor)
+        assert len(page.items) == 1
+        found.append(page.items[0].id)
+        cursor = page.next_cursor
+    assert found == made[::-1]
 
 
 def test_a_dataset_stays_while_an_unfinished_job_needs_it(store, dataset, submit):

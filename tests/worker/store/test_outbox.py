@@ -75,6 +75,35 @@ def test_a_job_that_keeps_losing_its_worker_fails(store, submit):
     assert store.jobs.events(job.id)[-1].type == "failed"
 
 
+@pytest.mark.parametrize("is_put_back", [False, True])
+def test_a_job_whose_process_was_killed_for_memory_fails_without_another_attempt(
+    store, submit, claim, is_put_back
+):
+    job, others, waiting = submit(), submit(), submit()
+    claim(job, "w.7.12.ab")
+    claim(others, "w.7.123.ab")
+    lose(store, waiting, "w.7.13.ab")
+    if is_put_back:  # a reconciler noticed the death first
+        store.outbox.release_worker("w.7.12.ab")
+    ended = store.outbox.fail_worker("w.7.12.", "out_of_memory", lambda job: f"{job.id} is too large")
+    assert ended == [job.id]
+    failed = store.jobs.get(job.id)
+    assert (failed.status, failed.error.code) == (JobStatus.FAILED, "out_of_memory")
+    assert failed.error.text == failed.status_reason == f"{job.id} is too large"
+    assert [loss["number"] for loss in failed.attempt.history] == [1]
+    assert store.jobs.events(job.id)[-1].type == "failed"
+    assert store.jobs.get(others.id).status is JobStatus.RUNNING
+    assert store.jobs.get(waiting.id).status is JobStatus.QUEUED
+
+
+def test_a_cancelled_job_whose_process_was_killed_for_memory_is_cancelled(store, submit, claim):
+    job = submit()
+    claim(job, "w.7.12.ab")
+    store.controls.cancel(job.id)
+    store.outbox.fail_worker("w.7.12.", "out_of_memory", lambda _: "too large")
+    assert store.jobs.get(job.id).status is JobStatus.CANCELLED
+
+
 def test_a_new_checkpoint_starts_the_count_of_attempts_anew(store, submit, tmp_path):
     job = submit()
     for step in range(1, 6):

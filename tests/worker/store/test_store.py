@@ -5,7 +5,10 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
@@ -52,6 +55,27 @@ def test_several_processes_may_prepare_an_empty_database_at_once(settings):
     ]
     results = [(*process.communicate(), process.returncode) for process in processes]
     assert results == [("The database is in the newest layout.\n", "", 0)] * 3
+
+
+def test_datasets_of_an_older_layout_count_with_what_they_take(settings):
+    settings.data_dir.mkdir()
+    database = Database(settings.sqlalchemy_url)
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.write() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0009")
+        connection.execute(
+            sa.text(
+                "INSERT INTO datasets (id, rows, features, families, digest, warnings, strict, created_at) "
+                """VALUES ('ds_1', 3000000000, '["a", "b"]', '{}', 'x', '[]', false, 0)"""
+            )
+        )
+    Store.open(settings).close()
+    with database.read() as connection:
+        stored = connection.execute(sa.text("SELECT size_bytes, key_id FROM datasets")).one()
+    database.close()
+    assert tuple(stored) == (24_000_000_128, None)
 
 
 def test_a_store_opened_again_has_its_data(store, settings, dataset):
