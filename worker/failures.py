@@ -1,13 +1,10 @@
 """What a user is told when a job fails: a stable code and a sentence."""
 
-import errno
-
 import torch
 
 from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
-from worker.store import JobError, NotFound
+from worker.store import JobError, NotFound, is_disk_full
 
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MAX_TEXT = 2000
 
 
@@ -41,6 +38,6 @@ def _code(error: Exception) -> str:  # noqa: PLR0911 - one line for each kind
         return error.code
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out_of_memory"
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if is_disk_full(error):
         return "disk_full"
     return "internal_error"

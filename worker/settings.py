@@ -23,6 +23,12 @@ class ServiceSettings(BaseSettings):
 
     data_dir: Path = Path("data")
     database_url: str | None = Field(None, description="Null: SQLite in the data directory.")
+    database_timeout_s: float = Field(
+        10,
+        gt=0,
+        description="Of a transaction, a lock, or PostgreSQL's silence; less than half of a lease keeps jobs"
+        " where they are. An address may ask for more by its `options`.",
+    )
     redis_url: str = "redis://127.0.0.1:6379/0"
 
     lease_s: float = Field(20, gt=0, description="How long a silent worker keeps its job.")

@@ -36,7 +36,7 @@ from worker.store.models import ALIAS_MARK
 
 PLATFORM = "onnxruntime_onnx"
 
-router = APIRouter(prefix="/v2", route_class=Route, tags=["inference"], responses=problems(422, 503))
+router = APIRouter(prefix="/v2", route_class=Route, tags=["inference"], responses=problems(422, 503, 507))
 
 Version = Annotated[str, Path(description=f"Of a model always {FIRST_VERSION!r}, of an alias its own.")]
 MODEL_PATHS = ("/models/{model_id}", "/models/{model_id}/versions/{model_version}")
@@ -50,15 +50,15 @@ def describe_server() -> Response:
 
 
 @router.get("/health/live", response_model=Liveness)
-def is_server_live() -> Response:
+async def is_server_live() -> Response:
     """Whether the process answers."""
     return json_answer({"live": True})
 
 
 @router.get("/health/ready", response_model=Readiness)
-def is_server_ready(api: Api) -> Response:
-    """Whether the database answers, too."""
-    api.store.check()
+async def is_server_ready(api: Api) -> Response:
+    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    await api.readiness.check()
     return json_answer({"ready": True})
 
 

@@ -41,7 +41,7 @@ LABELS = {
     "example": {"label.team": "x"},
 }
 
-router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], responses=problems(422, 503))
+router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], responses=problems(422, 503, 507))
 
 
 @router.post(

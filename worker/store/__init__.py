@@ -4,6 +4,7 @@ from worker.store.comparisons import ComparisonClaim, ComparisonRecord
 from worker.store.errors import (
     CancelRequested,
     Conflict,
+    DiskFull,
     InvalidCursor,
     LeaseLost,
     NotFound,
@@ -12,6 +13,7 @@ from worker.store.errors import (
     StoreError,
     StoreUnavailable,
     TooManyJobs,
+    is_disk_full,
 )
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.pagination import Page
@@ -49,6 +51,7 @@ __all__ = [
     "ComparisonRecord",
     "Conflict",
     "DatasetRecord",
+    "DiskFull",
     "EventRecord",
     "InvalidCursor",
     "JobError",
@@ -76,4 +79,5 @@ __all__ = [
     "TooManyJobs",
     "Wish",
     "WorkerRecord",
+    "is_disk_full",
 ]

@@ -49,9 +49,12 @@ class Aliases:
             NotFound: There is no such alias.
             PreconditionFailed: The alias is in another version than expected.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             _check_version(name, _read(connection, name, for_update=True).version, expected_version)
             connection.execute(sa.delete(aliases).where(aliases.c.name == name))
+
+        self._database.write_on_full_disk(forget)
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
         """A page of all aliases, the first made last."""

@@ -172,14 +172,18 @@ class Jobs(Histories):
             NotFound: There is no such job.
             Conflict: It has not ended.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             job = read_job(connection, job_id, for_update=True)
             if not job.status.is_terminal:
                 raise Conflict(f"The job is {job.status}; cancel it first.", code="job_not_ended")
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
             if is_expired:
                 remember_expired(connection, job_id)
+
+        self._database.write_on_full_disk(forget)
         files.remove_directory(self.directory(job_id))
+        self._database.reserve.refill()
 
     def _submit(self, new: _NewJob, sender: _Sender) -> Submission:
         try:

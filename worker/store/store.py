@@ -1,5 +1,7 @@
 """Opens the whole store: database, tables and directories."""
 
+import os
+import tempfile
 from pathlib import Path
 
 from worker.settings import ServiceSettings
@@ -21,6 +23,8 @@ from worker.store.recordings import Recordings
 from worker.store.retention import Retention
 from worker.store.workers import Workers
 
+PROOF_BYTES = 1 << 16  # more than a file system keeps in spare
+
 
 class Store:
     """The durable record of datasets, jobs, checkpoints and models.
@@ -32,6 +36,8 @@ class Store:
         data_dir = settings.data_dir.absolute()
         job_files = data_dir / "jobs"
         self._database = database
+        self.reserve = database.reserve
+        self._data_dir = data_dir
         self.spool_dir: Path = data_dir / "spool"
         self.datasets = Datasets(database, data_dir / "datasets")
         admission = Admission(
@@ -61,24 +67,34 @@ class Store:
             StoreUnavailable: The database cannot be reached.
         """
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        database = Database(settings.sqlalchemy_url)
-        migrate(database, settings.data_dir)
-        store = cls(database, settings)
-        store.spool_dir.mkdir(exist_ok=True)
+        store = cls.connect(settings)
+        store.reserve.spend_on(store.prepare)
+        store.reserve.refill()
         return store
 
     @classmethod
     def connect(cls, settings: ServiceSettings) -> "Store":
         """Use a store that another process has opened: connects when first used, and changes no layout."""
-        return cls(Database(settings.sqlalchemy_url), settings)
+        return cls(Database(settings.sqlalchemy_url, timeout_s=settings.database_timeout_s), settings)
 
     def check(self) -> None:
-        """Make sure that the database answers.
+        """Make sure that a write succeeds, into the database and into a file.
 
         Raises:
-            StoreUnavailable: It does not.
+            DiskFull: The database has no room.
+            StoreUnavailable: It does not answer, or is locked.
+            OSError: The data directory cannot be written to.
         """
-        self.outbox.count_queued()
+        self._database.prove_writable()
+        with tempfile.TemporaryFile(dir=self.spool_dir) as file:
+            file.write(bytes(PROOF_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def prepare(self) -> None:
+        """Make what is missing of tables and directories."""
+        migrate(self._database, self._data_dir)
+        self.spool_dir.mkdir(exist_ok=True)
 
     def close(self) -> None:
         """Close every connection."""
