@@ -16,6 +16,7 @@ from app.errors import NotFoundError
 from app.event_stream import JobFeed
 from app.gate import Admission
 from app.queue import JobAnnouncer
+from app.readiness import Readiness
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from app.telemetry import Telemetry
@@ -37,6 +38,7 @@ class Services:
     telemetry: Telemetry
     feed: JobFeed
     admission: Admission
+    readiness: Readiness
     scratch_dir: pathlib.Path
 
     @property

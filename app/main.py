@@ -25,6 +25,7 @@ from app.memory import release_regularly, share_free_memory
 from app.middleware import RequestMiddleware
 from app.protocol import SHORT_WAY
 from app.queue import JobAnnouncer
+from app.readiness import Readiness
 from app.routes import (
     aliases,
     dataset_rows,
@@ -81,6 +82,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             releasing.cancel()
             services.batcher.close()
             services.announcer.close()
+            services.readiness.close()
         store.close()
 
     app = FastAPI(
@@ -132,5 +134,6 @@ def _open_services(settings: ApiSettings, telemetry: Telemetry, store: Store, sc
         telemetry=telemetry,
         feed=JobFeed(store.jobs),
         admission=Admission(settings, KeyChecker(store.keys.ring)),
+        readiness=Readiness(store),
         scratch_dir=scratch_dir,
     )

@@ -20,15 +20,15 @@ router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 
 
 
 @router.get("/livez", response_model=Health)
-def is_alive() -> Response:
+async def is_alive() -> Response:
     """Whether the process answers."""
     return json_answer({"status": "ok"})
 
 
 @router.get("/readyz", response_model=Health)
-def is_ready(api: Api) -> Response:
-    """Whether the database answers, too."""
-    api.store.check()
+async def is_ready(api: Api) -> Response:
+    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    await api.readiness.check()
     return json_answer({"status": "ok"})
 
 
