@@ -47,7 +47,7 @@ class Store:
         self.controls = Controls(database, admission)
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
-        self.outbox = Outbox(database)
+        self.outbox = Outbox(database, grace_s=settings.lease_s / 4)
         self.notices = Notices(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 import sqlalchemy as sa
@@ -33,7 +34,7 @@ def filled(store, settings, submit, make_progress):
 
 @pytest.fixture
 def empty(tmp_path):
-    settings = ServiceSettings(data_dir=tmp_path / "restored")
+    settings = ServiceSettings(data_dir=tmp_path / "restored", lease_s=0.01)
     opened = Store.open(settings)
     yield opened
     opened.close()
@@ -88,6 +89,8 @@ def test_a_job_that_ran_when_the_backup_was_made_is_taken_up_again(filled, empty
     (running,) = empty.jobs.list(status="running").items
     with empty._database.write() as connection:
         connection.execute(sa.update(schema.jobs).values(lease_expires_at=1.0))
+    assert empty.outbox.expire_leases() == []
+    time.sleep(0.02)
     assert empty.outbox.expire_leases() == [running.id]
     (checkpoint,) = empty.jobs.checkpoints(running.id)
     assert checkpoint.path.read_bytes() == b"state"
