@@ -91,6 +91,14 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
 
+    def has_work(self) -> bool:
+        """Whether a job waits for a worker, or a comparison for one that has nothing better to do.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        return self.outbox.count_queued() > 0 or self.comparisons.first_due() is not None
+
     def prepare(self) -> None:
         """Make what is missing of tables and directories."""
         migrate(self._database, self._data_dir)
