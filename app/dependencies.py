@@ -13,8 +13,8 @@ from app.batching import Batcher
 from app.documents import DocumentCache
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
-from app.event_stream import JobFeed
 from app.gate import Admission
+from app.job_feed import JobFeed
 from app.queue import JobAnnouncer
 from app.readiness import Readiness
 from app.settings import ApiSettings

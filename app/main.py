@@ -18,9 +18,9 @@ from app.documents import DocumentCache
 from app.draining import DrainMiddleware
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
-from app.event_stream import JobFeed
 from app.gate import Admission, Gate, check_may_listen
 from app.handlers import install_handlers
+from app.job_feed import JobFeed
 from app.memory import release_regularly, share_free_memory
 from app.middleware import RequestMiddleware
 from app.protocol import SHORT_WAY
