@@ -31,7 +31,11 @@ class ServiceSettings(BaseSettings):
     )
     redis_url: str = "redis://127.0.0.1:6379/0"
 
-    lease_s: float = Field(20, gt=0, description="How long a silent worker keeps its job.")
+    lease_s: float = Field(
+        20,
+        gt=0,
+        description="How long a silent worker keeps its job; a quarter more passes before it is taken away.",
+    )
     reconcile_interval_s: float = Field(1, gt=0)
     max_attempts: int = Field(5, ge=1, description="Losses of the worker without a new checkpoint between.")
 

@@ -1,6 +1,7 @@
 """One way to talk to SQLite and PostgreSQL: reading and writing transactions, each with an end."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from worker.store.silence import SilenceWatch
 
 CONNECT_TIMEOUT_S = 5
 CUT_AFTER_S = 1.0  # beyond the timeout, at which the server itself says why
+# After a silence nobody else tries for this time: whoever stands in line is answered instead of waiting, too.
+AVOIDED_S = 1.0
 WRITES = "catvq_writes"
 
 Result = TypeVar("Result")
@@ -43,6 +46,7 @@ class Database:
         self.reserve = Reserve(Path(f"{parsed.database}-reserve") if self.is_sqlite else None)
         self._timeout_s = timeout_s
         self._silence = SilenceWatch()
+        self._avoided_until = 0.0
         self._engine = sa.create_engine(
             parsed,
             json_serializer=_dump_json,
@@ -67,7 +71,7 @@ class Database:
         Raises:
             StoreUnavailable: The database cannot be reached, or is locked or silent for too long.
         """
-        with _translated_errors(), self._engine.connect() as connection, connection.begin():
+        with self._translated_errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -77,7 +81,7 @@ class Database:
         Raises:
             StoreUnavailable: As for `read`.
         """
-        with _translated_errors(), self._engine.connect() as connection:
+        with self._translated_errors(), self._engine.connect() as connection:
             if not self.is_sqlite:  # where every transaction does
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
@@ -95,7 +99,7 @@ class Database:
             DiskFull: There is no room. Nothing was written.
             StoreUnavailable: As for `read`. Nothing was written, unless the commit was what failed.
         """
-        with _translated_errors(), self._engine.connect() as connection:
+        with self._translated_errors(), self._engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
                 if takes_long:
@@ -122,13 +126,31 @@ class Database:
 
     def turn_on_wal(self) -> None:
         """Make an SQLite file readable while it is written to; the file remembers it."""
-        with _translated_errors(), closing(self._engine.raw_connection()) as connection:
+        with self._translated_errors(), closing(self._engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
 
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
         self._silence.stop()
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        began = time.monotonic()
+        if began < self._avoided_until:
+            raise StoreUnavailable("The database did not answer a moment ago.", code="store_unavailable")
+        try:
+            yield
+        except (exc.DBAPIError, exc.TimeoutError, sqlite3.OperationalError) as error:
+            if is_disk_full(getattr(error, "orig", error)):
+                raise DiskFull("The database has no room: its disk is full.", code="disk_full") from error
+            if isinstance(error, exc.DBAPIError) and not _comes_from_absence(error):
+                raise
+            if _is_unsaid(error) and time.monotonic() - began > AVOIDED_S:
+                self._avoided_until = time.monotonic() + AVOIDED_S
+            raise StoreUnavailable(
+                f"The database does not answer: {error.__class__.__name__}.", code="store_unavailable"
+            ) from error
 
     def _configure_sqlite(self, connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver opens no transactions of its own: see _begin_sqlite
@@ -190,15 +212,6 @@ def _comes_from_absence(error: exc.DBAPIError) -> bool:
     return isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated
 
 
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    try:
-        yield
-    except (exc.DBAPIError, exc.TimeoutError, sqlite3.OperationalError) as error:
-        if is_disk_full(getattr(error, "orig", error)):
-            raise DiskFull("The database has no room: its disk is full.", code="disk_full") from error
-        if isinstance(error, exc.DBAPIError) and not _comes_from_absence(error):
-            raise
-        raise StoreUnavailable(
-            f"The database does not answer: {error.__class__.__name__}.", code="store_unavailable"
-        ) from error
+def _is_unsaid(error: Exception) -> bool:
+    """Whether PostgreSQL was silent, rather than said what was wrong."""
+    return getattr(getattr(error, "orig", None), "sqlstate", "") is None
