@@ -84,10 +84,9 @@ class Heartbeat:
         while True:
             try:
                 return write()
-            except StoreUnavailable as error:
+            except StoreUnavailable:
                 if self._is_given_up:
                     raise
-                _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
                 time.sleep(RETRY_AFTER_S)
 
     @property
@@ -106,13 +105,17 @@ class Heartbeat:
         return is_steered
 
     def _run(self) -> None:
+        is_silent = False
         while not self._is_taken.is_set() and not self._is_over.wait(self._interval_s):
             try:
                 self._beat()
+                is_silent = False
             except LeaseLost:
                 self._is_taken.set()
             except StoreUnavailable as error:
-                _log.warning("job %s: no heartbeat: %s", self._claim.job.id, error)
+                if not is_silent:  # it may last for hours
+                    _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
+                is_silent = True
             except Exception:  # noqa: BLE001 - a dead heartbeat would let the training run on unseen
                 _log.exception("job %s: the heartbeat failed", self._claim.job.id)
                 self._is_taken.set()
