@@ -148,4 +148,4 @@ def test_a_worker_that_is_to_stop_does_not_wait_for_a_locked_database_for_ever(s
     began = time.monotonic()
     with pytest.raises(StoreUnavailable):
         heartbeat.persist(away)
-    assert time.monotonic() - began < LEASE_S + 1
+    assert time.monotonic() - began < 5 * LEASE_S
