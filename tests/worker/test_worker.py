@@ -282,6 +282,9 @@ def test_a_worker_told_to_stop_at_once_still_saves_its_job(service, dataset):
 
 
 def test_messages_of_cancelled_jobs_start_no_process_and_are_gone_soon(service, dataset):
+    for left in service.store.jobs.list(limit=1000).items:  # by other tests
+        if not left.status.is_terminal:
+            service.store.controls.cancel(left.id)
     assert service.wait_for_end(service.submit(dataset, epochs=1)).status is JobStatus.SUCCEEDED
     children = psutil.Process(service.process.pid).children()
     (server,) = [each for each in children if "forkserver" in str(each.cmdline())]
