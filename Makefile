@@ -87,7 +87,8 @@ bench-serving: $(INSTALLED) .venv-peers ## Compare the service with other server
 bench-connections: $(INSTALLED) ## Hold thousands of idle, slow and hostile connections open while honest clients are served
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.connections
 
-bench-store: $(INSTALLED) ## Measure what a long queue and a list of 100,000 jobs cost: make bench-store DATABASE=url
+bench-store: $(INSTALLED) ## Measure what queues, lists and waiting for news cost: make bench-store DATABASE=url
+	$(BIN)/python -m benchmarks.waiting
 	$(BIN)/python -m benchmarks.store $(if $(DATABASE),--database '$(DATABASE)')
 
 backup: $(INSTALLED) ## Copy everything into a new directory while the service runs: make backup DATA=dir TO=copy

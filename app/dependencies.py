@@ -15,11 +15,12 @@ from app.connections import ConnectionLimit
 from app.documents import DocumentCache
 from app.encoder_cache import EncoderCache
 from app.errors import NotFoundError
-from app.event_stream import JobFeed
 from app.gate import Admission
+from app.job_feed import JobFeed
 from app.model_lookup import ModelLookup
 from app.queue import JobAnnouncer
 from app.quotas import Quotas
+from app.readiness import Readiness
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from app.telemetry import Telemetry
@@ -46,6 +47,7 @@ class Services:
     admission: Admission
     quotas: Quotas
     connections: ConnectionLimit
+    readiness: Readiness
     scratch_dir: pathlib.Path
 
     def table_limits(self, file: BinaryIO) -> TableLimits:

@@ -144,6 +144,14 @@ class UnavailableError(ApiError):
         super().__init__(detail, code=code, headers={"Retry-After": "2"})
 
 
+class DiskFullError(ApiError):
+    """There is no room for what was sent; it may be sent again once something was deleted."""
+
+    status = 507
+    default_code = "disk_full"
+    retryable = True
+
+
 def problem_response(request: Request, error: ApiError) -> Response:
     """Render `error` as problem+json, naming the request it belongs to.
 

@@ -3,51 +3,23 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.sse import SendTimeoutError
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
+from app.job_feed import JobFeed
 from app.schemas.job_records import to_event
 from app.tables.writing import to_json
 from worker.store import EventRecord, NotFound, StoreUnavailable
-from worker.store.jobs import Jobs
+from worker.store.jobs import Jobs, Standing
 
-LOOK_INTERVAL_S = 0.25  # readers do not notice it, and the database answers one query for all of them
+RETRY_AFTER_S = 1.0
 KEEP_ALIVE_S = 15
 SEND_TIMEOUT_S = 60  # a reader that takes nothing for so long is gone
 PAGE = 100
-
-
-class JobFeed:
-    """Wakes the readers of jobs that have news: they wait without a thread, and without the database."""
-
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs = jobs
-        self._readers: dict[asyncio.Event, tuple[str, int]] = {}
-        self._looking: asyncio.Task[None] | None = None
-
-    async def wait_for_news(self, job_id: str, seen: int) -> None:
-        """Wait until a job's newest event is not the one numbered `seen`, or the job is gone."""
-        news = asyncio.Event()
-        self._readers[news] = (job_id, seen)
-        try:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
-            await news.wait()
-        finally:
-            del self._readers[news]
-
-    async def _look(self) -> None:
-        while self._readers:
-            await asyncio.sleep(LOOK_INTERVAL_S)
-            followed = {job_id for job_id, _ in self._readers.values()}
-            with suppress(StoreUnavailable):  # readers wait until it is back
-                newest = await run_in_threadpool(self._jobs.newest_events, followed)
-                for news, (job_id, seen) in self._readers.items():
-                    if newest.get(job_id, -1) != seen:
-                        news.set()
 
 
 class EventStream(EventSourceResponse):
@@ -83,7 +55,7 @@ async def _follow(jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> AsyncIt
                     is_over, jobs, job_id, events[-1].seq if events else after
                 )
             except StoreUnavailable:
-                await asyncio.sleep(LOOK_INTERVAL_S)
+                await asyncio.sleep(RETRY_AFTER_S)
                 continue
             for event in events:
                 yield _to_message(event)
@@ -91,7 +63,11 @@ async def _follow(jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> AsyncIt
             if has_ended:
                 return
             if len(events) < PAGE:
-                await feed.wait_for_news(job_id, after)
+                await feed.wait_for(job_id, partial(_has_other_events, after))
+
+
+def _has_other_events(count: int, standing: Standing | None) -> bool:
+    return standing is None or standing.event_count != count
 
 
 def _to_message(event: EventRecord) -> ServerSentEvent:

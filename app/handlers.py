@@ -1,6 +1,5 @@
 """Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
 
-import errno
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from starlette.routing import compile_path
 from app.errors import (
     ApiError,
     ConflictError,
+    DiskFullError,
     GoneError,
     InvalidError,
     NotFoundError,
@@ -35,7 +35,7 @@ from worker.store import errors as store_errors
 JOBS_RETRY_AFTER_S = 30  # jobs take minutes
 REFUSALS = {401, 403}
 READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+NO_ROOM = "the service's disk is full; deleting what is not needed makes room"
 
 _log = logging.getLogger(__name__)
 
@@ -116,9 +116,10 @@ async def _answer_nobody(request: Request, _: Exception) -> Response:
 
 
 async def _answer_full_disk(request: Request, error: Exception) -> Response:
-    if not isinstance(error, OSError) or error.errno not in DISK_FULL:
+    if not store_errors.is_disk_full(error):
         raise error
-    return problem_response(request, UnavailableError("the service's disk is full", code="disk_full"))
+    _log.error("the disk is full: %s", error)
+    return problem_response(request, DiskFullError(NO_ROOM))
 
 
 def from_store(error: store_errors.StoreError) -> ApiError:  # noqa: PLR0911 - one line for each kind
@@ -138,6 +139,8 @@ def from_store(error: store_errors.StoreError) -> ApiError:  # noqa: PLR0911 - o
             return TooManyError(text, code=error.code, retry_after_s=JOBS_RETRY_AFTER_S)
         case store_errors.QuotaExceeded():
             return TooLargeError(text, code=error.code)
+        case store_errors.DiskFull():
+            return DiskFullError(NO_ROOM)
         case store_errors.QueueFull() | store_errors.StoreUnavailable():
             return UnavailableError(text, code=error.code)
         case _:

@@ -17,14 +17,15 @@ from app.documentation import install_documentation
 from app.documents import DocumentCache
 from app.encoder import DamagedModelError, Encoder
 from app.encoder_cache import EncoderCache
-from app.event_stream import JobFeed
 from app.gate import Admission, check_may_listen
 from app.handlers import install_handlers
+from app.job_feed import JobFeed
 from app.memory import release_regularly, share_free_memory
 from app.middleware import RequestMiddleware
 from app.model_lookup import ModelLookup
 from app.queue import JobAnnouncer
 from app.quotas import Quotas
+from app.readiness import Readiness
 from app.routes import (
     aliases,
     dataset_rows,
@@ -82,6 +83,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
                 task.cancel()
             services.batcher.close()
             services.announcer.close()
+            services.readiness.close()
         store.close()
 
     app = FastAPI(
@@ -145,5 +147,6 @@ def _open_services(
         admission=Admission(settings, KeyChecker(store.keys.ring)),
         quotas=Quotas(settings),
         connections=connections,
+        readiness=Readiness(store),
         scratch_dir=scratch_dir,
     )

@@ -1,20 +1,19 @@
-"""Long polls: a job is looked at until it changes."""
+"""Long polls: an answer about a job waits until the job changes."""
 
 import asyncio
 import re
 from dataclasses import dataclass
-from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from app.job_feed import JobFeed
 from worker.contract import JobStatus
 from worker.store import JobRecord
-from worker.store.jobs import Jobs
+from worker.store.jobs import Jobs, Standing
 
 POLL_AFTER_S = "1"
 MAX_WAIT_S = 60
-LOOK_INTERVAL_S = 0.25  # a user does not notice it, and a thousand waiting ones cost little
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)
 
 
@@ -29,6 +28,10 @@ class Seen:
     def tag(self) -> str:
         """An entity tag that changes with everything a user can see."""
         return f'"{self.job.version}-{self.position or 0}"'
+
+    def differs_from(self, standing: Standing | None) -> bool:
+        """Whether the job stands otherwise by now."""
+        return standing is None or (standing.version, standing.position) != (self.job.version, self.position)
 
 
 def look(jobs: Jobs, job_id: str) -> Seen:
@@ -52,13 +55,22 @@ def wished_wait_s(prefer: str | None) -> int | None:
     return min(int(found[1]), MAX_WAIT_S) if found else None
 
 
-async def wait_for_change(request: Request, jobs: Jobs, seen: Seen, wait_s: float) -> Seen:
-    """Return the job once it differs from `seen`, has ended, or the time is over."""
-    deadline = monotonic() + wait_s
-    current = seen
-    while current.tag == seen.tag and not current.job.status.is_terminal and monotonic() < deadline:
-        await asyncio.sleep(min(LOOK_INTERVAL_S, max(0.0, deadline - monotonic())))
-        if await request.is_disconnected():
-            break
-        current = await run_in_threadpool(look, jobs, seen.job.id)
-    return current
+async def wait_for_change(request: Request, jobs: Jobs, feed: JobFeed, seen: Seen, wait_s: float) -> Seen:
+    """Return the job once it differs from `seen`, has ended, or the time or the client's patience is over."""
+    if seen.job.status.is_terminal:
+        return seen
+    waiting = {
+        asyncio.create_task(feed.wait_for(seen.job.id, seen.differs_from)),
+        asyncio.create_task(_wait_for_hang_up(request)),
+    }
+    try:
+        await asyncio.wait(waiting, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return await run_in_threadpool(look, jobs, seen.job.id)
+
+
+async def _wait_for_hang_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from app.embedded.guard import Guard
 from app.embedded.redis import PrivateRedis
 
+SMALL_DISK_BYTES = 48 << 20
 ROOT = Path(__file__).parents[1]
 
 # Before anything loads torch: threads that spin while they wait make training ten times slower where tests
@@ -150,8 +151,11 @@ class ApiProcess:
 
 
 @contextmanager
-def running_process(data_dir, **environment):
-    """Start an API process on a free port, and wait until it answers; it is killed at the end."""
+def running_process(data_dir, *, prefix=(), log_dir=None, **environment):
+    """Start an API process on a free port, and wait until it answers; it is killed at the end.
+
+    A prefix is a command that runs the process.
+    """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -160,8 +164,8 @@ def running_process(data_dir, **environment):
         "CATVQ_REDIS_URL": "redis://127.0.0.1:1/0",
         "CATVQ_PORT": str(port),
     } | environment
-    command = [sys.executable, "-m", "app"]
-    log = Path(data_dir) / f"api-{port}.log"
+    command = [*prefix, sys.executable, "-m", "app"]
+    log = Path(log_dir or data_dir) / f"api-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=os.environ | settings, stdout=output, stderr=output)
     try:
@@ -184,3 +188,34 @@ def running_process(data_dir, **environment):
 @pytest.fixture(scope="session")
 def start_api():
     return running_process
+
+
+@dataclass(frozen=True)
+class SmallDisk:
+    """A disk that processes begun with `prefix` see at `directory`; to others it is `inside`."""
+
+    prefix: list[str]
+    directory: Path
+    inside: Path
+
+    def fill(self):
+        """Leave no room at all."""
+        with (self.inside / "ballast").open("ab", buffering=0) as file:
+            for size in (1 << 20, 1 << 12, 1):
+                with suppress(OSError):
+                    while True:
+                        file.write(b"x" * size)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mounting = f"mount -t tmpfs -o size={SMALL_DISK_BYTES} none {directory} && echo mounted && exec cat"
+    command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mounting]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        if not holder.stdout.readline():
+            pytest.skip("no disk can be mounted here without being root")
+        prefix = ["nsenter", "--user", "--preserve-credentials", "--mount", f"--target={holder.pid}"]
+        yield SmallDisk(prefix, directory, Path(f"/proc/{holder.pid}/root{directory}"))
+        holder.stdin.close()

@@ -36,13 +36,15 @@ def _run_to_an_end(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
         _ATTEMPTS[claim.job.kind](store, claim, heartbeat).run()
     except Interrupted:
         if not heartbeat.is_lost:
-            store.leases.release(claim, "its worker was stopped")
+            heartbeat.persist(lambda: store.leases.release(claim, "its worker was stopped"))
     except CancelRequested:
-        store.leases.cancel(claim)
-    except (LeaseLost, StoreUnavailable):
+        heartbeat.persist(lambda: store.leases.cancel(claim))
+    except LeaseLost:
         raise
+    except StoreUnavailable:  # while something was read
+        heartbeat.persist(lambda: store.leases.release(claim, "the database did not answer"))
     except Exception as error:  # noqa: BLE001 - every job ends with a reason
         _log.exception("job %s failed", claim.job.id)
         failure = describe_failure(error)
         advice = name_drivers(claim.job) if failure.code == OUT_OF_MEMORY else ""
-        store.leases.fail(claim, failure.code, failure.text + advice)
+        heartbeat.persist(lambda: store.leases.fail(claim, failure.code, failure.text + advice))

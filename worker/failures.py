@@ -7,11 +7,10 @@ import torch
 
 from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
 from worker.memory import OUT_OF_MEMORY
-from worker.store import JobError, NotFound, QuotaExceeded
+from worker.store import JobError, NotFound, QuotaExceeded, is_disk_full
 
 # What torch says of the processor's memory, in an exception that has no kind of its own.
 NO_MEMORY = re.compile(r"DefaultCPUAllocator: |std::bad_alloc")
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 MAX_TEXT = 2000
 
 
@@ -45,7 +44,7 @@ def _code(error: Exception) -> str:  # noqa: PLR0911 - one line for each kind
         return error.code
     if _is_lack_of_memory(error):
         return OUT_OF_MEMORY
-    if isinstance(error, OSError) and error.errno in DISK_FULL:
+    if is_disk_full(error):
         return "disk_full"
     return "internal_error"
 

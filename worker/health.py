@@ -1,6 +1,6 @@
 """`python -m worker.health`: whether the worker of this container can work; the exit status says it.
 
-A worker can work when the database and the broker answer and its reconciler is alive.
+A worker can work when it can write, the broker answers and its reconciler is alive.
 """
 
 import sys
@@ -16,7 +16,7 @@ def find_problems(settings: WorkerSettings) -> list[str]:
     store = Store.connect(settings)
     announcer = Announcer(settings.redis_url)
     checks: dict[str, Callable[[], object]] = {
-        "the database does not answer": store.check,
+        "a write does not succeed": store.check,
         "the broker does not answer": announcer.count_waiting,
     }
     problems = []

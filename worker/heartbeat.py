@@ -4,16 +4,19 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Self
+from typing import Self, TypeVar
 
 from worker.store import Claim, LeaseLost, StoreUnavailable, Wish
 from worker.store.leases import Leases
 
 LONGEST_INTERVAL_S = 0.5  # a cancelled job shall end within a second
-GIVE_UP_AFTER = 0.7  # of a lease without an answer: stop before another worker starts
+PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker starts
+RETRY_AFTER_S = 0.5
+
+Result = TypeVar("Result")
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +25,8 @@ class Heartbeat:
     """A thread that renews the lease of a claim; use it as a context manager around the training.
 
     A cancelled job is ended here, so that its user does not wait for a step that cannot be interrupted; the
-    training then finds the job lost.
+    training then finds the job lost. While the store does not answer, the job may be another's: nothing goes
+    on, and once the store answers it says whose the job is.
 
     Args:
         leases: Where the claim is renewed.
@@ -36,7 +40,7 @@ class Heartbeat:
     ) -> None:
         self._leases = leases
         self._claim = claim
-        self._patience_s = GIVE_UP_AFTER * lease_s
+        self._patience_s = PAUSE_AFTER * lease_s
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
@@ -56,7 +60,7 @@ class Heartbeat:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the job is another's by now, or may be: nothing may be written any more."""
+        """Whether the job is another's by now, or may be: nothing may be written."""
         return self._is_taken.is_set() or time.monotonic() - self._last_answer > self._patience_s
 
     @property
@@ -65,8 +69,29 @@ class Heartbeat:
         return self._is_cancelled.is_set()
 
     def should_stop(self) -> bool:
-        """Whether training must not take another step, for whatever reason."""
-        return self._is_stopping.is_set() or self.is_lost
+        """Whether training must not take another step, for whatever reason; waits while that is not known."""
+        while self.is_lost and not self._is_given_up:
+            time.sleep(RETRY_AFTER_S)
+        return self._is_stopping.is_set() or self._is_taken.is_set()
+
+    def persist(self, write: Callable[[], Result]) -> Result:
+        """Write, and where the store does not answer, again until it does.
+
+        Raises:
+            LeaseLost: The job was given to another worker; nothing was written.
+            StoreUnavailable: The job is lost, or the worker is to stop and the job may be lost.
+        """
+        while True:
+            try:
+                return write()
+            except StoreUnavailable:
+                if self._is_given_up:
+                    raise
+                time.sleep(RETRY_AFTER_S)
+
+    @property
+    def _is_given_up(self) -> bool:
+        return self._is_taken.is_set() or (self.is_lost and self._is_stopping.is_set())
 
     @property
     def is_steered(self) -> bool:
@@ -80,13 +105,17 @@ class Heartbeat:
         return is_steered
 
     def _run(self) -> None:
+        is_silent = False
         while not self._is_taken.is_set() and not self._is_over.wait(self._interval_s):
             try:
                 self._beat()
+                is_silent = False
             except LeaseLost:
                 self._is_taken.set()
             except StoreUnavailable as error:
-                _log.warning("job %s: no heartbeat: %s", self._claim.job.id, error)
+                if not is_silent:  # it may last for hours
+                    _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
+                is_silent = True
             except Exception:  # noqa: BLE001 - a dead heartbeat would let the training run on unseen
                 _log.exception("job %s: the heartbeat failed", self._claim.job.id)
                 self._is_taken.set()

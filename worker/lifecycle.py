@@ -26,6 +26,13 @@ class _Worker:
     notifier: Notifier | None = None
 
 
+def current_store() -> Store:
+    """The store of the worker that this process is."""
+    if _Worker.store is None:
+        raise RuntimeError("no worker runs in this process")
+    return _Worker.store
+
+
 def _prepare(**_: Any) -> None:
     """Prepare the database, and the processes to come, before the first message is taken."""
     settings = WorkerSettings()

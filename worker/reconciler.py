@@ -119,6 +119,7 @@ class Reconciler:
             _log.info("%s was kept long enough and is removed", identifier)
         for path in self._store.retention.remove_orphans():
             _log.warning("%s was left behind by a process that died, and is removed", path)
+        self._store.reserve.refill()
 
     def _announce(self) -> None:
         """Send as many messages as there are jobs waiting without one; which job is which does not matter."""

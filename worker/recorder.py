@@ -1,26 +1,19 @@
 """Records what a training run reports, in the store's terms, through short absences of the database."""
 
-import logging
 import math
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from catvq.run_state import RunState
 from catvq.training import TrainingRun
 from worker.failures import DivergedError
 from worker.heartbeat import Heartbeat
-from worker.store import Claim, Progress, Steering, Store, StoreUnavailable
+from worker.store import Claim, Progress, Steering, Store
 from worker.store.files import file_digest
 
-RETRY_AFTER_S = 0.5
 PACE_WEIGHT = 0.2  # of the newest pace
-
-Result = TypeVar("Result")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,8 +25,8 @@ class _Moment:
 class Recorder:
     """The only way in which a worker process writes about its job.
 
-    While the database does not answer, every method waits, until the job may be another's; then it raises
-    StoreUnavailable. Every method raises LeaseLost once the job is another's.
+    While the database does not answer, every method waits. Every method raises LeaseLost once the job is
+    another's.
     """
 
     def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
@@ -59,16 +52,22 @@ class Recorder:
                 "try a lower learning_rate or assignment_lr"
             )
         progress = self._progress(run, state)
-        self._persist(lambda: self._store.recordings.record_progress(self._claim, progress))
+        self._heartbeat.persist(lambda: self._store.recordings.record_progress(self._claim, progress))
         for onset in _describe_onsets(state):
-            self._persist(partial(self._store.recordings.add_event_once, self._claim, "collapse", onset))
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "collapse", onset)
+            )
         for join in state.joins:
             if join.epoch == state.epoch:
                 told = asdict(join)
-                self._persist(partial(self._store.recordings.add_event_once, self._claim, "joined", told))
+                self._heartbeat.persist(
+                    partial(self._store.recordings.add_event_once, self._claim, "joined", told)
+                )
         if state.settled_epoch == state.epoch:
             settled = {"epoch": state.epoch, "temperature": state.temperature}
-            self._persist(partial(self._store.recordings.add_event_once, self._claim, "settled", settled))
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "settled", settled)
+            )
 
     def save_checkpoint(self, run: TrainingRun) -> None:
         """Write a checkpoint and make it the one to resume from."""
@@ -79,7 +78,7 @@ class Recorder:
         path = directory / f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
         run.save(path)
         digest, size_bytes = file_digest(path), path.stat().st_size
-        self._persist(
+        self._heartbeat.persist(
             lambda: self._store.recordings.record_checkpoint(
                 self._claim,
                 epoch=state.epoch,
@@ -93,26 +92,28 @@ class Recorder:
     def settle_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
         """Note that what the user changed takes effect before the run's next step; returns all changes."""
         moment, temperature = run.moment, run.next_temperature
-        return self._persist(lambda: self._store.recordings.settle_steering(self._claim, moment, temperature))
+        return self._heartbeat.persist(
+            lambda: self._store.recordings.settle_steering(self._claim, moment, temperature)
+        )
 
     def add_event(self, event: str, **data: Any) -> None:
         """Tell the job's users that something happened."""
-        self._persist(lambda: self._store.recordings.add_event(self._claim, event, data))
+        self._heartbeat.persist(lambda: self._store.recordings.add_event(self._claim, event, data))
 
     def publish(self, model_id: str, document: dict[str, Any], digest: str) -> None:
         """End the job with a model whose files are in place."""
-        self._persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
+        self._heartbeat.persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
 
     def record_rows(self, done: int, rows: int) -> None:
         """Record how many rows an encoding has written for good."""
         eta_s = self._eta(done, rows)
-        self._persist(
+        self._heartbeat.persist(
             lambda: self._store.recordings.record_rows(self._claim, done=done, rows=rows, eta_seconds=eta_s)
         )
 
     def deliver(self, dataset_id: str) -> None:
         """End an encoding with the dataset that it made."""
-        self._persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
+        self._heartbeat.persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
 
     def _progress(self, run: TrainingRun, state: RunState) -> Progress:
         assignment = state.to_dict()["assignment"]
@@ -148,16 +149,6 @@ class Recorder:
             self._pace = pace if self._pace is None else self._pace + PACE_WEIGHT * (pace - self._pace)
         self._last = _Moment(step, now)
         return None if self._pace is None else round(self._pace * (steps - step), 1)
-
-    def _persist(self, write: Callable[[], Result]) -> Result:
-        while True:
-            try:
-                return write()
-            except StoreUnavailable as error:
-                if self._heartbeat.is_lost:
-                    raise
-                _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
-                time.sleep(RETRY_AFTER_S)
 
 
 def _describe_onsets(state: RunState) -> list[dict[str, Any]]:

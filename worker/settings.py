@@ -23,9 +23,19 @@ class ServiceSettings(BaseSettings):
 
     data_dir: Path = Path("data")
     database_url: str | None = Field(None, description="Null: SQLite in the data directory.")
+    database_timeout_s: float = Field(
+        10,
+        gt=0,
+        description="Of a transaction, a lock, or PostgreSQL's silence; less than half of a lease keeps jobs"
+        " where they are. An address may ask for more by its `options`.",
+    )
     redis_url: str = "redis://127.0.0.1:6379/0"
 
-    lease_s: float = Field(20, gt=0, description="How long a silent worker keeps its job.")
+    lease_s: float = Field(
+        20,
+        gt=0,
+        description="How long a silent worker keeps its job; a quarter more passes before it is taken away.",
+    )
     reconcile_interval_s: float = Field(1, gt=0)
     max_attempts: int = Field(5, ge=1, description="Losses of the worker without a new checkpoint between.")
 

@@ -21,7 +21,9 @@ IfMatch = Annotated[
     str | None, Header(description="Only if the alias still has this `ETag`.", examples=['"1"'])
 ]
 
-router = APIRouter(prefix="/v1/aliases", route_class=Route, tags=["aliases"], responses=problems(422, 503))
+router = APIRouter(
+    prefix="/v1/aliases", route_class=Route, tags=["aliases"], responses=problems(422, 503, 507)
+)
 
 
 @router.get("", response_model=ListPage[Alias])

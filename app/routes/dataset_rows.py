@@ -26,7 +26,7 @@ CONTENT: Responses = {
 router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=["datasets"])
 
 
-@router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503)})
+@router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503, 507)})
 def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Response:
     """Every row, float32, in the order of the features; a missing value is NaN, or an empty cell."""
     dataset = api.store.datasets.get(dataset_id)

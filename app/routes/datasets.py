@@ -40,7 +40,9 @@ TABLE_SCHEMA: dict[str, Any] = {
     "example": {"rows": [[0.5, 1.0, 2.0], [0.1, None, 1.5]], "columns": ["p0", "p1", "m0"]},
 }
 
-router = APIRouter(prefix="/v1/datasets", route_class=Route, tags=["datasets"], responses=problems(422, 503))
+router = APIRouter(
+    prefix="/v1/datasets", route_class=Route, tags=["datasets"], responses=problems(422, 503, 507)
+)
 
 
 @router.post(

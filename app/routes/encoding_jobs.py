@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/models/{model_id}", route_class=Route, tags=["mod
     "/encoding-jobs",
     status_code=202,
     response_model=Job,
-    responses=problems(400, 404, 413, 415, 422, 503),
+    responses=problems(400, 404, 413, 415, 422, 503, 507),
     openapi_extra={"requestBody": {"content": {"application/json": {"example": EXAMPLE}}}},
 )
 def create_encoding_job(

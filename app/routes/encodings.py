@@ -33,7 +33,7 @@ router = APIRouter(
     prefix="/v1/models/{model_id}",
     route_class=ReadingRoute,
     tags=["models"],
-    responses=problems(400, 404, 406, 413, 415, 422, 500, 503),
+    responses=problems(400, 404, 406, 413, 415, 422, 500, 503, 507),
 )
 
 

@@ -33,7 +33,9 @@ from app.uploads import received
 
 PLATFORM = "onnxruntime_onnx"
 
-router = APIRouter(prefix="/v2", route_class=ReadingRoute, tags=["inference"], responses=problems(422, 503))
+router = APIRouter(
+    prefix="/v2", route_class=ReadingRoute, tags=["inference"], responses=problems(422, 503, 507)
+)
 health = APIRouter(
     prefix="/v2/health", route_class=OpenRoute, tags=["inference"], responses=problems(422, 503)
 )
@@ -56,9 +58,9 @@ async def is_server_live() -> Response:
 
 
 @health.get("/ready", response_model=Readiness)
-def is_server_ready(api: Api) -> Response:
-    """Whether the database answers, too."""
-    api.store.check()
+async def is_server_ready(api: Api) -> Response:
+    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    await api.readiness.check()
     return json_answer({"ready": True})
 
 

@@ -16,7 +16,7 @@ from worker.contract import JobStatus
 from worker.store import JobRecord
 
 router = APIRouter(
-    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 409, 422, 503)
+    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 409, 422, 503, 507)
 )
 
 

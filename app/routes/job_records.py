@@ -38,7 +38,7 @@ EVENT_STREAM = (
 METRICS_CSV = "epoch,step,time,total,validation\n1,400,2026-01-01T12:00:05+00:00,1.9,0.9\n"
 
 router = APIRouter(
-    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 422, 503)
+    prefix="/v1/jobs/{job_id}", route_class=Route, tags=["jobs"], responses=problems(404, 422, 503, 507)
 )
 
 

@@ -41,7 +41,7 @@ LABELS = {
     "example": {"label.team": "x"},
 }
 
-router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], responses=problems(422, 503))
+router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], responses=problems(422, 503, 507))
 
 
 @router.post(
@@ -123,7 +123,7 @@ async def get_job(
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         if if_none_match is None or is_known(request, seen.tag):
-            seen = await wait_for_change(request, api.store.jobs, seen, wait_s)
+            seen = await wait_for_change(request, api.store.jobs, api.feed, seen, wait_s)
     headers["ETag"] = seen.tag
     if is_known(request, seen.tag):
         return not_modified(headers)

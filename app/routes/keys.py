@@ -13,7 +13,9 @@ from app.schemas.keys import Key, KeyRequest, KeyWithSecret, to_key, to_key_with
 
 SECRET = {"Cache-Control": "no-store"}
 
-router = APIRouter(prefix="/v1/keys", route_class=AdminRoute, tags=["keys"], responses=problems(422, 503))
+router = APIRouter(
+    prefix="/v1/keys", route_class=AdminRoute, tags=["keys"], responses=problems(422, 503, 507)
+)
 
 
 @router.get("", response_model=ListPage[Key])

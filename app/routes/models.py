@@ -33,7 +33,7 @@ ARTIFACT_MEDIA_TYPE = "application/octet-stream"
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.97,0.03\np1,0.1,0.9\n"
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
 
-router = APIRouter(prefix="/v1/models", route_class=Route, tags=["models"], responses=problems(422, 503))
+router = APIRouter(prefix="/v1/models", route_class=Route, tags=["models"], responses=problems(422, 503, 507))
 
 
 class Kind(StrEnum):

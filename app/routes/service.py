@@ -29,9 +29,9 @@ async def is_alive() -> Response:  # not in a thread: those may all be busy
 
 
 @health.get("/readyz", response_model=Health)
-def is_ready(api: Api) -> Response:
-    """Whether the database answers, too."""
-    api.store.check()
+async def is_ready(api: Api) -> Response:
+    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    await api.readiness.check()
     return json_answer({"status": "ok"})
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.chaos.service import LEASE_S
 from worker.contract import TRAIN_QUEUE
 
-FROZEN_S = LEASE_S + 1.5
+FROZEN_S = 1.25 * LEASE_S + 2.5  # after a lease, a quarter of one passes before the job is taken
 LOCKED_S = 2.0
 
 

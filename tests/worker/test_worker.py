@@ -287,3 +287,27 @@ def test_a_worker_told_to_stop_at_once_still_saves_its_job(service, dataset):
     service.process.wait(timeout=PATIENCE_S)
     stopped = service.store.jobs.get(job.id)
     assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
+
+
+def test_messages_of_cancelled_jobs_start_no_process_and_are_gone_soon(service, dataset):
+    for left in service.store.jobs.list(limit=1000).items:  # by other tests
+        if not left.status.is_terminal:
+            service.store.controls.cancel(left.id)
+    assert service.wait_for_end(service.submit(dataset, epochs=1)).status is JobStatus.SUCCEEDED
+    children = psutil.Process(service.process.pid).children()
+    (server,) = [each for each in children if "forkserver" in str(each.cmdline())]
+    wait_until(lambda: not server.children() and not service.announcer.count_waiting(), "a worker at rest")
+    service.process.send_signal(signal.SIGSTOP)  # it takes no message meanwhile
+    for _ in range(200):
+        job = service.submit(dataset)
+        service.store.controls.cancel(job.id)
+    before = server.cpu_times()  # of its children, those that have ended
+    service.process.send_signal(signal.SIGCONT)
+    began = time.monotonic()
+    wait_until(lambda: not service.announcer.count_waiting(), "the end of the messages")
+    assert time.monotonic() - began < 20
+    wait_until(lambda: not server.children(), "the end of processes, should there be any")
+    after = server.cpu_times()
+    assert (after.children_user, after.children_system) == (before.children_user, before.children_system)
+    job = service.submit(dataset, epochs=1)
+    assert service.wait_for_end(job).status is JobStatus.SUCCEEDED

@@ -4,6 +4,7 @@ from worker.store.comparisons import ComparisonClaim, ComparisonRecord
 from worker.store.errors import (
     CancelRequested,
     Conflict,
+    DiskFull,
     InvalidCursor,
     LeaseLost,
     NotFound,
@@ -13,6 +14,7 @@ from worker.store.errors import (
     StoreError,
     StoreUnavailable,
     TooManyJobs,
+    is_disk_full,
 )
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.pagination import Page
@@ -50,6 +52,7 @@ __all__ = [
     "ComparisonRecord",
     "Conflict",
     "DatasetRecord",
+    "DiskFull",
     "EventRecord",
     "InvalidCursor",
     "JobError",
@@ -78,4 +81,5 @@ __all__ = [
     "TooManyJobs",
     "Wish",
     "WorkerRecord",
+    "is_disk_full",
 ]

@@ -1,5 +1,6 @@
 """Movable names for models, such as `production`."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -66,10 +67,14 @@ class Aliases:
             NotFound: There is no such alias.
             PreconditionFailed: The alias is in another version than expected.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             _check_version(name, _read(connection, name, for_update=True).version, expected_version)
             connection.execute(sa.delete(aliases).where(aliases.c.name == name))
+
         self._note_change()
+
+        self._database.write_on_full_disk(forget)
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
         """A page of all aliases, the first made last."""
@@ -84,7 +89,8 @@ class Aliases:
             )
 
     def _note_change(self) -> None:
-        with self._journal.open("ab") as journal:
+        # On a full disk others notice it all the same, when what they remember is a second old.
+        with suppress(OSError), self._journal.open("ab") as journal:
             journal.write(b".")
 
     def _put(self, name: str, model_id: str, expected_version: int | None) -> AliasRecord:

@@ -106,7 +106,7 @@ def _open(directory: Path) -> Database:
 
 def _copy_rows(source: Database, target: Database) -> None:
     """Copy every row of one moment into empty tables."""
-    with source.snapshot() as reading, target.write() as writing:
+    with source.snapshot() as reading, target.write(takes_long=True) as writing:
         for table in metadata.sorted_tables:
             for rows in reading.execute(sa.select(table).execution_options(yield_per=BATCH)).partitions():
                 writing.execute(sa.insert(table), [row._asdict() for row in rows])

@@ -30,7 +30,8 @@ class Controls:
 
     def cancel(self, job_id: str) -> JobRecord:
         """End a job."""
-        with self._database.write() as connection:
+
+        def end(connection: sa.Connection) -> JobRecord:
             job = read_job(connection, job_id, for_update=True)
             if job.status.is_terminal:
                 raise Conflict(f"The job has already {job.status}.", code="job_ended")
@@ -41,6 +42,8 @@ class Controls:
                 return job
             values = visible_change(status=JobStatus.CANCELLING, wish=Wish.CANCEL)
             return _change(connection, job, "cancelling", values)
+
+        return self._database.write_on_full_disk(end)
 
     def pause(self, job_id: str) -> JobRecord:
         """Take a job from its worker, or out of the queue, until it is resumed."""

@@ -116,7 +116,8 @@ class Datasets:
             NotFound: There is none.
             Conflict: An unfinished job needs it.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             # Locks the row against a submission that is reading it.
             row = connection.execute(
                 sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update()
@@ -134,8 +135,11 @@ class Datasets:
             connection.execute(sa.delete(datasets).where(datasets.c.id == dataset_id))
             if is_expired:
                 remember_expired(connection, dataset_id)
-            directory = self._files(dataset_id)
+
+        directory = self._files(dataset_id)
+        self._database.write_on_full_disk(forget)
         files.remove_directory(directory)
+        self._database.reserve.refill()
 
     def values_path(self, dataset_id: str) -> Path:
         """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""

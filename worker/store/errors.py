@@ -1,5 +1,13 @@
 """What the store refuses, each refusal with a stable code."""
 
+import errno
+import sqlite3
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# SQLite grows its shared memory's file by a way of its own.
+_SQLITE_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+_POSTGRESQL_NO_ROOM = "53100"
+
 
 class StoreError(Exception):
     """Base of everything the store raises on purpose.
@@ -51,9 +59,22 @@ class StoreUnavailable(StoreError):  # noqa: N818 - reads as the answer it becom
     """The database does not answer now; trying again may help."""
 
 
+class DiskFull(StoreUnavailable):
+    """There is no room for what was to be written; deleting something helps."""
+
+
 class LeaseLost(StoreError):  # noqa: N818 - an order to stop, not a defect
     """The job is no longer this worker's, which therefore may write nothing more."""
 
 
 class CancelRequested(StoreError):  # noqa: N818 - an order to stop, not a defect
     """The user cancelled the job before its result was published."""
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error of the system, of a database's driver or of the store comes from a full disk."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) in _SQLITE_NO_ROOM
+    return isinstance(error, DiskFull) or getattr(error, "sqlstate", None) == _POSTGRESQL_NO_ROOM

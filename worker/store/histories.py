@@ -1,6 +1,5 @@
 """What was recorded of a job: its assignments, metrics, events and checkpoints."""
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from worker.store.database import Database
 from worker.store.ids import path_of
 from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
 from worker.store.rows import as_time, read_job
-from worker.store.schema import checkpoints, job_assignments, job_events, job_metrics, jobs
+from worker.store.schema import checkpoints, job_assignments, job_events, job_metrics
 
 MAX_NUMBER = 2**31 - 1  # what the columns hold; anything above is beyond the newest
 
@@ -92,12 +91,6 @@ class Histories:
             EventRecord(seq=row["seq"], time=as_time(row["time"]), type=row["type"], data=row["data"])
             for row in rows
         ]
-
-    def newest_events(self, job_ids: Iterable[str]) -> dict[str, int]:
-        """The number of the newest event of each of these jobs; unknown ones are left out."""
-        query = sa.select(jobs.c.id, jobs.c.event_count).where(jobs.c.id.in_(job_ids))
-        with self._database.read() as connection:
-            return {row.id: row.event_count for row in connection.execute(query)}
 
     def checkpoints(self, job_id: str) -> list[CheckpointRecord]:
         """The states from which the job can be resumed, newest first."""

@@ -36,6 +36,15 @@ class _NewJob:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What tells that a job has changed, the numbers of its version and its last event, and its place."""
+
+    version: int
+    event_count: int
+    position: int | None
+
+
+@dataclass(frozen=True)
 class _Sender:
     """Who submits a job, and how to tell whether it was submitted before."""
 
@@ -141,6 +150,21 @@ class Jobs(Histories):
                 connection, query, order_by=order_by, limit=limit, cursor=cursor, to_record=to_job
             )
 
+    def standings(self, job_ids: Collection[str]) -> dict[str, Standing]:
+        """How these jobs stand, all at once; unknown ones are left out."""
+        query = sa.select(jobs.c.id, jobs.c.seq, jobs.c.status, jobs.c.version, jobs.c.event_count)
+        # Numbered in one pass over the index; counting for each job apart would pass it again and again.
+        place = sa.func.row_number().over(order_by=jobs.c.seq).label("place")
+        queue = sa.select(jobs.c.seq, place).where(jobs.c.status == JobStatus.QUEUED).subquery()
+        places: dict[int, int] = {}
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(jobs.c.id.in_(job_ids))).all()
+            queued = [row.seq for row in rows if row.status == JobStatus.QUEUED]
+            if queued:
+                found = connection.execute(sa.select(queue).where(queue.c.seq.in_(queued)))
+                places = {row.seq: row.place for row in found}
+        return {row.id: Standing(row.version, row.event_count, places.get(row.seq)) for row in rows}
+
     def queue_position(self, job_id: str) -> int | None:
         """1 for the job that is next, None for one that is not waiting."""
         is_waiting = jobs.c.status == JobStatus.QUEUED
@@ -172,15 +196,19 @@ class Jobs(Histories):
             NotFound: There is no such job.
             Conflict: It has not ended.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             job = read_job(connection, job_id, for_update=True)
             if not job.status.is_terminal:
                 raise Conflict(f"The job is {job.status}; cancel it first.", code="job_not_ended")
             connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
             if is_expired:
                 remember_expired(connection, job_id)
-            directory = self.directory(job_id)
+
+        directory = self.directory(job_id)
+        self._database.write_on_full_disk(forget)
         files.remove_directory(directory)
+        self._database.reserve.refill()
 
     def _submit(self, new: _NewJob, sender: _Sender) -> Submission:
         try:

@@ -105,9 +105,12 @@ class Keys:
         Raises:
             NotFound: There is no such key.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             _read(connection, key_id)
             connection.execute(sa.delete(api_keys).where(api_keys.c.id == key_id))
+
+        self._database.write_on_full_disk(forget)
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[KeyRecord]:
         """A page of the keys, newest first."""

@@ -62,7 +62,8 @@ class Models:
             NotFound: There is no such model.
             Conflict: An alias stands for it, or an unfinished job needs it.
         """
-        with self._database.write() as connection:
+
+        def forget(connection: sa.Connection) -> None:
             # Locks the row against an alias or a job that is about to need it.
             row = connection.execute(
                 sa.select(models.c.seq).where(models.c.id == model_id).with_for_update()
@@ -73,8 +74,11 @@ class Models:
             connection.execute(sa.delete(models).where(models.c.id == model_id))
             if is_expired:
                 remember_expired(connection, model_id)
-            directory = self.directory(model_id)
+
+        directory = self.directory(model_id)
+        self._database.write_on_full_disk(forget)
         files.remove_directory(directory)
+        self._database.reserve.refill()
 
     def directory(self, model_id: str) -> Path:
         """Where the files of a model are."""

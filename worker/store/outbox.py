@@ -1,5 +1,6 @@
 """Keeps jobs moving when workers die or messages vanish: lost ones go back, waiting ones are announced."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,22 +15,57 @@ from worker.store.statistics import Statistics, count_lease_loss, read_statistic
 
 SEND_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # after the first announcement, the second, ...
 LONGEST_SEND_DELAY_S = 60.0
+AT_ONCE_S = 1.0  # to get a lock: whoever waits longer was not the only one
 KEPT_LOSSES = 20  # a job that lives for months must not carry every crash along
 
 
 class Outbox:
-    """Looks after all jobs; any number of workers may do so at once."""
+    """Looks after all jobs; any number of workers may do so at once.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        grace_s: How long a lease is seen to be over, by somebody who could write, before the job is taken.
+    """
+
+    def __init__(self, database: Database, *, grace_s: float) -> None:
         self._database = database
+        self._grace_s = grace_s
+        self._overdue: dict[tuple[str, int, float], float] = {}
 
     def expire_leases(self) -> list[str]:
-        """Take jobs away from workers that were silent for a whole lease; returns their ids."""
-        return self._take_away(jobs.c.lease_expires_at < DatabaseNow(), "its worker stopped answering")
+        """Take jobs away from workers that were silent for a whole lease; returns their ids.
+
+        Where the database was locked or away, workers could not renew their leases. So a lease that is over
+        is seen twice, by one who could write at once both times, and its job is taken the second time.
+        """
+        is_over = sa.and_(jobs.c.lease_expires_at < DatabaseNow(), jobs.c.status.in_(HELD))
+        seen_before, self._overdue = self._overdue, {}  # forgotten if what follows fails
+        if not self._exists(is_over):
+            return []
+        query = sa.select(jobs).where(is_over).with_for_update(skip_locked=True)
+        began = time.monotonic()
+        with self._database.write() as connection:
+            rows = connection.execute(query).mappings().all()
+            now = time.monotonic()
+            if now - began > AT_ONCE_S:
+                seen_before = {}
+            held = {(row["id"], row["token"], row["lease_expires_at"]): to_job(row) for row in rows}
+            self._overdue = {key: seen_before.get(key, now) for key in held}
+            lost = [held[key] for key, since in self._overdue.items() if now - since >= self._grace_s]
+            for job in lost:
+                _end_attempt(connection, job, "its worker stopped answering")
+        return [job.id for job in lost]
 
     def release_worker(self, worker_name: str) -> list[str]:
         """Take jobs away from a worker that is known to be dead; returns their ids."""
-        return self._take_away(jobs.c.worker_name == worker_name, "its worker died")
+        is_its = sa.and_(jobs.c.worker_name == worker_name, jobs.c.status.in_(HELD))
+        if not self._exists(is_its):
+            return []
+        query = sa.select(jobs).where(is_its).with_for_update(skip_locked=True)
+        with self._database.write() as connection:
+            lost = [to_job(row) for row in connection.execute(query).mappings()]
+            for job in lost:
+                _end_attempt(connection, job, "its worker died")
+        return [job.id for job in lost]
 
     def fail_worker(self, name_prefix: str, code: str, describe: Callable[[JobRecord], str]) -> list[str]:
         """End the jobs that a dead worker held, instead of trying them again; returns their ids.
@@ -100,16 +136,10 @@ class Outbox:
                 )
         return ids
 
-    def _take_away(self, which: sa.ColumnElement[bool], reason: str) -> list[str]:
-        query = sa.select(jobs).where(which, jobs.c.status.in_(HELD)).with_for_update(skip_locked=True)
-        with self._database.read() as connection:  # the usual case, nothing lost, takes no lock
-            if connection.execute(query.with_only_columns(jobs.c.id).limit(1)).first() is None:
-                return []
-        with self._database.write() as connection:
-            lost = [to_job(row) for row in connection.execute(query).mappings()]
-            for job in lost:
-                _end_attempt(connection, job, reason)
-        return [job.id for job in lost]
+    def _exists(self, which: sa.ColumnElement[bool]) -> bool:
+        """Whether there is such a job; where none was lost, as usual, no lock is taken."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(jobs.c.id).where(which).limit(1)).first() is not None
 
 
 def _send_delay() -> sa.ColumnElement[float]:

@@ -1,6 +1,8 @@
 """Opens the whole store: database, tables and directories."""
 
 import logging
+import os
+import tempfile
 from pathlib import Path
 
 from worker.settings import ServiceSettings
@@ -25,6 +27,7 @@ from worker.store.retention import Retention
 from worker.store.workers import Workers
 
 _log = logging.getLogger(__name__)
+PROOF_BYTES = 1 << 16  # more than a file system keeps in spare
 
 
 class Store:
@@ -37,6 +40,8 @@ class Store:
         data_dir = settings.data_dir.absolute()
         job_files = data_dir / "jobs"
         self._database = database
+        self.reserve = database.reserve
+        self._data_dir = data_dir
         self.spool_dir: Path = data_dir / "spool"
         quota = Quota(
             max_stored_bytes=settings.max_stored_bytes,
@@ -50,7 +55,7 @@ class Store:
         self.controls = Controls(database, admission)
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
-        self.outbox = Outbox(database)
+        self.outbox = Outbox(database, grace_s=settings.lease_s / 4)
         self.notices = Notices(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")
@@ -73,24 +78,42 @@ class Store:
         """
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         _make_private(settings.data_dir)
-        database = Database(settings.sqlalchemy_url)
-        migrate(database, settings.data_dir)
-        store = cls(database, settings)
-        store.spool_dir.mkdir(exist_ok=True)
+        store = cls.connect(settings)
+        store.reserve.spend_on(store.prepare)
+        store.reserve.refill()
         return store
 
     @classmethod
     def connect(cls, settings: ServiceSettings) -> "Store":
         """Use a store that another process has opened: connects when first used, and changes no layout."""
-        return cls(Database(settings.sqlalchemy_url), settings)
+        return cls(Database(settings.sqlalchemy_url, timeout_s=settings.database_timeout_s), settings)
 
     def check(self) -> None:
-        """Make sure that the database answers.
+        """Make sure that a write succeeds, into the database and into a file.
 
         Raises:
-            StoreUnavailable: It does not.
+            DiskFull: The database has no room.
+            StoreUnavailable: It does not answer, or is locked.
+            OSError: The data directory cannot be written to.
         """
-        self.outbox.count_queued()
+        self._database.prove_writable()
+        with tempfile.TemporaryFile(dir=self.spool_dir) as file:
+            file.write(bytes(PROOF_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def has_work(self) -> bool:
+        """Whether a job waits for a worker, or a comparison for one that has nothing better to do.
+
+        Raises:
+            StoreUnavailable: The database does not answer.
+        """
+        return self.outbox.count_queued() > 0 or self.comparisons.first_due() is not None
+
+    def prepare(self) -> None:
+        """Make what is missing of tables and directories."""
+        migrate(self._database, self._data_dir)
+        self.spool_dir.mkdir(exist_ok=True)
 
     def close(self) -> None:
         """Close every connection."""

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from contextlib import closing
 
 import pytest
@@ -35,7 +36,7 @@ def filled(store, settings, submit, make_progress):
 
 @pytest.fixture
 def empty(tmp_path):
-    settings = ServiceSettings(data_dir=tmp_path / "restored")
+    settings = ServiceSettings(data_dir=tmp_path / "restored", lease_s=0.01)
     opened = Store.open(settings)
     yield opened
     opened.close()
@@ -90,6 +91,8 @@ def test_a_job_that_ran_when_the_backup_was_made_is_taken_up_again(filled, empty
     (running,) = empty.jobs.list(status="running").items
     with empty._database.write() as connection:
         connection.execute(sa.update(schema.jobs).values(lease_expires_at=1.0))
+    assert empty.outbox.expire_leases() == []
+    time.sleep(0.02)
     assert empty.outbox.expire_leases() == [running.id]
     (checkpoint,) = empty.jobs.checkpoints(running.id)
     assert checkpoint.path.read_bytes() == b"state"
