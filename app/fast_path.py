@@ -275,8 +275,11 @@ class _Body:
             message = await self._receive()
             self._messages.append(message)
             length -= len(message["body"])
-        pieces = [message["body"] for message in self._messages]
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if len(self._messages) > 1:
+            whole = b"".join(message["body"] for message in self._messages)
+            self._messages = [{**self._messages[-1], "body": whole}]  # not kept twice
+        content: bytes = self._messages[0]["body"]
+        return content
 
     async def receive(self) -> Message:
         """Return what was read once more, then what comes."""

@@ -5,10 +5,6 @@ from math import ceil
 from time import time
 from typing import Any
 
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
-
 from app.errors import TooManyError
 from app.settings import ApiSettings
 
@@ -17,16 +13,22 @@ class Quotas:
     """Counts what each key asks for, in this process."""
 
     def __init__(self, settings: ApiSettings) -> None:
+        self._items: dict[str, Any] = {}
+        if not settings.demands_keys:
+            return
+        # Loaded only where somebody is counted: it takes 3 MB.
+        from limits import RateLimitItemPerMinute  # noqa: PLC0415
+        from limits.storage import MemoryStorage  # noqa: PLC0415
+        from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
+
         amounts = {
             "jobs": settings.max_jobs_per_minute,
             "uploads": settings.max_uploads_per_minute,
             "rows": settings.max_encoded_rows_per_minute,
         }
-        self._items = {
-            what: RateLimitItemPerMinute(amount, namespace=what)
-            for what, amount in amounts.items()
-            if amount is not None
-        }
+        for what, amount in amounts.items():
+            if amount is not None:
+                self._items[what] = RateLimitItemPerMinute(amount, namespace=what)
         self._counts = FixedWindowRateLimiter(MemoryStorage())
 
     def count(self, state: MutableMapping[str, Any], what: str, amount: int = 1) -> None:

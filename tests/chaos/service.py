@@ -134,6 +134,7 @@ class Service:
             "CATVQ_DATABASE_URL": self.settings.sqlalchemy_url,
             "CATVQ_REDIS_URL": self.redis.url,
             "CATVQ_LEASE_S": str(LEASE_S),
+            "CATVQ_PORT": str(self.port),
             "CATVQ_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
             "CATVQ_WORKER_NAME": name,
             "CATVQ_THREADS": "1",
