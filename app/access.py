@@ -84,7 +84,7 @@ def _find(ring: KeyRing, headers: Mapping[str, str], needed: Scope) -> KeyRecord
     kind, _, secret = headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
         raise NoKeyError("this needs a key: send `Authorization: Bearer KEY`")
-    key = ring.find(secret.strip())
+    key = ring.find(secret.strip(" "))
     if key is None:
         raise NoKeyError("this key is not known, or no longer", code="invalid_token")
     if not key.scope.includes(needed):

@@ -24,6 +24,7 @@ from app.readiness import Readiness
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from app.telemetry import Telemetry
+from app.uploads import BodyMemory
 from worker.store import Store
 
 UNQUESTIONED_BYTES = 64 << 20  # what any upload may unpack to, however small it is
@@ -47,6 +48,7 @@ class Services:
     admission: Admission
     quotas: Quotas
     connections: ConnectionLimit
+    body_memory: BodyMemory
     readiness: Readiness
     scratch_dir: pathlib.Path
 

@@ -8,6 +8,7 @@ refused: it is handed on with what was read of its body.
 import asyncio
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic, perf_counter
@@ -27,7 +28,7 @@ from app.middleware import REQUEST_ID, common_headers, request_id_of
 from app.model_lookup import ServedModel, document_headers, result_headers
 from app.tables.numpy_reader import rows_of
 from app.tables.writing import write_answer, write_array
-from app.transfer import send_pieces
+from app.transfer import SlowReaderError, send_pieces
 from worker.store import Scope as KeyScope
 
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
@@ -94,9 +95,11 @@ class FastPath:
         self._app = app
         self._api: Services = app.state.services
         self._in_flight = 0
+        self._max_fields = min(MAX_FIELDS, self._api.settings.max_head_fields)
         self._is_traced = self._api.settings.otlp_endpoint is not None  # a trace begins in the application
         self._routed: set[asyncio.Task[Any] | None] = set()
-        self._reading: dict[asyncio.Task[Any] | None, float] = {}  # since when
+        self._reading: dict[asyncio.Task[Any] | None, float] = {}  # when its last piece came
+        self._late: set[asyncio.Task[Any] | None] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -121,7 +124,10 @@ class FastPath:
         fields = [*reply.headers, (REQUEST_ID, request_id), *scope["state"].get("rate_limit", ())]
         await send({"type": "http.response.start", "status": reply.status, "headers": fields})
         message = {"type": "http.response.body", "body": reply.body}
-        await send_pieces(send, message, self._api.settings.body_timeout_s)
+        try:
+            await send_pieces(send, message, self._api.settings.body_timeout_s)
+        except SlowReaderError:
+            self._api.connections.give_up(scope["client"])
         self._api.telemetry.count_request(scope["method"], common.route, reply.status, perf_counter() - began)
 
     async def _by_route(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,13 +139,13 @@ class FastPath:
             self._routed.discard(task)
 
     def cancel(self) -> None:
-        """Give up the requests that are still being answered by routes."""
-        for task in [task for task in self._routed if task]:
+        """Give up the requests that are still being received, or answered by routes."""
+        for task in [task for task in (*self._routed, *self._reading) if task]:
             task.cancel()
 
     def _common(self, scope: Scope, headers: dict[bytes, bytes]) -> _Common | None:
         """Return what a request says if every particular of it is a common one."""
-        if scope["type"] != "http" or scope["query_string"] or len(headers) > MAX_FIELDS:
+        if scope["type"] != "http" or scope["query_string"] or len(headers) > self._max_fields:
             return None
         size = sum(map(len, headers.values())) + len(scope["path"])
         if len(headers) < len(scope["headers"]) or size > MAX_FIELD_BYTES or not headers.get(b"host"):
@@ -179,15 +185,30 @@ class FastPath:
         return await self._encodings(scope, common, model, content)
 
     async def _read(self, body: "_Body", length: int) -> bytes:
+        """Return a whole body.
+
+        Raises:
+            TimeoutError: It does not come in time; the route gives it more, or answers for it.
+            MemoryError: There is no room for it; the route keeps it in a file.
+            KeyError: The client has gone.
+        """
+        if not self._api.body_memory.take(length):
+            raise MemoryError
         task = asyncio.current_task()
-        self._reading[task] = monotonic()
         try:
-            return await body.read(length)
+            return await body.read(length, lambda: self._reading.__setitem__(task, monotonic()))
+        except asyncio.CancelledError:
+            if task is None or task not in self._late:
+                raise
+            task.uncancel()
+            raise TimeoutError from None
         finally:
-            del self._reading[task]
+            self._api.body_memory.give_back(length)
+            self._reading.pop(task, None)
+            self._late.discard(task)
 
     async def watch(self) -> None:
-        """End the requests, again and again, whose bodies do not come.
+        """Hand over to the routes, again and again, the requests whose bodies do not come.
 
         A timer for each of them would cost more than to recognise one.
         """
@@ -196,6 +217,7 @@ class FastPath:
             await asyncio.sleep(min(timeout_s, LOOK_EVERY_S))
             latest = monotonic() - timeout_s
             for task in [task for task, since in self._reading.items() if task and since < latest]:
+                self._late.add(task)
                 task.cancel()
 
     async def _encodings(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
@@ -265,13 +287,14 @@ class _Body:
         self._receive = receive
         self._messages: list[Message] = []
 
-    async def read(self, length: int) -> bytes:
+    async def read(self, length: int, note_piece: Callable[[], None]) -> bytes:
         """Return the whole body, which says that it is so long.
 
         Raises:
             KeyError: The client has gone.
         """
         while length > 0:
+            note_piece()
             message = await self._receive()
             self._messages.append(message)
             length -= len(message["body"])

@@ -7,6 +7,7 @@ from starlette.types import Scope
 from app.errors import ApiError, NotParseableError
 from app.settings import ApiSettings
 
+_SINGLE = {b"host", b"origin", b"sec-fetch-site", b"authorization"}  # what decides who may come in
 FIELD_BYTES = 4  # what stands between a name, its value and the next name
 # C0 and C1 controls, DEL, Unicode's ends of lines, and what stands for bytes that are no UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
@@ -38,8 +39,10 @@ class HeadChecker:
         size = len(scope["raw_path"]) + len(scope["query_string"])
         if size + sum(len(name) + len(value) + FIELD_BYTES for name, value in fields) > self._max_bytes:
             raise HeadTooLargeError(f"the head is larger than {self._max_bytes} bytes")
-        hosts = [value for name, value in fields if name == b"host"]
-        if len(hosts) != 1 or not hosts[0]:  # the server makes an empty one of a missing one
+        single = [(name, value) for name, value in fields if name in _SINGLE]
+        if len(dict(single)) < len(single):
+            raise NotParseableError("Host, Origin, Sec-Fetch-Site or Authorization is there twice")
+        if not dict(single).get(b"host"):  # the server makes an empty one of a missing one
             raise NotParseableError("a request needs exactly one Host header", code="invalid_host")
         if not scope["path"].startswith("/") or _CONTROLS.search(scope["path"]):
             raise NotParseableError(

@@ -20,6 +20,7 @@ from app.tables.reading import as_single_floats
 from app.tables.writing import to_json
 
 JSON_BYTES_HEADER = "Inference-Header-Content-Length"
+MAX_FAULTS = 1000  # to describe more takes seconds
 BINARY = Format.RAW.value
 DATATYPES = {
     Output.CODES: "INT64",
@@ -79,6 +80,10 @@ def read_inference(file: BinaryIO, json_bytes: int | None, features: Sequence[st
     try:
         request = InferenceRequest.model_validate(document)
     except ValidationError as error:
+        if error.error_count() > MAX_FAULTS:
+            raise InvalidError(
+                f"the request has {error.error_count()} faults", code="invalid_field"
+            ) from None
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise to_invalid(faults, document) from None
     rows = _rows_of(request.inputs[0], file.read(), features)

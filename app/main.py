@@ -44,6 +44,7 @@ from app.scratch import scratch_directory
 from app.settings import ApiSettings
 from app.telemetry import Telemetry
 from app.transfer import TransferMiddleware
+from app.uploads import BodyMemory
 from worker.store import Store
 
 GC_THRESHOLD = 20_000  # objects; Python's own 700 would have it look every few requests
@@ -147,6 +148,7 @@ def _open_services(
         admission=Admission(settings, KeyChecker(store.keys.ring)),
         quotas=Quotas(settings),
         connections=connections,
+        body_memory=BodyMemory(),
         readiness=Readiness(store),
         scratch_dir=scratch_dir,
     )

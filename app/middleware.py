@@ -96,6 +96,7 @@ class RequestMiddleware:
                 await problem_response(Request(scope), refusal)(scope, receive, send_with_id)
             except SlowReaderError:
                 _log.info("request %s: its answer was not taken", request_id)
+                self._connections.give_up(scope["client"])
             except Exception:
                 _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
                 if status:

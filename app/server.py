@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from asgi_lifespan import LifespanManager
 from fastapi import FastAPI
@@ -13,7 +14,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from app.connections import ConnectionLimit
+from app.connections import ConnectionLimit, end_connections
 from app.embedded.ports import is_free
 from app.fast_path import FastPath
 from app.settings import ApiSettings
@@ -67,6 +68,7 @@ async def serve(
         def stop() -> None:
             server.stop()  # type: ignore[no-untyped-call]
             loop.call_later(STOP_TIMEOUT_S, fast_path.cancel)
+            loop.call_later(STOP_TIMEOUT_S + 1, partial(end_connections, port=port))
 
         with suppress(ValueError, RuntimeError):  # not the main thread
             for number in (signal.SIGTERM, signal.SIGINT):

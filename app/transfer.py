@@ -11,11 +11,12 @@ from app.errors import ApiError
 from app.settings import ApiSettings
 
 # Of an answer that is not taken, this much lies in the server beside what the system buffers.
-PIECE_BYTES = 1 << 16
+PIECE_BYTES = 1 << 15  # fits into what the system buffers, so that the last one is always taken
 # Enough for a client that looks up while it sends, and for one that does not but sends little. One that would
 # send gigabytes first is better cut off.
 DRAIN_BYTES = 32 << 20
 DRAIN_S = 2.0
+DRAIN_QUIET_S = 0.5  # a client that sends nothing for so long listens
 
 
 class SlowBodyError(ApiError):
@@ -119,9 +120,10 @@ class _Body:
     async def drain(self) -> None:
         """Read and drop some of what is still sent."""
         end = self._received + DRAIN_BYTES
+        deadline = monotonic() + DRAIN_S
         with suppress(TimeoutError, SlowBodyError):
-            async with asyncio.timeout(DRAIN_S):
-                while not self.is_complete and self._received < end:
+            while not self.is_complete and self._received < end and monotonic() < deadline:
+                async with asyncio.timeout(DRAIN_QUIET_S):
                     await self.receive()
 
 

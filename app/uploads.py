@@ -15,6 +15,7 @@ from app.routing import BoundedRequest
 
 PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
 SHORT_BYTES = 1 << 16
+BODY_MEMORY_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,24 @@ class Upload:
     file: BinaryIO
     digest: str
     size_bytes: int
+
+
+class BodyMemory:
+    """The room that bodies in memory share; those that find none are kept in files."""
+
+    def __init__(self, max_bytes: int = BODY_MEMORY_BYTES) -> None:
+        self._left = max_bytes
+
+    def take(self, size_bytes: int) -> bool:
+        """Take room for a body, if there is enough."""
+        if size_bytes > self._left:
+            return False
+        self._left -= size_bytes
+        return True
+
+    def give_back(self, size_bytes: int) -> None:
+        """Leave the room to others."""
+        self._left += size_bytes
 
 
 @asynccontextmanager
@@ -41,6 +60,9 @@ async def received(
         TooLargeError: The body is larger than the limit, or says so.
     """
     request.max_bytes = max_bytes
+    memory: BodyMemory = request.app.state.services.body_memory
+    if not memory.take(memory_bytes):
+        memory_bytes = 0
     digest = hashlib.sha256()
     file: BinaryIO = io.BytesIO() if memory_bytes else _spool(directory)
     try:
@@ -56,6 +78,7 @@ async def received(
         file.flush()
         yield Upload(file, digest.hexdigest(), file.tell())
     finally:
+        memory.give_back(memory_bytes)
         # Memory goes with its last reference: an error on its way up may still hold an array that views it.
         if not isinstance(file, io.BytesIO):
             file.close()

@@ -2,9 +2,10 @@
 
 import re
 
-# Controls (C0, DEL, C1), line and paragraph separators, and marks that turn the direction of writing: nobody
-# sees them, but a log, a terminal or a page shows something else than what is there.
-HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+# Controls (C0, DEL, C1), line and paragraph separators, marks that turn the direction of writing or have no
+# width: nobody sees them, but a log, a terminal or a page shows something else than what is there.
+# Joiners (U+200C, U+200D) stay: some scripts and emoji need them.
+HIDDEN = r"\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060\u2066-\u2069\ufeff"
 # Lone halves of surrogate pairs are no text at all. JSON brings none; command lines and files may.
 _HIDDEN = re.compile(rf"[{HIDDEN}\ud800-\udfff]")
 

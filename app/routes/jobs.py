@@ -18,7 +18,7 @@ from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
 from app.submission import IdempotencyKey, sender_of, submission_answer
 from app.waiting import Seen, look, wait_for_change, wished_wait_s
-from worker.contract import JobRequest, JobStatus, Name
+from worker.contract import MAX_LABELS, JobRequest, JobStatus, Name
 
 JOB_REQUEST_EXAMPLE = {
     "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
@@ -143,6 +143,8 @@ def _labels(request: Request) -> dict[str, str]:
         for name, value in request.query_params.items()
         if name.startswith(LABEL_PREFIX)
     }
+    if len(labels) > MAX_LABELS:
+        raise InvalidError(f"a job has at most {MAX_LABELS} labels, so no more can be asked for")
     for name, value in labels.items():
         if not name or "\0" in name + value:
             field = f"{LABEL_PREFIX}{name}"

@@ -73,7 +73,9 @@ class InferenceRequest(Body):
     id: Visible | None = Field(None, description="Comes back with the answer.")
     parameters: RequestParameters = RequestParameters()
     inputs: Annotated[list[InferenceInput], Field(min_length=1, max_length=1)]
-    outputs: list[InferenceOutput] = Field([], description="All of them, when none is named.")
+    outputs: list[InferenceOutput] = Field(
+        [], max_length=len(Output), description="All of them, when none is named."
+    )
 
 
 class Tensor(Body):

@@ -4,7 +4,7 @@ from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ import orjson
 import simdjson
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, NotParseableError, Place
+from app.errors import MAX_PLACES, InvalidError, NotParseableError, Place
 from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
 
 MAX_ROWS = 1_000_000
@@ -100,7 +100,7 @@ def check_keys(document: Any, *, required: str, optional: str | None = None) -> 
     """Raise `InvalidError` unless the document is an object of these keys."""
     if not isinstance(document, dict):
         raise InvalidError("the body needs to be a JSON object", code="invalid_type")
-    unknown = [key for key in document if key not in {required, optional}]
+    unknown = list(islice((key for key in document if key not in {required, optional}), MAX_PLACES))
     if unknown:
         faults = [Place(detail="unknown field", field=key) for key in unknown]
         raise InvalidError(

@@ -196,3 +196,24 @@ def test_everything_that_the_page_of_the_documentation_loads_is_allowed(client):
 
 def test_what_may_be_kept_is_not_forbidden_to_be_kept(client, model_id):
     assert "immutable" in client.get(f"/v1/models/{model_id}/grouping").headers["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("path", "document", "status"),
+    [
+        ("/v1/jobs", {"dataset": "d"} | {f"x{number}": 1 for number in range(20_000)}, 422),
+        ("/v1/jobs", {"dataset": "d"} | {f"x{number}": 1 for number in range(100_000)}, 413),
+        ("/v1/jobs", {"dataset": "d", "labels": {f"x{number}": "y" for number in range(20_000)}}, 422),
+        ("/v2/models/{}/infer", {"inputs": [], "outputs": [{"": 1}] * 37_000}, 422),
+        ("/v1/models/{}/decodings", {"codes": [], **{f"x{number}": 1 for number in range(10_000)}}, 422),
+    ],
+)
+def test_very_many_faults_are_refused_in_few_words(client, model_id, path, document, status):
+    answer = client.post(path.format(model_id), json=document)
+    assert (answer.status_code, len(answer.content) < 10_000) == (status, True)
+
+
+def test_more_labels_than_a_job_may_have_are_not_asked_for(client):
+    for count, status in ((32, 200), (33, 422), (1000, 422)):
+        labels = {f"label.a{number}": "x" for number in range(count)}
+        assert client.get("/v1/jobs", params=labels).status_code == status

@@ -10,11 +10,16 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psutil
 import pytest
 
 from app.connections import ConnectionLimit
 from app.settings import ApiSettings
+from tests.app.common_requests import HEADERS, ROWS, request
+from tests.app.hand_model import DOCUMENT, write_model
+from worker.settings import ServiceSettings
+from worker.store import Store
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
 UPLOAD = (
@@ -105,6 +110,58 @@ def test_a_reader_that_takes_nothing_is_given_up(hurried):
     assert "Traceback" not in hurried.log.read_text()
 
 
+@pytest.fixture(scope="module")
+def warm(hurried):
+    """A model of the hurried process that is loaded."""
+    store = Store.connect(ServiceSettings(data_dir=Path(hurried.environment["CATVQ_DATA_DIR"])))
+    made = httpx.post(
+        f"{hurried.url}/v1/datasets", content="a,b,c\n" + "1,2,3\n" * 40, headers={"content-type": "text/csv"}
+    )
+    job = httpx.post(f"{hurried.url}/v1/jobs", json={"dataset": made.json()["id"]}).json()["id"]
+    claim = store.leases.claim(job, "tester", threads=1)
+    model_id = f"model_{job.removeprefix('job_')}"
+    write_model(store.models.directory(model_id))
+    store.leases.publish(claim, model_id, DOCUMENT, "sha256:hand")
+    store.close()
+    url = f"{hurried.url}/v1/models/{model_id}/encodings"
+    assert httpx.post(url, content=ROWS.tobytes(), headers=HEADERS).status_code == 200
+    return model_id
+
+
+def test_an_answer_of_the_fast_path_that_is_not_taken_is_given_up(hurried, warm):
+    url = httpx.URL(hurried.url)
+    process = psutil.Process(hurried.process.pid)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect((url.host, url.port))
+        own = connection.getsockname()
+        connection.sendall(request(warm, np.tile(ROWS, (30_000, 1))))
+        deadline = time.monotonic() + 12
+        while any(
+            tuple(each.raddr) == own and each.status == "ESTABLISHED" for each in process.net_connections()
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_a_body_of_the_fast_path_that_comes_steadily_has_its_time(hurried, warm):
+    whole = request(warm, np.tile(ROWS, (200, 1)))
+    with connect(hurried) as connection:
+        for start in range(0, len(whole), 700):
+            connection.sendall(whole[start : start + 700])
+            time.sleep(0.3)  # longer in all than one piece may take
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_of_the_fast_path_that_does_not_come_is_a_problem(hurried, warm):
+    with connect(hurried) as connection:
+        connection.sendall(request(warm, ROWS)[:-4])
+        answer = rest_of(connection)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"code":"body_timeout"' in answer
+
+
 def test_requests_beyond_the_connections_are_told_so_and_served_later(hurried):
     with ExitStack() as held:
         idle = [held.enter_context(connect(hurried)) for _ in range(85)]
@@ -144,7 +201,8 @@ def test_a_process_with_open_streams_ends_in_time(start_api, tmp_path):
         rows = "a,b\n" + "1,2\n3,4\n" * 20
         made = httpx.post(f"{api.url}/v1/datasets", content=rows, headers={"content-type": "text/csv"})
         job = httpx.post(f"{api.url}/v1/jobs", json={"dataset": made.json()["id"]}).json()
-        with connect(api) as stream, connect(api) as idle, connect(api) as poll:
+        with connect(api) as stream, connect(api) as idle, connect(api) as poll, connect(api) as half:
+            half.sendall(b"GET /livez HT")
             path = f"GET /v1/jobs/{job['id']}"
             stream.sendall(
                 f"{path}/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode()

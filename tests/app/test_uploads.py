@@ -1,5 +1,6 @@
 """Bodies are counted while they arrive, refused at once when they say too much, and leave nothing behind."""
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -9,6 +10,9 @@ import time
 
 import httpx
 import pytest
+
+from app.uploads import BodyMemory
+from tests.app.common_requests import CODES, codes_of, encode
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{more}\r\n\r\n"
 
@@ -180,3 +184,16 @@ def test_a_slow_upload_does_not_hold_up_others(api):
         thread.join()
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["id"] for answer in answers}) == 8
+
+
+def test_bodies_share_the_room_in_memory_and_others_are_kept_in_files():
+    memory = BodyMemory(10)
+    assert [memory.take(6), memory.take(6), memory.take(4)] == [True, False, True]
+    memory.give_back(6)
+    assert memory.take(6)
+
+
+def test_without_room_in_memory_a_body_is_encoded_from_a_file(api, client, model_id, monkeypatch):
+    services = dataclasses.replace(api.app.state.services, body_memory=BodyMemory(0))
+    monkeypatch.setattr(api.app.state, "services", services)
+    assert codes_of(encode(client, model_id).content) == CODES

@@ -18,10 +18,11 @@ def is_forbidden(character):
         unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}
         or unicodedata.bidirectional(character) in BIDI_CLASSES
         or character in BIDI_MARKS
+        or character in "\u200b\u2060\ufeff"  # of no width
     )
 
 
-def test_exactly_controls_separators_and_marks_of_direction_are_hidden():
+def test_exactly_controls_separators_and_marks_of_direction_or_no_width_are_hidden():
     every = [chr(code) for code in range(0x110000)]
     assert {c for c in every if hidden_character(c)} == {c for c in every if is_forbidden(c)}
 

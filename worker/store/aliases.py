@@ -72,9 +72,8 @@ class Aliases:
             _check_version(name, _read(connection, name, for_update=True).version, expected_version)
             connection.execute(sa.delete(aliases).where(aliases.c.name == name))
 
-        self._note_change()
-
         self._database.write_on_full_disk(forget)
+        self._note_change()
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
         """A page of all aliases, the first made last."""
