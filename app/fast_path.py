@@ -7,10 +7,8 @@ refused: it is handed on with what was read of its body.
 
 import asyncio
 import io
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from time import monotonic, perf_counter
 from typing import Any
 
@@ -18,11 +16,21 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
+from app.common_requests import FORMATS, MAX_FIELDS, CommonRequest, recognize
 from app.dependencies import Services
 from app.documents import document_answer
 from app.encoder import Encoded, Encoder
-from app.encoding import CODES_ONLY, MAX_BYTES_AT_ONCE, Rows, answer_of, call, check_row_count, read_rows
-from app.inference import JSON_BYTES_HEADER, read_inference, write_inference
+from app.encoding import (
+    CODES_ONLY,
+    MAX_BYTES_AT_ONCE,
+    Rows,
+    answer_of,
+    call,
+    check_row_count,
+    encode,
+    read_rows,
+)
+from app.inference import read_inference, write_inference
 from app.media import Format
 from app.middleware import REQUEST_ID, common_headers, request_id_of
 from app.model_lookup import ServedModel, document_headers, result_headers
@@ -34,45 +42,14 @@ from worker.store import Scope as KeyScope
 MAX_BODY_BYTES = 8 << 20  # what may lie in memory; larger bodies are worth a file
 MAX_JSON_BYTES = 2 << 20
 MAX_ROWS_AS_JSON = 5000
-MAX_FIELDS, MAX_FIELD_BYTES = 32, 4096  # of headers, all together with the path
-HEADS_REMEMBERED = 256
 LOOK_EVERY_S = 1.0
-_FORMATS = {option.value.encode(): option for option in (Format.JSON, *CODES_ONLY)}
-_FORMATS_ASKED = _FORMATS | {b"*/*": Format.JSON, b"": Format.JSON}
-_JSON_BYTES = JSON_BYTES_HEADER.lower().encode()
-_UNCOMMON = {b"content-encoding", b"transfer-encoding", b"expect"}
 _FOR_ADMISSION = [(name.encode(), name) for name in ("host", "origin", "sec-fetch-site", "authorization")]
-_NUMBER = re.compile(rb"[0-9]{1,15}")
-_PATH = re.compile(r"/(v1|v2)/models/(@?[A-Za-z0-9._-]{1,200})(?:/([a-z]{1,20}))?", re.ASCII)
 _COMMON_HEADERS = common_headers(())
 _DOCUMENT_HEADERS = common_headers([(b"cache-control", b"")])  # which documents have of their own
 _CODES_HEADERS = {
     asked: [(b"content-type", asked.value.encode()), (b"vary", b"Accept"), *_COMMON_HEADERS]
-    for asked in _FORMATS.values()
+    for asked in FORMATS.values()
 }
-_DOCUMENTS = {None, "grouping", "codebook", "report"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Common:
-    """What a common request says before its body.
-
-    Args:
-        route: The documented route that would answer it.
-        key: Id or alias of a model.
-        part: Of a model's documents; None where rows are sent.
-        length: Of the body, in bytes.
-        json_bytes: Length of the JSON before binary tensors; None where there are none.
-    """
-
-    route: str
-    key: str
-    is_inference: bool = False
-    part: str | None = None
-    length: int = 0
-    sent: Format = Format.JSON
-    asked: Format = Format.JSON
-    json_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,26 +120,16 @@ class FastPath:
         for task in [task for task in (*self._routed, *self._reading) if task]:
             task.cancel()
 
-    def _common(self, scope: Scope, headers: dict[bytes, bytes]) -> _Common | None:
-        """Return what a request says if every particular of it is a common one."""
-        if scope["type"] != "http" or scope["query_string"] or len(headers) > self._max_fields:
+    def _common(self, scope: Scope, headers: dict[bytes, bytes]) -> CommonRequest | None:
+        fields = scope["headers"]
+        if scope["type"] != "http" or scope["query_string"] or len(fields) > self._max_fields:
             return None
-        size = sum(map(len, headers.values())) + len(scope["path"])
-        if len(headers) < len(scope["headers"]) or size > MAX_FIELD_BYTES or not headers.get(b"host"):
+        if len(headers) < len(fields) or self._is_traced or self._api.connections.is_full:
             return None
-        if not _UNCOMMON.isdisjoint(headers) or self._is_traced or self._api.connections.is_full:
-            return None
-        return _read_head(
-            scope["method"],
-            scope["path"],
-            headers.get(b"content-type", b""),
-            headers.get(b"accept", b""),
-            headers.get(b"content-length", b"0"),
-            headers.get(_JSON_BYTES),
-        )
+        return recognize(scope["method"], scope["path"], headers)
 
     async def _reply(
-        self, scope: Scope, headers: dict[bytes, bytes], common: _Common, body: "_Body"
+        self, scope: Scope, headers: dict[bytes, bytes], common: CommonRequest, body: "_Body"
     ) -> _Reply | None:
         """Return the answer, or None where the route is to give it.
 
@@ -220,7 +187,9 @@ class FastPath:
                 self._late.add(task)
                 task.cancel()
 
-    async def _encodings(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
+    async def _encodings(
+        self, scope: Scope, common: CommonRequest, model: ServedModel, content: bytes
+    ) -> _Reply:
         encoder, sent, asked = model.encoder, common.sent, common.asked
         if sent is Format.RAW:
             rows = rows_of(content, len(encoder.features))
@@ -238,7 +207,7 @@ class FastPath:
         headers += _raw(result_headers(common.key, model.record.id))
         return _Reply(200, headers, written)
 
-    async def _infer(self, scope: Scope, common: _Common, model: ServedModel, content: bytes) -> _Reply:
+    async def _infer(self, scope: Scope, common: CommonRequest, model: ServedModel, content: bytes) -> _Reply:
         json_bytes = common.json_bytes
         here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
         features = model.encoder.features
@@ -260,22 +229,18 @@ class FastPath:
         return _Reply(made.status_code, [*made.raw_headers, *_DOCUMENT_HEADERS], bytes(made.body))
 
     async def _encode(self, scope: Scope, encoder: Encoder, rows: Rows, *, with_doubt: bool) -> Encoded:
-        api, began = self._api, perf_counter()
-        api.quotas.count(scope["state"], "rows", len(rows))
-        # Alone, a row is encoded sooner than a thread is woken; together with others, in one run.
-        if self._in_flight == 1 and api.batcher.is_instant(encoder, rows):
-            encoded = encoder.encode(rows, with_doubt=with_doubt)
-        else:
-            encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
-        api.telemetry.count_rows(len(rows), perf_counter() - began)
-        return encoded
+        is_alone = self._in_flight == 1
+        return await encode(
+            self._api, scope["state"], encoder, rows, with_doubt=with_doubt, is_alone=is_alone
+        )
 
-    def _max_bytes(self, common: _Common, width: int) -> int:
+    def _max_bytes(self, common: CommonRequest, width: int) -> int:
         settings = self._api.settings
         max_json_bytes = min(settings.max_json_bytes, MAX_JSON_BYTES)
-        is_binary = common.sent is not Format.JSON or common.json_bytes is not None
-        if not is_binary or (common.json_bytes or 0) > max_json_bytes:
-            return max_json_bytes if not is_binary else 0
+        if common.sent is Format.JSON and common.json_bytes is None:
+            return max_json_bytes
+        if (common.json_bytes or 0) > max_json_bytes:
+            return 0
         limit = min(settings.max_body_bytes, MAX_BODY_BYTES)
         return min(limit, MAX_ROWS_AS_JSON * 4 * width) if common.asked is Format.JSON else limit
 
@@ -307,29 +272,6 @@ class _Body:
     async def receive(self) -> Message:
         """Return what was read once more, then what comes."""
         return self._messages.pop(0) if self._messages else await self._receive()
-
-
-@lru_cache(HEADS_REMEMBERED)  # programs that send rows again and again send the same head
-def _read_head(
-    method: str, path: str, content_type: bytes, accept: bytes, length: bytes, json_bytes: bytes | None
-) -> _Common | None:
-    match = _PATH.fullmatch(path)
-    if not match or not _NUMBER.fullmatch(length):
-        return None
-    version, key, part = match.groups()
-    if method == "GET" and version == "v1" and part in _DOCUMENTS and not int(length):
-        route = "/v1/models/{model_id}" + ("/{document}" if part else "")
-        return _Common(route, key, part=part or "")
-    if method != "POST" or not int(length):
-        return None
-    if (version, part) == ("v1", "encodings") and content_type in _FORMATS and accept in _FORMATS_ASKED:
-        route, asked = "/v1/models/{model_id}/encodings", _FORMATS_ASKED[accept]
-        return _Common(route, key, length=int(length), sent=_FORMATS[content_type], asked=asked)
-    if (version, part) == ("v2", "infer") and (json_bytes is None or _NUMBER.fullmatch(json_bytes)):
-        route = "/v2/models/{model_id}/infer"
-        tail_at = None if json_bytes is None else int(json_bytes)
-        return _Common(route, key, is_inference=True, length=int(length), json_bytes=tail_at)
-    return None
 
 
 def _raw(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:

@@ -14,7 +14,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from app.connections import ConnectionLimit, end_connections
+from app.connections import end_connections
 from app.embedded.ports import is_free
 from app.fast_path import FastPath
 from app.settings import ApiSettings
@@ -55,7 +55,7 @@ async def serve(
             http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
-            backpressure=ConnectionLimit(settings).taken,
+            backpressure=app.state.services.connections.taken,
             http1_settings=HTTP1Settings(
                 header_read_timeout=round(1000 * settings.head_timeout_s),
                 max_buffer_size=settings.max_head_bytes,
