@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from catvq.model_stage import QUIET_EPOCHS
-from worker import recorder
+from worker import heartbeat
 from worker.contract import JobRequest, JobStatus
 from worker.plan import resolve_plan
 from worker.settings import WorkerSettings
@@ -119,7 +119,7 @@ def test_a_model_whose_publication_was_not_confirmed_keeps_its_files(store, clai
         raise StoreUnavailable("the connection broke after the commit", code="store_unavailable")
 
     monkeypatch.setattr(store.leases, "publish", answer_lost)
-    monkeypatch.setattr(recorder, "RETRY_AFTER_S", 0.0)
+    monkeypatch.setattr(heartbeat, "RETRY_AFTER_S", 0.0)
     job = run(claim())
     assert job.status is JobStatus.SUCCEEDED
     assert (store.models.directory(job.model_id) / "encoder.onnx").exists()
