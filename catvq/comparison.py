@@ -208,6 +208,7 @@ class _Arena:
         stage = ModelStage(config, categories, data=self._data, progress=progress)
         for _ in range(self.terms.epochs):
             stage.train_epoch(self._should_stop)
+        stage.keep_best()
         self._static_seconds.append(monotonic() - started)
         self._check()
         errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
@@ -233,13 +234,19 @@ def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDAr
 
 
 def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray[np.float32], RowSplit]:
-    """Some training rows and some test rows of the run, and which of them are which."""
+    """Some rows of each part of the run, and which of them are which."""
     generator = np.random.default_rng([seed, 2])
-    train = np.sort(generator.permutation(split.train)[:MAX_TRAIN_ROWS])
-    test = np.sort(generator.permutation(split.test)[:MAX_TEST_ROWS])
-    values = np.asarray(table.values[np.concatenate([train, test])], dtype=np.float32)
-    order = np.arange(len(values))
-    return values, RowSplit(order[: len(train)], order[:0], order[len(train) :])
+    parts = [
+        np.sort(generator.permutation(rows)[:most])
+        for rows, most in (
+            (split.train, MAX_TRAIN_ROWS),
+            (split.test, MAX_TEST_ROWS),
+            (split.validation, MAX_TEST_ROWS),
+        )
+    ]
+    values = np.asarray(table.values[np.concatenate(parts)], dtype=np.float32)
+    train, test, validation = np.split(np.arange(len(values)), np.cumsum([len(part) for part in parts])[:-1])
+    return values, RowSplit(train, validation, test)
 
 
 def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: bool) -> NDArray[np.bool_]:

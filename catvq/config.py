@@ -42,18 +42,14 @@ class ModelConfig:
     codebook_update: Literal["ema", "gradient"] = "ema"
     commitment_weight: float = 0.25
     decay: float = 0.99
-    codebook_orthogonality_weight: float = 0.001
-    informativeness_weight: float = 0.1
-    topographic_weight: float = 0.02
+    codebook_orthogonality_weight: float = 0.0
+    informativeness_weight: float = 0.0
+    topographic_weight: float = 0.0
     topographic_samples: int = 64
 
     def ratios(self) -> tuple[float, ...]:
-        """Latent width per feature of each level, coarse to fine; from 0.5 to 1.5 when none were given."""
-        if self.compression_ratios is not None:
-            return tuple(self.compression_ratios)
-        if self.levels == 1:
-            return (1.0,)
-        return tuple(0.5 + level / (self.levels - 1) for level in range(self.levels))
+        """Latent width per feature of each level, coarse to fine; 1 when none were given."""
+        return (1.0,) * self.levels if self.compression_ratios is None else tuple(self.compression_ratios)
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ class TrainingConfig:
 
     epochs: int | Auto = "auto"
     batch_size: int | Auto = "auto"
-    learning_rate: float = 0.001
+    learning_rate: float = 0.003
     gradient_clip_norm: float | None = 1.0
     validation_fraction: float = 0.1
     test_fraction: float = 0.1

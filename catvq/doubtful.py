@@ -83,8 +83,7 @@ def find_swaps(
     for part in range(int(fold.max()) + 1):
         hidden = fold == part
         fitted, judged = (
-            model.encoder(rows.masked_fill(hidden, 0.0), routing)[:, :, :MAX_UNITS]
-            for rows in (train, held_out)
+            _foretelling(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
         )
         errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden]).T
     own = grouping.unsqueeze(1)
@@ -98,6 +97,12 @@ def find_swaps(
             runner_up.tolist(), costs.tolist(), rivals.any(dim=1).tolist(), strict=True
         )
     ]
+
+
+def _foretelling(model: CategoricalVQVAE, features: Tensor, routing: HardRouting) -> Tensor:
+    """What others are foretold from: each category's latents and embedding, float32 [G, B, H]."""
+    latents, embedding = model.latents(features, routing), model.encoder.embed(features, routing)
+    return torch.cat([latents, embedding], dim=2)[:, :, :MAX_UNITS]
 
 
 def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor
 from catvq.cleaning import FeatureCleaner
 from catvq.frozen import FrozenWeights
 from catvq.onnx_graph import Array, Graph
+from catvq.residual_search import BEAM
 
 REGISTER = 16  # float32 in the widest vector register
 
@@ -37,35 +38,32 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
 
     Returns:
         An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
-        `normalized` float32 [N, D], `latents` float32 [1, S * E padded, 1, N] and `total` float32 [], the
+        `normalized` float32 [N, D], `latents` float32 [1, G * E padded, 1, N] and `total` float32 [], the
         sum of the rows' values.
     """
     graph = Graph()
     slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
     columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
-    hidden = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
+    own = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
+    hidden = own
     for weight, bias in (
         (weights.feature_weight, weights.hidden_bias),
         (weights.embedding_weight, weights.embedding_bias),
     ):
         hidden = graph.add("Relu", _convolve(graph, hidden, weight.numpy(), bias.squeeze(1).numpy()))
-    latents = _convolve(graph, hidden, *_merge_heads(weights), output="latents")
-    # The product with a code less half the code's square is largest where the distance is smallest.
-    books, halves = weights.codes.transpose(1, 2).numpy(), -0.5 * weights.code_squares.squeeze(1).numpy()
-    nearness = _convolve(graph, latents, books, halves, filler=-np.inf)
-    streams = len(weights.codes)
+    offsets = weights.latent_bias.squeeze(1).numpy()
+    linear = _convolve(graph, own, weights.linear_weight.numpy(), np.zeros_like(offsets))
+    latents = _convolve(graph, hidden, weights.head_weight.numpy(), offsets)
+    latents = graph.add("Add", latents, linear, output="latents")
+    _search(graph, weights, latents)
     width = _padded(weights.codes.shape[2])
-    # Codes last, one row's after the other's: what is compared then lies together.
-    nearness = graph.add("Transpose", nearness, perm=[0, 2, 3, 1])
-    nearness = graph.add("Reshape", nearness, graph.ints(-1, streams, _padded(weights.codes.shape[1])))
-    graph.add("ArgMax", nearness, output="codes", axis=2, keepdims=0)
     return graph.build(
         "catvq_encoder",
         [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
         [
-            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
+            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
-            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, streams * width, 1, "N"]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, len(offsets) * width, 1, "N"]),
             helper.make_tensor_value_info("total", TensorProto.FLOAT, []),
         ],
         metadata,
@@ -98,10 +96,10 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     Returns:
         An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, outputs
         `reconstruction_error` float32 [N] (mean squared, of normalised active features) and `distance`
-        float32 [N] (squared distance of a latent to its code, mean over the streams).
+        float32 [N] (squared distance of a latent to the sum of its codes, mean over the categories).
     """
     graph = Graph()
-    streams, _, latent_dim = weights.codes.shape
+    (streams, _, latent_dim), num_categories = weights.codes.shape, len(weights.index)
     features: str = "normalized"
     if len(cleaner.active) < len(cleaner.fill):
         features = graph.add("Gather", features, graph.constant(cleaner.active), axis=1)
@@ -109,9 +107,9 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     gap = graph.add("Sub", _decode(graph, weights, quantized), features)
     gap = graph.add("Mul", gap, gap)
     graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
-    quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [S, E, N]
+    quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [G, E, N]
     width = _padded(latent_dim)
-    latents = graph.add("Reshape", "latents", graph.ints(streams, width, -1))
+    latents = graph.add("Reshape", "latents", graph.ints(num_categories, width, -1))
     latents = graph.add("Slice", latents, graph.ints(0), graph.ints(latent_dim), graph.ints(1))
     squared = graph.add("ReduceSumSquare", graph.add("Sub", latents, quantized), graph.ints(1), keepdims=0)
     graph.add("ReduceMean", squared, graph.ints(0), output="distance", keepdims=0)
@@ -120,7 +118,7 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
-            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, streams * width, 1, "N"]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, num_categories * width, 1, "N"]),
         ],
         [
             helper.make_tensor_value_info("reconstruction_error", TensorProto.FLOAT, ["N"]),
@@ -130,23 +128,71 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     )
 
 
+def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
+    """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
+
+    The product with a code less half the code's square is largest where the distance is smallest.
+    """
+    num_categories, levels, (_, size, _) = len(weights.index), weights.levels, weights.codes.shape
+    books = weights.codes.view(num_categories, levels, size, -1)
+    halves = -0.5 * weights.code_squares.view(num_categories, levels, size)
+    padded = _padded(size)
+    merged = _pad(books.numpy(), 2).reshape(num_categories, levels * padded, -1).transpose(0, 2, 1)
+    offsets = _pad(halves.numpy(), 2, filler=-np.inf).reshape(num_categories, -1)
+    nearness = _convolve(graph, latents, _pad(merged, 1), offsets)
+    # Codes last, one row's after the other's: what is compared then lies together.
+    nearness = graph.add("Transpose", nearness, perm=[0, 2, 3, 1])
+    nearness = graph.add("Reshape", nearness, graph.ints(-1, num_categories, levels, padded))
+    by_level = graph.split(nearness, levels, axis=2)  # [N, G, 1, K] each
+    first = padded * np.arange(num_categories, dtype=np.int64).reshape(1, -1, 1)
+    chosen: list[str] = []
+    best, kept = "", 1
+    for level in range(levels):
+        further, candidates = by_level[level], kept * padded
+        if chosen:
+            further = graph.add("Add", further, graph.add("Unsqueeze", best, graph.ints(3)))
+            for before, codes in enumerate(chosen):
+                products = -torch.bmm(books[:, before], books[:, level].transpose(1, 2)).numpy()
+                table = _pad(products, 1, 2).reshape(-1, padded)
+                place = graph.add("Add", codes, graph.constant(first))
+                further = graph.add("Add", further, graph.add("Gather", graph.constant(table), place, axis=0))
+        further = graph.add("Reshape", further, graph.ints(0, 0, candidates))
+        kept = 1 if level == levels - 1 else min(BEAM, candidates)
+        best, place = graph.top(further, kept)
+        code = place
+        if chosen:
+            parent = graph.add("Div", place, graph.ints(padded))
+            code = graph.add("Mod", place, graph.ints(padded))
+            chosen = [graph.add("GatherElements", codes, parent, axis=2) for codes in chosen]
+        chosen.append(code)
+    codes = graph.add("Concat", *chosen, axis=2) if levels > 1 else chosen[0]
+    graph.add("Reshape", codes, graph.ints(-1, num_categories * levels), output="codes")
+
+
 def _look_up(graph: Graph, weights: FrozenWeights) -> str:
-    """The codebook's rows of `codes`: [N, S, E]."""
+    """What each category's `codes` stand for together: [N, G, E]."""
     streams, codebook_size, latent_dim = weights.codes.shape
     offsets = np.arange(streams, dtype=np.int64) * codebook_size
     flat = graph.add("Add", "codes", graph.constant(offsets))
-    return graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
+    rows = graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
+    if weights.levels == 1:
+        return rows
+    rows = graph.add("Reshape", rows, graph.ints(-1, len(weights.index), weights.levels, latent_dim))
+    return graph.add("ReduceSum", rows, graph.ints(2), keepdims=0)
 
 
 def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
-    """`FrozenWeights.decode` of the codebook's rows: [N, S, E] -> [N, D']."""
-    width = weights.codes[:, 0].numel()
+    """`FrozenWeights.decode` of what codes stand for: [N, G, E] -> [N, D']."""
+    width = len(weights.index) * weights.codes.shape[2]
     latents = graph.add("Reshape", quantized, graph.ints(-1, width))
     # Zero weights for what is not valid: to leave it out would take longer.
-    weight = torch.zeros(width, weights.decoder_hidden_weight.shape[1])
-    weight[weights.valid] = weights.decoder_hidden_weight
-    hidden = _dense(graph, latents, weight, weights.decoder_hidden_bias)
-    return _dense(graph, graph.add("Gelu", hidden), weights.decoder_weight, weights.decoder_bias)
+    hidden_weight, linear_weight = (
+        torch.zeros(width, weight.shape[1]).index_copy(0, weights.valid, weight)
+        for weight in (weights.decoder_hidden_weight, weights.decoder_linear_weight)
+    )
+    hidden = graph.add("Gelu", _dense(graph, latents, hidden_weight, weights.decoder_hidden_bias))
+    linear = graph.add("MatMul", latents, graph.constant(linear_weight.numpy()))
+    return graph.add("Add", linear, _dense(graph, hidden, weights.decoder_weight, weights.decoder_bias))
 
 
 def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
@@ -170,34 +216,19 @@ def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
     return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale), output="normalized")
 
 
-def _convolve(
-    graph: Graph, inputs: str, weight: Array, bias: Array, *, filler: float = 0.0, output: str | None = None
-) -> str:
+def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array) -> str:
     """One linear layer for each group of channels.
 
     Args:
         weight: [groups, in, out].
         bias: [groups, out].
-        filler: Bias of the channels that only fill a register up.
     """
     kernel = _pad(weight.transpose(0, 2, 1), 1, 2)
-    offsets = _pad(bias, 1, filler=filler)
+    offsets = _pad(bias, 1)
     kernel = kernel.reshape(-1, kernel.shape[2], 1, 1)
     return graph.add(
-        "Conv",
-        inputs,
-        graph.constant(kernel),
-        graph.constant(offsets.flatten()),
-        group=len(weight),
-        output=output,
+        "Conv", inputs, graph.constant(kernel), graph.constant(offsets.flatten()), group=len(weight)
     )
-
-
-def _merge_heads(weights: FrozenWeights) -> tuple[Array, Array]:
-    """All levels of a category as one layer: weight [G, H, L * E padded], bias [G, L * E padded]."""
-    weight = _pad(weights.latent_weight.numpy(), 3).transpose(0, 2, 1, 3)
-    bias = _pad(weights.latent_bias.numpy(), 3)
-    return weight.reshape(*weight.shape[:2], -1), bias.reshape(len(bias), -1)
 
 
 def _dense(graph: Graph, inputs: str, weight: Tensor, bias: Tensor) -> str:

@@ -108,6 +108,8 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
             "epochs": inputs.state.epoch,
+            "best_epoch": inputs.state.best_epoch,
+            "spread": inputs.state.spread,
             "settled_epoch": inputs.state.settled_epoch,
             "seed": inputs.config.training.seed,
             "torch": torch.__version__,
@@ -136,9 +138,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
 
 def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
     """The rows of a test vector: those whose codes no rounding of another machine can change."""
-    distances = weights.distances(weights.latents(features[torch.from_numpy(candidates)]))
-    nearest = distances.topk(min(2, distances.shape[2]), dim=2, largest=False).values
-    margin = (nearest[..., -1] - nearest[..., 0]).amin(dim=0)
+    margin = weights.search(weights.latents(features[torch.from_numpy(candidates)]))[1].amin(dim=0)
     picks = margin.topk(min(TEST_VECTOR_ROWS, len(candidates))).indices
     clearest: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
     return clearest
@@ -193,7 +193,7 @@ def _topography(
     """Similarity of distances before and after quantisation, on test rows where there are any."""
     rows = torch.from_numpy((split.test if len(split.test) > 2 else split.train)[:TOPOGRAPHIC_ROWS])
     latents = weights.latents(features[rows]).transpose(0, 1).flatten(1)
-    quantized = weights.codes[torch.arange(len(weights.codes)), codes[rows]].flatten(1)
+    quantized = weights.quantized(codes[rows]).flatten(1)
     return {
         "latents": float(topographic_similarity(features[rows], latents)),
         "quantized": float(topographic_similarity(features[rows], quantized)),

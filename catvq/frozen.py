@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from catvq.model import CategoricalVQVAE
+from catvq.residual_search import search_codes
 from catvq.routing import HardRouting
 
 
@@ -24,15 +25,17 @@ class FrozenWeights:
         hidden_bias: float32 [G, 1, M].
         embedding_weight: float32 [G, M, H].
         embedding_bias: float32 [G, 1, H].
-        latent_weight: float32 [G, L, H, E], zero where padded.
-        latent_bias: float32 [G, L, 1, E], zero where padded.
+        head_weight: float32 [G, H, E], zero where padded.
+        linear_weight: float32 [G, W, E], zero where padded.
+        latent_bias: float32 [G, 1, E], zero where padded.
         codes: float32 [S, K, E].
-        code_squares: float32 [S, 1, K], squared norm of each code; inf where padded.
-        valid: int64, entries of the flattened [S, E] latents that the decoder reads.
+        code_squares: float32 [S, K], squared norm of each code; inf where it must not be chosen.
+        valid: int64, entries of the flattened [G, E] latents that the decoder reads.
+        decoder_linear_weight: float32 [valid, D'].
         decoder_hidden_weight: float32 [valid, 2M].
         decoder_hidden_bias: float32 [2M].
         decoder_weight: float32 [2M, D'].
-        decoder_bias: float32 [D'].
+        decoder_bias: float32 [D'], of both paths.
     """
 
     index: Tensor
@@ -40,11 +43,13 @@ class FrozenWeights:
     hidden_bias: Tensor
     embedding_weight: Tensor
     embedding_bias: Tensor
-    latent_weight: Tensor
+    head_weight: Tensor
+    linear_weight: Tensor
     latent_bias: Tensor
     codes: Tensor
     code_squares: Tensor
     valid: Tensor
+    decoder_linear_weight: Tensor
     decoder_hidden_weight: Tensor
     decoder_hidden_bias: Tensor
     decoder_weight: Tensor
@@ -54,50 +59,58 @@ class FrozenWeights:
     @torch.no_grad()
     def pack(cls, model: CategoricalVQVAE, routing: HardRouting) -> "FrozenWeights":
         """Gather from a model what a hard grouping uses."""
-        encoder, quantizer, books, decoder = model.encoder, model.quantizer, model.codebooks, model.decoder
-        num_categories = model.shape.num_categories
-        weight = quantizer.weight * books.latent_mask.unsqueeze(1)
-        bias = (quantizer.bias * books.latent_mask).unsqueeze(1)
-        squares = books.codes.square().sum(dim=2).masked_fill(~books.code_mask, torch.inf)
+        encoder, books, decoder = model.encoder, model.codebooks, model.decoder
+        gate, mask = routing.gate().unsqueeze(-1), encoder.latent_mask.unsqueeze(1)
         packed = cls(
             index=routing.index,
-            feature_weight=routing.gate().unsqueeze(-1) * encoder.feature_weight[routing.index],
+            feature_weight=gate * encoder.feature_weight[routing.index],
             hidden_bias=encoder.hidden_bias.unsqueeze(1),
             embedding_weight=encoder.weight,
             embedding_bias=encoder.bias.unsqueeze(1),
-            latent_weight=weight.view(num_categories, -1, *weight.shape[1:]),
-            latent_bias=bias.view(num_categories, -1, *bias.shape[1:]),
+            head_weight=encoder.head_weight * mask,
+            linear_weight=gate * routing.pack(encoder.linear_weight) * mask,
+            latent_bias=encoder.head_bias.unsqueeze(1) * mask,
             codes=books.codes,
-            code_squares=squares.unsqueeze(1),
+            code_squares=books.squares(),
             valid=decoder.valid,
+            decoder_linear_weight=decoder.linear.weight.T,
             decoder_hidden_weight=decoder.hidden.weight.T,
             decoder_hidden_bias=decoder.hidden.bias,
             decoder_weight=decoder.output.weight.T,
-            decoder_bias=decoder.output.bias,
+            decoder_bias=decoder.linear.bias + decoder.output.bias,
         )
         return cls(
             **{name: value.detach().cpu().contiguous().clone() for name, value in vars(packed).items()}
         )
 
+    @property
+    def levels(self) -> int:
+        """L."""
+        return len(self.codes) // len(self.index)
+
     def latents(self, features: Tensor) -> Tensor:
-        """Latents of every stream: normalised features float32 [N, D'] -> [S, N, E]."""
+        """Latents of every category: normalised features float32 [N, D'] -> [G, N, E]."""
         own = features[:, self.index].transpose(0, 1)  # [G, N, W]
         hidden = F.relu(torch.bmm(own, self.feature_weight) + self.hidden_bias)
         embedding = F.relu(torch.bmm(hidden, self.embedding_weight) + self.embedding_bias)
-        latents = torch.matmul(embedding.unsqueeze(1), self.latent_weight) + self.latent_bias
-        return latents.flatten(0, 1)
+        latents = torch.bmm(own, self.linear_weight) + self.latent_bias
+        return torch.baddbmm(latents, embedding, self.head_weight)
 
-    def distances(self, latents: Tensor) -> Tensor:
-        """Squared distance to every code, less the latent's own square: [S, N, E] -> [S, N, K]."""
-        return self.code_squares - 2 * torch.bmm(latents, self.codes.transpose(1, 2))
+    def search(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes int64 [S, N] and margins float32 [G, N] of latents, see `residual_search`."""
+        return search_codes(self.codes, self.code_squares, latents)
 
     def encode(self, features: Tensor) -> Tensor:
         """Codes in the service's order: normalised features float32 [N, D'] -> int64 [N, S]."""
-        return self.distances(self.latents(features)).argmin(dim=2).T
+        return self.search(self.latents(features))[0].T
+
+    def quantized(self, codes: Tensor) -> Tensor:
+        """What the codes of each category stand for together: int64 [N, S] -> float32 [N, G, E]."""
+        rows = self.codes[torch.arange(len(self.codes)), codes]
+        return rows.view(len(rows), -1, self.levels, rows.shape[2]).sum(dim=2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Normalised features of codes: int64 [N, S] -> float32 [N, D']."""
-        streams = torch.arange(len(self.codes))
-        flat = self.codes[streams, codes].flatten(1)[:, self.valid]
+        flat = self.quantized(codes).flatten(1)[:, self.valid]
         hidden = F.gelu(flat @ self.decoder_hidden_weight + self.decoder_hidden_bias)
-        return hidden @ self.decoder_weight + self.decoder_bias
+        return flat @ self.decoder_linear_weight + hidden @ self.decoder_weight + self.decoder_bias

@@ -3,13 +3,16 @@
 Shapes: B rows, D features, G categories, S streams, F families.
 """
 
+import copy
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 from catvq.assignment import CategoryAssignment
 from catvq.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
+from catvq.classical import start_classically
 from catvq.config import ASSIGNMENT_LR, RunConfig
 from catvq.model import CategoricalVQVAE
 from catvq.objective import ObjectiveWeights, add_assignment_terms, model_terms
@@ -55,7 +58,7 @@ class Learner:
         self._learning_rate = config.training.learning_rate
         clip_norm, assignment_lr = config.training.gradient_clip_norm, config.assignment.assignment_lr
         self._clip_norm = math.inf if clip_norm is None else clip_norm
-        self._model_optimizer = torch.optim.Adam(model.parameters(), lr=self._learning_rate, fused=True)
+        self._model_optimizer = self._new_model_optimizer()
         self._assignment_optimizer = torch.optim.Adam(
             assignment.parameters(), lr=ASSIGNMENT_LR if assignment_lr is None else assignment_lr, fused=True
         )
@@ -88,8 +91,7 @@ class Learner:
             group["lr"] = self._learning_rate * rate_factor(progress)
         self._model_optimizer.zero_grad(set_to_none=True)
         self._assignment_optimizer.zero_grad(set_to_none=True)
-        output = self.model(features, self.routing())
-        terms, centroids = model_terms(features, output, self.model.codebooks, self._weights)
+        terms, centroids = model_terms(features, self.model, self.routing(), self._weights)
         if self.hard_routing is None:
             soft = self.assignment.soft()
             terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights.assignment)
@@ -105,9 +107,16 @@ class Learner:
             self._assignment_optimizer.step()
         return terms.stacked()
 
-    def place_codebooks(self, sample: Tensor) -> None:
-        """Start the codebooks by k-means on the latents of a sample, float32 [B, D]."""
-        self.model.codebooks.start_from(self.latents(sample))
+    def started_anew(self, sample: Tensor) -> CategoricalVQVAE:
+        """A model that starts from a sample, float32 [B, D], in the present grouping, see `classical`."""
+        model = copy.deepcopy(self.model)
+        start_classically(model, sample, self.assignment.grouping(), self.routing())
+        return model
+
+    def adopt(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with a model of the same shape, given as its tensors; its optimiser begins anew."""
+        self.model.load_state_dict(state)
+        self._model_optimizer = self._new_model_optimizer()
 
     def revive_dead_codes(self, sample: Tensor) -> Tensor:
         """Move the codes that the window never used onto latents of a sample, float32 [B, D].
@@ -119,28 +128,34 @@ class Learner:
 
     @torch.no_grad()
     def latents(self, features: Tensor) -> Tensor:
-        """Latents of every stream without noise or dropout, float32 [B, D] -> [S, B, E]."""
+        """Latents of every category without noise or dropout, float32 [B, D] -> [G, B, E]."""
         self.model.eval()
         self.assignment.eval()
         return self.model.latents(features, self.routing())
 
     @torch.no_grad()
-    def reconstruction_error(self, features: Tensor, *, hard: bool = False) -> float:
+    def reconstruction_error(
+        self, features: Tensor, *, hard: bool = False, model: CategoricalVQVAE | None = None
+    ) -> float:
         """Mean squared reconstruction error without noise or dropout, float32 [B, D] -> number.
 
         Args:
             features: float32 [B, D], at least one row.
             hard: Route by the present grouping even when not hardened yet.
+            model: In place of the learner's own.
         """
-        self.model.eval()
+        model = (self.model if model is None else model).eval()
         self.assignment.eval()
         routing = self.routing()
         if hard and self.hard_routing is None:
             routing = HardRouting.from_grouping(self.assignment.grouping(), self.assignment.logits.shape[1])
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for chunk in torch.split(features, EVALUATION_ROWS):
-            total += (self.model(chunk, routing).reconstructed - chunk).square().double().sum()
+            total += (model(chunk, routing).reconstructed - chunk).square().double().sum()
         return float(total / features.numel())
+
+    def _new_model_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add everything a resumed learner needs to `tensors`."""

@@ -49,22 +49,22 @@ def reconstruction_loss(reconstructed: Tensor, features: Tensor) -> Tensor:
     return (reconstructed - features).square().mean()
 
 
-def codebook_loss(latents: Tensor, rows: Tensor, latent_mask: Tensor) -> Tensor:
+def codebook_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:
     """Mean (sg(z) - e)^2 over valid entries: moves the codebook, holds the latents.
 
     Has no gradient when the codebook is a moving average, and is then only reported.
 
     Args:
-        latents: float32 [S, B, E].
-        rows: float32 [S, B, E], chosen codebook rows.
-        latent_mask: float32 [S, E].
+        latents: float32 [G, B, E].
+        sums: float32 [G, B, E], sums of the chosen codebook rows.
+        latent_mask: float32 [G, E].
     """
-    return _masked_mean_square(latents.detach() - rows, latent_mask)
+    return _masked_mean_square(latents.detach() - sums, latent_mask)
 
 
-def commitment_loss(latents: Tensor, rows: Tensor, latent_mask: Tensor) -> Tensor:
+def commitment_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:
     """Mean (z - sg(e))^2 over valid entries: moves the encoder, holds the codebook. Arguments as above."""
-    return _masked_mean_square(latents - rows.detach(), latent_mask)
+    return _masked_mean_square(latents - sums.detach(), latent_mask)
 
 
 def codebook_orthogonality_loss(codes: Tensor, used: Tensor) -> Tensor:

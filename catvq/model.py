@@ -1,5 +1,8 @@
 """The VQ-VAE whose tokens belong to categories of features: encoder, codebooks, shared and partial decoders.
 
+Encoder and decoder each are a linear path with a non-linear one beside it. `classical` starts the linear ones
+where classical quantisation ends, and the others at zero.
+
 Shapes: B rows, D features, G categories, L levels, S = G * L streams, H embedding_dim, M hidden_dim,
 K codebook_size, E latent_dim, P partial hidden width.
 """
@@ -12,7 +15,7 @@ from torch import Tensor, nn
 
 from catvq.codebook import CodebookBank
 from catvq.errors import ConfigError
-from catvq.quantizer import LevelQuantizer, Quantization
+from catvq.quantizer import Quantization, quantize
 from catvq.routing import Routing
 
 PARTIAL_HIDDEN_DIM = 32  # narrow: a partial decoder probes what one stream tells, it is not the decoder
@@ -59,35 +62,49 @@ class Output:
     Attributes:
         quantization: Latents, codes and quantised latents of every stream.
         reconstructed: float32 [B, D].
-        own_feature_error: Scalar, `own_errors` summed over categories and averaged over levels.
     """
 
     quantization: Quantization
     reconstructed: Tensor
-    own_feature_error: Tensor
 
 
 class CategoryEncoder(nn.Module):
-    """Features to one embedding per category.
+    """Features to one latent per category: a linear path, and a non-linear one through an embedding.
 
-    The first layer has one row of weights per feature, shared by all categories, and each category sees the
-    features through its gate: a category so has trained weights for features that were never its own, and
-    a hard grouping leaves nothing unused.
+    The first layer of the non-linear path has one row of weights per feature, shared by all categories, and
+    each category sees the features through its gate: a category so has trained weights for features that were
+    never its own, and a hard grouping leaves nothing unused. The linear path has weights for each category:
+    one feature means different things beside different others.
 
     Args:
         shape: Sizes of the model.
+        latent_mask: float32 [G, E]; latents are zero elsewhere.
     """
 
-    def __init__(self, shape: ModelShape) -> None:
+    latent_mask: Tensor
+
+    def __init__(self, shape: ModelShape, latent_mask: Tensor) -> None:
         super().__init__()
+        latent_dim = latent_mask.shape[1]
+        self.register_buffer("latent_mask", latent_mask)
         members = shape.num_features / shape.num_categories
         self.dropout = shape.dropout
         self.feature_weight = nn.Parameter(torch.randn(shape.num_features, shape.hidden_dim) * members**-0.5)
         self.hidden_bias = nn.Parameter(torch.zeros(shape.num_categories, shape.hidden_dim))
         self.weight = _uniform(shape.num_categories, shape.hidden_dim, shape.embedding_dim)
         self.bias = nn.Parameter(torch.zeros(shape.num_categories, shape.embedding_dim))
+        self.head_weight = _uniform(shape.num_categories, shape.embedding_dim, latent_dim)
+        self.head_bias = nn.Parameter(torch.zeros(shape.num_categories, latent_dim))
+        linear = torch.randn(shape.num_categories, shape.num_features, latent_dim) * members**-0.5
+        self.linear_weight = nn.Parameter(linear)
 
     def forward(self, features: Tensor, routing: Routing) -> Tensor:
+        """Latents of every category at once: float32 [B, D] -> [G, B, E]."""
+        latents = routing.project_own(features, self.linear_weight) + self.head_bias.unsqueeze(1)
+        latents = torch.baddbmm(latents, self.embed(features, routing), self.head_weight)
+        return latents * self.latent_mask.unsqueeze(1)
+
+    def embed(self, features: Tensor, routing: Routing) -> Tensor:
         """Embed every category at once: float32 [B, D] -> [G, B, H]."""
         hidden = F.relu(routing.project(features, self.feature_weight) + self.hidden_bias.unsqueeze(1))
         hidden = F.dropout(hidden, self.dropout, self.training)
@@ -95,10 +112,10 @@ class CategoryEncoder(nn.Module):
 
 
 class SharedDecoder(nn.Module):
-    """All tokens of a row to all its features.
+    """All tokens of a row to all its features: a linear path, and a non-linear one.
 
     Args:
-        latent_mask: float32 [S, E]; only valid entries are read.
+        latent_mask: float32 [G, E]; only valid entries are read.
         num_features: D.
         hidden_dim: M.
         dropout: Probability, of hidden units while training.
@@ -109,16 +126,21 @@ class SharedDecoder(nn.Module):
     def __init__(self, latent_mask: Tensor, *, num_features: int, hidden_dim: int, dropout: float) -> None:
         super().__init__()
         self.register_buffer("valid", latent_mask.flatten().nonzero().squeeze(1))
+        self.linear = nn.Linear(len(self.valid), num_features)
         self.hidden = nn.Linear(len(self.valid), hidden_dim)
         self.output = nn.Linear(hidden_dim, num_features)
         self.dropout = dropout
 
     def forward(self, quantized: Tensor) -> Tensor:
-        """Reconstruct features: float32 [S, B, E] -> [B, D]."""
-        flat = quantized.transpose(0, 1).flatten(1)[:, self.valid]
+        """Reconstruct features: float32 [G, B, E] -> [B, D]."""
+        flat = self.read(quantized)
         hidden = F.dropout(F.gelu(self.hidden(flat)), self.dropout, self.training)
-        reconstructed: Tensor = self.output(hidden)
+        reconstructed: Tensor = self.linear(flat) + self.output(hidden)
         return reconstructed
+
+    def read(self, quantized: Tensor) -> Tensor:
+        """What the decoder sees of a row, one after the other: float32 [G, B, E] -> [B, valid]."""
+        return quantized.transpose(0, 1).flatten(1)[:, self.valid]
 
 
 class CategoricalVQVAE(nn.Module):
@@ -140,12 +162,12 @@ class CategoricalVQVAE(nn.Module):
             update=shape.codebook_update,
             decay=shape.decay,
         )
-        self.encoder = CategoryEncoder(shape)
-        self.quantizer = LevelQuantizer(
-            num_categories=shape.num_categories, embedding_dim=shape.embedding_dim, codebooks=codebooks
-        )
+        self.codebooks = codebooks
+        by_category = codebooks.latent_mask.view(shape.num_categories, shape.levels, -1)
+        latent_mask = by_category.amax(dim=1)
+        self.encoder = CategoryEncoder(shape, latent_mask)
         self.decoder = SharedDecoder(
-            codebooks.latent_mask,
+            latent_mask,
             num_features=shape.num_features,
             hidden_dim=2 * shape.hidden_dim,
             dropout=shape.dropout,
@@ -156,35 +178,33 @@ class CategoricalVQVAE(nn.Module):
         self.partial_output = _uniform(streams, PARTIAL_HIDDEN_DIM, shape.num_features)
         self.partial_output_bias = nn.Parameter(torch.zeros(streams, shape.num_features))
 
-    @property
-    def codebooks(self) -> CodebookBank:
-        """The codebooks of all streams."""
-        return self.quantizer.codebooks
-
     def forward(self, features: Tensor, routing: Routing) -> Output:
         """Encode, quantise and decode a batch, float32 [B, D]."""
-        quantization, own_errors = self.own_errors(features, routing)
-        reconstructed = self.decoder(quantization.quantized)
-        return Output(quantization, reconstructed, own_errors.sum(dim=0).mean())
+        quantization = quantize(self.codebooks, self.encoder(features, routing))
+        return Output(quantization, self.decoder(quantization.quantized))
 
-    def own_errors(self, features: Tensor, routing: Routing) -> tuple[Quantization, Tensor]:
-        """Quantise a batch, float32 [B, D], and let each stream rebuild its own category's features.
+    def own_errors(self, features: Tensor, quantization: Quantization, routing: Routing) -> Tensor:
+        """How well each category rebuilds its own features from its levels up to each.
+
+        Args:
+            features: float32 [B, D].
+            quantization: Of these features.
+            routing: The same that they were quantised by.
 
         Returns:
-            The quantisation, and errors float32 [G, L], see `Routing.own_feature_errors`.
+            float32 [G, L], see `Routing.own_feature_errors`.
         """
-        quantization: Quantization = self.quantizer(self.encoder(features, routing))
         partial = torch.baddbmm(
-            self.partial_hidden_bias.unsqueeze(1), quantization.quantized, self.partial_hidden
+            self.partial_hidden_bias.unsqueeze(1), quantization.prefixes, self.partial_hidden
         )
-        own_errors = routing.own_feature_errors(
+        return routing.own_feature_errors(
             features, F.gelu(partial), self.partial_output, self.partial_output_bias
         )
-        return quantization, own_errors
 
     def latents(self, features: Tensor, routing: Routing) -> Tensor:
-        """Latents of every stream before quantisation, float32 [S, B, E]."""
-        return self.quantizer.project(self.encoder(features, routing))
+        """Latents of every category before quantisation, float32 [G, B, E]."""
+        latents: Tensor = self.encoder(features, routing)
+        return latents
 
     def encode(self, features: Tensor, routing: Routing) -> Tensor:
         """Codes in the service's order: float32 [B, D] -> int64 [B, S]."""
@@ -192,7 +212,8 @@ class CategoricalVQVAE(nn.Module):
 
     def decode(self, codes: Tensor) -> Tensor:
         """Features of the given codes: int64 [B, S] -> float32 [B, D]."""
-        reconstructed: Tensor = self.decoder(self.codebooks.lookup(codes.T))
+        rows = self.codebooks.lookup(codes.T)
+        reconstructed: Tensor = self.decoder(rows.view(self.shape.num_categories, -1, *rows.shape[1:]).sum(1))
         return reconstructed
 
 

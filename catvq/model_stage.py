@@ -1,8 +1,12 @@
 """The second stage of a run: trains the model, and the assignment with it until that is hardened.
 
+The model starts where classical quantisation ends, and is trained on from there on rows from around the
+training rows. What it ends with is its best epoch on the validation rows since the grouping was fixed.
+
 Shapes: N rows, D' active features, G categories.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -15,18 +19,25 @@ from catvq.checkpoint import Checkpoint
 from catvq.collapse import Sign
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
+from catvq.learner import DECAY_FROM
 from catvq.losses import LOSS_NAMES
 from catvq.metrics import summarize_codebooks
 from catvq.model import CategoricalVQVAE
+from catvq.model_start import choose_spread, start_rows
+from catvq.randomness import OwnRandomness
 from catvq.run_data import RunData
 from catvq.run_state import RunProgress, SoftToHardGap
 from catvq.sizes import resolve_batch_size, resolve_epochs
+from catvq.smoothing import Smoother
 from catvq.stages import Learning, learning_in
 from catvq.start import Categories
 from catvq.start_choice import feature_covariance, telling_bits
 from catvq.surplus import Join, join_cheapest, joins_due
 
-SAMPLE_ROWS = 2048  # rows whose latents place and revive codes
+SAMPLE_ROWS = 256  # rows whose latents revive codes
+JUDGE_ROWS = 1024  # most validation rows that choose between starts and epochs
+MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
+PATIENCE = 0.2  # part of the epochs: with "auto", none better for so long ends a run whose rate is falling
 QUIET_EPOCHS = 5
 SETTLED_ENTROPY = 0.01  # of the largest: in no measured run a feature moved later; below 0.02 in four of nine
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
@@ -61,6 +72,8 @@ class ModelStage:
             rows=len(data.split.train),
             device=data.device,
         )
+        self._smoother = Smoother(data.features, data.train_rows, seed=config.training.seed)
+        self._best: dict[str, Tensor] = {}
         self._batch_size = resolve_batch_size(config, len(data.split.train))
         self._epochs = resolve_epochs(config, len(data.split.train))
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
@@ -134,6 +147,13 @@ class ModelStage:
             )
         learner.harden()
         self._progress.is_hardened = True
+        if self.step > 0:
+            self._start_anew_if_better()
+
+    def keep_best(self) -> None:
+        """Go back to the best epoch on validation rows, where there are any."""
+        if self._best:
+            self._learner.adopt(self._best)
 
     def harden_if_settled(self) -> None:
         """Fix the grouping ahead of time where that is wanted and the last summary shows nothing moving."""
@@ -149,12 +169,15 @@ class ModelStage:
         """Add everything a resumed stage needs to `tensors`."""
         tensors["run.loss_sums"] = self._loss_sums
         tensors["run.frozen_soft"] = self._frozen_soft
+        tensors |= {f"best.{name}": value for name, value in self._best.items()}
         self._learner.save_into(tensors)
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Put back what `save_into` took; the progress is restored by its owner, beforehand."""
         self._loss_sums = checkpoint.tensors["run.loss_sums"].to(self._data.device)
         self._frozen_soft = checkpoint.tensors["run.frozen_soft"].to(self._data.device)
+        device = self._data.device
+        self._best = {name: value.to(device) for name, value in checkpoint.section("best").items()}
         self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
 
     @property
@@ -162,20 +185,58 @@ class ModelStage:
         return self._config.assignment.freeze_epoch(self._epochs)
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
-        rows, epoch = self._data.train_rows, self._progress.epoch
-        order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(len(rows))
-        batches = torch.split(rows[torch.from_numpy(order).to(rows.device)], self._batch_size)
+        number, epoch = len(self._data.split.train), self._progress.epoch
+        order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(number)
+        batches = torch.split(torch.from_numpy(order).to(self._data.device), self._batch_size)
         steps, learning = self._epochs * self.steps_per_epoch, self._learning()
         while self._progress.step_in_epoch < self.steps_per_epoch:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
             if self.step == 0:
-                self._learner.place_codebooks(self._sample())
+                self._start()
             if not self._progress.is_hardened:
                 self._learner.assignment.set_temperature(self.next_temperature())
-            batch = self._data.features[batches[self._progress.step_in_epoch]]
+            batch = self._draw(batches[self._progress.step_in_epoch])
             self._loss_sums += self._learner.step(batch, progress=self.step / steps, learning=learning)
             self._progress.step_in_epoch += 1
+
+    @property
+    def _spread(self) -> float:
+        return self._progress.spread or 0.0
+
+    def _draw(self, rows: Tensor) -> Tensor:
+        """What a step learns from, for its places among the training rows, int64 [B]: float32 [B', D']."""
+        times = math.ceil(MOVED_ROWS / len(rows)) if self._spread else 1
+        return self._smoother.draw(rows.repeat(times), self._spread)
+
+    def _start(self) -> None:
+        """Start the model, on rows moved as far as it pays."""
+        learner, data = self._learner, self._data
+        self._progress.spread = choose_spread(learner, data, seed=self._config.training.seed)
+        learner.adopt(learner.started_anew(start_rows(self._smoother, self._spread)).state_dict())
+        if self._progress.is_hardened and data.has_validation:
+            self._keep_if_best(self._judge())
+
+    def _start_anew_if_better(self) -> None:
+        """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
+        if not self._data.has_validation:
+            return
+        learner, error = self._learner, self._judge()
+        with OwnRandomness(self._config.training.seed + 2, self._data.device).scope():
+            start = learner.started_anew(start_rows(self._smoother, self._spread))
+        anew = learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS], model=start)
+        if anew < error:
+            learner.adopt(start.state_dict())
+        self._keep_if_best(min(anew, error))
+
+    def _keep_if_best(self, error: float) -> None:
+        best = self._progress.best_error
+        if best is None or error < best:
+            self._progress.best_error, self._progress.best_epoch = error, self._progress.epoch
+            self._best = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def _judge(self) -> float:
+        return self._learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS])
 
     def _learning(self) -> Learning:
         """What moves in the present epoch."""
@@ -201,9 +262,17 @@ class ModelStage:
             signs += self._find_flat_temperature()
         signs += self._find_collapsed_categories()
         progress.collapses = collapse.record_signs(progress.collapses, signs, progress.epoch)
-        has_validation, held_out = self._data.has_validation, self._data.held_out
-        error = self._learner.reconstruction_error(held_out) if has_validation else None
+        error = self._judge() if self._data.has_validation else None
+        if error is not None and progress.is_hardened:
+            self._keep_if_best(error)
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
+        progress.is_stopped_early |= self._is_done_early()
+
+    def _is_done_early(self) -> bool:
+        best = self._progress.best_epoch
+        if self._config.training.epochs != "auto" or best is None:
+            return False
+        return self._progress.epoch >= max(best, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
 
     def _join_surplus(self, due: int) -> None:
         """Join categories until so many are gone."""
@@ -252,9 +321,7 @@ class ModelStage:
         )
         if self._progress.is_hardened:
             rows = self._data.train_rows[: collapse.DUPLICATE_ROWS]
-            latents = self._learner.latents(self._data.features[rows])
-            by_category = latents.view(len(self._names), -1, *latents.shape[1:]).transpose(1, 2).flatten(2)
-            signs += collapse.find_duplicates(by_category, self._names)
+            signs += collapse.find_duplicates(self._learner.latents(self._data.features[rows]), self._names)
         return signs
 
     def _sizes(self) -> dict[str, int]:

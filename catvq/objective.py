@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from catvq import losses
-from catvq.codebook import CodebookBank
 from catvq.config import AssignmentWeights, RunConfig
 from catvq.losses import LossTerms
-from catvq.model import Output
+from catvq.model import CategoricalVQVAE
+from catvq.routing import Routing
 
 
 @dataclass(frozen=True)
@@ -49,49 +49,52 @@ class CodeCentroids:
 
 
 def model_terms(
-    features: Tensor, output: Output, codebooks: CodebookBank, weights: ObjectiveWeights
+    features: Tensor, model: CategoricalVQVAE, routing: Routing, weights: ObjectiveWeights
 ) -> tuple[LossTerms, CodeCentroids]:
     """Every term that does not depend on the assignment alone; the assignment's own terms are zero.
 
+    A term of weight 0 is not computed where that costs anything, and is zero.
+
     Args:
         features: float32 [B, D].
-        output: The forward pass of these features.
-        codebooks: The model's codebooks.
+        model: Run forward on these features.
+        routing: How they reach their categories.
         weights: How much each term counts.
     """
-    quantization = output.quantization
-    centroids = CodeCentroids(*codebooks.batch_centroids(quantization.latents, quantization.codes))
-    used = centroids.counts > 0
-    codes = (
-        codebooks.codes
-        if codebooks.update_rule == "gradient"
-        else centroids.sums / centroids.counts.clamp_min(1.0).unsqueeze(2)
-    )
-    mask = codebooks.latent_mask
-    some = min(weights.topographic_samples, len(features))
-    latents, quantized = (
-        representation[:, :some].transpose(0, 1).flatten(1)
-        for representation in (quantization.latents, quantization.quantized)
-    )
+    output, codebooks = model(features, routing), model.codebooks
+    quantization, mask = output.quantization, model.encoder.latent_mask
+    targets = codebooks.targets(quantization.latents, quantization.rows)
+    centroids = CodeCentroids(*codebooks.batch_centroids(targets, quantization.codes))
     reconstruction = losses.reconstruction_loss(output.reconstructed, features)
-    codebook = losses.codebook_loss(quantization.latents, quantization.rows, mask)
-    commitment = losses.commitment_loss(quantization.latents, quantization.rows, mask)
-    orthogonality = losses.codebook_orthogonality_loss(codes, used)
-    before = losses.topographic_loss(features[:some], latents)
-    after = losses.topographic_loss(features[:some], quantized)
+    codebook = losses.codebook_loss(quantization.latents, quantization.sums, mask)
+    commitment = losses.commitment_loss(quantization.latents, quantization.sums, mask)
     zero = torch.zeros_like(reconstruction)
+    orthogonality = own = before = after = zero
+    if weights.codebook_orthogonality:
+        used = centroids.counts > 0
+        means = centroids.sums / centroids.counts.clamp_min(1.0).unsqueeze(2)
+        codes = codebooks.codes if codebooks.update_rule == "gradient" else means
+        orthogonality = losses.codebook_orthogonality_loss(codes, used)
+    if weights.informativeness:
+        own = model.own_errors(features, quantization, routing).sum(dim=0).mean()
+    if weights.topographic:
+        some = min(weights.topographic_samples, len(features))
+        before, after = (
+            losses.topographic_loss(features[:some], model.decoder.read(representation[:, :some]))
+            for representation in (quantization.latents, quantization.quantized)
+        )
     terms = LossTerms(
         total=reconstruction
         + codebook
         + weights.commitment * commitment
         + weights.codebook_orthogonality * orthogonality
-        + weights.informativeness * output.own_feature_error
+        + weights.informativeness * own
         + weights.topographic * (before + after),
         reconstruction=reconstruction,
         codebook=codebook,
         commitment=commitment,
         codebook_orthogonality=orthogonality,
-        informativeness=output.own_feature_error,
+        informativeness=own,
         topographic_latents=before,
         topographic_quantized=after,
         assignment_orthogonality=zero,

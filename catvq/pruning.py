@@ -16,9 +16,6 @@ from catvq.freezing import FreezeInputs
 from catvq.model import CategoricalVQVAE
 from catvq.routing import HardRouting
 
-BY_CATEGORY = ("encoder.hidden_bias", "encoder.weight", "encoder.bias")  # tensors of one row per category
-BY_FEATURE = ("encoder.feature_weight", "decoder.output.weight", "decoder.output.bias")
-
 
 def without_empty(inputs: FreezeInputs) -> FreezeInputs:
     """The same with the categories that have features, and the others by name in `pruned`.
@@ -50,7 +47,7 @@ def without_empty(inputs: FreezeInputs) -> FreezeInputs:
 def select_categories(model: CategoricalVQVAE, grouping: Tensor, kept: Tensor) -> CategoricalVQVAE:
     """A model of some categories, whose codes and decodings stay the same; on the CPU, to evaluate.
 
-    What the decoder read of the others is constant and becomes part of its first bias.
+    What the decoder read of the others is constant and becomes part of its first biases.
 
     Args:
         model: Of all categories.
@@ -71,18 +68,31 @@ def select_categories(model: CategoricalVQVAE, grouping: Tensor, kept: Tensor) -
         )
     old, new = model.state_dict(), selected.state_dict()
     for name, value in new.items():
-        rows = kept if name in BY_CATEGORY else slice(None) if name in BY_FEATURE else streams
-        if not name.startswith("decoder.") or name in BY_FEATURE:  # narrower where the widest stream went
+        rows = (
+            slice(None)
+            if name == "encoder.feature_weight"
+            else kept
+            if name.startswith("encoder.")
+            else streams
+        )
+        if not name.startswith("decoder."):  # narrower where the widest stream went
             value.copy_(old[name][rows][tuple(map(slice, value.shape))])
     # A category's gate follows their number, see `routing.gate`.
-    new["encoder.feature_weight"] *= (len(kept) / num_categories) ** 0.5
-    decoder, width = model.decoder, model.codebooks.codes.shape[2]
-    is_kept = torch.isin(decoder.valid // width, streams)
+    for name in ("encoder.feature_weight", "encoder.linear_weight"):
+        new[name] *= (len(kept) / num_categories) ** 0.5
+    decoder, width = model.decoder, model.encoder.latent_mask.shape[1]
+    is_kept = torch.isin(decoder.valid // width, kept)
     row = torch.zeros(1, model.shape.num_features)
     codes = model.encode(row, HardRouting.from_grouping(grouping.cpu(), num_categories))
-    constant = model.codebooks.lookup(codes.T).flatten()[decoder.valid[~is_kept]]
-    new["decoder.hidden.weight"].copy_(decoder.hidden.weight[:, is_kept])
-    new["decoder.hidden.bias"].copy_(decoder.hidden.bias + decoder.hidden.weight[:, ~is_kept] @ constant)
+    rows_of_codes = model.codebooks.lookup(codes.T).view(num_categories, levels, 1, -1)
+    constant = decoder.read(rows_of_codes.sum(dim=1))[0, ~is_kept]
+    for layer, whole in (
+        (selected.decoder.hidden, decoder.hidden),
+        (selected.decoder.linear, decoder.linear),
+    ):
+        layer.weight.copy_(whole.weight[:, is_kept])
+        layer.bias.copy_(whole.bias + whole.weight[:, ~is_kept] @ constant)
+    selected.decoder.output.load_state_dict(decoder.output.state_dict())
     return selected.eval()
 
 

@@ -1,11 +1,11 @@
 """How features reach their categories: by a soft assignment, or packed by a hard grouping.
 
-Both routes answer the same three questions, all categories at once: what does each category see, and how
-well does each category explain its own features. Under a one-hot assignment they agree; the hard route
-reads only a category's own features.
+Both routes answer the same questions, all categories at once: what does each category see, through weights
+that all share or through its own, and how well does each category explain its own features. Under a one-hot
+assignment they agree; the hard route reads only a category's own features.
 
 Shapes: B rows, D features, G categories, L levels, S = G * L streams, M hidden_dim, W widest category,
-P partial hidden width.
+P partial hidden width, E latent_dim.
 """
 
 from dataclasses import dataclass
@@ -32,6 +32,18 @@ class Routing(Protocol):
 
         Returns:
             float32 [G, B, M].
+        """
+        ...
+
+    def project_own(self, features: Tensor, weight: Tensor) -> Tensor:
+        """Linear layer of every category, by weights of its own.
+
+        Args:
+            features: float32 [B, D].
+            weight: float32 [G, D, E].
+
+        Returns:
+            float32 [G, B, E].
         """
         ...
 
@@ -80,6 +92,10 @@ class SoftRouting:
         """See `Routing.project`: features @ (gate[:, g] * weight) for all categories at once."""
         gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, M]
         return torch.matmul(features, gated)
+
+    def project_own(self, features: Tensor, weight: Tensor) -> Tensor:
+        """See `Routing.project_own`."""
+        return self.project(features, weight)
 
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike.
@@ -147,6 +163,15 @@ class HardRouting:
         """See `Routing.project`: each category multiplies only its own features."""
         own = features[:, self.index].transpose(0, 1)  # [G, B, W]
         return torch.bmm(own, self.gate().unsqueeze(-1) * weight[self.index])
+
+    def project_own(self, features: Tensor, weight: Tensor) -> Tensor:
+        """See `Routing.project_own`: each category multiplies only its own features."""
+        own = features[:, self.index].transpose(0, 1)  # [G, B, W]
+        return torch.bmm(own, self.gate().unsqueeze(-1) * self.pack(weight))
+
+    def pack(self, weight: Tensor) -> Tensor:
+        """The rows of each category's own features: float32 [G, D, E] -> [G, W, E]."""
+        return weight.gather(1, self.index.unsqueeze(2).expand(-1, -1, weight.shape[2]))
 
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `Routing.own_feature_errors`; only members are predicted."""

@@ -27,6 +27,9 @@ class RunState:
         settled_epoch: Completed epochs when the assignment was made hard ahead of time, since it had
             settled; None where it was not.
         joins: Of surplus categories, so far.
+        best_epoch: Completed epochs when the error on validation rows was least since the grouping was fixed;
+            0 is the start; None before that, and without such rows.
+        spread: How far rows are moved before they train the model, see `smoothing`; None before the start.
     """
 
     epoch: int
@@ -40,6 +43,8 @@ class RunState:
     collapses: list[Collapse]
     settled_epoch: int | None
     joins: list[Join]
+    best_epoch: int | None
+    spread: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -75,6 +80,9 @@ class RunProgress:
         seconds: Spent on the start and on training, over all attempts.
         is_stopped_early: No further epoch is wanted, once there is one.
         is_hardened: The grouping is fixed.
+        spread: How far rows are moved before they train the model, see `smoothing`; None before the start.
+        best_error: Least error on validation rows since the grouping was fixed; None without such rows.
+        best_epoch: Completed epochs then; 0 is the start.
         held_temperature: Taken instead of the schedule's; None follows the schedule.
         search_steps: Steps that the search takes or took, before the model's.
         search: How the search's restarts compare, as plain values; None until it is done, and without one.
@@ -95,6 +103,9 @@ class RunProgress:
     seconds: float = 0.0
     is_stopped_early: bool = False
     is_hardened: bool = False
+    spread: float | None = None
+    best_error: float | None = None
+    best_epoch: int | None = None
     held_temperature: float | None = None
     search_steps: int = 0
     search: dict[str, Any] | None = None

@@ -17,7 +17,7 @@ MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
 CODES_PER_FEATURE = 16  # at ratio 1, before rounding to a power of two
 ROWS_PER_CODE = 8  # fewer rows than this cannot place a code
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
-MIN_EPOCHS, MAX_EPOCHS = 10, 100
+STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100
 
 
 def resolve_split(config: RunConfig, rows: int) -> RowSplit:
@@ -71,13 +71,11 @@ def resolve_batch_size(config: RunConfig, rows: int) -> int:
 
 
 def resolve_epochs(config: RunConfig, rows: int) -> int:
-    """Epochs: as given, or 100, and fewer where a batch can no longer be a sixteenth of the training rows.
-
-    So that a run takes about as many steps on a large table as on a small one.
-    """
+    """Epochs: as given, or those of about STEPS steps, within bounds."""
     if config.training.epochs != "auto":
         return config.training.epochs
-    return max(MIN_EPOCHS, round(MAX_EPOCHS * min(1.0, BATCHES_PER_EPOCH * MAX_BATCH_SIZE / rows)))
+    steps_per_epoch = rows // resolve_batch_size(config, rows)
+    return int(np.clip(round(STEPS / steps_per_epoch), MIN_EPOCHS, MAX_EPOCHS))
 
 
 def _auto_codebook_size(features: float, rows: int) -> int:

@@ -211,6 +211,8 @@ class TrainingRun:
             collapses=list(progress.collapses),
             settled_epoch=progress.settled_epoch,
             joins=list(progress.joins),
+            best_epoch=progress.best_epoch,
+            spread=progress.spread,
         )
 
     def soft_assignment(self) -> NDArray[np.float32]:
@@ -249,6 +251,7 @@ class TrainingRun:
             self._settle(self._search)
         if not self._progress.is_hardened:
             self._training.harden()
+        self._training.keep_best()
         self._training.model.codebooks.retire_twins()
         inputs = FreezeInputs(
             table=self.table,

@@ -75,25 +75,27 @@ class ModelSettings(_Section):
     categories: CategoryCount | Auto | dict[Name, CategoryCount] = Field(
         "auto", description="Total number of categories, 'auto', or a number for each family."
     )
-    levels: int = Field(3, ge=1, le=8, description="Tokens per category, coarse to fine.")
+    levels: int = Field(3, ge=1, le=8, description="Tokens per category, coarse to fine: each refines the ones before.")
     codebook_size: Annotated[int, Field(ge=2, le=4096)] | Auto = Field(
         "auto", description="Codes per codebook; 'auto' follows the category's number of features."
     )
     latent_dim: Annotated[int, Field(ge=1, le=512)] | Auto = Field(
-        "auto", description="Width of a latent; 'auto' is a level's compression ratio times the features."
+        "auto",
+        description="Width of what a level sees of its category's latent; 'auto' is the level's compression "
+        "ratio times the category's features.",
     )
     compression_ratios: (
         Annotated[list[Annotated[float, Field(gt=0, le=16)]], Field(min_length=1, max_length=8)] | None
-    ) = Field(None, description="One ratio per level for latent_dim 'auto'; null spreads 0.5 to 1.5.")
+    ) = Field(None, description="One ratio per level for latent_dim 'auto'; null is 1 for all.")
     embedding_dim: int = Field(64, ge=1, le=4096)
     hidden_dim: int = Field(128, ge=1, le=8192)
     dropout: float = Field(0.1, ge=0, lt=1)
     codebook_update: Literal["ema", "gradient"] = "ema"
     commitment_weight: Weight = 0.25
     decay: float = Field(0.99, ge=0, lt=1, description="Decay of the codebook's moving average.")
-    codebook_orthogonality_weight: Weight = 0.001
-    informativeness_weight: Weight = 0.1
-    topographic_weight: Weight = 0.02
+    codebook_orthogonality_weight: Weight = 0.0
+    informativeness_weight: Weight = 0.0
+    topographic_weight: Weight = 0.0
     topographic_samples: int = Field(64, ge=3, le=1024)
 
     @model_validator(mode="after")

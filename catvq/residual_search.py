@@ -1,0 +1,59 @@
+"""Finds the codes of a latent, level by level: each level's code stands for what the coarser ones leave.
+
+A latent's nearest sum of one code of each level is looked for by a beam: the best few choices of the coarser
+levels are kept until the last. Source: Babenko and Lempitsky 2014, Additive Quantization for Extreme Vector
+Compression, section 3.1.
+
+Shapes: B rows, G categories, L levels, S = G * L streams, K codebook_size, E latent_dim.
+"""
+
+import torch
+from torch import Tensor
+
+# Choices of coarser levels that are kept: four have 8 to 15% less error than one, eight little less than four.
+BEAM = 4
+GREEDY = 1  # enough while training: models trained so, used with the beam above, err as little
+
+
+def search_codes(
+    codes: Tensor, squares: Tensor, latents: Tensor, *, beam: int = BEAM
+) -> tuple[Tensor, Tensor]:
+    """Codes whose sum over the levels is nearest to each latent, as far as the beam finds it.
+
+    Args:
+        codes: float32 [S, K, E].
+        squares: float32 [S, K], squared norm of each code; inf where it must not be chosen.
+        latents: float32 [G, B, E].
+        beam: Choices of coarser levels that are kept.
+
+    Returns:
+        The codes, int64 [S, B], and how clear the choices were, float32 [G, B]: the least difference in
+        squared distance between what was kept and what was not; inf by the greedy search.
+    """
+    num_categories, rows, _ = latents.shape
+    streams, size, width = codes.shape
+    levels = streams // num_categories
+    books = codes.view(num_categories, levels, size, width)
+    squares = squares.view(num_categories, levels, 1, size)
+    chosen = torch.empty(num_categories, rows, 1, 0, dtype=torch.int64, device=codes.device)
+    rest, distances = latents.unsqueeze(2), latents.new_zeros(num_categories, rows, 1)
+    margin = latents.new_full((num_categories, rows), torch.inf)
+    for level in range(levels):
+        # |r - c|^2 = |r|^2 + |c|^2 - 2 r c, with r what the levels before leave.
+        book = books[:, level]
+        further = torch.baddbmm(squares[:, level], rest.flatten(1, 2), book.transpose(1, 2), alpha=-2.0)
+        further = further.view(num_categories, rows, -1, size).add_(distances.unsqueeze(3)).flatten(2)
+        kept = 1 if level == levels - 1 else min(beam, further.shape[2])
+        if beam == GREEDY:
+            distances, place = further.min(dim=2, keepdim=True)
+        else:
+            best, place = further.topk(min(kept + 1, further.shape[2]), dim=2, largest=False)
+            if best.shape[2] > kept:
+                gap = best[..., kept] - best[..., kept - 1]
+                margin = torch.minimum(margin, gap.nan_to_num(nan=torch.inf))  # two that must not be chosen
+            distances, place = best[..., :kept], place[..., :kept]
+        parent, code = (place // size).unsqueeze(3), place % size
+        chosen = torch.cat([chosen.gather(2, parent.expand(-1, -1, -1, level)), code.unsqueeze(3)], dim=3)
+        rows_of_codes = book.gather(1, code.flatten(1).unsqueeze(2).expand(-1, -1, width))
+        rest = rest.gather(2, parent.expand(-1, -1, -1, width)) - rows_of_codes.view(*code.shape, width)
+    return chosen[:, :, 0].permute(0, 2, 1).reshape(streams, rows), margin
