@@ -17,6 +17,9 @@ from catvq.residual_search import BEAM, GREEDY, search_codes
 KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
 SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
 TWIN_TOLERANCE = 1e-5  # squared distance over squared norm: ten times what float32 rounds a distance by
+ROUNDING = (
+    1e-10  # the same over the square of the category's largest code: ten times what a latent is rounded by
+)
 
 
 class CodebookBank(nn.Module):
@@ -180,13 +183,21 @@ class CodebookBank(nn.Module):
         return dead.sum(dim=1)
 
     @torch.no_grad()
-    def retire_twins(self) -> None:
+    def retire_twins(self, num_categories: int) -> None:
         """Never again choose a code that lies within rounding of a lower-numbered one.
 
         Between twins the choice would be left to rounding, and so to the machine and the batch. They are
-        common where latents take few values, as those of yes-or-no features do.
+        common where latents take few values, as those of yes-or-no features do: finer levels then have
+        nothing to tell but rounding itself.
+
+        Args:
+            num_categories: G.
         """
-        tolerance = TWIN_TOLERANCE * self.codes.square().sum(dim=2)
+        squares = self.codes.square().sum(dim=2)
+        largest = (
+            squares.view(num_categories, -1).amax(dim=1).repeat_interleave(len(squares) // num_categories)
+        )
+        tolerance = (TWIN_TOLERANCE * squares).maximum(ROUNDING * largest.unsqueeze(1))
         for code in range(1, self.codes.shape[1]):
             apart = (self.codes[:, :code] - self.codes[:, code : code + 1]).square().sum(dim=2)
             is_twin = (apart <= tolerance[:, code : code + 1]) & self.code_mask[:, :code]

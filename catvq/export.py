@@ -20,6 +20,7 @@ from catvq.onnx_graph import Array, Graph
 from catvq.residual_search import BEAM
 
 REGISTER = 16  # float32 in the widest vector register
+HALF = np.float32(0.5).reshape(1)
 
 
 def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
@@ -131,42 +132,60 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
 def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
     """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
 
-    The product with a code less half the code's square is largest where the distance is smallest.
+    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest.
     """
     num_categories, levels, (_, size, _) = len(weights.index), weights.levels, weights.codes.shape
-    books = weights.codes.view(num_categories, levels, size, -1)
-    halves = -0.5 * weights.code_squares.view(num_categories, levels, size)
     padded = _padded(size)
-    merged = _pad(books.numpy(), 2).reshape(num_categories, levels * padded, -1).transpose(0, 2, 1)
-    offsets = _pad(halves.numpy(), 2, filler=-np.inf).reshape(num_categories, -1)
-    nearness = _convolve(graph, latents, _pad(merged, 1), offsets)
-    # Codes last, one row's after the other's: what is compared then lies together.
-    nearness = graph.add("Transpose", nearness, perm=[0, 2, 3, 1])
-    nearness = graph.add("Reshape", nearness, graph.ints(-1, num_categories, levels, padded))
-    by_level = graph.split(nearness, levels, axis=2)  # [N, G, 1, K] each
-    first = padded * np.arange(num_categories, dtype=np.int64).reshape(1, -1, 1)
+    books = _pad(weights.codes.view(num_categories, levels, size, -1).numpy(), 2, 3)
+    halves = -0.5 * weights.code_squares.view(num_categories, levels, 1, size).numpy()
+    halves = _pad(halves, 3, filler=-np.inf)
+    first = padded * np.arange(num_categories, dtype=np.int64).reshape(-1, 1, 1)
+    rest = graph.add("Reshape", latents, graph.ints(num_categories, books.shape[3], -1))
+    rest = graph.add("Transpose", rest, perm=[0, 2, 1])  # [G, N, E], and [G, N, kept, E] below
+    rest = graph.add("Unsqueeze", rest, graph.ints(2))
     chosen: list[str] = []
-    best, kept = "", 1
+    kept = 1
     for level in range(levels):
-        further, candidates = by_level[level], kept * padded
-        if chosen:
-            further = graph.add("Add", further, graph.add("Unsqueeze", best, graph.ints(3)))
-            for before, codes in enumerate(chosen):
-                products = -torch.bmm(books[:, before], books[:, level].transpose(1, 2)).numpy()
-                table = _pad(products, 1, 2).reshape(-1, padded)
-                place = graph.add("Add", codes, graph.constant(first))
-                further = graph.add("Add", further, graph.add("Gather", graph.constant(table), place, axis=0))
-        further = graph.add("Reshape", further, graph.ints(0, 0, candidates))
-        kept = 1 if level == levels - 1 else min(BEAM, candidates)
-        best, place = graph.top(further, kept)
+        flat = graph.add("Reshape", rest, graph.ints(num_categories, -1, books.shape[3]))
+        nearness = graph.add("MatMul", flat, graph.constant(books[:, level].transpose(0, 2, 1)))
+        nearness = graph.add("Add", nearness, graph.constant(halves[:, level]))
+        if level > 0:  # before that there is one rest, and all are as far
+            length = graph.add("ReduceSumSquare", rest, graph.ints(3), keepdims=0)
+            length = graph.add("Mul", length, graph.constant(-HALF))
+            length = graph.add("Where", graph.add("IsInf", best), best, length)  # fewer codes than kept
+            length = graph.add("Reshape", length, graph.ints(num_categories, -1, 1))
+            nearness = graph.add("Add", nearness, length)
+        nearness = graph.add("Reshape", nearness, graph.ints(num_categories, -1, kept * padded))
+        if level == levels - 1:
+            best, place = "", graph.add("ArgMax", nearness, axis=2, keepdims=1)
+        else:
+            kept = min(BEAM, kept * padded)
+            best, place = graph.top(nearness, kept)
         code = place
-        if chosen:
+        if level > 0:
             parent = graph.add("Div", place, graph.ints(padded))
             code = graph.add("Mod", place, graph.ints(padded))
             chosen = [graph.add("GatherElements", codes, parent, axis=2) for codes in chosen]
         chosen.append(code)
-    codes = graph.add("Concat", *chosen, axis=2) if levels > 1 else chosen[0]
+        if level < levels - 1:
+            rest = _leave(graph, rest, parent if level > 0 else None)
+            where = graph.add("Add", code, graph.constant(first))
+            rows = graph.constant(books[:, level].reshape(-1, books.shape[3]))
+            rest = graph.add("Sub", rest, graph.add("Gather", rows, where, axis=0))
+    codes = graph.add("Concat", *chosen, axis=2) if levels > 1 else chosen[0]  # [G, N, L]
+    codes = graph.add("Transpose", codes, perm=[1, 0, 2])
     graph.add("Reshape", codes, graph.ints(-1, num_categories * levels), output="codes")
+
+
+def _leave(graph: Graph, rest: str, parent: str | None) -> str:
+    """What each kept choice starts from: [G, N, before, E] -> [G, N, kept, E]."""
+    if parent is None:
+        return rest
+    # One product with a one-hot matrix takes less time than to gather along an inner axis.
+    before = graph.constant(np.arange(BEAM, dtype=np.int64))
+    is_parent = graph.add("Equal", graph.add("Unsqueeze", parent, graph.ints(3)), before)
+    chosen: str = graph.add("Cast", is_parent, to=TensorProto.FLOAT)
+    return graph.add("MatMul", chosen, rest)
 
 
 def _look_up(graph: Graph, weights: FrozenWeights) -> str:

@@ -32,7 +32,7 @@ from catvq.routing import HardRouting
 from catvq.run_state import RunState, SoftToHardGap
 from catvq.start import Categories
 from catvq.table import FeatureTable, RowSplit
-from catvq.verification import CHUNK_ROWS, OnnxEncoder, check_freeze
+from catvq.verification import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_freeze
 
 TEST_VECTOR_ROWS = 8
 TEST_VECTOR_CANDIDATES = 1024
@@ -137,11 +137,12 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
 
 
 def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
-    """The rows of a test vector: those whose codes no rounding of another machine can change."""
-    margin = weights.search(weights.latents(features[torch.from_numpy(candidates)]))[1].amin(dim=0)
-    picks = margin.topk(min(TEST_VECTOR_ROWS, len(candidates))).indices
-    clearest: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
-    return clearest
+    """The rows of a test vector: those whose codes no rounding of another machine can change, as far as any."""
+    _, clearness = weights.search(weights.latents(features[torch.from_numpy(candidates)]))
+    clearest, picks = clearness.amin(dim=0).topk(min(TEST_VECTOR_ROWS, len(candidates)))
+    picks = picks[clearest > TIE_TOLERANCE]
+    chosen: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
+    return chosen
 
 
 def _metadata(

@@ -97,7 +97,7 @@ class FrozenWeights:
         return torch.baddbmm(latents, embedding, self.head_weight)
 
     def search(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes int64 [S, N] and margins float32 [G, N] of latents, see `residual_search`."""
+        """Codes int64 [S, N] of latents, and how clear they are, float32 [G, N], see `residual_search`."""
         return search_codes(self.codes, self.code_squares, latents)
 
     def encode(self, features: Tensor) -> Tensor:
@@ -107,7 +107,7 @@ class FrozenWeights:
     def quantized(self, codes: Tensor) -> Tensor:
         """What the codes of each category stand for together: int64 [N, S] -> float32 [N, G, E]."""
         rows = self.codes[torch.arange(len(self.codes)), codes]
-        return rows.view(len(rows), -1, self.levels, rows.shape[2]).sum(dim=2)
+        return rows.view(len(rows), len(self.index), self.levels, rows.shape[2]).sum(dim=2)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Normalised features of codes: int64 [N, S] -> float32 [N, D']."""

@@ -39,17 +39,8 @@ class Graph:
         self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
         return output
 
-    def split(self, value: str, parts: int, *, axis: int) -> list[str]:
-        """Cut a value into equal parts; returns their names."""
-        names = [f"{self.prefix}split_{len(self.nodes)}_{part}" for part in range(parts)]
-        self.nodes.append(helper.make_node("Split", [value], names, axis=axis, num_outputs=parts))
-        return names
-
     def top(self, value: str, number: int) -> tuple[str, str]:
         """The largest entries of the last axis and their places; a tie goes to the lower place."""
-        if number == 1:
-            place = self.add("ArgMax", value, axis=-1, keepdims=1)
-            return self.add("ReduceMax", value, self.ints(-1), keepdims=1), place
         names = [f"{self.prefix}top_{len(self.nodes)}_{kind}" for kind in ("values", "places")]
         self.nodes.append(helper.make_node("TopK", [value, self.ints(number)], names, axis=-1))
         return names[0], names[1]

@@ -27,33 +27,57 @@ def search_codes(
         beam: Choices of coarser levels that are kept.
 
     Returns:
-        The codes, int64 [S, B], and how clear the choices were, float32 [G, B]: the least difference in
-        squared distance between what was kept and what was not; inf by the greedy search.
+        The codes, int64 [S, B], and how clear the choices were, float32 [G, B], see `_clearness`; inf by the
+        greedy search, which does not look.
     """
     num_categories, rows, _ = latents.shape
     streams, size, width = codes.shape
     levels = streams // num_categories
     books = codes.view(num_categories, levels, size, width)
     squares = squares.view(num_categories, levels, 1, size)
+    scale = latents.square().sum(dim=2).sqrt().clamp_min(1.0)
     chosen = torch.empty(num_categories, rows, 1, 0, dtype=torch.int64, device=codes.device)
-    rest, distances = latents.unsqueeze(2), latents.new_zeros(num_categories, rows, 1)
-    margin = latents.new_full((num_categories, rows), torch.inf)
+    rest = latents.unsqueeze(2)
+    lengths = rest.square().sum(dim=3)
+    clearness = latents.new_full((num_categories, rows), torch.inf)
     for level in range(levels):
-        # |r - c|^2 = |r|^2 + |c|^2 - 2 r c, with r what the levels before leave.
+        # |r - c|^2 = |r|^2 + |c|^2 - 2 r c, with r what the levels before leave: taken from r itself, its
+        # rounding is that of the rest and not of the whole latent.
         book = books[:, level]
         further = torch.baddbmm(squares[:, level], rest.flatten(1, 2), book.transpose(1, 2), alpha=-2.0)
-        further = further.view(num_categories, rows, -1, size).add_(distances.unsqueeze(3)).flatten(2)
+        further = (
+            further.view(num_categories, rows, rest.shape[2], size).add_(lengths.unsqueeze(3)).flatten(2)
+        )
         kept = 1 if level == levels - 1 else min(beam, further.shape[2])
-        if beam == GREEDY:
-            distances, place = further.min(dim=2, keepdim=True)
-        else:
+        if beam > GREEDY:
             best, place = further.topk(min(kept + 1, further.shape[2]), dim=2, largest=False)
             if best.shape[2] > kept:
-                gap = best[..., kept] - best[..., kept - 1]
-                margin = torch.minimum(margin, gap.nan_to_num(nan=torch.inf))  # two that must not be chosen
-            distances, place = best[..., :kept], place[..., :kept]
+                longest = lengths.nan_to_num(posinf=0.0).amax(dim=2)
+                clear = _clearness(best[..., kept - 1], best[..., kept], scale, longest)
+                clearness = torch.minimum(clearness, clear)
+            best, place = best[..., :kept], place[..., :kept]
+        if kept == 1:  # of equals the lower one, which the largest few do not promise
+            best, place = further.min(dim=2, keepdim=True)
         parent, code = (place // size).unsqueeze(3), place % size
         chosen = torch.cat([chosen.gather(2, parent.expand(-1, -1, -1, level)), code.unsqueeze(3)], dim=3)
         rows_of_codes = book.gather(1, code.flatten(1).unsqueeze(2).expand(-1, -1, width))
         rest = rest.gather(2, parent.expand(-1, -1, -1, width)) - rows_of_codes.view(*code.shape, width)
-    return chosen[:, :, 0].permute(0, 2, 1).reshape(streams, rows), margin
+        lengths = rest.square().sum(dim=3).masked_fill(best.isinf(), torch.inf)  # fewer codes than kept
+    return chosen[:, :, 0].permute(0, 2, 1).reshape(streams, rows), clearness
+
+
+def _clearness(kept: Tensor, left: Tensor, scale: Tensor, length: Tensor) -> Tensor:
+    """How far rounding is from changing a choice: the difference in what rounding to 100% would do to it.
+
+    A latent that is wrong by a part p of its norm |z| moves a squared distance d by up to 2 p |z| sqrt(d), and
+    the distance is rounded as the square of the rest, |r|^2, is.
+
+    Args:
+        kept: Squared distance of the last choice that is kept.
+        left: Of the first that is not.
+        scale: |z|, at least 1, the scale of a feature.
+        length: |r|^2.
+    """
+    tiny = torch.finfo(left.dtype).tiny
+    difference = (left - kept) / (scale * left.clamp_min(0.0).sqrt() + length).clamp_min(tiny)
+    return difference.nan_to_num(nan=torch.inf)  # what is left must not be chosen

@@ -252,7 +252,7 @@ class TrainingRun:
         if not self._progress.is_hardened:
             self._training.harden()
         self._training.keep_best()
-        self._training.model.codebooks.retire_twins()
+        self._training.model.codebooks.retire_twins(len(self.categories.names))
         inputs = FreezeInputs(
             table=self.table,
             config=self.config,

@@ -23,8 +23,7 @@ from catvq.routing import SoftRouting
 CHUNK_ROWS = 1024  # bounds the memory of all distances at once
 ENCODED_ROWS = 256  # what runs through the graphs at once: more would not stay in a core's cache
 LATENT_TOLERANCE = 1e-5  # of the largest latent, at least of 1
-# Of a latent's square, at least of 1: ten times what rounding of the latents can do to a squared distance.
-TIE_TOLERANCE = 1e-4
+TIE_TOLERANCE = 2e-5  # of `residual_search`'s clearness: what a latent that differs by the above can do
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ def check_freeze(
             raise FreezeError("latents are not finite, so no code is the nearest")
         scale = max(1.0, float(expected.abs().max()))
         difference = max(difference, float((latents - expected).abs().max()) / scale)
-        codes, margin = weights.search(latents)
-        is_tie = margin <= TIE_TOLERANCE * latents.square().sum(dim=2).clamp_min(1.0)
+        codes, clearness = weights.search(latents)
+        is_tie = clearness <= TIE_TOLERANCE
         ties += _count_ties(codes, model.codebooks.nearest(expected), is_tie)
         ties_onnx += _count_ties(codes, onnx_chunk.T, is_tie)
     if difference > LATENT_TOLERANCE:

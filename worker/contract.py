@@ -198,7 +198,7 @@ class TrainingSettings(_Section):
         "auto", description="'auto' is 100, and fewer with more than 16,384 training rows."
     )
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Auto = "auto"
-    learning_rate: LearningRate = 0.001
+    learning_rate: LearningRate = 0.003
     gradient_clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
     validation_fraction: float = Field(0.1, ge=0, le=0.45)
     test_fraction: float = Field(0.1, ge=0, le=0.45)

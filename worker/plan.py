@@ -29,7 +29,7 @@ RECIPE: dict[str, Any] = {
 }
 FREEZE_FRACTION = 0.4
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
-MIN_EPOCHS, MAX_EPOCHS = 10, 100
+STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,17 +108,17 @@ def _resolve(config: JobConfig, rows: RowCounts, devices: Sequence[str]) -> dict
     resolved = config.model_dump(mode="json")
     model, assignment, training = resolved["model"], resolved["assignment"], resolved["training"]
     if model["compression_ratios"] is None:
-        model["compression_ratios"] = _ratios(model["levels"])
+        model["compression_ratios"] = [1.0] * model["levels"]
     assignment["per_family"] = keeps_families(config)
     if assignment["init"] == "auto" and assignment["mode"] == "static":
         assignment["init"] = "clustering"
     if assignment["estimator"] == "auto":
         assignment["estimator"] = _auto_estimator(config)
     assignment |= {name: value for name, value in RECIPE.items() if assignment[name] is None}
-    training["epochs"] = _epochs(config, rows.train)
-    assignment["freeze_after_epochs"] = _freeze_after_epochs(config, training["epochs"])
     if training["batch_size"] == "auto":
         training["batch_size"] = _batch_size(rows.train)
+    training["epochs"] = _epochs(config, rows.train // training["batch_size"])
+    assignment["freeze_after_epochs"] = _freeze_after_epochs(config, training["epochs"])
     if training["device"] == "auto":
         training["device"] = "cuda" if any(device.startswith("cuda") for device in devices) else "cpu"
     return resolved
@@ -146,14 +146,10 @@ def _auto_estimator(config: JobConfig) -> str:
     return "mirror" if given == (None,) * len(given) and assignment.init != "auto" else "softmax"
 
 
-def _ratios(levels: int) -> list[float]:
-    return [1.0] if levels == 1 else [0.5 + level / (levels - 1) for level in range(levels)]
-
-
-def _epochs(config: JobConfig, rows: int) -> int:
+def _epochs(config: JobConfig, steps_per_epoch: int) -> int:
     if config.training.epochs != "auto":
         return config.training.epochs
-    return max(MIN_EPOCHS, round(MAX_EPOCHS * min(1.0, BATCHES_PER_EPOCH * MAX_BATCH_SIZE / rows)))
+    return min(max(round(STEPS / steps_per_epoch), MIN_EPOCHS), MAX_EPOCHS)
 
 
 def _freeze_after_epochs(config: JobConfig, epochs: int) -> int:

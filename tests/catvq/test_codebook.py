@@ -13,7 +13,7 @@ def bank_of(codes, **settings_):
     bank = CodebookBank([codes.shape[1]], [codes.shape[2]], **settings_)
     with torch.no_grad():
         bank.codes.copy_(codes)
-        bank.ema_sums.copy_(codes)
+        bank.ema_sums.copy_(codes * bank.ema_shares.unsqueeze(2))
     return bank
 
 
@@ -33,15 +33,6 @@ def test_the_nearest_code_is_the_one_at_the_smallest_distance():
     )
 
     assert torch.equal(bank.nearest(latents), expected)
-
-
-def test_distances_are_squared_distances_less_the_latents_own_square():
-    bank = bank_of([[1.0, 0.0], [0.0, 3.0]])
-
-    distances = bank.distances(torch.tensor([[[2.0, 1.0]]]))
-
-    # squared distances 2 and 8, the latent's own square is 5
-    assert distances.tolist() == [[[-3.0, 3.0]]]
 
 
 def test_the_lower_index_wins_a_tie():
@@ -90,24 +81,24 @@ def test_batch_centroids_are_sums_and_counts_per_code():
 
 
 def test_the_moving_average_by_hand():
-    """Van den Oord et al. 2017, appendix A.1: N <- 0.5 N + 0.5 n, m <- 0.5 m + 0.5 sum, e = m / N."""
+    """Van den Oord et al. 2017, appendix A.1, for shares: N <- 0.5 N + 0.5 n, m <- 0.5 m + 0.5 sum, e = m / N."""
     bank = bank_of([[0.0], [10.0]], decay=0.5)
 
     take_in(bank, [[2.0], [4.0], [12.0]])
-    # counts become 1.5 and 1, sums 3 and 11
-    assert bank.codes.flatten().tolist() == [2.0, 11.0]
+    # shares become 7/12 and 5/12, sums 1 and 4.5
+    assert bank.codes.flatten().tolist() == pytest.approx([12 / 7, 10.8])
 
     take_in(bank, [[2.0]])
-    # counts become 1.25 and 0.5, sums 2.5 and 5.5; the second was not used and keeps its place
-    assert bank.codes.flatten().tolist() == [2.0, 11.0]
-    assert bank.ema_counts.flatten().tolist() == [1.25, 0.5]
+    # shares become 19/24 and 5/24, sums 1.5 and 2.25; the second was not used and keeps its place
+    assert bank.codes.flatten().tolist() == pytest.approx([36 / 19, 10.8])
+    assert bank.ema_shares.flatten().tolist() == pytest.approx([19 / 24, 5 / 24])
 
 
 def test_an_unused_code_does_not_move_by_a_single_bit_over_thousands_of_steps():
     bank = CodebookBank([4], [3], decay=0.99)
     with torch.no_grad():
         bank.codes[0, 2] = torch.tensor([1e4, -1e4, 0.1])
-        bank.ema_sums.copy_(bank.codes)
+        bank.ema_sums.copy_(bank.codes * bank.ema_shares.unsqueeze(2))
     before = bank.codes.clone()
     latents = 0.1 * torch.randn(1, 8, 3)
     sums, counts = bank.batch_centroids(latents, bank.nearest(latents) % 2)
@@ -115,7 +106,7 @@ def test_an_unused_code_does_not_move_by_a_single_bit_over_thousands_of_steps():
     for _ in range(10_000):  # long enough for the unused counts to leave float32's range
         bank.observe(sums, counts)
 
-    assert bank.ema_counts[0, 2] < 1e-40
+    assert bank.ema_shares[0, 2] < 1e-40
     assert torch.equal(bank.codes[0, 2:], before[0, 2:])
 
 
@@ -141,7 +132,7 @@ def test_a_moving_average_codebook_is_a_buffer_and_no_parameter():
     bank = CodebookBank([2], [2], update="ema")
 
     assert list(bank.parameters()) == []
-    assert {"codes", "ema_counts", "ema_sums"} <= set(dict(bank.named_buffers()))
+    assert {"codes", "ema_shares", "ema_sums"} <= set(dict(bank.named_buffers()))
 
 
 def test_a_gradient_codebook_is_the_only_parameter_and_is_not_averaged():
@@ -175,7 +166,7 @@ def test_the_codebook_survives_a_reload():
 
     for name, value in bank.state_dict().items():
         assert torch.equal(other.state_dict()[name], value)
-    assert {"codes", "ema_counts", "ema_sums", "usage_counts"} <= bank.state_dict().keys()
+    assert {"codes", "ema_shares", "ema_sums", "usage_counts"} <= bank.state_dict().keys()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ def bank_of(codes, **settings_):
     bank = CodebookBank([codes.shape[1]], [codes.shape[2]], **settings_)
     with torch.no_grad():
         bank.codes.copy_(codes)
-        bank.ema_sums.copy_(codes)
+        bank.ema_sums.copy_(codes * bank.ema_shares.unsqueeze(2))
     return bank
 
 
@@ -33,8 +33,8 @@ def test_k_means_finds_well_separated_clusters_of_every_stream_at_once():
     else:
         pytest.fail("no start of forty found the clusters")
 
-    assert bank.ema_counts.tolist() == [[40.0] * 3] * 2
-    assert torch.allclose(bank.ema_sums, bank.codes * 40)
+    assert torch.allclose(bank.ema_shares, torch.full((2, 3), 1 / 3))
+    assert torch.allclose(bank.ema_sums, bank.codes / 3)
 
 
 def test_k_means_never_raises_the_distance_to_the_nearest_code():
@@ -85,8 +85,8 @@ def test_revival_moves_dead_codes_onto_latents_and_leaves_the_others():
     assert moved.tolist() == [2]
     assert torch.equal(bank.codes[0, :2], living)
     assert set(bank.codes[0, 2:].flatten().tolist()) <= {3.0, 4.0}
-    assert bank.ema_counts[0, 2:].tolist() == [1.0, 1.0]
-    assert torch.equal(bank.ema_sums[0, 2:], bank.codes[0, 2:])
+    assert bank.ema_shares[0, 2:].tolist() == [0.25, 0.25]
+    assert torch.equal(bank.ema_sums[0, 2:], bank.codes[0, 2:] / 4)
 
 
 def test_revival_finds_nothing_where_every_code_was_used():
@@ -107,7 +107,7 @@ def test_of_two_codes_within_rounding_of_each_other_only_the_lower_is_ever_chose
     latents = torch.randn(1, 200, 2)
     rows = bank.lookup(bank.nearest(latents))
 
-    bank.retire_twins()
+    bank.retire_twins(len(bank.codes))
 
     assert bank.code_mask.tolist() == [[True, True, False, True, False]]
     codes = bank.nearest(latents)
@@ -118,7 +118,7 @@ def test_of_two_codes_within_rounding_of_each_other_only_the_lower_is_ever_chose
 def test_codes_a_percent_apart_are_no_twins():
     bank = bank_of([[1.0], [1.01], [0.99], [-1.0], [0.0]])
 
-    bank.retire_twins()
+    bank.retire_twins(len(bank.codes))
 
     assert bank.code_mask.all()
 
@@ -126,16 +126,38 @@ def test_codes_a_percent_apart_are_no_twins():
 def test_a_chain_of_near_codes_keeps_every_link_that_is_apart_from_the_ones_kept():
     bank = bank_of([[1.0], [1.002], [1.004], [1.006]])
 
-    bank.retire_twins()
-    bank.retire_twins()
+    bank.retire_twins(len(bank.codes))
+    bank.retire_twins(len(bank.codes))
 
     assert bank.code_mask.tolist() == [[True, False, True, False]]
+
+
+def test_codes_that_tell_only_the_rounding_of_their_category_are_twins_whatever_their_own_size():
+    bank = CodebookBank([2, 3], [1, 1])
+    bank.codes.copy_(torch.tensor([[[100.0], [-100.0], [0.0]], [[1e-5], [-2e-5], [0.1]]]))
+
+    bank.retire_twins(1)
+
+    assert bank.code_mask.tolist() == [[True, True, False], [True, False, True]]
+
+
+def test_every_level_is_placed_on_what_the_coarser_ones_leave():
+    coarse, fine = torch.tensor([-50.0, 0.0, 50.0]), torch.tensor([-1.0, 1.0])
+    latents = (coarse.unsqueeze(1) + fine).reshape(1, 6, 1).repeat(1, 20, 1)
+    bank = CodebookBank([3, 2], [1, 1])
+
+    bank.start_from(latents)
+
+    assert sorted(bank.codes[0].flatten().tolist()) == pytest.approx([-50.0, 0.0, 50.0])
+    assert sorted(bank.codes[1, :2].flatten().tolist()) == pytest.approx([-1.0, 1.0])
+    sums = bank.lookup(bank.nearest(latents)).sum(dim=0)
+    assert torch.allclose(sums, latents[0], atol=1e-4)
 
 
 def test_padding_is_nobodys_twin():
     bank = CodebookBank([1, 3], [1, 1])
     bank.codes.copy_(torch.tensor([[[0.0], [0.0], [0.0]], [[0.0], [0.0], [5.0]]]))
 
-    bank.retire_twins()
+    bank.retire_twins(len(bank.codes))
 
     assert bank.code_mask.tolist() == [[True, False, False], [True, False, True]]

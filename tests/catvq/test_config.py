@@ -54,9 +54,9 @@ def test_unknown_sections_and_fields_are_refused_by_name():
         RunConfig.from_dict({"model": {"depth": 3}, "training": {"rate": 1}, "network": {}})
 
 
-@pytest.mark.parametrize(("levels", "expected"), [(1, (1.0,)), (2, (0.5, 1.5)), (3, (0.5, 1.0, 1.5))])
-def test_ratios_that_were_not_given_are_spread_around_one(levels, expected):
-    assert ModelConfig(levels=levels).ratios() == expected
+def test_every_level_sees_its_whole_category_unless_ratios_were_given():
+    assert ModelConfig(levels=3).ratios() == (1.0, 1.0, 1.0)
+    assert ModelConfig(levels=2, compression_ratios=(0.5, 1.5)).ratios() == (0.5, 1.5)
 
 
 @pytest.mark.parametrize(

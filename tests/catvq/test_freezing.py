@@ -45,9 +45,8 @@ def test_the_file_holds_rows_to_test_it_with(frozen, blemished_table, blemished_
     rows = np.array(notes["catvq_test_rows"], dtype=np.float64).astype(np.float32)
     train = blemished_run._data.split.train
     weights, features = frozen.weights, blemished_run._data.features[torch.from_numpy(train)]
-    nearest = weights.distances(weights.latents(features)).topk(2, dim=2, largest=False).values
-    margin = (nearest[..., 1] - nearest[..., 0]).amin(dim=0).numpy()
-    clearest = np.sort(np.argsort(margin)[-8:])
+    clearness = weights.search(weights.latents(features))[1].amin(dim=0).numpy()
+    clearest = np.sort(np.argsort(clearness)[-8:])
     assert np.array_equal(rows, blemished_table.values[train[clearest]], equal_nan=True)
     assert OnnxEncoder(frozen.encoder, frozen.doubt).encode(rows).codes.tolist() == notes["catvq_test_codes"]
     assert notes["catvq_features"] == list(blemished_table.features)
@@ -93,8 +92,7 @@ def test_usage_is_counted_on_training_rows(frozen, codes, blemished_run):
 def test_topography_is_measured_on_test_rows(frozen, codes, blemished_run):
     rows = torch.from_numpy(blemished_run._data.split.test)
     features = blemished_run._data.features[rows]
-    streams = torch.arange(len(frozen.weights.codes))
-    quantized = frozen.weights.codes[streams, torch.from_numpy(codes)[rows]].flatten(1)
+    quantized = frozen.weights.quantized(torch.from_numpy(codes)[rows]).flatten(1)
 
     found = frozen.report["topographic_similarity"]
 

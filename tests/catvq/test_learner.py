@@ -18,7 +18,9 @@ def build(make_config):
     def make(*, update="ema", assignment=None, training=None, model=None):
         torch.manual_seed(0)
         config = make_config(
-            model={"codebook_update": update, **(model or {})}, assignment=assignment, training=training
+            model={"codebook_update": update, "informativeness_weight": 0.1, **(model or {})},
+            assignment=assignment,
+            training=training,
         )
         shape = ModelShape(
             num_features=FEATURES,
@@ -150,7 +152,7 @@ def test_an_unused_code_does_not_move_in_training(build):
     learner = build()
     codes = learner.model.codebooks.codes
     codes[:, 3] = 1e3 * learner.model.codebooks.latent_mask
-    learner.model.codebooks.ema_sums.copy_(codes)
+    learner.model.codebooks.ema_sums.copy_(codes * learner.model.codebooks.ema_shares.unsqueeze(2))
     before = codes[:, 3].clone()
 
     for _ in range(50):
@@ -173,18 +175,33 @@ def test_evaluation_is_free_of_noise_and_dropout_and_draws_no_random_number(buil
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_codes_are_placed_and_revived_on_latents_without_dropout(build):
+def test_dead_codes_are_revived_where_latents_without_dropout_want_them(build):
     learner = build()
     features = torch.randn(3, FEATURES)
+    codebooks = learner.model.codebooks
+    codebooks.codes.fill_(50.0).mul_(codebooks.latent_mask.unsqueeze(1))
     latents = learner.model.eval().latents(features, learner.routing())
+    wanted = codebooks.targets(latents, codebooks.lookup(codebooks.nearest(latents)))
 
-    learner.place_codebooks(features)
-    codes = learner.model.codebooks.codes
-    assert torch.allclose(torch.cdist(codes, latents).amin(dim=2), torch.zeros(4, 4), atol=1e-3)
+    moved = learner.revive_dead_codes(features)
 
-    codes.fill_(50.0)
-    learner.revive_dead_codes(features)
-    assert torch.allclose(torch.cdist(codes, latents).amin(dim=2), torch.zeros(4, 4), atol=1e-3)
+    assert moved.tolist() == [4] * 4
+    assert torch.allclose(torch.cdist(codebooks.codes, wanted).amin(dim=2), torch.zeros(4, 4), atol=1e-3)
+
+
+def test_a_model_that_starts_anew_leaves_the_learners_alone_until_it_is_adopted(build):
+    learner, features = build(), torch.randn(200, FEATURES)
+    learner.step(features, progress=0.0)
+    before = learner.reconstruction_error(features)
+
+    start = learner.started_anew(features)
+
+    assert learner.reconstruction_error(features) == before
+    error = learner.reconstruction_error(features, model=start)
+    assert error < before
+    learner.adopt(start.state_dict())
+    assert learner.reconstruction_error(features) == error
+    assert learner._model_optimizer.state == {}
 
 
 def test_the_reconstruction_error_does_not_depend_on_how_rows_are_chunked(build, monkeypatch):

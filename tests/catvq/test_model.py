@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from catvq.errors import ConfigError
 from catvq.model import CategoricalVQVAE, ModelShape
+from catvq.quantizer import quantize
 from catvq.routing import HardRouting, SoftRouting
 
 SHAPE = ModelShape(
@@ -36,9 +37,8 @@ def test_a_forward_pass_has_one_token_per_category_and_level():
     output = model(torch.randn(ROWS, 5), some_route())
 
     assert output.quantization.codes.shape == (6, ROWS)
-    assert output.quantization.latents.shape == (6, ROWS, 3)
+    assert output.quantization.latents.shape == (3, ROWS, 3)
     assert output.reconstructed.shape == (ROWS, 5)
-    assert output.own_feature_error.shape == ()
 
 
 def test_the_soft_route_under_a_one_hot_assignment_is_the_hard_route_with_the_same_gradients():
@@ -47,14 +47,15 @@ def test_the_soft_route_under_a_one_hot_assignment_is_the_hard_route_with_the_sa
         torch.manual_seed(0)
         model, features = CategoricalVQVAE(SHAPE), torch.randn(ROWS, 5)
         output = model(features, routing)
-        (output.reconstructed.square().sum() + output.own_feature_error).backward()
+        own_error = model.own_errors(features, output.quantization, routing).sum()
+        (output.reconstructed.square().sum() + own_error).backward()
         gradients = {name: value.grad for name, value in model.named_parameters()}
-        results.append((output, gradients))
-    (soft, soft_gradients), (hard, hard_gradients) = results
+        results.append((output, own_error, gradients))
+    (soft, soft_own, soft_gradients), (hard, hard_own, hard_gradients) = results
 
     assert torch.equal(soft.quantization.codes, hard.quantization.codes)
-    for name in ("reconstructed", "own_feature_error"):
-        torch.testing.assert_close(getattr(soft, name), getattr(hard, name), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(soft.reconstructed, hard.reconstructed, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(soft_own, hard_own, rtol=1e-5, atol=1e-6)
     for name, gradient in soft_gradients.items():
         torch.testing.assert_close(gradient, hard_gradients[name], rtol=1e-4, atol=1e-6)
 
@@ -65,17 +66,16 @@ def test_a_moving_average_codebook_is_no_parameter_of_the_model_and_a_gradient_o
 
     found = [name for name, _ in model.named_parameters() if "codebooks" in name]
 
-    assert found == ([] if update == "ema" else ["quantizer.codebooks.codes"])
+    assert found == ([] if update == "ema" else ["codebooks.codes"])
 
 
-def test_the_reconstruction_moves_every_part_but_the_codebook_and_the_partial_decoders():
+def test_the_reconstruction_moves_every_part_but_the_partial_decoders():
     model = CategoricalVQVAE(dataclasses.replace(SHAPE, codebook_update="gradient"))
 
     model(torch.randn(ROWS, 5), some_route()).reconstructed.square().sum().backward()
 
     still = {name for name, value in model.named_parameters() if value.grad is None}
     assert still == {
-        "quantizer.codebooks.codes",
         "partial_hidden",
         "partial_hidden_bias",
         "partial_output",
@@ -86,12 +86,13 @@ def test_the_reconstruction_moves_every_part_but_the_codebook_and_the_partial_de
 def test_informativeness_moves_encoder_and_partial_decoders_but_not_the_shared_decoder():
     model = CategoricalVQVAE(SHAPE)
 
-    model(torch.randn(ROWS, 5), some_route()).own_feature_error.backward()
+    features, routing = torch.randn(ROWS, 5), some_route()
+
+    model.own_errors(features, model(features, routing).quantization, routing).sum().backward()
 
     still = {name for name, value in model.named_parameters() if value.grad is None}
-    assert still == {
-        f"decoder.{layer}.{kind}" for layer in ("hidden", "output") for kind in ("weight", "bias")
-    }
+    layers = ("linear", "hidden", "output")
+    assert still == {f"decoder.{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
     assert (model.encoder.feature_weight.grad != 0).any()
 
 
@@ -115,15 +116,20 @@ def test_decoding_the_codes_gives_the_reconstruction():
     assert torch.allclose(model.decode(codes), output.reconstructed, atol=1e-6)
 
 
-def test_the_own_feature_error_sums_categories_and_averages_levels():
-    model, features, routing = CategoricalVQVAE(SHAPE).eval(), torch.randn(ROWS, 5), some_route()
+def test_a_category_without_its_finer_levels_rebuilds_its_features_from_the_coarser_ones():
+    model, features, routing = CategoricalVQVAE(SHAPE).eval(), torch.randn(ROWS, 5), routes()[1]
+    quantization = model(features, routing).quantization
 
-    quantization, errors = model.own_errors(features, routing)
+    errors = model.own_errors(features, quantization, routing)
 
-    output = model(features, routing)
+    with torch.no_grad():
+        model.codebooks.codes[1::2] = 0.0
+    coarse = quantize(model.codebooks, quantization.latents)
+    rows = quantization.rows.view(3, 2, ROWS, -1)
     assert errors.shape == (3, 2)
-    assert output.own_feature_error.item() == pytest.approx((errors.sum() / 2).item())
-    assert torch.equal(quantization.codes, output.quantization.codes)
+    assert torch.equal(quantization.prefixes[0::2], rows[:, 0])
+    assert torch.allclose(quantization.prefixes[1::2], rows.sum(dim=1))
+    assert torch.equal(coarse.prefixes[0::2], coarse.prefixes[1::2])
 
 
 def test_latents_are_those_of_the_forward_pass():

@@ -34,15 +34,14 @@ def forward(update="ema", rows=12):
             codebook_update=update,
         )
     )
-    features = torch.randn(rows, 4)
-    return model, features, model(features, SoftRouting(torch.softmax(torch.randn(4, 2), dim=1)))
+    return model, torch.randn(rows, 4), SoftRouting(torch.softmax(torch.randn(4, 2), dim=1))
 
 
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_the_total_is_the_weighted_sum_of_its_terms(update):
-    model, features, output = forward(update)
+    model, features, routing = forward(update)
 
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
 
     expected = (
         terms.reconstruction
@@ -57,24 +56,36 @@ def test_the_total_is_the_weighted_sum_of_its_terms(update):
 
 
 def test_each_term_is_computed_from_what_it_is_named_after():
-    model, features, output = forward()
+    model, features, routing = forward()
+    output = model(features, routing)
     quantization = output.quantization
 
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
 
     def flat(representation):
-        return representation[:, :6].transpose(0, 1).flatten(1)
+        return representation[:, :6].transpose(0, 1).flatten(1)[:, model.decoder.valid]
 
     assert terms.reconstruction == losses.reconstruction_loss(output.reconstructed, features)
-    assert terms.informativeness == output.own_feature_error
+    own_errors = model.own_errors(features, quantization, routing)
+    assert terms.informativeness.item() == pytest.approx(own_errors.sum().item() / 2)
     assert terms.codebook == terms.commitment > 0
     assert terms.topographic_latents == losses.topographic_loss(features[:6], flat(quantization.latents))
     assert terms.topographic_quantized == losses.topographic_loss(features[:6], flat(quantization.quantized))
 
 
-def test_a_gradient_codebook_is_moved_by_the_codebook_loss_and_its_orthogonality_alone():
-    model, features, output = forward("gradient")
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+def test_terms_of_weight_zero_are_zero_and_the_total_is_what_is_left():
+    model, features, routing = forward()
+    none = dataclasses.replace(WEIGHTS, codebook_orthogonality=0.0, informativeness=0.0, topographic=0.0)
+
+    terms, _ = model_terms(features, model, routing, none)
+
+    assert terms.codebook_orthogonality == terms.informativeness == terms.topographic_latents == 0
+    assert terms.total == terms.reconstruction + terms.codebook + 2 * terms.commitment
+
+
+def test_a_gradient_codebook_is_moved_by_all_that_is_made_of_its_codes():
+    model, features, routing = forward("gradient")
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
     codes = model.codebooks.codes
 
     def gradient(value):
@@ -85,48 +96,59 @@ def test_a_gradient_codebook_is_moved_by_the_codebook_loss_and_its_orthogonality
         for name in LOSS_NAMES
         if getattr(terms, name).requires_grad and gradient(getattr(terms, name)) is not None
     }
-    assert movers == {"total", "codebook", "codebook_orthogonality"}
+    assert movers == {
+        "total",
+        "reconstruction",
+        "codebook",
+        "codebook_orthogonality",
+        "informativeness",
+        "topographic_quantized",
+    }
 
 
 def test_the_codebook_loss_of_a_moving_average_moves_nothing():
-    model, features, output = forward("ema")
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+    model, features, routing = forward("ema")
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
 
     assert not terms.codebook.requires_grad
     assert terms.commitment.requires_grad
 
 
 def test_the_orthogonality_of_a_moving_average_codebook_moves_the_encoder_through_the_centroids():
-    model, features, output = forward("ema", rows=40)
-    terms, centroids = model_terms(features, output, model.codebooks, WEIGHTS)
+    model, features, routing = forward("ema", rows=40)
+    terms, centroids = model_terms(features, model, routing, WEIGHTS)
     means = centroids.sums / centroids.counts.clamp_min(1).unsqueeze(2)
 
-    (gradient,) = torch.autograd.grad(terms.codebook_orthogonality, model.quantizer.weight, retain_graph=True)
+    (gradient,) = torch.autograd.grad(
+        terms.codebook_orthogonality, model.encoder.linear_weight, retain_graph=True
+    )
 
     assert terms.codebook_orthogonality == losses.codebook_orthogonality_loss(means, centroids.counts > 0)
     assert (gradient != 0).any()
 
 
 def test_the_centroids_count_every_row_once_per_token():
-    model, features, output = forward()
+    model, features, routing = forward()
 
-    _, centroids = model_terms(features, output, model.codebooks, WEIGHTS)
+    _, centroids = model_terms(features, model, routing, WEIGHTS)
 
     assert centroids.counts.sum(dim=1).tolist() == [12.0] * 4
-    assert torch.allclose(centroids.sums.sum(dim=1), output.quantization.latents.sum(dim=1), atol=1e-5)
+    quantization = model(features, routing).quantization
+    targets = model.codebooks.targets(quantization.latents, quantization.rows)
+    assert torch.allclose(centroids.sums.sum(dim=1), targets.sum(dim=1), atol=1e-5)
 
 
 def test_a_batch_smaller_than_the_topographic_sample_uses_every_row():
-    model, features, output = forward(rows=3)
+    model, features, routing = forward(rows=3)
 
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
 
     assert all(value.isfinite() for value in terms.stacked())
 
 
 def test_the_assignments_own_terms_are_added_with_their_weights():
-    model, features, output = forward()
-    terms, _ = model_terms(features, output, model.codebooks, WEIGHTS)
+    model, features, routing = forward()
+    terms, _ = model_terms(features, model, routing, WEIGHTS)
     assignment = torch.tensor([[0.5, 0.5], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], requires_grad=True)
     family = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
 

@@ -54,6 +54,8 @@ def test_a_state_is_plain_nested_values():
         collapses=[COLLAPSE],
         settled_epoch=1,
         joins=[JOIN],
+        best_epoch=1,
+        spread=0.4,
     )
 
     plain = state.to_dict()

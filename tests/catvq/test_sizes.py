@@ -61,7 +61,8 @@ def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(make_config, wanted,
 
 @pytest.mark.parametrize(
     ("wanted", "rows", "expected"),
-    [("auto", 50, 100), ("auto", 16_384, 100), ("auto", 65_536, 25), ("auto", 10**7, 10), (300, 10**7, 300)],
+    [("auto", 50, 100), ("auto", 400, 50), ("auto", 16_384, 38), ("auto", 10**7, 10), (300, 10**7, 300)],
 )
-def test_large_tables_are_gone_through_less_often(make_config, wanted, rows, expected):
-    assert resolve_epochs(make_config(training={"epochs": wanted}), rows) == expected
+def test_epochs_are_those_of_about_as_many_steps_for_all_tables(make_config, wanted, rows, expected):
+    config = make_config(training={"epochs": wanted, "batch_size": "auto"})
+    assert resolve_epochs(config, rows) == expected

@@ -69,7 +69,8 @@ def test_a_check_longer_than_one_chunk_sees_its_last_row(model, weights):
         "hidden_bias",
         "embedding_weight",
         "embedding_bias",
-        "latent_weight",
+        "head_weight",
+        "linear_weight",
         "latent_bias",
     ],
 )
@@ -82,7 +83,7 @@ def test_a_tampered_encoder_weight_is_refused(model, weights, name):
 
 @pytest.mark.parametrize("name", ["codes", "code_squares"])
 def test_a_tampered_codebook_is_refused(model, weights, name):
-    tampered = with_change(weights, name, lambda value: value.flip(1 if name == "codes" else 2))
+    tampered = with_change(weights, name, lambda value: value.flip(1))
 
     with pytest.raises(FreezeError, match="codes differ"):
         check(model, tampered, torch.randn(64, 5))
@@ -117,11 +118,12 @@ def test_a_twin_code_counts_as_a_near_tie_and_not_as_a_failure(model, weights):
     twin = CategoricalVQVAE(model.shape)
     twin.load_state_dict(model.state_dict())
     twin.codebooks.codes[0, :, :2] = torch.tensor([[90.0, 90.0], [90.0, 90.0], [1.0, 1.0], [1.0, 1.0]])
+    twin.codebooks.codes[1] = 0.0
     packed = FrozenWeights.pack(twin, HardRouting.from_grouping(GROUPING, 2))
     features = torch.randn(64, 5)
     codes = packed.encode(features)
-    assert (codes[:, 0] == 2).all()
-    codes[:10, 0] = 3
+    assert codes[:, 0].unique().tolist() in ([2], [3])
+    codes[:10, 0] = 5 - codes[:10, 0]
 
     found = check(twin, packed, features, codes)
 
