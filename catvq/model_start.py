@@ -13,8 +13,9 @@ from catvq.learner import Learner
 from catvq.run_data import RunData
 from catvq.smoothing import SPREADS, Smoother
 
-START_ROWS = 4096  # that a model starts from
+START_ROWS = 4096  # most rows that a model starts from
 TRIAL_ROWS = 2048  # the same where only its spread is judged
+DRAWN_PER_ROW = 16  # around each training row: more would tell no more
 JUDGES = (
     1024  # rows that judge a spread, of as many parts as it takes: 57 chose wrongly in three of six splits
 )
@@ -45,5 +46,6 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
 def start_rows(smoother: Smoother, spread: float, most: int = START_ROWS) -> Tensor:
     """Rows to start a model from, float32 [at most `most`, D]: no row twice where they are to stay as they are."""
     number = smoother.num_rows
-    picks = torch.randperm(number)[:most] if spread == 0 else torch.randint(number, (most,))
+    drawn = min(most, DRAWN_PER_ROW * number)
+    picks = torch.randperm(number)[:most] if spread == 0 else torch.randint(number, (drawn,))
     return smoother.draw(picks.to(smoother.device), spread)
