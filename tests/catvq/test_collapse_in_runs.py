@@ -48,9 +48,9 @@ def mixed(make_config, train):
 def static(make_config, train):
     """Trains fixed groups with a given treatment of dead codes, outliers left as they are."""
 
-    def run(values, groups, **training):
+    def run(values, groups, *, model=None, **training):
         config = make_config(
-            model={"categories": len(groups), "embedding_dim": 16, "hidden_dim": 32},
+            model={"categories": len(groups), "embedding_dim": 16, "hidden_dim": 32} | (model or {}),
             assignment={"mode": "static", "init": "user", "groups": groups_of(**groups)},
             training=training,
             cleaning={"outliers": "none"},
@@ -120,7 +120,12 @@ def test_a_codebook_that_tells_rows_apart_no_longer_is_reported_with_what_was_do
     block = random.normal(size=(400, 1)) + 0.5 * random.normal(size=(400, 4))
     rare = (np.arange(400) == 7)[:, None]
 
-    run = static(np.hstack([block, rare]), {"a": range(4), "b": [4]}, dead_code_interval_epochs=interval)
+    run = static(
+        np.hstack([block, rare]),
+        {"a": range(4), "b": [4]},
+        model={"levels": 1, "codebook_size": 3},
+        dead_code_interval_epochs=interval,
+    )
 
     found = run.state().collapses
     assert {(each.kind, each.subject[0]) for each in found} == {("dead_codebook", "b")}

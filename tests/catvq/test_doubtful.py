@@ -36,7 +36,7 @@ def two_blocks():
     columns = {
         f"{c}{i}": causes[:, k] + 0.5 * random.normal(size=600) for k, c in enumerate("ab") for i in range(4)
     }
-    columns["m"] = causes.sum(axis=1) + 0.5 * random.normal(size=600)
+    columns["m"] = causes.sum(axis=1) + random.normal(size=600)
     columns["n"] = random.normal(size=600)
     return columns
 
