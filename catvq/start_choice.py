@@ -14,7 +14,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from catvq.config import RunConfig
 from catvq.grouping_methods import CANDIDATES, group_within
-from catvq.rate_distortion import Matrix, gaussian_error, improve_grouping
+from catvq.moves import improve_grouping
+from catvq.rate_distortion import Matrix, gaussian_error
 from catvq.sizes import resolve_shape
 from catvq.start import Categories
 
@@ -25,6 +26,7 @@ CLEAR_SEPARATION = 0.9
 LEAST_GAIN = 0.07
 BITS_THAT_TELL = 0.5  # of those that a code could carry: trained codes err like ideal ones of half the bits
 IMPROVED = 2  # of the candidates, those with the lowest errors
+ERROR_DIGITS = 9  # candidates that moving features makes the same grouping differ by rounding only
 MAX_ROWS = 20_000  # most rows that the covariance is taken from
 LEAST_VARIANCE = 1e-6  # of any direction, so that features which determine each other have an inverse
 
@@ -43,6 +45,8 @@ class StartReport:
         is_improved: Whether the start is where that was found, and not `chosen` as it was.
         stability: Adjusted Rand index between what the best two candidates became by moving features; None
             where there was no doubt.
+        is_cut_short: Whether moving features ended because it had done as much work as it may, as on a wide
+            table, where more of it might have found a lower error.
     """
 
     chosen: str
@@ -51,6 +55,7 @@ class StartReport:
     improved_error: float | None = None
     is_improved: bool = False
     stability: float | None = None
+    is_cut_short: bool = False
 
 
 def choose_start(
@@ -92,13 +97,19 @@ def choose_start(
         )
         for name in best
     }
-    chosen, other = sorted(best, key=lambda candidate: improved[candidate][1])
-    grouping, error = improved[chosen]
-    stability = float(adjusted_rand_score(grouping, improved[other][0]))
-    if error > (1 - LEAST_GAIN) * errors[name]:
-        return categories, StartReport(name, separation, errors, error, stability=stability)
-    report = StartReport(chosen, separation, errors, error, is_improved=True, stability=stability)
-    return dataclasses.replace(categories, grouping=grouping), report
+    chosen, other = sorted(best, key=lambda candidate: round(improved[candidate].error, ERROR_DIGITS))
+    found = improved[chosen]
+    is_improved = found.error <= (1 - LEAST_GAIN) * errors[name]
+    report = StartReport(
+        chosen if is_improved else name,
+        separation,
+        errors,
+        found.error,
+        is_improved=is_improved,
+        stability=float(adjusted_rand_score(found.grouping, improved[other].grouping)),
+        is_cut_short=any(one.is_cut_short for one in improved.values()),
+    )
+    return dataclasses.replace(categories, grouping=found.grouping) if is_improved else categories, report
 
 
 def feature_covariance(normalized: NDArray[np.float32], *, seed: int) -> Matrix:

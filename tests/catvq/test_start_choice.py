@@ -1,7 +1,11 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from catvq import moves
 from catvq.errors import Interrupted
 from catvq.start import Categories
 from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start
@@ -41,6 +45,17 @@ def test_in_doubt_the_start_is_what_codes_carry_best(choose):
     assert next(iter(report.errors)) == "dependence"
     assert report.errors["dependence"] > report.errors[report.chosen] >= report.improved_error > 0
     assert (report.separation, report.is_improved, report.stability) == (0.4, True, pytest.approx(1))
+    assert not report.is_cut_short
+
+
+def test_a_start_that_took_all_the_work_it_may_says_so(choose, monkeypatch):
+    monkeypatch.setattr(moves, "MAX_WORK", 0)
+
+    _, report = choose(categories())
+
+    assert report.is_cut_short
+    assert report.improved_error == min(report.errors.values())
+    assert json.loads(json.dumps(dataclasses.asdict(report)))["is_cut_short"] is True
 
 
 def test_dependence_yields_only_to_a_clear_gain(choose, rows):
