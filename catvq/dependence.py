@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from catvq.affinity import SpectralEmbedding, self_scaled, separation
+from catvq.available import Presence
 from catvq.category_count import CategoryCount, count_categories
 from catvq.conditional_dependence import conditional_evidence, whitened
 from catvq.joint_moments import fourth_order, third_order
@@ -58,7 +59,7 @@ def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np
     Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
 
     Args:
-        values: Normalised rows without missing values [N, D'].
+        values: Normalised rows [N, D'], NaN where missing.
         seed: Chooses the rows when there are more than 20,000.
 
     Returns:
@@ -85,8 +86,9 @@ def group_by_dependence(
     leaves every four independent.
 
     Args:
-        values: Normalised rows without missing values [N, D'], D' at least 1. Outliers should be clipped:
-            rows that are far out in two features by accident look like dependence.
+        values: Normalised rows [N, D'], NaN where missing, D' at least 1. What is missing is left out pair by
+            pair. Outliers should be clipped: rows that are far out in two features by accident look like
+            dependence.
         num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
             the middle of three opinions, which may be 1.
         seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
@@ -146,15 +148,16 @@ class _Evidence:
         if count < 2:
             nothing = np.zeros((count, count))
             return cls(nothing, nothing[None], np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
-        rank = ranks(rows)
+        presence = Presence.of(rows)
+        rank = ranks(rows, presence)
         orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
-        kurtosis = rank_kurtosis(rank)
+        kurtosis = rank_kurtosis(rank, presence)
         looks = [
-            conditional_evidence(whitened(functions), kurtosis)
+            conditional_evidence(whitened(functions, presence), kurtosis, presence)
             for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
         ]
         surprise = np.stack([look.surprise for look in looks])
-        scores = uncorrelated_scores(rank)
+        scores = uncorrelated_scores(rank, presence)
         products = third_order(scores)
         strength = np.sum([look.strength for look in looks], axis=0) + products
         pairs = len(looks) * count * (count - 1) / 2

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
+from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
 from sklearn.metrics import adjusted_rand_score
 
+from catvq.available import Presence, standardised
 from catvq.config import RunConfig
 from catvq.grouping_methods import CANDIDATES, group_within
 from catvq.moves import improve_grouping
@@ -61,7 +62,7 @@ class StartReport:
 def choose_start(
     config: RunConfig,
     categories: Categories,
-    normalized: NDArray[np.float32],
+    observed: NDArray[np.float32],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Categories, StartReport]:
     """With init "auto", look for the grouping that the job's codes can describe best, unless one is clear.
@@ -72,7 +73,7 @@ def choose_start(
     Args:
         config: The run's configuration.
         categories: As they start; only the grouping may change.
-        normalized: float32 [rows, D'], cleaned training rows.
+        observed: float32 [rows, D'], cleaned training rows, NaN where missing.
         should_stop: Asked again and again.
 
     Raises:
@@ -84,11 +85,12 @@ def choose_start(
     if init != "auto" or not has_choice or separation >= CLEAR_SEPARATION:
         return categories, StartReport(name, separation)
     allowed, seed = categories.allowed.numpy(), config.training.seed
+    filled = standardised(observed, Presence.of(observed))
     groupings = {name: categories.grouping} | {
-        name: group_within(name, normalized, allowed, seed=seed) for name in CANDIDATES
+        name: group_within(name, filled, allowed, seed=seed) for name in CANDIDATES
     }
-    covariance = feature_covariance(normalized, seed=seed)
-    bits = telling_bits(config, categories, rows=len(normalized))
+    covariance = feature_covariance(observed, seed=seed)
+    bits = telling_bits(config, categories, rows=len(observed))
     errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
     best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
     improved = {
@@ -112,15 +114,24 @@ def choose_start(
     return dataclasses.replace(categories, grouping=found.grouping) if is_improved else categories, report
 
 
-def feature_covariance(normalized: NDArray[np.float32], *, seed: int) -> Matrix:
+def feature_covariance(values: NDArray[np.float32], *, seed: int) -> Matrix:
     """Covariance of the features, shrunk so that it has an inverse, [D', D'].
 
+    Where values are missing it is their correlation, over the rows that two features have in common.
+
     Args:
-        normalized: float32 [rows, D'].
+        values: Normalised, NaN where missing, float32 [rows, D'].
         seed: Chooses the rows when there are more than 20,000.
     """
-    rows = np.random.default_rng(seed).permutation(len(normalized))[:MAX_ROWS]
-    covariance: Matrix = ledoit_wolf(normalized[rows].astype(np.float64))[0]
+    rows = values[np.random.default_rng(seed).permutation(len(values))[:MAX_ROWS]]
+    presence = Presence.of(rows)
+    covariance: Matrix
+    if presence is None:
+        covariance = ledoit_wolf(rows.astype(np.float64))[0]
+    else:
+        columns = standardised(rows, presence)
+        shrinkage = ledoit_wolf_shrinkage(columns.astype(np.float64), assume_centered=True)
+        covariance = (1 - shrinkage) * presence.correlation(columns) + shrinkage * np.eye(columns.shape[1])
     return covariance + LEAST_VARIANCE * np.eye(len(covariance))
 
 

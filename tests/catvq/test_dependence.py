@@ -108,6 +108,29 @@ def test_two_values_that_depend_on_each_other_are_found():
     assert group_by_dependence(normalised(flipped), None, seed=0).grouping.tolist() == [0] * 4 + [1] * 4
 
 
+def in_panels(values, part, panels, seed):
+    """The values, with all features of a panel missing together in a part of the rows; dealt out in turn."""
+    gone = np.random.default_rng(seed).random((len(values), panels)) < part
+    return np.where(gone[:, np.arange(values.shape[1]) % panels], np.nan, values).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("part", "panels"), [(0.3, 4), (0.3, 8), (0.5, 4), (0.5, 8)])
+def test_features_that_go_missing_together_are_not_taken_for_dependent(part, panels, seed):
+    values = in_panels(grouped([8] * 6, rows=2500, seed=seed), part, panels, seed)
+    found = group_by_dependence(values, 6, seed=0)
+
+    assert adjusted_rand_score(np.repeat(range(6), 8), found.grouping) >= 0.95
+    assert group_by_dependence(values, None, seed=0).num_categories == 6
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6])
+def test_independent_features_in_panels_are_noise(part):
+    tables = [in_panels(independent(1000, 30, seed), part, 3, seed) for seed in range(3)]
+
+    assert sum(group_by_dependence(table, None, seed=0).structure != "none" for table in tables) <= 1
+
+
 def test_the_number_found_gives_what_the_same_number_given_does():
     values = grouped([5, 5, 5])
     automatic, given = (group_by_dependence(values, number, seed=0) for number in (None, 3))

@@ -8,7 +8,7 @@ import torch
 from catvq import moves
 from catvq.errors import Interrupted
 from catvq.start import Categories
-from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start
+from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start, feature_covariance
 
 START = np.array([0, 0, 0, 1, 1, 1])
 ALL = np.ones((6, 2), bool)
@@ -109,3 +109,24 @@ def test_a_choice_can_be_stopped(make_config, rows):
     asked = iter([False, False, True])
     with pytest.raises(Interrupted):
         choose_start(make_config(model={"categories": 2}), categories(), rows, lambda: next(asked))
+
+
+def test_the_covariance_of_a_table_with_gaps_is_that_of_what_is_there(rows):
+    gaps = rows.copy()
+    gone = np.random.default_rng(0).random((300, 2)) < 0.5
+    gaps[np.repeat(gone, 3, axis=1)] = np.nan
+    whole, seen = (feature_covariance(table, seed=0) for table in (rows, gaps))
+
+    scale = np.sqrt(np.diag(whole))
+    assert np.linalg.eigvalsh(seen)[0] > 0
+    assert seen == pytest.approx(whole / np.outer(scale, scale), abs=0.15)
+
+
+def test_a_start_is_chosen_for_a_table_with_gaps(choose, rows):
+    gaps = rows.copy()
+    gaps[:100, :3] = np.nan
+
+    settled, report = choose(categories(), rows=gaps)
+
+    assert settled.grouping.tolist() in ([0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0])
+    assert all(np.isfinite(list(report.errors.values())))
