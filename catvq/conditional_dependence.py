@@ -109,6 +109,26 @@ def conditional_evidence(
     return PairEvidence(variance * found.strength, found.surprise)
 
 
+def marginal_strength(
+    blocks: FeatureBlocks, kurtosis: NDArray[np.float64], presence: Presence | None = None
+) -> NDArray[np.float64]:
+    """Squared correlations between the blocks of two features above the cut, others left aside, [D, D].
+
+    As in `conditional_evidence`, with the correlation itself in place of its inverse.
+    """
+    length, count, width = blocks.columns.shape
+    flat = blocks.columns.reshape(length, count * width)
+    if presence is None:
+        correlation = (flat.T @ flat).astype(np.float64) / length
+        rows: NDArray[np.float64] | int = length
+    else:
+        correlation, rows = presence.correlation(flat), presence.rows
+    squares = np.square(correlation).reshape(count, width, count, width).sum(axis=(1, 3))
+    freedom = np.outer(blocks.rank, blocks.rank).astype(np.float64)
+    typical = length if presence is None else presence.typical_rows
+    return _against_chance(squares * rows, freedom, kurtosis, typical).strength / typical
+
+
 def _squared_partials(
     columns: NDArray[np.float32], ridge: float, presence: Presence | None
 ) -> NDArray[np.float64]:
@@ -125,9 +145,11 @@ def _squared_partials(
     own = precision[np.arange(count), :, np.arange(count), :]
     values, vectors = np.linalg.eigh(own)
     root = (vectors / np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)  # P_ii^-1/2
-    precision = np.einsum("iab,ibjc->iajc", root, precision, optimize=True)
-    precision = np.einsum("iajc,jcd->iajd", precision, root, optimize=True)
-    return np.asarray(np.einsum("iajc,iajc->ij", precision, precision, optimize=True))
+    # The precision is symmetric, so that its transpose stands where the roots are to act from the right.
+    by_feature = (count, width, count * width)
+    half = (root @ precision.reshape(by_feature)).reshape(count * width, -1).T
+    whole = (root @ half.reshape(by_feature)).reshape(count, width, count, width)
+    return np.asarray(np.square(whole).sum(axis=(1, 3)))
 
 
 def null_variance(others: float, rows: float, ridge: float) -> float:

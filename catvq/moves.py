@@ -18,7 +18,7 @@ from catvq.rate_distortion import GaussianCode, Matrix, gaussian_error, gram
 
 # Multiplications, or what takes as long, of one search; looked at after every move. Counted, not timed, so
 # that runs repeat. About 10 s of one core; 150 features in 10 categories need half of it.
-MAX_WORK = 1.3e11
+MAX_WORK = 1.1e11
 TRIAL_WORK = 3e6  # of a trial, however small: what its calls take
 EIGENVECTOR_WORK = 20  # multiplications for each cube of a matrix's size
 # A feature is tried in every category where that makes no more trials than this in a round, else in those
