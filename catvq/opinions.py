@@ -19,8 +19,8 @@ from catvq.affinity import SpectralEmbedding, separation
 # 0.011 at most; where the first opinion was right, others gained 0.008 at most or lost 0.3 of the first kind.
 MAY_LOSE = 0.013
 MUST_GAIN = 0.01
-# Of another opinion. Where everything depends on everything, what it gains says nothing: on handwritten digits
-# it made a worse start.
+# Of another opinion. Where everything depends on everything, what it gains says nothing: it made the start of
+# handwritten digits worse.
 LEAST_SEPARATION = 0.9
 
 
