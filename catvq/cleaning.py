@@ -220,6 +220,12 @@ class FeatureCleaner:
         rows *= self.inverse_scale[active]
         return rows
 
+    def observed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Like `normalize`, but NaN where missing: for statistics of what is there, float32 [N, D']."""
+        rows = self.normalize(values)
+        rows[np.isnan(np.take(values, self.active, axis=1))] = np.nan
+        return rows
+
     def restore(self, normalized: NDArray[np.float32]) -> NDArray[np.float32]:
         """Undo `normalize`: raw units for every uploaded feature.
 

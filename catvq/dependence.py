@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from catvq.affinity import SpectralEmbedding, self_scaled, separation
+from catvq.affinity import self_scaled
+from catvq.available import Presence
 from catvq.category_count import CategoryCount, count_categories
-from catvq.conditional_dependence import conditional_evidence, whitened
+from catvq.conditional_dependence import conditional_evidence, marginal_strength, whitened
 from catvq.joint_moments import fourth_order, third_order
+from catvq.opinions import Views
 from catvq.rank_scores import cosines, rank_kurtosis, ranks, uncorrelated_scores
 
 # Rows that dependence is measured on: a squared partial correlation of 0.0001 is then 1 deviation.
 MAX_ROWS = 20_000
 COSINES = 4
-MAX_COLUMNS = 4000  # of all cosines together; with more features, fewer cosines of each
+MAX_COLUMNS = 3000  # of all cosines together, 3 s to invert; with more features, fewer cosines of each
 FALSE_PAIR = 0.01  # chance of one false pair in a table of independent features
 FALSE_PARTNERS = 0.1  # part of the features in the clustering that may be independent of all others
 FALSE_MEMBERS = 0.01  # part of the features not marked as noise that may be
+# Squared correlation, with other features left aside. Independent signals over rows that follow each other in
+# time easily reach significance.
+WEAK = 0.03
 STRONGEST = 5  # pairs of a feature that decide whether it takes part
 
 Structure = Literal["categories", "one_category", "none"]
@@ -40,7 +45,7 @@ class DependenceGrouping:
         structure: "none" when all features are noise; "one_category" when everything that is not noise
             hangs together and the number of categories was not given.
         count: The opinions behind an automatic G; None when G was given, or nothing was found.
-        separation: How much of the dependence lies within categories, see `affinity.separation`; of the
+        separation: How much of the dependence lies within categories, see `Views.separation`; of the
             features that are not without dependence.
     """
 
@@ -58,7 +63,7 @@ def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np
     Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
 
     Args:
-        values: Normalised rows without missing values [N, D'].
+        values: Normalised rows [N, D'], NaN where missing.
         seed: Chooses the rows when there are more than 20,000.
 
     Returns:
@@ -79,14 +84,15 @@ def group_by_dependence(
     The strength of a pair is the sum of its squared partial correlations (of the values, of their rank's
     distance from the middle, and of 4 cosines of the ranks) above the level of chance, and of significant
     means of products with a third feature (with a third and a fourth where nothing else is found). The
-    self-scaled strengths are clustered spectrally.
+    self-scaled strengths are clustered spectrally, unless another opinion explains more, see `opinions`.
 
     Features should be distinct: merge duplicates before. Blind to dependence of five or more features that
     leaves every four independent.
 
     Args:
-        values: Normalised rows without missing values [N, D'], D' at least 1. Outliers should be clipped:
-            rows that are far out in two features by accident look like dependence.
+        values: Normalised rows [N, D'], NaN where missing, D' at least 1. What is missing is left out pair by
+            pair. Outliers should be clipped: rows that are far out in two features by accident look like
+            dependence.
         num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
             the middle of three opinions, which may be 1.
         seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
@@ -94,18 +100,17 @@ def group_by_dependence(
     evidence = _Evidence.of(values, seed=seed)
     takes_part = evidence.takes_part
     count = None
-    affinity = evidence.affinity(takes_part)
     if num_categories is None and takes_part.sum() > 1:
-        count = count_categories(affinity)
+        count = count_categories(evidence.affinity(takes_part))
     wanted = min(num_categories or (count.number if count else 1), len(takes_part))
     if takes_part.sum() < wanted:
         takes_part = np.ones_like(takes_part)
-        affinity = evidence.affinity(takes_part)
     grouping = np.zeros(len(takes_part), dtype=np.int64)
-    members = np.flatnonzero(takes_part)
+    members, separated = np.flatnonzero(takes_part), 0.0
     if wanted > 1:
-        grouping[members] = SpectralEmbedding.of(affinity).grouping(wanted)
-    separated = separation(affinity, grouping[members])
+        views = evidence.views(takes_part)
+        grouping[members] = views.best_grouping(wanted)
+        separated = views.separation(grouping[members])
     fits = evidence.fit(grouping, takes_part, wanted)
     grouping = np.where(takes_part, grouping, fits.argmin(axis=1))
     own = fits[np.arange(len(grouping)), grouping]
@@ -129,12 +134,16 @@ class _Evidence:
         surprise: [looks, D', D'], minus the logarithm of the pair's p-value each time that it was looked at.
         is_certain: bool [D'], in a significant pair, three or four.
         takes_part: bool [D'], certain, or with strongest pairs that are together too rare for chance.
+        significant: [D', D'], the strength of pairs that are significant by themselves.
+        marginal: [D', D'], the strength that cosines of the ranks show with other features left aside.
     """
 
     strength: NDArray[np.float64]
     surprise: NDArray[np.float64]
     is_certain: NDArray[np.bool_]
     takes_part: NDArray[np.bool_]
+    significant: NDArray[np.float64]
+    marginal: NDArray[np.float64]
 
     @classmethod
     def of(cls, values: NDArray[np.float32], *, seed: int) -> Self:
@@ -145,31 +154,52 @@ class _Evidence:
         count = rows.shape[1]
         if count < 2:
             nothing = np.zeros((count, count))
-            return cls(nothing, nothing[None], np.zeros(count, dtype=bool), np.zeros(count, dtype=bool))
-        rank = ranks(rows)
+            nobody = np.zeros(count, dtype=bool)
+            return cls(nothing, nothing[None], nobody, nobody, nothing, nothing)
+        presence = Presence.of(rows)
+        rank = ranks(rows, presence)
         orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
-        kurtosis = rank_kurtosis(rank)
-        looks = [
-            conditional_evidence(whitened(functions), kurtosis)
+        kurtosis = rank_kurtosis(rank, presence)
+        views = [
+            whitened(functions, presence)
             for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
         ]
+        looks = [conditional_evidence(view, kurtosis, presence) for view in views]
         surprise = np.stack([look.surprise for look in looks])
-        scores = uncorrelated_scores(rank)
+        scores = uncorrelated_scores(rank, presence)
         products = third_order(scores)
         strength = np.sum([look.strength for look in looks], axis=0) + products
         pairs = len(looks) * count * (count - 1) / 2
-        is_certain = (surprise > np.log(pairs / FALSE_PAIR)).any(axis=(0, 1)) | products.any(axis=1)
+        is_significant = (surprise > np.log(pairs / FALSE_PAIR)).any(axis=0) | (products > 0)
+        is_certain = is_significant.any(axis=0)
         takes_part = _discoveries(np.where(is_certain, 0, _strongest_pairs(surprise)), FALSE_PARTNERS)
         alone = np.flatnonzero(~takes_part)
         fours = fourth_order(scores[:, alone])
         strength[np.ix_(alone, alone)] += fours
+        is_significant[np.ix_(alone, alone)] |= fours > 0
         is_certain[alone] |= fours.any(axis=1)
-        return cls(strength, surprise, is_certain, takes_part | is_certain)
+        return cls(
+            strength,
+            surprise,
+            is_certain,
+            takes_part | is_certain,
+            np.where(is_significant, strength, 0),
+            marginal_strength(views[-1], kurtosis, presence),
+        )
 
     def affinity(self, takes_part: NDArray[np.bool_]) -> NDArray[np.float64]:
         if not takes_part.any():
             return np.zeros((0, 0))
         return self_scaled(self.strength[np.ix_(takes_part, takes_part)])
+
+    def views(self, takes_part: NDArray[np.bool_]) -> Views:
+        chosen = np.ix_(takes_part, takes_part)
+        return Views(
+            self.affinity(takes_part),
+            self_scaled(self.significant[chosen]),
+            self_scaled(self.marginal[chosen]),
+            self_scaled(np.maximum(self.marginal[chosen] - WEAK, 0)),
+        )
 
     def fit(
         self, grouping: NDArray[np.int64], takes_part: NDArray[np.bool_], num_categories: int

@@ -10,7 +10,7 @@ NORMAL_KURTOSIS = 3
 
 
 def tempered(
-    squares: NDArray[np.float64], kurtosis: NDArray[np.float64], *, rows: int
+    squares: NDArray[np.float64], kurtosis: NDArray[np.float64], *, rows: float
 ) -> NDArray[np.float64]:
     """Squared deviations that would be as rare for a normal variable, of the same shape.
 

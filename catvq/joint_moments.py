@@ -14,6 +14,7 @@ FALSE_ALARM = 0.001
 # Multiplications spent on one search; longer tables are read in part. About 10 s of one core.
 THIRD_ORDER_BUDGET = 6e11
 FOURTH_ORDER_BUDGET = 4e10
+MAY_COUNT = 0.99  # of the significant level: below it nothing counts, above it is looked at exactly
 # With fewer rows a mean product has to be above 0.25 to be told from chance.
 LEAST_ROWS = 500
 
@@ -45,16 +46,18 @@ def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     for first in range(count - 2):
         rest = slice(first + 1, count)
         mean = (columns[rest] * columns[first]) @ columns[rest].T / rows
-        own = scale[first, rest]
-        variance = np.maximum(np.maximum(own[:, None], own), scale[rest, rest]) / rows
-        of_product = kurtosis[first] * np.outer(kurtosis[rest], kurtosis[rest])
-        deviation = tempered(mean.astype(np.float64) ** 2 / variance, of_product, rows=rows)
-        above = variance * np.maximum(deviation - level, 0)
-        np.fill_diagonal(above, 0)
-        found[rest, rest] += above
-        with_first = above.sum(axis=1)
-        found[first, rest] += with_first
-        found[rest, first] += with_first
+        # Variances are 1 / N at least, and most means are below what is significant even then.
+        one, other = np.nonzero(np.square(mean) > MAY_COUNT * level / rows)
+        one, other = one[one != other] + first + 1, other[one != other] + first + 1
+        largest = np.maximum(np.maximum(scale[first, one], scale[first, other]), scale[one, other])
+        variance = largest / rows
+        of_product = kurtosis[first] * (kurtosis[one] * kurtosis[other])
+        squares = mean[one - first - 1, other - first - 1].astype(np.float64) ** 2
+        above = variance * np.maximum(tempered(squares / variance, of_product, rows=rows) - level, 0)
+        found[one, other] += above
+        with_first = np.bincount(one, above, minlength=count)
+        found[first] += with_first
+        found[:, first] += with_first
     return found
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.assignment import block_diagonal
+from catvq.available import Presence, standardised
 from catvq.cleaning import FeatureCleaner
 from catvq.clustering import cluster_features
 from catvq.config import RunConfig
@@ -120,7 +121,7 @@ def keeps_families(config: RunConfig) -> bool:
 def start_categories(
     table: FeatureTable,
     cleaner: FeatureCleaner,
-    normalized: NDArray[np.float32],
+    observed: NDArray[np.float32],
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
 ) -> Categories:
@@ -129,7 +130,7 @@ def start_categories(
     Args:
         table: The uploaded table.
         cleaner: Fitted on its training rows.
-        normalized: float32 [rows, D'], cleaned training rows.
+        observed: float32 [rows, D'], cleaned training rows, NaN where missing.
         config: The run's configuration.
         groups: Category name to feature names, for init "user" and "model".
 
@@ -142,16 +143,16 @@ def start_categories(
     if config.assignment.init in {"user", "model"}:
         return _given_categories(table, cleaner, config, groups)
     if keeps_families(config):
-        return _family_categories(table, cleaner, normalized, config)
+        return _family_categories(table, cleaner, observed, config)
     wanted, found = config.model.categories, None
     if not isinstance(wanted, int):
-        found = _find_grouping(normalized, None, config)
+        found = _find_grouping(observed, None, config)
         wanted = int(found[0].max()) + 1
     num_categories = wanted + surplus
     if config.assignment.init == "random":
         found = random_grouping(len(cleaner.active), num_categories, seed=config.training.seed), 0.0
     elif found is None or surplus:
-        found = _find_grouping(normalized, num_categories, config)
+        found = _find_grouping(observed, num_categories, config)
     grouping, separation = found
     return Categories(
         tuple(f"category_{i}" for i in range(num_categories)),
@@ -163,14 +164,18 @@ def start_categories(
 
 
 def _find_grouping(
-    normalized: NDArray[np.float32], number: int | None, config: RunConfig
+    observed: NDArray[np.float32], number: int | None, config: RunConfig
 ) -> tuple[NDArray[np.int64], float]:
     """A grouping of all features, and its separation where that was looked for."""
     seed = config.training.seed
     if config.assignment.resolved_init() == "clustering":
-        return cluster_features(normalized, number, seed=seed), 0.0
-    found = group_by_dependence(normalized, number, seed=seed)
+        return cluster_features(_filled(observed), number, seed=seed), 0.0
+    found = group_by_dependence(observed, number, seed=seed)
     return found.grouping, found.separation
+
+
+def _filled(observed: NDArray[np.float32]) -> NDArray[np.float32]:
+    return standardised(observed, Presence.of(observed))
 
 
 def _given_categories(
@@ -213,7 +218,7 @@ def _families_of_groups(
 
 
 def _family_categories(
-    table: FeatureTable, cleaner: FeatureCleaner, normalized: NDArray[np.float32], config: RunConfig
+    table: FeatureTable, cleaner: FeatureCleaner, observed: NDArray[np.float32], config: RunConfig
 ) -> Categories:
     family = table.family_of_feature()
     active_family = family[cleaner.active]
@@ -222,10 +227,10 @@ def _family_categories(
 
     def find(values: NDArray[np.float32], number: int | None) -> NDArray[np.int64]:
         if config.assignment.resolved_init() == "clustering":
-            return cluster_features(values, number, seed=seed)
+            return cluster_features(_filled(values), number, seed=seed)
         return group_by_dependence(values, number, seed=seed).grouping
 
-    grouping = group_per_family(normalized, active_family, counts, find=find)
+    grouping = group_per_family(observed, active_family, counts, find=find)
     if counts is None:
         counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
         # A family of constants only still needs a category for them; it comes after the learnt ones.

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
+from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
 from sklearn.metrics import adjusted_rand_score
 
+from catvq.available import Presence, standardised
 from catvq.config import RunConfig
 from catvq.grouping_methods import CANDIDATES, group_within
-from catvq.rate_distortion import Matrix, gaussian_error, improve_grouping
+from catvq.moves import improve_grouping
+from catvq.rate_distortion import Matrix, gaussian_error
 from catvq.sizes import resolve_shape
 from catvq.start import Categories
 
@@ -25,6 +27,7 @@ CLEAR_SEPARATION = 0.9
 LEAST_GAIN = 0.07
 BITS_THAT_TELL = 0.5  # of those that a code could carry: trained codes err like ideal ones of half the bits
 IMPROVED = 2  # of the candidates, those with the lowest errors
+ERROR_DIGITS = 9  # candidates that moving features makes the same grouping differ by rounding only
 MAX_ROWS = 20_000  # most rows that the covariance is taken from
 LEAST_VARIANCE = 1e-6  # of any direction, so that features which determine each other have an inverse
 
@@ -43,6 +46,8 @@ class StartReport:
         is_improved: Whether the start is where that was found, and not `chosen` as it was.
         stability: Adjusted Rand index between what the best two candidates became by moving features; None
             where there was no doubt.
+        is_cut_short: Whether moving features ended because it had done as much work as it may, as on a wide
+            table, where more of it might have found a lower error.
     """
 
     chosen: str
@@ -51,12 +56,13 @@ class StartReport:
     improved_error: float | None = None
     is_improved: bool = False
     stability: float | None = None
+    is_cut_short: bool = False
 
 
 def choose_start(
     config: RunConfig,
     categories: Categories,
-    normalized: NDArray[np.float32],
+    observed: NDArray[np.float32],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Categories, StartReport]:
     """With init "auto", look for the grouping that the job's codes can describe best, unless one is clear.
@@ -67,7 +73,7 @@ def choose_start(
     Args:
         config: The run's configuration.
         categories: As they start; only the grouping may change.
-        normalized: float32 [rows, D'], cleaned training rows.
+        observed: float32 [rows, D'], cleaned training rows, NaN where missing.
         should_stop: Asked again and again.
 
     Raises:
@@ -79,11 +85,12 @@ def choose_start(
     if init != "auto" or not has_choice or separation >= CLEAR_SEPARATION:
         return categories, StartReport(name, separation)
     allowed, seed = categories.allowed.numpy(), config.training.seed
+    filled = standardised(observed, Presence.of(observed))
     groupings = {name: categories.grouping} | {
-        name: group_within(name, normalized, allowed, seed=seed) for name in CANDIDATES
+        name: group_within(name, filled, allowed, seed=seed) for name in CANDIDATES
     }
-    covariance = feature_covariance(normalized, seed=seed)
-    bits = telling_bits(config, categories, rows=len(normalized))
+    covariance = feature_covariance(observed, seed=seed)
+    bits = telling_bits(config, categories, rows=len(observed))
     errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
     best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
     improved = {
@@ -92,24 +99,39 @@ def choose_start(
         )
         for name in best
     }
-    chosen, other = sorted(best, key=lambda candidate: improved[candidate][1])
-    grouping, error = improved[chosen]
-    stability = float(adjusted_rand_score(grouping, improved[other][0]))
-    if error > (1 - LEAST_GAIN) * errors[name]:
-        return categories, StartReport(name, separation, errors, error, stability=stability)
-    report = StartReport(chosen, separation, errors, error, is_improved=True, stability=stability)
-    return dataclasses.replace(categories, grouping=grouping), report
+    chosen, other = sorted(best, key=lambda candidate: round(improved[candidate].error, ERROR_DIGITS))
+    found = improved[chosen]
+    is_improved = found.error <= (1 - LEAST_GAIN) * errors[name]
+    report = StartReport(
+        chosen if is_improved else name,
+        separation,
+        errors,
+        found.error,
+        is_improved=is_improved,
+        stability=float(adjusted_rand_score(found.grouping, improved[other].grouping)),
+        is_cut_short=any(one.is_cut_short for one in improved.values()),
+    )
+    return dataclasses.replace(categories, grouping=found.grouping) if is_improved else categories, report
 
 
-def feature_covariance(normalized: NDArray[np.float32], *, seed: int) -> Matrix:
+def feature_covariance(values: NDArray[np.float32], *, seed: int) -> Matrix:
     """Covariance of the features, shrunk so that it has an inverse, [D', D'].
 
+    Where values are missing it is their correlation, over the rows that two features have in common.
+
     Args:
-        normalized: float32 [rows, D'].
+        values: Normalised, NaN where missing, float32 [rows, D'].
         seed: Chooses the rows when there are more than 20,000.
     """
-    rows = np.random.default_rng(seed).permutation(len(normalized))[:MAX_ROWS]
-    covariance: Matrix = ledoit_wolf(normalized[rows].astype(np.float64))[0]
+    rows = values[np.random.default_rng(seed).permutation(len(values))[:MAX_ROWS]]
+    presence = Presence.of(rows)
+    covariance: Matrix
+    if presence is None:
+        covariance = ledoit_wolf(rows.astype(np.float64))[0]
+    else:
+        columns = standardised(rows, presence)
+        shrinkage = ledoit_wolf_shrinkage(columns.astype(np.float64), assume_centered=True)
+        covariance = (1 - shrinkage) * presence.correlation(columns) + shrinkage * np.eye(columns.shape[1])
     return covariance + LEAST_VARIANCE * np.eye(len(covariance))
 
 

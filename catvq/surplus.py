@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from catvq.assignment import CategoryAssignment
-from catvq.rate_distortion import Matrix, cheapest_union
+from catvq.moves import cheapest_union
+from catvq.rate_distortion import Matrix
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,9 @@ class TrainingRun:
         groups = config.assignment.groups if start_groups is None else start_groups
         split = resolve_split(config, len(table.values))
         cleaner = fit_cleaner(table, split, config, groups)
-        normalized = cleaner.normalize(table.values[split.train])
-        categories = start_categories(table, cleaner, normalized, config, groups)
-        categories, report = choose_start(config, categories, normalized, should_stop)
+        observed = cleaner.observed(table.values[split.train])
+        categories = start_categories(table, cleaner, observed, config, groups)
+        categories, report = choose_start(config, categories, observed, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories)
         run._progress.start = asdict(report)
         run._progress.seconds = time.monotonic() - started

@@ -107,6 +107,18 @@ def test_normalize_is_fill_then_clip_then_centre_then_scale_in_float32():
     assert normalized.tobytes() == x.tobytes()
 
 
+def test_what_is_observed_is_what_is_normalised_but_for_the_gaps():
+    values = NOISE.copy()
+    values[:100, 2] = np.nan
+    values[:, 4] = 1
+    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    observed = cleaner.observed(values)
+
+    is_missing = np.isnan(values[:, cleaner.active])
+    assert (np.isnan(observed) == is_missing).all()
+    assert (observed[~is_missing] == cleaner.normalize(values)[~is_missing]).all()
+
+
 def test_constant_and_all_missing_features_are_dropped_and_restored():
     values = np.stack([np.full(500, 4.25), NOISE[:, 0], np.full(500, np.nan)], axis=1).astype(np.float32)
     cleaner = FeatureCleaner.fit(values, CleaningConfig())

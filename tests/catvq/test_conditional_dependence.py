@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from catvq.conditional_dependence import conditional_evidence, null_variance, whitened
+from catvq.conditional_dependence import conditional_evidence, marginal_strength, null_variance, whitened
 from catvq.rank_scores import cosines, rank_kurtosis, ranks
 
 COSINES = range(1, 5)
@@ -120,6 +120,20 @@ def test_surprise_is_minus_the_logarithm_of_the_p_value():
     expected = -np.log(chi2.sf(r**2 / null_variance(1, 1000, 2 / 1000), 1))
 
     assert linear(values / values.std(axis=0)).surprise[0, 1] == pytest.approx(expected, rel=1e-3)
+
+
+def test_marginal_strength_is_the_squared_correlation_above_the_cut():
+    values = table(1000, 3)
+    values[:, 1] += 0.5 * values[:, 0]
+    values[:, 2] += values[:, 1]
+    blocks = whitened((values / values.std(axis=0))[:, :, None])
+    found = marginal_strength(blocks, np.full(3, 1.5))
+    r = np.corrcoef(values.T)
+
+    assert found == pytest.approx(found.T)
+    for pair in ((0, 1), (0, 2), (1, 2)):
+        assert found[pair] == pytest.approx(r[pair] ** 2 - (1 + np.sqrt(2)) / 1000, rel=1e-3)
+    assert (np.diag(found) == 0).all()
 
 
 def test_wholly_dependent_features_surprise_finitely():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.signal import lfilter
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.planted import planted
@@ -106,6 +107,65 @@ def test_two_values_that_depend_on_each_other_are_found():
     flipped = np.where(random.random(hidden.shape) < 0.2, 1 - hidden, hidden)
 
     assert group_by_dependence(normalised(flipped), None, seed=0).grouping.tolist() == [0] * 4 + [1] * 4
+
+
+TRANSFORMS = (np.exp, lambda x: x**3, lambda x: 1 / (1 + np.exp(-3 * x)), np.arctan, lambda x: -np.exp(-x))
+
+
+def chains(sizes, rows=2500, seed=0):
+    """Each category the lags of one signal, neighbours correlated by 0.9, each seen through a transform."""
+    random = np.random.default_rng(seed)
+    columns = []
+    for size in sizes:
+        noise = random.standard_normal(rows + size + 200)
+        signal = lfilter([np.sqrt(1 - 0.9**2)], [1, -0.9], noise)[200:]
+        columns += [TRANSFORMS[random.integers(5)](signal[lag : lag + rows]) for lag in range(size)]
+    return normalised(np.stack(columns, axis=1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("sizes", [[10] * 6, [4, 6, 8, 12, 20, 30], [50, 50, 5, 5, 5]])
+def test_chains_seen_through_monotone_transforms_are_not_cut(sizes, seed):
+    found = group_by_dependence(chains(sizes, seed=seed), len(sizes), seed=0)
+
+    assert adjusted_rand_score(np.repeat(range(len(sizes)), sizes), found.grouping) >= 0.95
+    assert found.separation >= 0.9
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("weight", [0.5, 1])
+def test_of_a_hierarchy_the_level_is_found_that_has_the_number_asked_for(seed, weight):
+    random = np.random.default_rng(seed)
+    branch = weight * np.repeat(random.standard_normal((2500, 3)), 18, axis=1)
+    leaf = np.repeat(random.standard_normal((2500, 9)), 6, axis=1)
+    values = normalised(branch + leaf + 0.7 * random.standard_normal(leaf.shape))
+
+    for number in (3, 9):
+        grouping = group_by_dependence(values, number, seed=0).grouping
+        assert adjusted_rand_score(np.repeat(range(number), 54 // number), grouping) >= 0.95
+
+
+def in_panels(values, part, panels, seed):
+    """The values, with all features of a panel missing together in a part of the rows; dealt out in turn."""
+    gone = np.random.default_rng(seed).random((len(values), panels)) < part
+    return np.where(gone[:, np.arange(values.shape[1]) % panels], np.nan, values).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("part", "panels"), [(0.3, 4), (0.3, 8), (0.5, 4), (0.5, 8)])
+def test_features_that_go_missing_together_are_not_taken_for_dependent(part, panels, seed):
+    values = in_panels(grouped([8] * 6, rows=2500, seed=seed), part, panels, seed)
+    found = group_by_dependence(values, 6, seed=0)
+
+    assert adjusted_rand_score(np.repeat(range(6), 8), found.grouping) >= 0.95
+    assert group_by_dependence(values, None, seed=0).num_categories == 6
+
+
+@pytest.mark.parametrize("part", [0.02, 0.3, 0.6])
+def test_independent_features_in_panels_are_noise(part):
+    tables = [in_panels(independent(1000, 30, seed), part, 3, seed) for seed in range(3)]
+
+    assert sum(group_by_dependence(table, None, seed=0).structure != "none" for table in tables) <= 1
 
 
 def test_the_number_found_gives_what_the_same_number_given_does():
@@ -220,7 +280,9 @@ def test_many_features_are_looked_at_through_fewer_cosines(monkeypatch):
 
 def test_a_category_fits_as_well_as_all_pairs_with_its_other_members_together_by_hand():
     surprise = np.array([[[0, 2, 3, 1], [2, 0, 5, 4], [3, 5, 0, 6], [1, 4, 6, 0.0]]])
-    evidence = dependence._Evidence(surprise[0], surprise, np.ones(4, bool), np.ones(4, bool))
+    evidence = dependence._Evidence(
+        surprise[0], surprise, np.ones(4, bool), np.ones(4, bool), surprise[0], surprise[0]
+    )
     fits = evidence.fit(np.array([0, 0, 0, 1]), np.array([True, True, True, False]), 2)
 
     # The sum s of n variables that are Exp(1) exceeds s with chance exp(-s) (1 + s + ... + s^(n-1) / (n-1)!).

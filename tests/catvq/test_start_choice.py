@@ -1,10 +1,14 @@
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from catvq import moves
 from catvq.errors import Interrupted
 from catvq.start import Categories
-from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start
+from catvq.start_choice import CLEAR_SEPARATION, LEAST_GAIN, StartReport, choose_start, feature_covariance
 
 START = np.array([0, 0, 0, 1, 1, 1])
 ALL = np.ones((6, 2), bool)
@@ -41,6 +45,17 @@ def test_in_doubt_the_start_is_what_codes_carry_best(choose):
     assert next(iter(report.errors)) == "dependence"
     assert report.errors["dependence"] > report.errors[report.chosen] >= report.improved_error > 0
     assert (report.separation, report.is_improved, report.stability) == (0.4, True, pytest.approx(1))
+    assert not report.is_cut_short
+
+
+def test_a_start_that_took_all_the_work_it_may_says_so(choose, monkeypatch):
+    monkeypatch.setattr(moves, "MAX_WORK", 0)
+
+    _, report = choose(categories())
+
+    assert report.is_cut_short
+    assert report.improved_error == min(report.errors.values())
+    assert json.loads(json.dumps(dataclasses.asdict(report)))["is_cut_short"] is True
 
 
 def test_dependence_yields_only_to_a_clear_gain(choose, rows):
@@ -94,3 +109,24 @@ def test_a_choice_can_be_stopped(make_config, rows):
     asked = iter([False, False, True])
     with pytest.raises(Interrupted):
         choose_start(make_config(model={"categories": 2}), categories(), rows, lambda: next(asked))
+
+
+def test_the_covariance_of_a_table_with_gaps_is_that_of_what_is_there(rows):
+    gaps = rows.copy()
+    gone = np.random.default_rng(0).random((300, 2)) < 0.5
+    gaps[np.repeat(gone, 3, axis=1)] = np.nan
+    whole, seen = (feature_covariance(table, seed=0) for table in (rows, gaps))
+
+    scale = np.sqrt(np.diag(whole))
+    assert np.linalg.eigvalsh(seen)[0] > 0
+    assert seen == pytest.approx(whole / np.outer(scale, scale), abs=0.15)
+
+
+def test_a_start_is_chosen_for_a_table_with_gaps(choose, rows):
+    gaps = rows.copy()
+    gaps[:100, :3] = np.nan
+
+    settled, report = choose(categories(), rows=gaps)
+
+    assert settled.grouping.tolist() in ([0, 1, 0, 1, 0, 1], [1, 0, 1, 0, 1, 0])
+    assert all(np.isfinite(list(report.errors.values())))
