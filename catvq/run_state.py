@@ -10,6 +10,23 @@ from catvq.surplus import Join
 
 
 @dataclass(frozen=True)
+class Move:
+    """A feature that changed its category.
+
+    Attributes:
+        feature: Its name.
+        category: Name of the one that it left.
+        into: Name of the one that it joined.
+        epoch: Completed epochs when that was seen; 0 where the search for the assignment moved it.
+    """
+
+    feature: str
+    category: str
+    into: str
+    epoch: int
+
+
+@dataclass(frozen=True)
 class RunState:
     """Where a run stands.
 
@@ -27,6 +44,7 @@ class RunState:
         settled_epoch: Completed epochs when the assignment was made hard ahead of time, since it had
             settled; None where it was not.
         joins: Of surplus categories, so far.
+        moves: Of features from the start on, in their order.
         best_epoch: Completed epochs when the error on validation rows was least since the grouping was fixed;
             0 is the start; None before that, and without such rows.
         spread: How far rows are moved before they train the model, see `smoothing`; None before the start.
@@ -43,6 +61,7 @@ class RunState:
     collapses: list[Collapse]
     settled_epoch: int | None
     joins: list[Join]
+    moves: list[Move]
     best_epoch: int | None
     spread: float | None
 
@@ -94,6 +113,7 @@ class RunProgress:
         quiet_epochs: Completed ones of the model's training since a feature last changed its category.
         settled_epoch: As in `RunState`.
         joins: As in `RunState`.
+        moves: As in `RunState`.
     """
 
     summary: AssignmentSummary
@@ -117,6 +137,7 @@ class RunProgress:
     quiet_epochs: int = 0
     settled_epoch: int | None = None
     joins: list[Join] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, ready for JSON."""
@@ -127,5 +148,5 @@ class RunProgress:
         """The inverse of `to_dict`."""
         nested = {"summary": AssignmentSummary, "codebook": CodebookSummary, "gap": SoftToHardGap}
         plain = {k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()}
-        collapses = [Collapse(**each) for each in values["collapses"]]
-        return cls(**plain | {"collapses": collapses, "joins": [Join(**each) for each in values["joins"]]})
+        listed = {"collapses": Collapse, "joins": Join, "moves": Move}
+        return cls(**plain | {k: [kind(**each) for each in values[k]] for k, kind in listed.items()})

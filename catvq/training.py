@@ -28,7 +28,7 @@ from catvq.metrics import summarize_assignment
 from catvq.model_stage import ModelStage
 from catvq.pruning import without_empty
 from catvq.run_data import RunData
-from catvq.run_state import RunProgress, RunState
+from catvq.run_state import Move, RunProgress, RunState
 from catvq.search import SEARCH_STEPS
 from catvq.search_stage import SearchStage, needs_search
 from catvq.sizes import resolve_epochs, resolve_split
@@ -186,6 +186,7 @@ class TrainingRun:
                 self._go_on_searching(self._search, should_stop)
             else:
                 self._training.train_epoch(should_stop)
+                self._note_moves(self._grouping, self._training.grouping())
                 self._summarize()
                 self._training.harden_if_settled()
         finally:
@@ -211,6 +212,7 @@ class TrainingRun:
             collapses=list(progress.collapses),
             settled_epoch=progress.settled_epoch,
             joins=list(progress.joins),
+            moves=list(progress.moves),
             best_epoch=progress.best_epoch,
             spread=progress.spread,
         )
@@ -251,6 +253,7 @@ class TrainingRun:
             self._settle(self._search)
         if not self._progress.is_hardened:
             self._training.harden()
+            self._note_moves(self._grouping, self._training.grouping())
         self._training.keep_best()
         self._training.model.codebooks.retire_twins(len(self.categories.names))
         inputs = FreezeInputs(
@@ -289,7 +292,9 @@ class TrainingRun:
 
     def _settle(self, search: SearchStage) -> None:
         """Begin to train the model from what the search has found so far."""
-        grouping = search.soft().argmax(dim=1).cpu().numpy()
+        found = search.soft().argmax(dim=1)
+        self._note_moves(torch.from_numpy(self.categories.grouping), found)
+        grouping = found.cpu().numpy()
         self.categories = dataclasses.replace(self.categories, grouping=grouping)
         self._progress.start = asdict(StartReport("searched"))
         self._progress.search = asdict(search.summary())
@@ -299,6 +304,14 @@ class TrainingRun:
 
     def _soft(self) -> Tensor:
         return (self._search or self._training).soft()
+
+    def _note_moves(self, before: Tensor, after: Tensor) -> None:
+        """Take down which features have changed their category, int64 [D'] each."""
+        names, changed = self.categories.names, (before.cpu() != after.cpu()).nonzero().squeeze(1)
+        for feature in changed.tolist():
+            name = self.table.features[self.cleaner.active[feature]]
+            left, into = names[int(before[feature])], names[int(after[feature])]
+            self._progress.moves.append(Move(name, left, into, self.epoch))
 
     def _summarize(self) -> None:
         """Summarise the soft assignment against the one summarised before."""

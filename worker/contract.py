@@ -75,7 +75,9 @@ class ModelSettings(_Section):
     categories: CategoryCount | Auto | dict[Name, CategoryCount] = Field(
         "auto", description="Total number of categories, 'auto', or a number for each family."
     )
-    levels: int = Field(3, ge=1, le=8, description="Tokens per category, coarse to fine: each refines the ones before.")
+    levels: int = Field(
+        3, ge=1, le=8, description="Tokens per category, coarse to fine: each refines the ones before."
+    )
     codebook_size: Annotated[int, Field(ge=2, le=4096)] | Auto = Field(
         "auto", description="Codes per codebook; 'auto' follows the category's number of features."
     )

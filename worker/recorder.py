@@ -14,6 +14,7 @@ from worker.store import Claim, Progress, Steering, Store
 from worker.store.files import file_digest
 
 PACE_WEIGHT = 0.2  # of the newest pace
+MOVES_TOLD = 100  # in one event; the model's report has them all
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ class Recorder:
                 self._heartbeat.persist(
                     partial(self._store.recordings.add_event_once, self._claim, "joined", told)
                 )
+        moves = [asdict(move) for move in state.moves if move.epoch == state.epoch]
+        if moves:
+            moved = {"epoch": state.epoch, "count": len(moves), "features": moves[:MOVES_TOLD]}
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "moved", moved)
+            )
         if state.settled_epoch == state.epoch:
             settled = {"epoch": state.epoch, "temperature": state.temperature}
             self._heartbeat.persist(

@@ -129,7 +129,8 @@ async def list_events(
     `dead_codebook`), the `epoch`, the `subjects` with what was measured, the `cause` and the `action`.
 
     A `settled` names the `epoch` at which the assignment was made hard ahead of time, with its `temperature`;
-    a `joined` a surplus `category` and that which it became part of (`into`).
+    a `joined` a surplus `category` and that which it became part of (`into`); a `moved` the `epoch` and the
+    `features` that changed their category then, up to 100 of all (`count`).
 
     The ids of a stream are the numbers of the events. It is kept alive by comments, and can be taken up again
     at any event, also after the service was restarted.

@@ -75,7 +75,8 @@ class Report(Body):
 
     Beside these fields: losses, the soft-to-hard gap, codebooks, what was done to each feature, what
     collapsed (`collapse`, from its first to its last epoch), which features are in doubt (`doubtful`, with
-    the `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), surplus
+    the `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), features
+    that changed their category after the start (`moved`; epoch 0 is the search for the assignment), surplus
     categories that became part of others (`joined`), empty ones that were left out (`pruned`), and so on.
     """
 

@@ -3,7 +3,7 @@ import json
 
 from catvq.collapse import Collapse
 from catvq.metrics import AssignmentSummary, CodebookSummary
-from catvq.run_state import RunProgress, RunState, SoftToHardGap
+from catvq.run_state import Move, RunProgress, RunState, SoftToHardGap
 from catvq.surplus import Join
 
 SUMMARY = AssignmentSummary(entropy=0.5, confident_fraction=0.25, changed_last_epoch=3, active_categories=2)
@@ -11,6 +11,7 @@ CODEBOOK = CodebookSummary(perplexity=3.5, usage=0.75)
 COLLAPSE = Collapse("empty", "a", 0.0, "cause", "nothing", first_epoch=2, last_epoch=4)
 GAP = SoftToHardGap(soft_error=0.5, hard_error=0.6, rows="validation", epoch=4)
 JOIN = Join("category_2", "category_0", 3)
+MOVE = Move("f3", "category_2", "category_1", 2)
 
 
 def test_progress_comes_back_from_json():
@@ -28,6 +29,10 @@ def test_progress_comes_back_from_json():
         gap=GAP,
         collapses=[COLLAPSE],
         joins=[JOIN],
+        moves=[MOVE],
+        spread=0.4,
+        best_error=0.1,
+        best_epoch=3,
     )
 
     for progress in (started, finished):
@@ -54,6 +59,7 @@ def test_a_state_is_plain_nested_values():
         collapses=[COLLAPSE],
         settled_epoch=1,
         joins=[JOIN],
+        moves=[MOVE],
         best_epoch=1,
         spread=0.4,
     )

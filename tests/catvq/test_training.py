@@ -226,3 +226,25 @@ def test_a_table_without_any_varying_feature_is_refused(make_config):
 def test_too_few_rows_are_refused(make_table, make_config):
     with pytest.raises(ConfigError, match="9 rows"):
         TrainingRun.start(make_table(rows=9), make_config())
+
+
+def test_features_that_move_are_named_with_where_from_where_to_and_when(make_table, make_config, train):
+    table = make_table(rows=300)
+    groups = {"a": ("f0", "f1", "f3"), "b": ("f2", "f4", "f5"), "c": ("f6", "f7", "f8")}
+    assignment = {"init": "user", "groups": groups, "estimator": "mirror"}
+
+    run = train(table, make_config(assignment=assignment), groups)
+
+    moves = {(move.feature, move.category, move.into) for move in run.state().moves if move.epoch == 0}
+    assert moves == {("f3", "a", "b"), ("f2", "b", "a")}
+    report = run.freeze().report
+    assert [(each["feature"], each["epoch"]) for each in report["moved"]] == [
+        (move.feature, move.epoch) for move in run.state().moves
+    ]
+
+
+def test_a_start_that_stays_moves_nothing(train):
+    run = train()
+
+    assert run.state().moves == []
+    assert run.freeze().report["moved"] == []

@@ -7,11 +7,10 @@ import torch
 
 from app.encoder import Encoder
 from benchmarks.frozen_model import NAMES, BenchmarkModel, draw_rows
+from catvq.verification import TIE_TOLERANCE
 from tests.soak.traffic import Pool
 from worker.settings import ServiceSettings
 from worker.store import Store
-
-CLEAR_MARGIN = 1e-3  # of the nearest two codes: what other rows share a run with a row then changes nothing
 
 
 @contextmanager
@@ -24,15 +23,13 @@ def published(data_dir):
 
 
 def make_pool(directory, rows=2000):
-    """Rows of which some miss values and some are invalid."""
+    """Rows of which some miss values and some are invalid; what shares a run with one changes no code of it."""
     model, values = BenchmarkModel.make(), draw_rows(rows, 5)
     random = np.random.default_rng(5)
     values[random.random(rows) < 0.1, 7] = np.nan
-    distances = model.weights.distances(
-        model.weights.latents(torch.from_numpy(model.cleaner.normalize(values)))
-    )
-    nearest = distances.topk(2, dim=2, largest=False).values
-    values = values[((nearest[..., 1] - nearest[..., 0]).amin(dim=0) > CLEAR_MARGIN).numpy()]
+    latents = model.weights.latents(torch.from_numpy(model.cleaner.normalize(values)))
+    clearness = model.weights.search(latents)[1].amin(dim=0)
+    values = values[(clearness > TIE_TOLERANCE).numpy()]
     values[random.random(len(values)) < 0.05, 9] = np.inf
     encoded = Encoder(directory, threads=1).encode(values, with_doubt=False)
     return Pool(values, encoded.codes, np.array(encoded.status), tuple(NAMES))

@@ -1,0 +1,136 @@
+"""What the codes are worth: held-out error at equal bits and tokens against other quantisers, `make bench-codes`.
+
+Every model has three tokens of 32 codes for each category. Its contestants see the same cleaned rows; residual
+k-means has the model's own groups, the others quantise whole rows with as many bits. Labels, where a table
+has them, are never trained on: probes read them off one-hot tokens.
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+import torch
+from sklearn.ensemble import ExtraTreesClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import OneHotEncoder
+
+from benchmarks.quantisers import faiss_product, faiss_residual, principal_components, residual_k_means
+from benchmarks.real_tables import REAL_TABLES, RealTable
+from catvq.config import RunConfig
+from catvq.table import FeatureTable
+from catvq.training import TrainingRun
+
+LEVELS, BITS_OF_TOKEN = 3, 5
+VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
+COLUMNS = ("residual k-means", "PCA + scalar", "faiss residual", "faiss OPQ", "static", "learnt")
+
+
+def main() -> None:
+    """Print one row per table: mean errors over the seeds, the best epoch's gain, probes and topography."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[500, 501, 502])
+    parser.add_argument("--tables", nargs="+", default=list(REAL_TABLES), choices=list(REAL_TABLES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    print(
+        f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits a category, torch {torch.__version__}\n"
+    )
+    heads = " | ".join(("table", "rows x features", "G", *COLUMNS, "against residual k-means", "moved"))
+    print(f"| {heads} | linear probe | trees | topography | s |\n|---|" + "---|" * (len(COLUMNS) + 8))
+    for name in arguments.tables:
+        table = REAL_TABLES[name]()
+        measured = [measure(table, seed) for seed in arguments.seeds]
+        errors, rest = (np.array([each[part] for each in measured], dtype=float) for part in (0, 1))
+        means, further = errors.mean(axis=0), rest.mean(axis=0)
+        cells = " | ".join("-" if np.isnan(error) else f"{error:.4f}" for error in means)
+        shape = " x ".join(map(str, table.values.shape))
+        change = f"{means[-1] / means[0] - 1:+.1%}"
+        probes = " | ".join("-" if np.isnan(value) else f"{value:.3f}" for value in further[1:4])
+        row = (
+            f"| {name} | {shape} | {table.num_categories} | {cells} | {change} | {further[0]:.0f} | {probes}"
+        )
+        print(f"{row} | {further[4]:.1f} |", flush=True)
+
+
+def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float | None]]:
+    """Test errors in the order of COLUMNS; features moved, probes' accuracies, topography, and seconds."""
+    started = time.perf_counter()
+    run = train(table, seed, {})
+    seconds = time.perf_counter() - started
+    start = run.categories.grouping
+    frozen = run.freeze()
+    rows, split = frozen.cleaner.normalize(table.values), run._data.split
+    fitted, judged = rows[np.concatenate([split.train])], rows[split.test]
+    category = np.array([feature["category"] for feature in frozen.grouping["features"]])[
+        frozen.cleaner.active
+    ]
+    groups = [np.flatnonzero(category == number) for number in np.unique(category)]
+    tokens = LEVELS * table.num_categories
+    names = list(frozen.categories)
+    members = [
+        [frozen.features[f] for f in frozen.cleaner.active[start == number]] for number in range(len(names))
+    ]
+    others = [feature["name"] for feature in frozen.grouping["features"]]
+    known = {name for group in members for name in group}
+    members[0] += [name for name in others if name not in known]
+    static = train(
+        table,
+        seed,
+        {
+            "mode": "static",
+            "init": "user",
+            "groups": {n: m for n, m in zip(names, members, strict=True) if m},
+        },
+    ).freeze()
+    errors = [
+        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN),
+        principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN),
+        faiss_residual(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
+        faiss_product(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
+        static.report["reconstruction_error"]["test"],
+        frozen.report["reconstruction_error"]["test"],
+    ]
+    probes: list[float | None] = [None, None]
+    if table.labels is not None:
+        codes = frozen.weights.encode(torch.from_numpy(rows)).numpy()
+        probes = [accuracy for accuracy in probe(codes, table.labels, split.train, split.test)]
+    moved = float((category != start).sum())
+    return errors, [moved, *probes, frozen.report["topographic_similarity"]["quantized"], seconds]
+
+
+def train(table: RealTable, seed: int, assignment: dict[str, object]) -> TrainingRun:
+    """A finished run with the given settings of the assignment, all else by default."""
+    names = tuple(f"f{number}" for number in range(table.values.shape[1]))
+    number = len(assignment["groups"]) if "groups" in assignment else table.num_categories  # type: ignore[arg-type]
+    config = RunConfig.from_dict(
+        {
+            "model": {"categories": number, "codebook_size": 2**BITS_OF_TOKEN, "levels": LEVELS},
+            "assignment": assignment,
+            "training": {
+                "validation_fraction": VALIDATION_FRACTION,
+                "test_fraction": TEST_FRACTION,
+                "seed": seed,
+                "device": "cpu",
+            },
+        }
+    )
+    run = TrainingRun.start(FeatureTable(table.values, names, {"all": names}), config)
+    while not run.is_finished:
+        run.train_epoch()
+    return run
+
+
+def probe(codes: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[float, float]:
+    """Accuracy of a linear probe and of trees that read the labels off one-hot tokens."""
+    encoder = OneHotEncoder(handle_unknown="ignore").fit(codes[train])
+    fitted, judged = encoder.transform(codes[train]), encoder.transform(codes[test])
+    linear = LogisticRegression(max_iter=2000).fit(fitted, labels[train]).score(judged, labels[test])
+    trees = ExtraTreesClassifier(200, random_state=0).fit(fitted, labels[train]).score(judged, labels[test])
+    return float(linear), float(trees)
+
+
+if __name__ == "__main__":
+    main()
