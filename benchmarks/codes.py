@@ -1,6 +1,6 @@
-"""What the codes are worth: held-out error at equal bits and tokens against other quantisers, `make bench-codes`.
+"""Held-out error at equal bits and tokens against other quantisers, on real tables: `make bench-codes`.
 
-Every model has three tokens of 32 codes for each category. Its contestants see the same cleaned rows; residual
+Every model has three tokens of 32 codes for each category. Contestants see the same cleaned rows; residual
 k-means has the model's own groups, the others quantise whole rows with as many bits. Labels, where a table
 has them, are never trained on: probes read them off one-hot tokens.
 """
@@ -35,9 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print(
-        f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits a category, torch {torch.__version__}\n"
-    )
+    print(f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits, torch {torch.__version__}\n")
     heads = " | ".join(("table", "rows x features", "G", *COLUMNS, "against residual k-means", "moved"))
     print(f"| {heads} | linear probe | trees | topography | s |\n|---|" + "---|" * (len(COLUMNS) + 8))
     for name in arguments.tables:

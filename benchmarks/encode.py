@@ -20,7 +20,6 @@ from benchmarks.frozen_model import (
     CODEBOOK,
     EMBEDDING,
     FEATURES,
-    HIDDEN,
     LATENT,
     LEVELS,
     BenchmarkModel,
@@ -32,7 +31,7 @@ from catvq.residual_search import BEAM
 
 ROWS = (1, 16, 256, 4096)
 TARGETS = {16: 0.90, 256: 0.90, 4096: 0.85}
-WIDTHS = (FEATURES // CATEGORIES, HIDDEN, EMBEDDING, LATENT)
+WIDTHS = (FEATURES // CATEGORIES, EMBEDDING, LATENT)
 CANDIDATES = 1 + (LEVELS - 1) * BEAM  # of which each is compared with a codebook
 OURS = "catvq, codes"
 PRODUCTS = ("matrix products, torch", "matrix products, ONNX Runtime")  # the faster one is the floor

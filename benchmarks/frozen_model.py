@@ -133,10 +133,7 @@ class _Category(nn.Module):
         super().__init__()
         self.own = weights.index[index]
         self.layers = nn.Sequential(
-            _linear(weights.feature_weight[index], weights.hidden_bias[index]),
-            nn.ReLU(),
-            _linear(weights.embedding_weight[index], weights.embedding_bias[index]),
-            nn.ReLU(),
+            _linear(weights.feature_weight[index], weights.embedding_bias[index]), nn.ReLU()
         )
         self.linear = _linear(weights.linear_weight[index], weights.latent_bias[index])
         self.head = _linear(weights.head_weight[index], torch.zeros(LATENT))

@@ -20,7 +20,7 @@ from catvq.onnx_graph import Array, Graph
 from catvq.residual_search import BEAM
 
 REGISTER = 16  # float32 in the widest vector register
-HALF = np.float32(0.5).reshape(1)
+ONE = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
 
 
 def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
@@ -46,15 +46,11 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
     slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
     columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
     own = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
-    hidden = own
-    for weight, bias in (
-        (weights.feature_weight, weights.hidden_bias),
-        (weights.embedding_weight, weights.embedding_bias),
-    ):
-        hidden = graph.add("Relu", _convolve(graph, hidden, weight.numpy(), bias.squeeze(1).numpy()))
+    bias = weights.embedding_bias.squeeze(1).numpy()
+    embedding = graph.add("Relu", _convolve(graph, own, weights.feature_weight.numpy(), bias))
     offsets = weights.latent_bias.squeeze(1).numpy()
     linear = _convolve(graph, own, weights.linear_weight.numpy(), np.zeros_like(offsets))
-    latents = _convolve(graph, hidden, weights.head_weight.numpy(), offsets)
+    latents = _convolve(graph, embedding, weights.head_weight.numpy(), offsets)
     latents = graph.add("Add", latents, linear, output="latents")
     _search(graph, weights, latents)
     width = _padded(weights.codes.shape[2])
@@ -132,35 +128,39 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
 def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
     """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
 
-    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest.
+    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest. It is
+    one product, of the rest with 1 and |r|^2 beside it and the code with -|c|^2 / 2 and -1/2.
     """
-    num_categories, levels, (_, size, _) = len(weights.index), weights.levels, weights.codes.shape
+    num_categories, levels, (_, size, width) = len(weights.index), weights.levels, weights.codes.shape
     padded = _padded(size)
-    books = _pad(weights.codes.view(num_categories, levels, size, -1).numpy(), 2, 3)
-    halves = -0.5 * weights.code_squares.view(num_categories, levels, 1, size).numpy()
-    halves = _pad(halves, 3, filler=-np.inf)
-    first = padded * np.arange(num_categories, dtype=np.int64).reshape(-1, 1, 1)
-    rest = graph.add("Reshape", latents, graph.ints(num_categories, books.shape[3], -1))
-    rest = graph.add("Transpose", rest, perm=[0, 2, 1])  # [G, N, E], and [G, N, kept, E] below
-    rest = graph.add("Unsqueeze", rest, graph.ints(2))
-    chosen: list[str] = []
-    kept = 1
+    books = _pad(weights.codes.view(num_categories, levels, size, width).numpy(), 2)
+    halves = _pad(-0.5 * weights.code_squares.view(num_categories, levels, size).numpy(), 2, filler=-np.inf)
+    ends = np.stack([halves, np.full_like(halves, -0.5)], axis=3)
+    factors = np.concatenate([books, ends], axis=3).transpose(0, 1, 3, 2)  # [G, L, E + 2, K]
+    first = graph.constant(padded * np.arange(num_categories, dtype=np.int64).reshape(-1, 1, 1))
+    whole = graph.add("Reshape", latents, graph.ints(num_categories, _padded(width), -1))
+    if width < _padded(width):
+        whole = graph.add("Slice", whole, graph.ints(0), graph.ints(width), graph.ints(1))
+    whole = graph.add(
+        "Unsqueeze", graph.add("Transpose", whole, perm=[0, 2, 1]), graph.ints(2)
+    )  # [G, N, 1, E]
+    infinite = graph.constant(np.array(np.inf, dtype=np.float32))
+    rest, chosen, best = whole, list[str](), ""
     for level in range(levels):
-        flat = graph.add("Reshape", rest, graph.ints(num_categories, -1, books.shape[3]))
-        nearness = graph.add("MatMul", flat, graph.constant(books[:, level].transpose(0, 2, 1)))
-        nearness = graph.add("Add", nearness, graph.constant(halves[:, level]))
-        if level > 0:  # before that there is one rest, and all are as far
-            length = graph.add("ReduceSumSquare", rest, graph.ints(3), keepdims=0)
-            length = graph.add("Mul", length, graph.constant(-HALF))
-            length = graph.add("Where", graph.add("IsInf", best), best, length)  # fewer codes than kept
-            length = graph.add("Reshape", length, graph.ints(num_categories, -1, 1))
-            nearness = graph.add("Add", nearness, length)
+        length = graph.add("ReduceSumSquare", rest, graph.ints(3), keepdims=0)
+        if level > 0:  # fewer codes than are kept
+            length = graph.add("Where", graph.add("IsInf", best), infinite, length)
+        length = graph.add("Unsqueeze", length, graph.ints(3))
+        one = graph.add("ConstantOfShape", graph.add("Shape", length), value=ONE)
+        factor = graph.add("Concat", rest, one, length, axis=3)
+        factor = graph.add("Reshape", factor, graph.ints(num_categories, -1, width + 2))
+        nearness = graph.add("MatMul", factor, graph.constant(factors[:, level]))
+        kept = 1 if level == 0 else min(BEAM, padded**level)
         nearness = graph.add("Reshape", nearness, graph.ints(num_categories, -1, kept * padded))
         if level == levels - 1:
-            best, place = "", graph.add("ArgMax", nearness, axis=2, keepdims=1)
+            place = graph.add("ArgMax", nearness, axis=2, keepdims=1)
         else:
-            kept = min(BEAM, kept * padded)
-            best, place = graph.top(nearness, kept)
+            best, place = graph.top(nearness, min(BEAM, kept * padded))
         code = place
         if level > 0:
             parent = graph.add("Div", place, graph.ints(padded))
@@ -168,24 +168,15 @@ def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
             chosen = [graph.add("GatherElements", codes, parent, axis=2) for codes in chosen]
         chosen.append(code)
         if level < levels - 1:
-            rest = _leave(graph, rest, parent if level > 0 else None)
-            where = graph.add("Add", code, graph.constant(first))
-            rows = graph.constant(books[:, level].reshape(-1, books.shape[3]))
-            rest = graph.add("Sub", rest, graph.add("Gather", rows, where, axis=0))
+            rest = whole
+            for number, codes in enumerate(chosen):
+                rows = graph.constant(books[:, number].reshape(-1, width))
+                rest = graph.add(
+                    "Sub", rest, graph.add("Gather", rows, graph.add("Add", codes, first), axis=0)
+                )
     codes = graph.add("Concat", *chosen, axis=2) if levels > 1 else chosen[0]  # [G, N, L]
     codes = graph.add("Transpose", codes, perm=[1, 0, 2])
     graph.add("Reshape", codes, graph.ints(-1, num_categories * levels), output="codes")
-
-
-def _leave(graph: Graph, rest: str, parent: str | None) -> str:
-    """What each kept choice starts from: [G, N, before, E] -> [G, N, kept, E]."""
-    if parent is None:
-        return rest
-    # One product with a one-hot matrix takes less time than to gather along an inner axis.
-    before = graph.constant(np.arange(BEAM, dtype=np.int64))
-    is_parent = graph.add("Equal", graph.add("Unsqueeze", parent, graph.ints(3)), before)
-    chosen: str = graph.add("Cast", is_parent, to=TensorProto.FLOAT)
-    return graph.add("MatMul", chosen, rest)
 
 
 def _look_up(graph: Graph, weights: FrozenWeights) -> str:

@@ -1,7 +1,7 @@
 """The frozen model: hard groups, only the weights they use, from raw rows to codes and back.
 
 Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
-W widest category, M hidden_dim, H embedding_dim, K codebook_size, E latent_dim.
+W widest category, H embedding_dim, M hidden_dim, K codebook_size, E latent_dim.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,7 @@ class FrozenWeights:
 
     Attributes:
         index: int64 [G, W], active feature of each slot (0 where padded, with zero weight).
-        feature_weight: float32 [G, W, M].
-        hidden_bias: float32 [G, 1, M].
-        embedding_weight: float32 [G, M, H].
+        feature_weight: float32 [G, W, H].
         embedding_bias: float32 [G, 1, H].
         head_weight: float32 [G, H, E], zero where padded.
         linear_weight: float32 [G, W, E], zero where padded.
@@ -40,8 +38,6 @@ class FrozenWeights:
 
     index: Tensor
     feature_weight: Tensor
-    hidden_bias: Tensor
-    embedding_weight: Tensor
     embedding_bias: Tensor
     head_weight: Tensor
     linear_weight: Tensor
@@ -64,8 +60,6 @@ class FrozenWeights:
         packed = cls(
             index=routing.index,
             feature_weight=gate * encoder.feature_weight[routing.index],
-            hidden_bias=encoder.hidden_bias.unsqueeze(1),
-            embedding_weight=encoder.weight,
             embedding_bias=encoder.bias.unsqueeze(1),
             head_weight=encoder.head_weight * mask,
             linear_weight=gate * routing.pack(encoder.linear_weight) * mask,
@@ -91,8 +85,7 @@ class FrozenWeights:
     def latents(self, features: Tensor) -> Tensor:
         """Latents of every category: normalised features float32 [N, D'] -> [G, N, E]."""
         own = features[:, self.index].transpose(0, 1)  # [G, N, W]
-        hidden = F.relu(torch.bmm(own, self.feature_weight) + self.hidden_bias)
-        embedding = F.relu(torch.bmm(hidden, self.embedding_weight) + self.embedding_bias)
+        embedding = F.relu(torch.bmm(own, self.feature_weight) + self.embedding_bias)
         latents = torch.bmm(own, self.linear_weight) + self.latent_bias
         return torch.baddbmm(latents, embedding, self.head_weight)
 

@@ -31,8 +31,8 @@ class ModelShape:
         levels: L.
         codebook_sizes: Length S, ordered category 0 level 0, category 0 level 1, ...
         latent_dims: Length S.
-        embedding_dim: H.
-        hidden_dim: M.
+        embedding_dim: H, of the encoder's non-linear path.
+        hidden_dim: M; the decoder's non-linear path is twice as wide.
         dropout: Probability, of hidden units while training.
         codebook_update: "ema" or "gradient".
         decay: Of the moving-average codebook.
@@ -89,9 +89,9 @@ class CategoryEncoder(nn.Module):
         self.register_buffer("latent_mask", latent_mask)
         members = shape.num_features / shape.num_categories
         self.dropout = shape.dropout
-        self.feature_weight = nn.Parameter(torch.randn(shape.num_features, shape.hidden_dim) * members**-0.5)
-        self.hidden_bias = nn.Parameter(torch.zeros(shape.num_categories, shape.hidden_dim))
-        self.weight = _uniform(shape.num_categories, shape.hidden_dim, shape.embedding_dim)
+        self.feature_weight = nn.Parameter(
+            torch.randn(shape.num_features, shape.embedding_dim) * members**-0.5
+        )
         self.bias = nn.Parameter(torch.zeros(shape.num_categories, shape.embedding_dim))
         self.head_weight = _uniform(shape.num_categories, shape.embedding_dim, latent_dim)
         self.head_bias = nn.Parameter(torch.zeros(shape.num_categories, latent_dim))
@@ -106,9 +106,8 @@ class CategoryEncoder(nn.Module):
 
     def embed(self, features: Tensor, routing: Routing) -> Tensor:
         """Embed every category at once: float32 [B, D] -> [G, B, H]."""
-        hidden = F.relu(routing.project(features, self.feature_weight) + self.hidden_bias.unsqueeze(1))
-        hidden = F.dropout(hidden, self.dropout, self.training)
-        return F.relu(torch.baddbmm(self.bias.unsqueeze(1), hidden, self.weight))
+        embedding = F.relu(routing.project(features, self.feature_weight) + self.bias.unsqueeze(1))
+        return F.dropout(embedding, self.dropout, self.training)
 
 
 class SharedDecoder(nn.Module):

@@ -4,7 +4,7 @@ Both routes answer the same questions, all categories at once: what does each ca
 that all share or through its own, and how well does each category explain its own features. Under a one-hot
 assignment they agree; the hard route reads only a category's own features.
 
-Shapes: B rows, D features, G categories, L levels, S = G * L streams, M hidden_dim, W widest category,
+Shapes: B rows, D features, G categories, L levels, S = G * L streams, H embedding_dim, W widest category,
 P partial hidden width, E latent_dim.
 """
 
@@ -28,10 +28,10 @@ class Routing(Protocol):
 
         Args:
             features: float32 [B, D].
-            weight: float32 [D, M], one row per feature.
+            weight: float32 [D, H], one row per feature.
 
         Returns:
-            float32 [G, B, M].
+            float32 [G, B, H].
         """
         ...
 
@@ -90,7 +90,7 @@ class SoftRouting:
 
     def project(self, features: Tensor, weight: Tensor) -> Tensor:
         """See `Routing.project`: features @ (gate[:, g] * weight) for all categories at once."""
-        gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, M]
+        gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, H]
         return torch.matmul(features, gated)
 
     def project_own(self, features: Tensor, weight: Tensor) -> Tensor:

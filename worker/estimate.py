@@ -10,11 +10,10 @@ from dataclasses import dataclass, replace
 from worker.contract import JobConfig
 
 # The core's own choices where the configuration says "auto", for a category of middling size (a test compares
-# them); the largest of the ratios between its levels counts for all.
+# them).
 MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32
 MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
 CODES_PER_FEATURE = 16
-LARGEST_RATIO = 1.5
 PARTIAL_HIDDEN_DIM = 32
 
 # The core's search for the assignment, as far as it matters here (a test compares them).
@@ -140,7 +139,7 @@ def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
 def _model_sizes(config: JobConfig, size: RunSize) -> dict[str, int]:
     """Return the sizes of the model; those that the core will choose as for a middling category."""
     model = config.model
-    width = LARGEST_RATIO * size.features / size.categories
+    width = size.features / size.categories
     codes = min(max(round(CODES_PER_FEATURE * width), MIN_CODEBOOK_SIZE), MAX_CODEBOOK_SIZE)
     latents = min(max(round(width), MIN_LATENT_DIM), MAX_LATENT_DIM)
     return {
@@ -163,16 +162,17 @@ def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
     wide, narrow = sizes["hidden_dim"], sizes["embedding_dim"]
     latent_dim, codebook_size = sizes["latent_dim"], sizes["codebook_size"]
     streams = size.categories * sizes["levels"]
-    first_layer = size.features * wide
-    routed = size.categories * first_layer  # soft: every category sees every feature
+    first_layer = size.features * (narrow + size.categories * latent_dim)
+    # Soft: every category sees every feature, by weights that all share and by its own.
+    routed = size.categories * size.features * (narrow + latent_dim)
     inner = (
-        size.categories * wide * narrow
-        + streams * latent_dim * (narrow + codebook_size + PARTIAL_HIDDEN_DIM)
+        size.categories * latent_dim * (narrow + size.features)
+        + streams * latent_dim * (codebook_size + PARTIAL_HIDDEN_DIM)
         + streams * PARTIAL_HIDDEN_DIM * size.features
-        + 2 * wide * (streams * latent_dim + size.features)
+        + 2 * wide * (size.categories * latent_dim + size.features)
     )
-    per_row = streams * (codebook_size + 3 * latent_dim + size.features)
-    per_row += 2 * size.categories * (wide + narrow)
+    per_row = streams * (codebook_size + 3 * latent_dim)
+    per_row += 2 * (wide + size.categories * narrow + size.features)
     return _StepCost(
         flops=FLOPS_PER_WEIGHT * (routed + inner) * size.batch_size,
         floats=COPIES_OF_WEIGHTS * (first_layer + inner)

@@ -32,12 +32,12 @@ def doubtful(train, make_config):
 def two_blocks():
     """Columns a0 to a3 share one cause and b0 to b3 another; m is made of both, n of neither."""
     random = np.random.default_rng(0)
-    causes = random.normal(size=(600, 2))
+    causes = random.normal(size=(2000, 2))
     columns = {
-        f"{c}{i}": causes[:, k] + 0.5 * random.normal(size=600) for k, c in enumerate("ab") for i in range(4)
+        f"{c}{i}": causes[:, k] + 0.5 * random.normal(size=2000) for k, c in enumerate("ab") for i in range(4)
     }
-    columns["m"] = causes.sum(axis=1) + random.normal(size=600)
-    columns["n"] = random.normal(size=600)
+    columns["m"] = causes.sum(axis=1) + 0.7 * random.normal(size=2000)
+    columns["n"] = random.normal(size=2000)
     return columns
 
 

@@ -61,7 +61,7 @@ def packed():
 def test_a_category_keeps_weights_for_its_own_features_only(packed):
     _, weights = packed
 
-    assert weights.feature_weight.shape == (3, 4, 6)  # four slots for the widest of three categories
+    assert weights.feature_weight.shape == (3, 4, 5)  # four slots for the widest of three categories
     assert weights.index[0].tolist() == [0, 1, 2, 4]
     assert (weights.feature_weight[1] == 0).all()
     assert (weights.feature_weight[2, 2:] == 0).all()

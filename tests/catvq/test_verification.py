@@ -66,8 +66,6 @@ def test_a_check_longer_than_one_chunk_sees_its_last_row(model, weights):
     "name",
     [
         "feature_weight",
-        "hidden_bias",
-        "embedding_weight",
         "embedding_bias",
         "head_weight",
         "linear_weight",
