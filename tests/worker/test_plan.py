@@ -287,7 +287,7 @@ def test_a_larger_run_is_estimated_to_take_more():
 def test_the_settings_that_drive_the_memory_are_named_the_first_most():
     wide = {"latent_dim": 512, "codebook_size": 4096, "categories": 5}
     assert list(resolve(model=wide).estimate.driven_by) == [
-        *("model.categories", "model.levels", "model.latent_dim", "model.codebook_size")
+        *("model.levels", "model.categories", "model.latent_dim", "model.codebook_size")
     ]
     assert resolve(rows=50_000_000).estimate.driven_by == {"rows": 50_000_000, "features": 5}
     assert resolve().estimate.driven_by == {}
