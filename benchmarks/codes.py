@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder
 from benchmarks.quantisers import faiss_product, faiss_residual, principal_components, residual_k_means
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.config import RunConfig
+from catvq.sizes import resolve_split
 from catvq.table import FeatureTable
 from catvq.training import TrainingRun
 
@@ -60,8 +61,8 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     seconds = time.perf_counter() - started
     start = run.categories.grouping
     frozen = run.freeze()
-    rows, split = frozen.cleaner.normalize(table.values), run._data.split
-    fitted, judged = rows[np.concatenate([split.train])], rows[split.test]
+    rows, split = frozen.cleaner.normalize(table.values), resolve_split(run.config, len(table.values))
+    fitted, judged = rows[split.train], rows[split.test]
     category = np.array([feature["category"] for feature in frozen.grouping["features"]])[
         frozen.cleaner.active
     ]
@@ -94,7 +95,7 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     probes: list[float | None] = [None, None]
     if table.labels is not None:
         codes = frozen.weights.encode(torch.from_numpy(rows)).numpy()
-        probes = [accuracy for accuracy in probe(codes, table.labels, split.train, split.test)]
+        probes = list(probe(codes, table.labels, split.train, split.test))
     moved = float((category != start).sum())
     return errors, [moved, *probes, frozen.report["topographic_similarity"]["quantized"], seconds]
 

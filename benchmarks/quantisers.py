@@ -1,6 +1,7 @@
-"""What a user would quantise a table with instead, each at so many bits a row; the error of held-out rows.
+"""What a user would quantise a table with instead, at so many bits a row.
 
-All take standardised rows, and return the mean squared error of the test rows, in units of the features' variance.
+All take standardised rows, and return the mean squared error of the test rows, in units of the features'
+variance.
 
 Letters: N rows, D features, L levels, K codes of a codebook.
 """
@@ -22,7 +23,7 @@ Rows = NDArray[np.float32]
 def residual_k_means(
     train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, levels: int, codes: int
 ) -> float:
-    """Residual k-means in each group, encoded by a beam, then one ridge regression of all features on all codes."""
+    """Residual k-means in each group, then ridge regression of all features on all codes."""
     quantised, encoded = np.zeros_like(train), np.zeros_like(test)
     for group in groups:
         books = _residual_books(train[:, group], levels, codes)

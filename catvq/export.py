@@ -128,8 +128,8 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
 def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
     """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
 
-    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest. It is
-    one product, of the rest with 1 and |r|^2 beside it and the code with -|c|^2 / 2 and -1/2.
+    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest.
+    It is one product, of the rest with 1 and |r|^2 beside it and the code with -|c|^2 / 2 and -1/2.
     """
     num_categories, levels, (_, size, width) = len(weights.index), weights.levels, weights.codes.shape
     padded = _padded(size)

@@ -138,7 +138,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
 
 
 def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
-    """The rows of a test vector: those whose codes no rounding of another machine can change, as far as any."""
+    """The rows of a test vector: those whose codes no rounding on another machine can change."""
     _, clearness = weights.search(weights.latents(features[torch.from_numpy(candidates)]))
     clearest, picks = clearness.amin(dim=0).topk(min(TEST_VECTOR_ROWS, len(candidates)))
     picks = picks[clearest > TIE_TOLERANCE]

@@ -44,7 +44,7 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
 
 
 def start_rows(smoother: Smoother, spread: float, most: int = START_ROWS) -> Tensor:
-    """Rows to start a model from, float32 [at most `most`, D]: no row twice where they are to stay as they are."""
+    """Rows to start a model from, float32 [at most `most`, D]; none twice where they are not moved."""
     number = smoother.num_rows
     drawn = min(most, DRAWN_PER_ROW * number)
     picks = torch.randperm(number)[:most] if spread == 0 else torch.randint(number, (drawn,))

@@ -10,7 +10,7 @@ Shapes: B rows, G categories, L levels, S = G * L streams, K codebook_size, E la
 import torch
 from torch import Tensor
 
-# Choices of coarser levels that are kept: four have 8 to 15% less error than one, eight little less than four.
+# Choices of coarser levels that are kept: 4 have 8 to 20% less error than 1, and 8 have 0 to 4% less than 4.
 BEAM = 4
 GREEDY = 1  # enough while training: models trained so, used with the beam above, err as little
 
@@ -67,10 +67,10 @@ def search_codes(
 
 
 def _clearness(kept: Tensor, left: Tensor, scale: Tensor, length: Tensor) -> Tensor:
-    """How far rounding is from changing a choice: the difference in what rounding to 100% would do to it.
+    """How far a choice is from being changed by rounding: 1 if every latent were rounded to nothing.
 
-    A latent that is wrong by a part p of its norm |z| moves a squared distance d by up to 2 p |z| sqrt(d), and
-    the distance is rounded as the square of the rest, |r|^2, is.
+    A latent that is wrong by a part p of its norm |z| moves a squared distance d by up to 2 p |z| sqrt(d),
+    and the distance is rounded as the square of the rest, |r|^2, is.
 
     Args:
         kept: Squared distance of the last choice that is kept.

@@ -36,6 +36,8 @@ from catvq.start import Categories, fit_cleaner, start_categories
 from catvq.start_choice import StartReport, choose_start
 from catvq.table import FeatureTable
 
+CHECKPOINT_FORMAT = 2  # rises when older checkpoints cannot be resumed from
+
 
 class TrainingRun:
     """A run between its start and its frozen model; build it with `start` or `resume`.
@@ -116,6 +118,8 @@ class TrainingRun:
         """
         checkpoint = load_checkpoint(path)
         document = checkpoint.document
+        if document.get("format") != CHECKPOINT_FORMAT:
+            raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")
         is_of_table = (tuple(document["features"]), document["rows"]) == (table.features, len(table.values))
         if RunConfig.from_dict(document["config"]) != config or not is_of_table:
             raise CheckpointError(f"checkpoint {path.name} belongs to another configuration or table")
@@ -230,6 +234,7 @@ class TrainingRun:
         tensors |= {f"categories.{name}": value for name, value in self.categories.tensors().items()}
         (self._search or self._training).save_into(tensors)
         document = {
+            "format": CHECKPOINT_FORMAT,
             "config": self.config.to_dict(),
             "features": list(self.table.features),
             "rows": len(self.table.values),

@@ -44,7 +44,7 @@ def test_latents_are_the_categorys_principal_components(features):
 
     latents = model.latents(features, HardRouting.from_grouping(GROUPING, 2))
     for category in range(2):
-        own = features[:, GROUPING == category]
+        own = features[:, category == GROUPING]
         variances = torch.linalg.eigvalsh(torch.cov(own.T)).flip(0)
         covariance = torch.cov(latents[category].T)
         assert torch.allclose(covariance.diagonal(), variances, rtol=0.01)
@@ -59,7 +59,8 @@ def test_the_start_rebuilds_rows_and_better_from_more_codes(features):
         errors.append(error(model, features, routing))
 
     assert errors[0] < 0.4
-    assert errors[2] < 0.6 * errors[1] < 0.4 * errors[0]
+    assert errors[1] / errors[0] < 0.7
+    assert errors[2] / errors[1] < 0.6
 
 
 def test_the_decoder_uses_what_other_categories_tell():

@@ -81,7 +81,7 @@ def test_batch_centroids_are_sums_and_counts_per_code():
 
 
 def test_the_moving_average_by_hand():
-    """Van den Oord et al. 2017, appendix A.1, for shares: N <- 0.5 N + 0.5 n, m <- 0.5 m + 0.5 sum, e = m / N."""
+    """Van den Oord et al. 2017, appendix A.1, of shares: N <- (N + n) / 2, m <- (m + sum) / 2, e = m / N."""
     bank = bank_of([[0.0], [10.0]], decay=0.5)
 
     take_in(bank, [[2.0], [4.0], [12.0]])

@@ -85,7 +85,8 @@ def test_a_choice_is_clear_when_no_rounding_of_the_latent_changes_it():
     _, clearness = search_codes(codes, squares_of(codes), latents)
 
     assert clearness[0, 0] == 0
-    assert clearness[0, 1] < 1e-5 < 0.1 < clearness[0, 2] < clearness[0, 3]
+    assert clearness[0, 1] < 1e-5
+    assert 0.1 < clearness[0, 2] < clearness[0, 3]
 
 
 def test_fine_levels_are_compared_by_what_is_left_and_not_by_the_whole_latent():

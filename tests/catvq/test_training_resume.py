@@ -194,6 +194,16 @@ def test_a_checkpoint_of_another_configuration_is_refused(checkpoint, make_table
         TrainingRun.resume(make_table(), make_config(training={"seed": 1}), checkpoint)
 
 
+def test_a_checkpoint_of_another_version_is_refused(make_table, make_config, tmp_path, monkeypatch):
+    run = TrainingRun.start(make_table(), make_config())
+    with monkeypatch.context() as older:
+        older.setattr("catvq.training.CHECKPOINT_FORMAT", 1)
+        run.save(tmp_path / "checkpoint")
+
+    with pytest.raises(CheckpointError, match="another version; the job has to start anew"):
+        TrainingRun.resume(make_table(), make_config(), tmp_path / "checkpoint")
+
+
 def test_a_checkpoint_of_other_features_is_refused(checkpoint, make_table, make_config):
     table = make_table()
     names = tuple(f"g{i}" for i in range(9))

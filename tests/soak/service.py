@@ -23,7 +23,7 @@ def published(data_dir):
 
 
 def make_pool(directory, rows=2000):
-    """Rows of which some miss values and some are invalid; what shares a run with one changes no code of it."""
+    """Rows of which some miss values and some are invalid, all with codes that rounding does not change."""
     model, values = BenchmarkModel.make(), draw_rows(rows, 5)
     random = np.random.default_rng(5)
     values[random.random(rows) < 0.1, 7] = np.nan
