@@ -62,6 +62,10 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench-codes: $(INSTALLED) ## Compare the codes with classical quantisers at equal bits on real tables
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.codes
+
 bench-real: $(INSTALLED) ## Compare learnt groupings with the usual ones on real tables
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	$(BIN)/python -m benchmarks.real

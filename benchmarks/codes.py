@@ -16,8 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from benchmarks.quantisers import faiss_product, faiss_residual, principal_components, residual_k_means
+from benchmarks.quantisers import faiss_product, faiss_residual
 from benchmarks.real_tables import REAL_TABLES, RealTable
+from catvq.classical_codecs import principal_components, residual_k_means
 from catvq.config import RunConfig
 from catvq.sizes import resolve_split
 from catvq.table import FeatureTable
@@ -85,8 +86,8 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
         },
     ).freeze()
     errors = [
-        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN),
-        principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN),
+        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN, seed=seed).mean(),
+        principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN, seed=seed).mean(),
         faiss_residual(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
         faiss_product(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
         static.report["reconstruction_error"]["test"],

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from catvq.assembly import family_one_hot, resolve_device
+from catvq.classical_codecs import principal_components, residual_k_means
 from catvq.cleaning import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.dependence import group_by_dependence
@@ -36,13 +37,14 @@ from catvq.start import Categories, keeps_families
 from catvq.table import FeatureTable, RowSplit
 from catvq.verdict import LEARNT, Contestant, Terms, Times, judge
 
-# The start of a static job, and what others use.
+# The start of a static job, what others use, and chance.
 METHODS = (
     "clustering",
     "feature_agglomeration",
     "spectral_coclustering",
     "spectral_correlation",
     "spectral_information",
+    "random",
 )
 TRAININGS = 3  # of each grouping, from different seeds: chance in training shows in their difference
 MAX_TRAIN_ROWS, MAX_TEST_ROWS = 4000, 2000
@@ -106,7 +108,8 @@ def compare(
     started = monotonic()
     arena = _Arena(table, config, learnt, should_stop=should_stop)
     contestants = arena.contestants()
-    result = judge(contestants, arena.terms, arena.times() if contestants else None)
+    times, codecs = (arena.times(), arena.codecs()) if contestants else (None, {})
+    result = judge(contestants, arena.terms, times, codecs)
     return result | {"seconds": round(monotonic() - started, 1)}
 
 
@@ -166,6 +169,24 @@ class _Arena:
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()
         ]
+
+    def codecs(self) -> dict[str, float]:
+        """Test errors of quantisers that need no training, with as many bits."""
+        train, seed = self._train_rows, self.terms.seeds[0]
+        test: NDArray[np.float32] = self._data.features[self._data.split.test].cpu().numpy()
+        levels, codes = self.terms.levels, self.terms.codebook_size
+        groups = [np.flatnonzero(self._learnt == category) for category in range(self.terms.categories)]
+        found = {}
+        for name, own, depth in (
+            ("residual_k_means", groups, levels),
+            ("ungrouped_residual_k_means", [np.arange(self.terms.features)], levels * len(groups)),
+        ):
+            self._check()
+            errors = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
+            found[name] = float(errors.mean())
+        self._check()
+        errors = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
+        return found | {"principal_components": float(errors.mean())}
 
     def times(self) -> Times:
         """Seconds of the model's training, and of a static one of its size, reckoned from those made here."""

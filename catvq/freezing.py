@@ -37,6 +37,7 @@ from catvq.verification import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_fre
 TEST_VECTOR_ROWS = 8
 TEST_VECTOR_CANDIDATES = 1024
 TOPOGRAPHIC_ROWS = 512
+TOKEN_ROWS = 100_000  # most training rows whose codes are compared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +98,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "search": inputs.search,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),
+        "tokens": _describe_tokens(codes[inputs.split.train]),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
@@ -228,6 +230,22 @@ def _describe_usage(usage: Tensor, model: CategoricalVQVAE) -> dict[str, float]:
         "usage": float(stream_usage(usage, model.codebooks.code_mask).mean()),
         "bits_per_row": float(torch.tensor(model.shape.codebook_sizes).log2().sum()),
         "used_bits_per_row": float(perplexity.log2().sum()),
+    }
+
+
+def _describe_tokens(codes: Tensor) -> dict[str, float]:
+    """How well rows of codes tell rows apart: int64 [N, S] -> shares of the N rows.
+
+    Returns:
+        `distinct`, rows of codes that differ; `commonest`, rows that have the commonest row of codes;
+        `shared`, rows whose codes another row has, too.
+    """
+    rows = codes[:TOKEN_ROWS].numpy()
+    counts = np.unique(rows, axis=0, return_counts=True)[1]
+    return {
+        "distinct": len(counts) / len(rows),
+        "commonest": int(counts.max()) / len(rows),
+        "shared": int(counts[counts > 1].sum()) / len(rows),
     }
 
 

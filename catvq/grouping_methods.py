@@ -12,6 +12,7 @@ from sklearn.cluster import FeatureAgglomeration, SpectralClustering, SpectralCo
 
 from catvq.clustering import cluster_features, correlation_distances
 from catvq.dependence import group_by_dependence
+from catvq.initialization import random_grouping
 from catvq.rank_scores import ranks
 
 MI_BINS = 8  # of equal counts: 64 cells of a pair's table
@@ -91,6 +92,10 @@ def _correlation(values: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return np.maximum(1 - correlation_distances(values, seed=seed), np.float32(LEAST_AFFINITY))
 
 
+def _random(values: NDArray[np.float32], num_categories: int, seed: int) -> Grouping:
+    return random_grouping(values.shape[1], num_categories, seed=seed)
+
+
 # By the name that reports use. "dependence" and "clustering" are this package's own.
 GROUPING_METHODS: Mapping[str, GroupingMethod] = {
     "dependence": _dependence,
@@ -99,6 +104,7 @@ GROUPING_METHODS: Mapping[str, GroupingMethod] = {
     "spectral_coclustering": _coclustering,
     "spectral_correlation": _spectral_correlation,
     "spectral_information": _spectral_information,
+    "random": _random,
 }
 CANDIDATES = (
     "clustering",

@@ -3,7 +3,7 @@
 Shapes: D' active features, T trainings of each grouping, B test rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ NAMES = {
     "spectral_coclustering": "SpectralCoclustering",
     "spectral_correlation": "spectral clustering of |correlation|",
     "spectral_information": "spectral clustering of mutual information",
+    "random": "random groups",
 }
 CLEAR = 2.0  # standard errors: a smaller difference may be chance
 MIN_TEST_ROWS = 2  # fewer have no standard error
@@ -102,13 +103,16 @@ class Difference:
         return self.mean / self.standard_error if self.standard_error > 0 else 0.0
 
 
-def judge(contestants: Sequence[Contestant], terms: Terms, times: Times | None) -> dict[str, Any]:
+def judge(
+    contestants: Sequence[Contestant], terms: Terms, times: Times | None, codecs: Mapping[str, float]
+) -> dict[str, Any]:
     """Judge the first contestant, the model's grouping, against the best of the others.
 
     Args:
         contestants: Those with equal groupings have equal errors; empty when `terms` cannot judge.
         terms: What they had in common.
         times: None where nothing was trained.
+        codecs: Test errors, by name, of quantisers that need no training; empty where nothing was trained.
 
     Returns:
         `outcome` ("better", "as_good", "worse", or "none" without a judgement), `best` (the best of the
@@ -123,6 +127,8 @@ def judge(contestants: Sequence[Contestant], terms: Terms, times: Times | None) 
         number = 1 + min(range(len(contestants) - 1), key=lambda i: contestants[1 + i].test_error)
         best, outcome = contestants[number].name, _outcome(differences[number])
         verdict = " ".join(_sentences(contestants[0], contestants[number], differences[number], terms))
+    if codecs:
+        verdict += f" {_untrained(codecs)}"
     if times is not None:
         verdict += f" {_cost(times)}"
     return {
@@ -139,6 +145,7 @@ def judge(contestants: Sequence[Contestant], terms: Terms, times: Times | None) 
             }
             for contestant, difference in zip(contestants, differences, strict=True)
         ],
+        "codecs": [{"name": name, "test_error": error} for name, error in codecs.items()],
         "rows": {"train": terms.train_rows, "test": terms.test_rows},
         "categories": terms.categories,
         "levels": terms.levels,
@@ -230,6 +237,14 @@ def _basis(terms: Terms) -> str:
         f"{terms.epochs} epochs on the same {terms.train_rows} rows, with {terms.categories} categories and "
         f"{terms.bits_per_row:.0f} bits per row; the error is the mean square of normalised features after "
         f"quantisation, on {terms.test_rows} test rows that no choice has seen."
+    )
+
+
+def _untrained(codecs: Mapping[str, float]) -> str:
+    return (
+        f"With as many bits and no training, residual k-means in the model's categories has test error "
+        f"{codecs['residual_k_means']:.4f}, without categories {codecs['ungrouped_residual_k_means']:.4f}, "
+        f"and principal components with scalar codes {codecs['principal_components']:.4f}."
     )
 
 

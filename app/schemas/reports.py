@@ -29,12 +29,23 @@ class Contestant(Body):
         "spectral_coclustering",
         "spectral_correlation",
         "spectral_information",
+        "random",
     ] = Field(description="`model` is the model's own grouping, `clustering` the start of a static job.")
     test_error: float = Field(description="Mean square of normalised features after quantisation.")
     test_errors: list[float] = Field(description="Of each training.")
     agreement: float = Field(description="Adjusted Rand index with the model's grouping.")
     difference: float = Field(description="From the model's `test_error`; above 0 the model's is lower.")
     standard_error: float = Field(description="Of the difference, over test rows and trainings.")
+
+
+class Codec(Body):
+    """A quantiser that needs no training, with as many bits as the contestants."""
+
+    name: Literal["residual_k_means", "ungrouped_residual_k_means", "principal_components"] = Field(
+        description="Residual k-means in the model's categories, or of whole rows, each with one ridge "
+        "regression of all features; principal components with scalar codes."
+    )
+    test_error: float = Field(description="Mean square of normalised features after quantisation.")
 
 
 class BaselineRows(Body):
@@ -54,6 +65,7 @@ class Baselines(Body):
     )
     best: str | None = Field(None, description="The other contestant with the lowest error.")
     contestants: list[Contestant] | None = None
+    codecs: list[Codec] | None = None
     rows: BaselineRows | None = None
     categories: int | None = Field(None, description="Of every contestant.")
     levels: int | None = None
@@ -77,7 +89,9 @@ class Report(Body):
     collapsed (`collapse`, from its first to its last epoch), which features are in doubt (`doubtful`, with
     the `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), features
     that changed their category after the start (`moved`; epoch 0 is the search for the assignment), surplus
-    categories that became part of others (`joined`), empty ones that were left out (`pruned`), and so on.
+    categories that became part of others (`joined`), empty ones that were left out (`pruned`), how well rows
+    of codes tell the training rows apart (`tokens`: shares that are `distinct`, the `commonest`, and `shared`
+    with another row), and so on.
     """
 
     model_config = ConfigDict(

@@ -89,6 +89,17 @@ def test_usage_is_counted_on_training_rows(frozen, codes, blemished_run):
     assert 1 <= book["perplexity"] <= max(frozen.codebook_sizes)
 
 
+def test_the_report_says_how_well_codes_tell_rows_apart(frozen, codes, blemished_run):
+    train = [tuple(row) for row in codes[blemished_run._data.split.train].tolist()]
+    counts = np.array([train.count(row) for row in train])
+
+    assert frozen.report["tokens"] == {
+        "distinct": pytest.approx(len(set(train)) / len(train)),
+        "commonest": pytest.approx(counts.max() / len(train)),
+        "shared": pytest.approx((counts > 1).mean()),
+    }
+
+
 def test_topography_is_measured_on_test_rows(frozen, codes, blemished_run):
     rows = torch.from_numpy(blemished_run._data.split.test)
     features = blemished_run._data.features[rows]

@@ -35,7 +35,7 @@ def contest(**others):
 def test_the_standard_error_of_a_difference_is_that_over_rows_and_over_trainings():
     # Over both trainings the rows differ by 1, 2, 2 and 3: variance 2/3. The trainings' errors, 2 and 4
     # against 3 and 7, are each 0.5 away from what their grouping and their seed explain: variance 4 * 0.25.
-    result = judge(contest(clustering=[[1, 3, 3, 5], [5, 7, 7, 9]]), TERMS, TIMES)
+    result = judge(contest(clustering=[[1, 3, 3, 5], [5, 7, 7, 9]]), TERMS, TIMES, {})
     own, found = result["contestants"]
     assert (own["test_error"], own["difference"], own["standard_error"]) == (3, 0, 0)
     assert (found["test_error"], found["test_errors"], found["difference"]) == (5, [3, 7], 2)
@@ -58,7 +58,7 @@ def shifted(by):
     ],
 )
 def test_a_difference_counts_from_two_standard_errors_on(by, outcome, start):
-    result = judge(contest(clustering=shifted(9), feature_agglomeration=shifted(by)), TERMS, TIMES)
+    result = judge(contest(clustering=shifted(9), feature_agglomeration=shifted(by)), TERMS, TIMES, {})
     assert (result["outcome"], result["best"]) == (outcome, "feature_agglomeration")
     assert result["verdict"].startswith(start)
     deviations = f"{abs(by) / 0.05774:.1f} standard errors"
@@ -66,7 +66,7 @@ def test_a_difference_counts_from_two_standard_errors_on(by, outcome, start):
 
 
 def test_the_verdict_says_what_it_rests_on_and_what_it_does_not_cover():
-    result = judge(contest(clustering=shifted(1)), TERMS, TIMES)
+    result = judge(contest(clustering=shifted(1)), TERMS, TIMES, {})
     assert "trained 2 models in static mode, for 5 epochs on the same 80 rows" in result["verdict"]
     assert "with 2 categories and 24 bits per row" in result["verdict"]
     assert (
@@ -78,7 +78,7 @@ def test_the_verdict_says_what_it_rests_on_and_what_it_does_not_cover():
 
 
 def test_the_verdict_says_what_learning_cost():
-    result = judge(contest(clustering=shifted(1)), TERMS, TIMES)
+    result = judge(contest(clustering=shifted(1)), TERMS, TIMES, {})
     assert result["verdict"].endswith(
         "Learning it took 30 s, 1.5 times as long as one static training of that size takes (20 s, reckoned "
         "from those above)."
@@ -87,14 +87,14 @@ def test_the_verdict_says_what_learning_cost():
 
 
 def test_a_method_that_finds_the_same_categories_is_as_good():
-    result = judge(contest(clustering=LEARNT_ERRORS, feature_agglomeration=shifted(1)), TERMS, TIMES)
+    result = judge(contest(clustering=LEARNT_ERRORS, feature_agglomeration=shifted(1)), TERMS, TIMES, {})
     assert (result["outcome"], result["best"]) == ("as_good", "clustering")
     assert "Ward clustering of correlation, which needs no learning, finds the very same" in result["verdict"]
 
 
 def test_noise_is_called_noise():
     terms = dataclasses.replace(TERMS, has_structure=False)
-    assert "the table looks like noise" in judge(contest(clustering=shifted(1)), terms, TIMES)["verdict"]
+    assert "the table looks like noise" in judge(contest(clustering=shifted(1)), terms, TIMES, {})["verdict"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,17 @@ def test_noise_is_called_noise():
 def test_without_a_judgement_there_is_no_verdict(change, text):
     terms = dataclasses.replace(TERMS, **change)
     assert not terms.can_judge
-    result = judge([], terms, None)
+    result = judge([], terms, None, {})
     assert (result["outcome"], result["best"], result["contestants"]) == ("none", None, [])
     assert result["verdict"].startswith(text)
     assert (result["training_seconds"], result["static_seconds"]) == (None, None)
+
+
+def test_quantisers_that_need_no_training_are_named_with_their_errors():
+    codecs = {"residual_k_means": 0.25, "ungrouped_residual_k_means": 0.5, "principal_components": 0.125}
+
+    result = judge(contest(clustering=shifted(1)), TERMS, TIMES, codecs)
+
+    assert result["codecs"][0] == {"name": "residual_k_means", "test_error": 0.25}
+    assert "in the model's categories has test error 0.2500, without categories 0.5000" in result["verdict"]
+    assert "scalar codes 0.1250" in result["verdict"]

@@ -58,8 +58,10 @@ def test_a_run_that_stops_early_is_shown_as_complete(run):
     assert (job.live.progress["fraction"], job.live.progress["eta_seconds"]) == (1.0, 0.0)
 
 
-def test_a_rate_that_makes_the_loss_infinite_fails_the_job(run):
+def test_settings_that_make_the_loss_infinite_fail_the_job(run):
     training = {"epochs": 200, "learning_rate": 10.0, "gradient_clip_norm": None}
-    job = run(training=training, assignment={"mode": "static"})
+    weights = dict.fromkeys(("commitment_weight", "topographic_weight", "informativeness_weight"), 1e6)
+    model = weights | {"hidden_dim": 1024, "embedding_dim": 1024}
+    job = run(training=training, assignment={"mode": "static"}, model=model)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "diverged")
     assert "learning_rate" in job.error.text

@@ -251,13 +251,16 @@ def little_memory():
 def test_a_job_that_needs_more_memory_than_there_is_fails_and_names_the_settings(
     store, dataset, run, little_memory
 ):
-    large = {"model": {"categories": 6, "hidden_dim": 8192, "embedding_dim": 4096}, "assignment": STATIC}
+    large = {
+        "model": {"categories": 6, "levels": 8, "codebook_size": 4096, "latent_dim": 512},
+        "assignment": STATIC,
+    }
     request = JobRequest.model_validate({"dataset": dataset.id} | large)
     plan = resolve_plan(request.config, dataset)
     held = store.leases.claim(store.jobs.submit(request, plan.to_dict()).job.id, "w", threads=1)
     job = run(held)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "out_of_memory")
-    for setting in ("model.hidden_dim 8192", "model.embedding_dim 4096", "model.categories 6"):
+    for setting in ("model.codebook_size 4096", "model.latent_dim 512", "model.categories 6"):
         assert setting in job.error.text
 
 

@@ -132,24 +132,24 @@ def add_worker(api):
         api.store.workers.leave(name)
 
 
-LARGE = {"model": {"categories": 3, "hidden_dim": 8192, "embedding_dim": 4096}}
+LARGE = {"model": {"categories": 3, "levels": 8, "codebook_size": 4096, "latent_dim": 512}}
 
 
 def test_a_job_beyond_the_memory_of_every_worker_is_refused_with_what_drives_it(api, add_worker):
+    add_worker(512 << 20)
     add_worker(1 << 30)
-    add_worker(2 << 30)
     before = len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"])
     answer = submit(api, **LARGE)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "too_large_for_workers")
-    assert "2048 MiB that the largest worker has" in problem["detail"]
-    assert "model.hidden_dim 8192, model.embedding_dim 4096" in problem["detail"]
+    assert "1024 MiB that the largest worker has" in problem["detail"]
+    assert "model.levels 8, model.codebook_size 4096, model.latent_dim 512" in problem["detail"]
     fields = {error["field"] for error in problem["errors"]}
-    assert {"model.hidden_dim", "model.embedding_dim", "model.categories"} <= fields
+    assert {"model.latent_dim", "model.codebook_size", "model.categories"} <= fields
     assert len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"]) == before
     plan = submit(api, params={"dry_run": "true"}, **LARGE).json()
     assert plan["warnings"][-1] == problem["detail"]
-    assert plan["estimate"]["memory_bytes"] > 2 << 30
+    assert plan["estimate"]["memory_bytes"] > 1 << 30
 
 
 def test_where_not_even_a_small_job_fits_no_setting_is_blamed(api, add_worker):

@@ -1,0 +1,107 @@
+"""Quantisers that need no training by gradient, at so many codes: what a model's codes have to beat.
+
+Shapes: N training rows, B test rows, D features, L levels, K codebook size.
+"""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+BEAM = 8  # combinations of coarser codes that are kept while finer ones are looked for
+RIDGE = 0.02  # of a feature's variance
+MAX_SCALAR_BITS = 8  # of one principal component
+MAX_ITERATIONS = 30  # of k-means
+
+Rows = NDArray[np.float32]
+
+
+def residual_k_means(
+    train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, levels: int, codes: int, seed: int
+) -> NDArray[np.float64]:
+    """Residual k-means in each group of features, then one ridge regression of all features on all codes.
+
+    Args:
+        train: float32 [N, D], standardised.
+        test: float32 [B, D].
+        groups: Features of each group.
+        levels: L, codebooks of each group.
+        codes: K.
+        seed: Of k-means.
+
+    Returns:
+        Mean squared error of each test row, [B].
+    """
+    quantised, encoded = np.zeros_like(train), np.zeros_like(test)
+    for group in groups:
+        books = _residual_books(train[:, group], levels, codes, seed)
+        quantised[:, group] = _nearest_sums(train[:, group], books)
+        encoded[:, group] = _nearest_sums(test[:, group], books)
+    moments = quantised.T @ quantised + RIDGE * len(train) * np.eye(train.shape[1])
+    weights = np.linalg.solve(moments, quantised.T @ (train - quantised))
+    return _row_errors(encoded + encoded @ weights, test)
+
+
+def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> NDArray[np.float64]:
+    """Principal components with scalar codebooks; each bit goes where most variance is left.
+
+    Args:
+        train: float32 [N, D], standardised.
+        test: float32 [B, D].
+        bits: Of a row.
+        seed: Of k-means.
+
+    Returns:
+        Mean squared error of each test row, [B].
+    """
+    centre = train.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(train.T).reshape(train.shape[1], -1))
+    spent, left = np.zeros(len(variances), dtype=np.int64), variances.clip(min=1e-12)
+    for _ in range(min(bits, MAX_SCALAR_BITS * len(variances))):
+        best = int(np.where(spent < MAX_SCALAR_BITS, left, 0).argmax())
+        spent[best] += 1
+        left[best] /= 4
+    directions = directions.astype(np.float32)
+    fitted, scores = (train - centre) @ directions, (test - centre) @ directions
+    rebuilt = np.zeros_like(scores)
+    for component in np.flatnonzero(spent):
+        means = _k_means(fitted[:, [component]], 2 ** int(spent[component]), seed)
+        rebuilt[:, component] = means.cluster_centers_[means.predict(scores[:, [component]]), 0]
+    return _row_errors(rebuilt @ directions.T + centre, test)
+
+
+def _residual_books(rows: Rows, levels: int, codes: int, seed: int) -> list[Rows]:
+    """Codebooks, each of what the ones before leave."""
+    books, rest = [], rows.copy()
+    for _ in range(levels):
+        means = _k_means(rest, codes, seed)
+        books.append(means.cluster_centers_)
+        rest -= means.cluster_centers_[means.labels_]
+    return books
+
+
+def _nearest_sums(rows: Rows, books: Sequence[Rows]) -> Rows:
+    """The nearest sum of one code of each book, as far as a beam finds it."""
+    sums = np.zeros((len(rows), 1, rows.shape[1]), dtype=np.float32)
+    for book in books:
+        rest = rows[:, None] - sums
+        errors = np.square(rest).sum(axis=2)[:, :, None] - 2 * rest @ book.T + np.square(book).sum(axis=1)
+        errors = errors.reshape(len(rows), -1)
+        best = np.argsort(errors, axis=1, kind="stable")[:, :BEAM]
+        parents = np.take_along_axis(sums, (best // len(book))[:, :, None], axis=1)
+        sums = parents + book[best % len(book)]
+    return sums[:, 0]
+
+
+def _k_means(rows: Rows, codes: int, seed: int) -> KMeans:
+    means = KMeans(min(codes, len(rows)), n_init=1, max_iter=MAX_ITERATIONS, random_state=seed)
+    with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):  # few distinct rows
+        return means.fit(rows.astype(np.float32))
+
+
+def _row_errors(rebuilt: Rows, test: Rows) -> NDArray[np.float64]:
+    errors: NDArray[np.float64] = np.square(rebuilt - test).mean(axis=1).astype(np.float64)
+    return errors
