@@ -16,6 +16,7 @@ Rows = NDArray[np.float32]
 def faiss_residual(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -> float:
     """Faiss's residual quantiser."""
     quantiser = faiss.ResidualQuantizer(train.shape[1], tokens, bits_of_token)
+    quantiser.cp.min_points_per_centroid = 1  # it would warn of each codebook
     quantiser.train(np.ascontiguousarray(train))
     return _error(quantiser.decode(quantiser.compute_codes(np.ascontiguousarray(test))), test)
 
@@ -25,9 +26,12 @@ def faiss_product(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -
     if len(train) < LEAST_ROWS:
         return None
     width = -(-train.shape[1] // tokens) * tokens
-    rotation = faiss.OPQMatrix(train.shape[1], tokens, width)
+    rotation, inner = faiss.OPQMatrix(train.shape[1], tokens, width), faiss.ProductQuantizer(width, tokens, 8)
+    inner.cp.min_points_per_centroid = 1
+    rotation.pq = inner
     rotation.train(np.ascontiguousarray(train))
     quantiser = faiss.ProductQuantizer(width, tokens, bits_of_token)
+    quantiser.cp.min_points_per_centroid = 1
     quantiser.train(rotation.apply(np.ascontiguousarray(train)))
     codes = quantiser.compute_codes(rotation.apply(np.ascontiguousarray(test)))
     return _error(rotation.reverse_transform(quantiser.decode(codes)), test)
