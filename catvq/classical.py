@@ -9,7 +9,12 @@ from torch import Tensor
 from catvq.model import CategoricalVQVAE
 from catvq.routing import HardRouting, Routing
 
-RIDGE = 1e-3  # of a feature's variance: keeps directions that hardly vary from being blown up
+LEAST_ROWS, ROWS_PER_INPUT = (
+    1024,
+    4,
+)  # that the decoder is fitted on: to find codes takes longer than all else
+RIDGE = 0.02  # of a feature's variance: pulls the decoder towards each category's own directions
+EPSILON = 1e-12
 
 
 @torch.no_grad()
@@ -19,7 +24,8 @@ def start_classically(
     """Set a model's linear paths and codebooks, and its non-linear paths to zero. Uses torch's generator.
 
     Each category's latent is its features' principal components; its codes are placed by k-means, and the
-    decoder is the ridge regression of all features on the quantised latents of all categories.
+    decoder is what the components give back, with a ridge regression of what that leaves of all features on
+    the quantised latents of all categories.
 
     Args:
         model: Changed in place; on the device of the features.
@@ -29,36 +35,33 @@ def start_classically(
     """
     encoder, decoder = model.encoder, model.decoder
     hard = HardRouting.from_grouping(grouping, model.shape.num_categories)
-    encoder.linear_weight.zero_()
-    for category, components in enumerate(_components(features, hard, encoder.latent_mask)):
-        encoder.linear_weight[category, hard.index[category, : len(components)]] = components
+    directions = _directions(features, hard, encoder.latent_mask)
     for path in (encoder.head_weight, encoder.head_bias, decoder.output.weight, decoder.output.bias):
         path.zero_()
+    gate = features.new_zeros(len(directions), features.shape[1]).scatter_add_(1, hard.index, hard.gate())
+    encoder.linear_weight.copy_(directions / gate.clamp_min(EPSILON).unsqueeze(2))
     model.eval()
     latents = model.latents(features, hard if routing is None else routing)
     model.codebooks.start_from(latents)
-    rows = model.codebooks.lookup(model.codebooks.nearest(latents))
-    inputs = decoder.read(rows.view(len(latents), -1, *latents.shape[1:]).sum(dim=1))
-    weight, bias = _ridge(inputs.double(), features.double())
-    decoder.linear.weight.copy_(weight.T)
+    some = latents[:, : max(LEAST_ROWS, ROWS_PER_INPUT * len(decoder.valid))]
+    rows = model.codebooks.lookup(model.codebooks.nearest(some))
+    inputs = decoder.read(rows.view(len(some), -1, *some.shape[1:]).sum(dim=1)).double()
+    back = directions.transpose(1, 2).flatten(0, 1)[decoder.valid].double()
+    weight, bias = _ridge(inputs, features[: len(inputs)].double() - inputs @ back)
+    decoder.linear.weight.copy_((back + weight).T)
     decoder.linear.bias.copy_(bias)
 
 
-def _components(features: Tensor, hard: HardRouting, latent_mask: Tensor) -> list[Tensor]:
-    """Weights from each category's features to its leading principal components, float32 [n, E] each.
-
-    They undo the category's gate.
-    """
+def _directions(features: Tensor, hard: HardRouting, latent_mask: Tensor) -> Tensor:
+    """Each category's leading principal directions, float32 [G, D, E]; zero for others' features."""
     centred = features - features.mean(dim=0)
-    found = []
-    for index, mask, gate, wanted in zip(hard.index, hard.mask, hard.gate(), latent_mask.sum(1), strict=True):
-        size = int(mask.sum())
-        own = centred[:, index[:size]].double()
-        directions = torch.linalg.eigh(own.T @ own).eigenvectors.flip(1)[:, : int(wanted)]
-        weights = features.new_zeros(size, latent_mask.shape[1])
-        weights[:, : directions.shape[1]] = directions.float() / gate[:size].unsqueeze(1)
-        found.append(weights)
-    return found
+    directions = features.new_zeros(len(latent_mask), features.shape[1], latent_mask.shape[1])
+    for category, (index, mask) in enumerate(zip(hard.index, hard.mask, strict=True)):
+        members = index[: int(mask.sum())]
+        own = centred[:, members].double()
+        leading = torch.linalg.eigh(own.T @ own).eigenvectors.flip(1)[:, : int(latent_mask[category].sum())]
+        directions[category, members, : leading.shape[1]] = leading.float()
+    return directions
 
 
 def _ridge(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from catvq.errors import ConfigError
-from catvq.residual_search import BEAM, GREEDY, search_codes
+from catvq.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
 SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
@@ -81,7 +81,7 @@ class CodebookBank(nn.Module):
         Returns:
             int64 [S, B].
         """
-        beam = GREEDY if self.training else BEAM
+        beam = TRAINING_BEAM if self.training else BEAM
         return search_codes(self.codes.detach(), self.squares(), latents, beam=beam)[0]
 
     def squares(self) -> Tensor:

@@ -38,9 +38,9 @@ class ModelConfig:
     compression_ratios: tuple[float, ...] | None = None
     embedding_dim: int = 64
     hidden_dim: int = 128
-    dropout: float = 0.1
+    dropout: float = 0.0
     codebook_update: Literal["ema", "gradient"] = "ema"
-    commitment_weight: float = 0.25
+    commitment_weight: float = 1.0
     decay: float = 0.99
     codebook_orthogonality_weight: float = 0.0
     informativeness_weight: float = 0.0
@@ -149,7 +149,7 @@ class TrainingConfig:
     seed: int = 0
     device: str = "auto"
     checkpoint_every_epochs: int = 1
-    dead_code_interval_epochs: int = 1
+    dead_code_interval_epochs: int = 10
     max_seconds: float | None = None
 
 

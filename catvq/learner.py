@@ -133,7 +133,6 @@ class Learner:
         self.assignment.eval()
         return self.model.latents(features, self.routing())
 
-    @torch.no_grad()
     def reconstruction_error(
         self, features: Tensor, *, hard: bool = False, model: CategoricalVQVAE | None = None
     ) -> float:
@@ -144,15 +143,24 @@ class Learner:
             hard: Route by the present grouping even when not hardened yet.
             model: In place of the learner's own.
         """
+        return float(self.row_errors(features, model, hard=hard).mean())
+
+    @torch.no_grad()
+    def row_errors(
+        self, features: Tensor, model: CategoricalVQVAE | None = None, *, hard: bool = True
+    ) -> Tensor:
+        """Mean squared reconstruction error of each row, float32 [B, D] -> float64 [B]; else as above."""
         model = (self.model if model is None else model).eval()
         self.assignment.eval()
         routing = self.routing()
         if hard and self.hard_routing is None:
             routing = HardRouting.from_grouping(self.assignment.grouping(), self.assignment.logits.shape[1])
-        total = torch.zeros((), dtype=torch.float64, device=self.device)
-        for chunk in torch.split(features, EVALUATION_ROWS):
-            total += (model(chunk, routing).reconstructed - chunk).square().double().sum()
-        return float(total / features.numel())
+        return torch.cat(
+            [
+                (model(chunk, routing).reconstructed - chunk).square().double().mean(dim=1)
+                for chunk in torch.split(features, EVALUATION_ROWS)
+            ]
+        )
 
     def _new_model_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 # Choices of coarser levels that are kept: 4 have 8 to 20% less error than 1, and 8 have 0 to 4% less than 4.
 BEAM = 4
-GREEDY = 1  # enough while training: models trained so, used with the beam above, err as little
+TRAINING_BEAM = 2  # enough while training: models trained so, used with the beam above, err as little
 
 
 def search_codes(
@@ -27,8 +27,8 @@ def search_codes(
         beam: Choices of coarser levels that are kept.
 
     Returns:
-        The codes, int64 [S, B], and how clear the choices were, float32 [G, B], see `_clearness`; inf by the
-        greedy search, which does not look.
+        The codes, int64 [S, B], and how clear the choices were, float32 [G, B], see `_clearness`; a narrower
+        beam than BEAM does not look at the last one.
     """
     num_categories, rows, _ = latents.shape
     streams, size, width = codes.shape
@@ -49,7 +49,7 @@ def search_codes(
             further.view(num_categories, rows, rest.shape[2], size).add_(lengths.unsqueeze(3)).flatten(2)
         )
         kept = 1 if level == levels - 1 else min(beam, further.shape[2])
-        if beam > GREEDY:
+        if kept > 1 or beam == BEAM:
             best, place = further.topk(min(kept + 1, further.shape[2]), dim=2, largest=False)
             if best.shape[2] > kept:
                 longest = lengths.nan_to_num(posinf=0.0).amax(dim=2)

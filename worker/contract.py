@@ -91,9 +91,9 @@ class ModelSettings(_Section):
     ) = Field(None, description="One ratio per level for latent_dim 'auto'; null is 1 for all.")
     embedding_dim: int = Field(64, ge=1, le=4096)
     hidden_dim: int = Field(128, ge=1, le=8192)
-    dropout: float = Field(0.1, ge=0, lt=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
     codebook_update: Literal["ema", "gradient"] = "ema"
-    commitment_weight: Weight = 0.25
+    commitment_weight: Weight = 1.0
     decay: float = Field(0.99, ge=0, lt=1, description="Decay of the codebook's moving average.")
     codebook_orthogonality_weight: Weight = 0.0
     informativeness_weight: Weight = 0.0
@@ -207,7 +207,7 @@ class TrainingSettings(_Section):
     seed: int = Field(0, ge=0, le=2**53 - 1)
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$")] = "auto"
     checkpoint_every_epochs: int = Field(1, ge=1, le=100_000)
-    dead_code_interval_epochs: int = Field(1, ge=1, le=100_000)
+    dead_code_interval_epochs: int = Field(10, ge=1, le=100_000)
     max_seconds: Annotated[float, Field(gt=0, le=1e8)] | None = None
 
 

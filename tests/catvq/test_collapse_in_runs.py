@@ -113,7 +113,7 @@ def test_two_categories_of_the_same_features_are_reported_as_duplicates(static):
 
 @pytest.mark.parametrize(
     ("interval", "action"),
-    [(2, "its unused codes were moved onto latents"), (9, "nothing: it was not time to revive codes")],
+    [(1, "its unused codes were moved onto latents"), (9, "nothing: it was not time to revive codes")],
 )
 def test_a_codebook_that_tells_rows_apart_no_longer_is_reported_with_what_was_done(static, interval, action):
     random = np.random.default_rng(0)

@@ -15,7 +15,7 @@ def values():
     return (signals[:, TRUTH] + 0.3 * generator.standard_normal((600, 12))).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", GROUPING_METHODS)
+@pytest.mark.parametrize("name", [name for name in GROUPING_METHODS if name != "random"])
 def test_every_method_finds_features_that_rise_and_fall_together(name):
     grouping = GROUPING_METHODS[name](values(), 3, 0)
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from catvq.residual_search import BEAM, GREEDY, search_codes
+from catvq.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 
 def squares_of(codes):
@@ -48,7 +48,7 @@ def test_a_beam_finds_nearer_codes_than_the_greedy_search_and_none_beyond_the_be
 
     greedy, by_beam = (
         distances(codes, search_codes(codes, squares_of(codes), latents, beam=beam)[0], latents)[0]
-        for beam in (GREEDY, BEAM)
+        for beam in (1, BEAM)
     )
 
     assert by_beam.mean() < 0.95 * greedy.mean()
@@ -66,7 +66,7 @@ def test_categories_do_not_see_each_other():
         assert torch.equal(together[3 * category : 3 * category + 3], alone)
 
 
-@pytest.mark.parametrize("beam", [GREEDY, BEAM])
+@pytest.mark.parametrize("beam", [1, TRAINING_BEAM, BEAM])
 def test_a_code_that_must_not_be_chosen_never_is_even_where_fewer_are_left_than_the_beam_keeps(beam):
     codes, latents = torch.randn(3, 6, 2), 10 * torch.randn(1, 500, 2)
     squares = squares_of(codes)
