@@ -15,6 +15,7 @@ from catvq.errors import ConfigError
 from catvq.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
+DISTANCES = 1 << 24  # most that are held at once: 64 MiB
 SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
 # Squared distance over squared norm: ten times what float32 rounds a distance by.
 TWIN_TOLERANCE = 1e-5
@@ -82,7 +83,10 @@ class CodebookBank(nn.Module):
             int64 [S, B].
         """
         beam = TRAINING_BEAM if self.training else BEAM
-        return search_codes(self.codes.detach(), self.squares(), latents, beam=beam)[0]
+        codes, squares = self.codes.detach(), self.squares()
+        rows = max(1, DISTANCES // (len(latents) * beam * codes.shape[1]))
+        parts = latents.split(rows, dim=1)
+        return torch.cat([search_codes(codes, squares, part, beam=beam)[0] for part in parts], dim=1)
 
     def squares(self) -> Tensor:
         """Squared norm of each code, float32 [S, K]; inf where padded."""

@@ -35,6 +35,16 @@ def test_the_nearest_code_is_the_one_at_the_smallest_distance():
     assert torch.equal(bank.nearest(latents), expected)
 
 
+def test_codes_do_not_depend_on_how_many_rows_are_looked_at_at_once(monkeypatch):
+    bank = CodebookBank([7, 5, 7, 5], [3] * 4).eval()
+    latents = torch.randn(2, 50, 3)
+    whole = bank.nearest(latents)
+
+    monkeypatch.setattr("catvq.codebook.DISTANCES", 200)
+
+    assert torch.equal(bank.nearest(latents), whole)
+
+
 def test_the_lower_index_wins_a_tie():
     assert bank_of([[1.0], [-1.0], [1.0]]).nearest(torch.tensor([[[0.0], [9.0]]])).tolist() == [[0, 0]]
 
