@@ -9,10 +9,8 @@ from torch import Tensor
 from catvq.model import CategoricalVQVAE
 from catvq.routing import HardRouting, Routing
 
-LEAST_ROWS, ROWS_PER_INPUT = (
-    1024,
-    4,
-)  # that the decoder is fitted on: to find codes takes longer than all else
+# Rows that the decoder is fitted on, for each of its inputs and at least: finding codes takes longest.
+ROWS_PER_INPUT, LEAST_ROWS = 4, 1024
 RIDGE = 0.02  # of a feature's variance: pulls the decoder towards each category's own directions
 EPSILON = 1e-12
 

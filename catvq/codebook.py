@@ -85,7 +85,7 @@ class CodebookBank(nn.Module):
         beam = TRAINING_BEAM if self.training else BEAM
         codes, squares = self.codes.detach(), self.squares()
         rows = max(1, DISTANCES // (len(latents) * beam * codes.shape[1]))
-        parts = latents.split(rows, dim=1)
+        parts = torch.split(latents, rows, dim=1)
         return torch.cat([search_codes(codes, squares, part, beam=beam)[0] for part in parts], dim=1)
 
     def squares(self) -> Tensor:

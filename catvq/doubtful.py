@@ -83,7 +83,7 @@ def find_swaps(
     for part in range(int(fold.max()) + 1):
         hidden = fold == part
         fitted, judged = (
-            _foretelling(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
+            _predictors(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
         )
         errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden]).T
     own = grouping.unsqueeze(1)
@@ -99,8 +99,8 @@ def find_swaps(
     ]
 
 
-def _foretelling(model: CategoricalVQVAE, features: Tensor, routing: HardRouting) -> Tensor:
-    """What others are foretold from: each category's latents and embedding, float32 [G, B, H]."""
+def _predictors(model: CategoricalVQVAE, features: Tensor, routing: HardRouting) -> Tensor:
+    """What features are predicted from: each category's latents and embedding, float32 [G, B, H]."""
     latents, embedding = model.latents(features, routing), model.encoder.embed(features, routing)
     return torch.cat([latents, embedding], dim=2)[:, :, :MAX_UNITS]
 

@@ -16,9 +16,8 @@ from catvq.smoothing import SPREADS, Smoother
 START_ROWS = 4096  # most rows that a model starts from
 TRIAL_ROWS = 2048  # the same where only its spread is judged
 DRAWN_PER_ROW = 16  # around each training row: more would tell no more
-JUDGES = (
-    512  # rows that judge a spread, of as many parts as it takes: 57 chose wrongly in three of six splits
-)
+# Rows that judge a spread, of as many parts as it takes: 57 chose wrongly in two of three splits.
+JUDGES = 512
 PARTS = 4  # of the training rows; one at a time judges
 JUDGED = 0.98  # of them: one outlier may have more error than all others together
 

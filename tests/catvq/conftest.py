@@ -97,3 +97,13 @@ def blemished_run(train, blemished_table):
 def frozen(blemished_run):
     """The frozen model of the blemished table."""
     return blemished_run.freeze()
+
+
+@pytest.fixture
+def covariance():
+    """Of nine features with three common causes, unequally strong."""
+    rng = np.random.default_rng(3)
+    causes = rng.normal(size=(9, 3)) * np.repeat([1.0, 0.7, 0.4], 3)[:, None]
+    matrix = causes @ causes.T + np.diag(rng.uniform(0.1, 0.5, 9))
+    scale = np.sqrt(np.diag(matrix))
+    return matrix / np.outer(scale, scale)

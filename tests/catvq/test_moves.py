@@ -9,16 +9,6 @@ from catvq.moves import cheapest_union, improve_grouping
 from catvq.rate_distortion import gaussian_error, told
 
 
-@pytest.fixture
-def covariance():
-    """Of nine features with three common causes, unequally strong."""
-    rng = np.random.default_rng(3)
-    causes = rng.normal(size=(9, 3)) * np.repeat([1.0, 0.7, 0.4], 3)[:, None]
-    matrix = causes @ causes.T + np.diag(rng.uniform(0.1, 0.5, 9))
-    scale = np.sqrt(np.diag(matrix))
-    return matrix / np.outer(scale, scale)
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_of_any_start_becomes_a_grouping_that_no_move_improves(covariance, seed):
     start = np.random.default_rng(seed).permutation(np.arange(9) % 3)
@@ -116,9 +106,9 @@ def test_what_a_move_is_said_to_save_is_what_it_saves(bits):
         parts = {home: search._codes[home].members, target: search._codes[target].members}
         parts = {home: parts[home][parts[home] != feature], target: np.append(parts[target], feature)}
         change = {category: search._code_of(members) for category, members in parts.items()}
-        foretold = search._error_after(change)
+        predicted = search._error_after(change)
         search._make(change)
-        assert foretold == pytest.approx(search.error, rel=1e-6)
+        assert predicted == pytest.approx(search.error, rel=1e-6)
         assert search.error / 24 == pytest.approx(gaussian_error(covariance, search.grouping, bits), rel=1e-6)
 
 

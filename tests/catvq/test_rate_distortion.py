@@ -13,16 +13,6 @@ def correlated(*pairs, count=4):
     return covariance
 
 
-@pytest.fixture
-def covariance():
-    """Of nine features with three common causes, unequally strong."""
-    rng = np.random.default_rng(3)
-    causes = rng.normal(size=(9, 3)) * np.repeat([1.0, 0.7, 0.4], 3)[:, None]
-    matrix = causes @ causes.T + np.diag(rng.uniform(0.1, 0.5, 9))
-    scale = np.sqrt(np.diag(matrix))
-    return matrix / np.outer(scale, scale)
-
-
 def test_each_bit_for_one_feature_halves_its_standard_deviation():
     assert [gaussian_error(np.eye(1), np.zeros(1, int), bits) for bits in (0, 1, 3)] == pytest.approx(
         [1, 1 / 4, 1 / 64]
