@@ -10,14 +10,14 @@ from logging.config import dictConfig
 
 import uvloop
 
-from app.connections import raise_descriptor_limit
+from app.auth.gate import NoKeysError
 from app.embedded.ports import free_port
-from app.gate import NoKeysError
+from app.http.connections import raise_descriptor_limit
 from app.main import create_app
 from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
-from worker.logs import JSON_LOGS
-from worker.store import files
+from worker.contract.json_logs import JSON_LOGS
+from worker.store.database import durable_files
 
 LOOK_EVERY_S = 0.5
 CANNOT_START = 3  # the exit status of a process that would not come up a second time either
@@ -37,7 +37,7 @@ def main() -> int:
     arguments = parser.parse_args()
     dictConfig(JSON_LOGS)
     settings = ApiSettings()
-    files.keep_private()
+    durable_files.keep_private()
     port = settings.port or free_port(settings.host)
     try:
         if not arguments.join:

@@ -9,23 +9,26 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from app.access import KeyChecker
-from app.batching import Batcher
-from app.connections import ConnectionLimit
-from app.dependencies import Services
-from app.documentation import install_documentation
-from app.documents import DocumentCache
-from app.encoder import DamagedModelError, Encoder
-from app.encoder_cache import EncoderCache
-from app.gate import Admission, check_may_listen
-from app.handlers import install_handlers
-from app.job_feed import JobFeed
-from app.memory import release_regularly, share_free_memory
-from app.middleware import RequestMiddleware
-from app.model_lookup import ModelLookup
-from app.queue import JobAnnouncer
-from app.quotas import Quotas
-from app.readiness import Readiness
+from app.auth.gate import Admission, check_may_listen
+from app.auth.keys import KeyChecker
+from app.auth.quotas import Quotas
+from app.http.connections import ConnectionLimit
+from app.http.error_handlers import install_handlers
+from app.http.request_middleware import RequestMiddleware
+from app.http.transfer import TransferMiddleware
+from app.http.uploads import BodyMemory
+from app.inference.batcher import Batcher
+from app.inference.document_cache import DocumentCache
+from app.inference.encoder import DamagedModelError, Encoder
+from app.inference.encoder_cache import EncoderCache
+from app.inference.model_lookup import ModelLookup
+from app.live.announcer import JobAnnouncer
+from app.live.job_feed import JobFeed
+from app.openapi import install_documentation
+from app.process.malloc import release_regularly, share_free_memory
+from app.process.metrics import Telemetry
+from app.process.readiness import Readiness
+from app.process.scratch import scratch_directory
 from app.routes import (
     aliases,
     dataset_rows,
@@ -40,11 +43,8 @@ from app.routes import (
     models,
     service,
 )
-from app.scratch import scratch_directory
+from app.services import Services
 from app.settings import ApiSettings
-from app.telemetry import Telemetry
-from app.transfer import TransferMiddleware
-from app.uploads import BodyMemory
 from worker.store import Store
 
 GC_THRESHOLD = 20_000  # objects; Python's own 700 would have it look every few requests

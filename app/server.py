@@ -14,9 +14,9 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
-from app.connections import end_connections
 from app.embedded.ports import is_free
-from app.fast_path import FastPath
+from app.http.connections import end_connections
+from app.requests.fast_path import FastPath
 from app.settings import ApiSettings
 
 STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending

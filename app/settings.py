@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from app.access import is_loopback
-from worker.settings import ServiceSettings
+from app.auth.keys import is_loopback
+from worker.contract.settings import ServiceSettings
 
 MIB = 1 << 20
 

@@ -18,11 +18,11 @@ from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks.quantisers import faiss_product, faiss_residual
 from benchmarks.real_tables import REAL_TABLES, RealTable
-from catvq.classical_codecs import principal_components, residual_k_means
+from catvq.comparison.classical_codecs import principal_components, residual_k_means
 from catvq.config import RunConfig
-from catvq.sizes import resolve_split
-from catvq.table import FeatureTable
-from catvq.training import TrainingRun
+from catvq.features.table import FeatureTable
+from catvq.model.sizes import resolve_split
+from catvq.training.run import TrainingRun
 
 LEVELS, BITS_OF_TOKEN = 3, 5
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2

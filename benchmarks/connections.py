@@ -16,10 +16,10 @@ import httpx
 import psutil
 import uvloop
 
-from app.connections import raise_descriptor_limit
 from app.embedded.ports import free_port
+from app.http.connections import raise_descriptor_limit
 from benchmarks.frozen_model import BenchmarkModel, draw_rows
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 IDLE, SLOW, HOSTILE = 5000, 1000, 200

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from app.encoder import Encoder
+from app.inference.encoder import Encoder
 from benchmarks.frozen_model import (
     CATEGORIES,
     CODEBOOK,
@@ -26,8 +26,8 @@ from benchmarks.frozen_model import (
     EagerModel,
     draw_rows,
 )
-from catvq.onnx_graph import Graph
-from catvq.residual_search import BEAM
+from catvq.frozen.onnx_builder import Graph
+from catvq.model.residual_search import BEAM
 
 ROWS = (1, 16, 256, 4096)
 TARGETS = {16: 0.90, 256: 0.90, 4096: 0.85}

@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from catvq.artifact import token_names
-from catvq.cleaning import CleaningConfig, FeatureCleaner
-from catvq.export import decoder_graph, doubt_graph, encoder_graph
-from catvq.frozen import FrozenWeights
-from catvq.model import CategoricalVQVAE, ModelShape
-from catvq.residual_search import search_codes
-from catvq.routing import HardRouting
-from catvq.verification import OnnxEncoder
-from worker.contract import JobRequest
+from catvq.features.cleaner import CleaningConfig, FeatureCleaner
+from catvq.frozen.artifact import token_names
+from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
+from catvq.frozen.verify import OnnxEncoder
+from catvq.frozen.weights import FrozenWeights
+from catvq.model.residual_search import search_codes
+from catvq.model.routing import HardRouting
+from catvq.model.vqvae import CategoricalVQVAE, ModelShape
+from worker.contract.job_config import JobRequest
 from worker.store import NewDataset, Store
 
 FEATURES, CATEGORIES, HIDDEN, EMBEDDING = 298, 10, 512, 256

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from benchmarks.planted import NOWHERE, PlantedTable, planted
-from catvq.clustering import cluster_features
 from catvq.config import RunConfig
-from catvq.table import FeatureTable
-from catvq.training import TrainingRun
+from catvq.features.table import FeatureTable
+from catvq.grouping.correlation import cluster_features
+from catvq.training.run import TrainingRun
 
 EPOCHS = 20  # enough for the model's gradient to spoil or mend what it starts from
 CORRUPTED_FRACTION = 0.4

@@ -13,9 +13,9 @@ import torch
 
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.config import RunConfig
-from catvq.grouping_methods import GROUPING_METHODS, group_within
-from catvq.table import FeatureTable, split_rows
-from catvq.training import TrainingRun
+from catvq.features.table import FeatureTable, split_rows
+from catvq.grouping.baselines import GROUPING_METHODS, group_within
+from catvq.training.run import TrainingRun
 
 CODEBOOK_SIZE = 32
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2

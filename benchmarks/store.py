@@ -18,12 +18,12 @@ import sqlalchemy as sa
 from app.embedded.guard import Guard
 from app.embedded.ports import free_port
 from app.embedded.redis import PrivateRedis
-from worker.contract import JobStatus
-from worker.reconciler import Reconciler
-from worker.settings import WorkerSettings
+from worker.contract.job_config import JobStatus
+from worker.contract.settings import WorkerSettings
 from worker.store import Store
-from worker.store.database import Database
-from worker.store.schema import job_labels, jobs
+from worker.store.database.engine import Database
+from worker.store.database.schema import job_labels, jobs
+from worker.upkeep.reconciler import Reconciler
 
 QUEUED = 2000
 WORKERS = 4

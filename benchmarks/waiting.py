@@ -12,7 +12,7 @@ import psutil
 
 from app.embedded.redis import PrivateRedis
 from benchmarks.store import serving, upload
-from worker.settings import WorkerSettings
+from worker.contract.settings import WorkerSettings
 
 POLL = "Prefer: wait=60\r\nIf-None-Match: {tag}"
 STREAM = "Accept: text/event-stream"

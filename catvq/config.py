@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from catvq.cleaning import CleaningConfig
 from catvq.errors import ConfigError
-from catvq.stages import StageOrder
-from catvq.temperature import ScheduleKind
+from catvq.features.cleaner import CleaningConfig
+from catvq.model.temperature import ScheduleKind
+from catvq.training.alternation import StageOrder
 
 Auto = Literal["auto"]
 Init = Literal["auto", "dependence", "clustering", "random", "user", "model"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.embedded.lock import DirectoryInUseError, DirectoryUnusableError
 from app.embedded.redis import RedisNotFoundError
 from app.embedded.supervisor import Place, StartError, run
-from worker.store import files
+from worker.store.database import durable_files
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         "--api-workers", type=int, default=1, help="processes of the API (default: %(default)s)"
     )
     arguments = parser.parse_args()
-    files.keep_private()
+    durable_files.keep_private()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:
         place = Place(arguments.host, arguments.port, arguments.data.resolve(), arguments.api_workers)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from app.auth.gate import NoKeysError, check_may_listen
 from app.embedded.child import Child, Command
 from app.embedded.guard import Guard
 from app.embedded.lock import locked
@@ -18,7 +19,6 @@ from app.embedded.ports import free_port, is_free
 from app.embedded.readiness import api_is_ready, worker_answers
 from app.embedded.redis import PrivateRedis
 from app.embedded.stopping import StopWish
-from app.gate import NoKeysError, check_may_listen
 from app.settings import ApiSettings
 from worker.store import Store
 
@@ -137,7 +137,9 @@ class Supervisor:
         self._add(Command("redis", self._redis.command, self._redis.environment, self._redis.directory))
         self._wait_until(self._redis.is_answering)
         self._add(self._python("api", "app", "--workers", str(self._place.api_workers)))
-        self._add(self._python("worker", "celery", "-A", "worker.celery_app", "worker", *WORKER_OPTIONS))
+        self._add(
+            self._python("worker", "celery", "-A", "worker.queue.celery_app", "worker", *WORKER_OPTIONS)
+        )
         self._wait_until(self._can_serve)
         url = f"http://{self._place.local_host}:{self._place.port}"
         print(f"catvq is ready on {url}", flush=True)  # noqa: T201 - the line that callers wait for

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_answer, list_answer
-from app.caching import REVALIDATE, is_known, not_modified, strong_tags
-from app.dependencies import AliasName, Api, NewAliasName, Services
-from app.documentation import problems
-from app.errors import PreconditionFailedError
-from app.handlers import naming
-from app.routing import Route
+from app.http.bounded_route import Route
+from app.http.conditional import REVALIDATE, is_known, not_modified, strong_tags
+from app.http.error_handlers import naming
+from app.http.responses import json_answer, list_answer
+from app.openapi import problems
+from app.problems import PreconditionFailedError
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Alias, AliasRequest, to_alias
+from app.services import AliasName, Api, NewAliasName, Services
 from worker.store import AliasRecord, NotFound
 
 IfMatch = Annotated[

@@ -4,12 +4,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from app.caching import IMMUTABLE, is_known, not_modified, strong_tag
-from app.dependencies import Api, DatasetId
-from app.documentation import Responses, binary_content, problems
-from app.media import Format, asked_format
-from app.routing import Route
-from app.tables.row_writer import Rows, cut_rows, stream_rows
+from app.formats import Format, asked_format
+from app.http.bounded_route import Route
+from app.http.conditional import IMMUTABLE, is_known, not_modified, strong_tag
+from app.openapi import Responses, binary_content, problems
+from app.services import Api, DatasetId
+from app.tables.stream_rows import Rows, cut_rows, stream_rows
 from worker.store import NotFound
 
 ROW_FORMATS = (Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)

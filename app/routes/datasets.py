@@ -13,21 +13,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_answer, list_answer
-from app.dependencies import Api, DatasetId, Services
-from app.documentation import problems, table_body
-from app.errors import InvalidError, Place
-from app.media import DATASET_FORMATS, Format, sent_format
-from app.routing import BoundedRequest, Route
+from app.formats import DATASET_FORMATS, Format, sent_format
+from app.http.bounded_route import BoundedRequest, Route
+from app.http.responses import json_answer, list_answer
+from app.http.uploads import Upload, received
+from app.openapi import problems, table_body
+from app.problems import InvalidError, Place
+from app.requests.submit import key_id_of
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.datasets import Dataset, to_dataset
 from app.schemas.models import EncodingRequest
-from app.submission import key_id_of
+from app.services import Api, DatasetId, Services
 from app.tables.families import columns_of, families_of
-from app.tables.reading import open_table
-from app.tables.values import Warned, write_values
-from app.uploads import Upload, received
-from worker.contract import Name
+from app.tables.open_table import open_table
+from app.tables.store_values import Warned, write_values
+from worker.contract.job_config import Name
 from worker.store import DatasetRecord, NewDataset
 
 CSV_EXAMPLE = "p0,p1,m0\n0.5,1.0,2.0\n0.1,,1.5\n"

@@ -6,14 +6,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.dependencies import Api, ModelId
-from app.documentation import problems
-from app.encoding import check_features
-from app.handlers import naming
-from app.routing import Route
+from app.http.bounded_route import Route
+from app.http.error_handlers import naming
+from app.openapi import problems
+from app.requests.encode import check_features
+from app.requests.submit import IdempotencyKey, sender_of, submission_answer
 from app.schemas.jobs import Job
-from app.submission import IdempotencyKey, sender_of, submission_answer
-from worker.contract import EncodingJobRequest
+from app.services import Api, ModelId
+from worker.contract.job_config import EncodingJobRequest
 
 EXAMPLE: dict[str, Any] = {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "name": "codes of digits"}
 

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.answers import array_answer, rows_answer
-from app.dependencies import Api, ModelId, Services
-from app.documentation import array_response, problems, table_body
-from app.encoder import Encoder
-from app.encoding import CODES_ONLY, answer_of, call, check_row_count, encode, is_quick, read_rows
-from app.errors import MAX_PLACES, InvalidError, Place
-from app.media import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
-from app.model_lookup import ServedModel, result_headers
-from app.routing import BoundedRequest, ReadingRoute
+from app.formats import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
+from app.http.bounded_route import BoundedRequest, ReadingRoute
+from app.http.responses import array_answer, rows_answer
+from app.http.uploads import Upload, received
+from app.inference.encoder import Encoder
+from app.inference.model_lookup import ServedModel, result_headers
+from app.openapi import array_response, problems, table_body
+from app.problems import MAX_PLACES, InvalidError, Place
+from app.requests.encode import CODES_ONLY, answer_of, call, check_row_count, encode, is_quick, read_rows
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
-from app.tables.json_reader import load_rows, parse_codes
-from app.tables.numpy_reader import read_matrix
-from app.tables.row_writer import Rows, cut
-from app.uploads import Upload, received
+from app.services import Api, ModelId, Services
+from app.tables.readers.json_reader import load_rows, parse_codes
+from app.tables.readers.numpy_reader import read_matrix
+from app.tables.stream_rows import Rows, cut
 
 MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
 CODE_FORMATS = (Format.JSON, Format.NPY)

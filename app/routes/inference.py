@@ -6,22 +6,22 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path
 from starlette.responses import Response
 
-from app.answers import json_answer
-from app.dependencies import Api, ModelId, Services
-from app.documentation import problems
-from app.encoding import call, check_row_count, encode, is_quick
-from app.errors import NotFoundError, TooLargeError
-from app.inference import (
+from app.formats import Format
+from app.http.bounded_route import BoundedRequest, OpenRoute, ReadingRoute
+from app.http.responses import json_answer
+from app.http.uploads import received
+from app.inference.model_lookup import FIRST_VERSION, ServedModel, result_headers
+from app.openapi import problems
+from app.problems import NotFoundError, TooLargeError
+from app.requests.encode import call, check_row_count, encode, is_quick
+from app.requests.open_inference import (
     BINARY,
     JSON_BYTES_HEADER,
     describe_tensors,
     read_inference,
     write_inference,
 )
-from app.media import Format
-from app.model_lookup import FIRST_VERSION, ServedModel, result_headers
 from app.routes.encodings import MEMORY_BYTES
-from app.routing import BoundedRequest, OpenRoute, ReadingRoute
 from app.schemas.inference import (
     InferenceAnswer,
     Liveness,
@@ -29,7 +29,7 @@ from app.schemas.inference import (
     Readiness,
     ServerMetadata,
 )
-from app.uploads import received
+from app.services import Api, ModelId, Services
 
 PLATFORM = "onnxruntime_onnx"
 

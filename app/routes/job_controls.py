@@ -5,14 +5,14 @@ from collections.abc import Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from app.answers import json_answer
-from app.dependencies import Api, JobId, Services
-from app.documentation import problems
-from app.routing import Route
+from app.http.bounded_route import Route
+from app.http.responses import json_answer
+from app.live.long_poll import POLL_AFTER_S, position_of
+from app.openapi import problems
 from app.schemas.job_records import Temperature, TemperatureChange, to_temperature
 from app.schemas.jobs import Job, to_job
-from app.waiting import POLL_AFTER_S, position_of
-from worker.contract import JobStatus
+from app.services import Api, JobId, Services
+from worker.contract.job_config import JobStatus
 from worker.store import JobRecord
 
 router = APIRouter(

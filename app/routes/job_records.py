@@ -8,13 +8,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import array_answer, json_answer, list_answer, rows_answer
-from app.dependencies import Api, JobId, Services
-from app.documentation import array_response, problems
-from app.errors import NotFoundError
-from app.event_stream import EventStream, is_over
-from app.media import ARRAY_FORMATS, EVENT_FORMATS, METRIC_FORMATS, Format, asked_format
-from app.routing import Route
+from app.formats import ARRAY_FORMATS, EVENT_FORMATS, METRIC_FORMATS, Format, asked_format
+from app.http.bounded_route import Route
+from app.http.responses import array_answer, json_answer, list_answer, rows_answer
+from app.live.event_stream import EventStream, is_over
+from app.openapi import array_response, problems
+from app.problems import NotFoundError
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.job_records import (
     Checkpoints,
@@ -26,10 +25,11 @@ from app.schemas.job_records import (
     to_event,
     to_temperature,
 )
-from app.tables.row_writer import Rows, cut
-from app.tables.writing import Answer, Column
+from app.services import Api, JobId, Services
+from app.tables.stream_rows import Rows, cut
+from app.tables.write import Answer, Column
 from worker.store import AssignmentRecord, JobRecord, MetricRecord, NotFound
-from worker.store.pagination import decode_cursor, encode_cursor
+from worker.store.database.pagination import decode_cursor, encode_cursor
 
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.9,0.1\np1,0.2,0.8\n"
 EVENT_STREAM = (

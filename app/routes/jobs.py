@@ -7,18 +7,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_answer, list_answer
-from app.caching import REVALIDATE, is_known, not_modified
-from app.dependencies import Api, JobId
-from app.documentation import problems
-from app.errors import InvalidError, Place
-from app.planning import find_shortage, plan_of
-from app.routing import LABEL_PREFIX, LABELS_PARAMETER, Route
+from app.http.bounded_route import LABEL_PREFIX, LABELS_PARAMETER, Route
+from app.http.conditional import REVALIDATE, is_known, not_modified
+from app.http.responses import json_answer, list_answer
+from app.live.long_poll import Seen, look, wait_for_change, wished_wait_s
+from app.openapi import problems
+from app.problems import InvalidError, Place
+from app.requests.plan import find_shortage, plan_of
+from app.requests.submit import IdempotencyKey, sender_of, submission_answer
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
-from app.submission import IdempotencyKey, sender_of, submission_answer
-from app.waiting import Seen, look, wait_for_change, wished_wait_s
-from worker.contract import MAX_LABELS, JobRequest, JobStatus, Name
+from app.services import Api, JobId
+from worker.contract.job_config import MAX_LABELS, JobRequest, JobStatus, Name
 
 JOB_REQUEST_EXAMPLE = {
     "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",

@@ -4,12 +4,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_answer, list_answer
-from app.dependencies import Api, KeyId
-from app.documentation import problems
-from app.routing import AdminRoute
+from app.http.bounded_route import AdminRoute
+from app.http.responses import json_answer, list_answer
+from app.openapi import problems
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.keys import Key, KeyRequest, KeyWithSecret, to_key, to_key_with_secret
+from app.services import Api, KeyId
 
 SECRET = {"Cache-Control": "no-store"}
 

@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import list_answer, rows_answer
-from app.caching import REVALIDATE, is_known, not_modified, strong_tag
-from app.dependencies import Api, ModelId, Services
-from app.documentation import array_response, problems
-from app.documents import Document, document_answer
-from app.encoder import ENCODER_FILE
-from app.media import ARRAY_FORMATS, Format, asked_format
-from app.model_lookup import document_headers
-from app.routing import Route
+from app.formats import ARRAY_FORMATS, Format, asked_format
+from app.http.bounded_route import Route
+from app.http.conditional import REVALIDATE, is_known, not_modified, strong_tag
+from app.http.responses import list_answer, rows_answer
+from app.inference.document_cache import Document, document_answer
+from app.inference.encoder import ENCODER_FILE
+from app.inference.model_lookup import document_headers
+from app.openapi import array_response, problems
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
 from app.schemas.reports import SETTLED, Report, status_of, to_report
-from app.tables.row_writer import Rows, cut, rows_per_part, stream_rows
-from app.tables.writing import to_json
+from app.services import Api, ModelId, Services
+from app.tables.stream_rows import Rows, cut, rows_per_part, stream_rows
+from app.tables.write import to_json
 from worker.store import ModelRecord, NotFound
 
 ARTIFACT_MEDIA_TYPE = "application/octet-stream"

@@ -11,12 +11,12 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.answers import json_answer
-from app.dependencies import Api
-from app.documentation import problems
-from app.media import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
-from app.routing import OpenRoute, Route
+from app.formats import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
+from app.http.bounded_route import OpenRoute, Route
+from app.http.responses import json_answer
+from app.openapi import problems
 from app.schemas.service import Health, Limits, ServiceInfo
+from app.services import Api
 
 router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 503))
 health = APIRouter(route_class=OpenRoute, tags=["service"], responses=problems(422, 503))

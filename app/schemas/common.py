@@ -5,7 +5,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.store.pagination import CURSOR_PATTERN
+from worker.store.database.pagination import CURSOR_PATTERN
 
 Item = TypeVar("Item")
 

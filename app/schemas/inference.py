@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from app.schemas.common import Body
 from app.schemas.models import MODEL_ID
-from worker.contract import Visible
+from worker.contract.job_config import Visible
 
 INPUT = "rows"
 _INPUT_EXAMPLE: dict[str, Any] = {

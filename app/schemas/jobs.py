@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
-from worker.contract import JobKind, JobStatus
+from worker.contract.job_config import JobKind, JobStatus
 from worker.store import JobRecord
 
 JOB_EXAMPLE: dict[str, Any] = {

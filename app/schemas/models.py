@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
-from worker.contract import Name
+from worker.contract.job_config import Name
 from worker.store import AliasRecord, ModelRecord
 
 MODEL_ID = "model_1b9e4c7d2a5f6e8b0c3d4a5b"

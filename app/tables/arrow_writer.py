@@ -8,10 +8,10 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
-from app.media import Format
+from app.formats import Format
 from app.tables.formulas import FORMULA_PATTERN, QUOTED_FORMULA, quote_formulas
-from app.tables.row_writer import Rows
-from app.tables.writing import Column
+from app.tables.stream_rows import Rows
+from app.tables.write import Column
 
 _WRITERS = {Format.ARROW: pa.ipc.new_stream, Format.PARQUET: parquet.ParquetWriter}
 

@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, Place
+from app.problems import InvalidError, Place
 from app.tables.table import (
     MAX_NAME_LENGTH,
     Table,

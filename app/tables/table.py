@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.errors import InvalidError, Place, TooLargeError
-from worker.names import escape_hidden, hidden_character
+from app.problems import InvalidError, Place, TooLargeError
+from worker.contract.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
 BLOCK_CELLS = 1 << 20  # 8 MB of float64 at a time: large enough to be fast, small enough to be nothing

@@ -16,12 +16,12 @@ import numpy as np
 import psutil
 
 from app.embedded.ports import free_port
-from app.encoder import Encoder
+from app.inference.encoder import Encoder
 from benchmarks.frozen_model import BenchmarkModel, draw_rows
 from benchmarks.serving import servers
 from benchmarks.serving.load import Load, ask_once, put_load
 from benchmarks.serving.servers import SERVERS, Server, request_of
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 SERVER_CORE, CLIENT_CORE = 0, 1

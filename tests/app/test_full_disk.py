@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from worker.store.reserve import RESERVE_BYTES
+from worker.store.database.reserve import RESERVE_BYTES
 
 KIND = {"content-type": "text/csv"}
 LARGE = "a,b\n" + "".join(f"{row},{row % 7}\n" for row in range(200_000))

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 ROUNDS = 3

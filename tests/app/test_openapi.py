@@ -1,12 +1,69 @@
-"""Every answer to generated requests is as the API's own description says."""
+"""The description of a job's body accepts and refuses what the service does."""
 
+import jsonschema_rs
 import pytest
+from pydantic import ValidationError
 
-from tests.fuzz.requests import filled_service, send_requests
+from app.main import create_app
+from app.settings import ApiSettings
+from worker.contract.job_config import JobRequest
 
-pytestmark = pytest.mark.slow
+
+@pytest.fixture(scope="module")
+def described():
+    document = create_app(ApiSettings()).openapi()
+    schema = {"$ref": "#/components/schemas/JobRequest", "components": document["components"]}
+    return jsonschema_rs.Draft202012Validator(schema)
 
 
-def test_answers_are_as_described():
-    with filled_service() as (api, key, known):
-        assert send_requests(api, key, known, cases=2000, examples=3, seed=0) == []
+def is_accepted(body):
+    try:
+        JobRequest.model_validate(body)
+    except ValidationError:
+        return False
+    return True
+
+
+GROUPS = {"a": ["x"]}
+ACCEPTED = [
+    {},
+    {"assignment": {"init": "user", "groups": GROUPS}},
+    {"assignment": {"init": "model", "model": "model_1"}},
+    {"assignment": {"init": "random", "groups": None, "model": None}},
+    {"assignment": {"estimator": "mirror", "temperature_start": 1.0}},
+    {"assignment": {"estimator": "softmax", "temperature_schedule": "linear"}},
+    {"assignment": {"estimator": "mirror", "temperature_schedule": "adaptive"}},
+    {"model": {"compression_ratios": [0.5, 1.0, 1.5]}},
+    {"model": {"levels": 1, "compression_ratios": [0.5]}},
+    {"model": {"levels": 2, "compression_ratios": None}},
+    {"model": {"categories": {"pixels": 3}}},
+    {"labels": {"team": "x"}},
+]
+REFUSED = [
+    {"unknown": 1},
+    {"assignment": {"groups": GROUPS}},
+    {"assignment": {"init": "user"}},
+    {"assignment": {"init": "user", "groups": None}},
+    {"assignment": {"init": "user", "groups": GROUPS, "model": "model_1"}},
+    {"assignment": {"init": "model"}},
+    {"assignment": {"model": "model_1"}},
+    {"assignment": {"init": "user", "groups": {"\n": ["x"]}}},
+    {"assignment": {"estimator": "softmax", "temperature_schedule": "adaptive"}},
+    {"model": {"compression_ratios": [0.5]}},
+    {"model": {"levels": 2, "compression_ratios": [0.5, 1.0, 1.5]}},
+    {"model": {"categories": {"\x00": 3}}},
+    {"labels": {"\x7f": "x"}},
+    {"training": {"epochs": 0}},
+]
+
+
+@pytest.mark.parametrize("body", ACCEPTED)
+def test_what_the_service_accepts_is_described(described, body):
+    assert is_accepted({"dataset": "ds_1"} | body)
+    assert described.is_valid({"dataset": "ds_1"} | body)
+
+
+@pytest.mark.parametrize("body", REFUSED)
+def test_what_the_service_refuses_is_not_described(described, body):
+    assert not is_accepted({"dataset": "ds_1"} | body)
+    assert not described.is_valid({"dataset": "ds_1"} | body)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from catvq.config import RunConfig
-from catvq.table import FeatureTable
-from catvq.training import TrainingRun
+from catvq.features.table import FeatureTable
+from catvq.training.run import TrainingRun
 
 NPY = "application/x-npy"
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Scope, Store
 
 BROKER_PASSWORD = "hidden-broker-password"

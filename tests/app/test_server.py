@@ -14,11 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from app.connections import ConnectionLimit
+from app.http.connections import ConnectionLimit
 from app.settings import ApiSettings
 from tests.app.common_requests import HEADERS, ROWS, request
 from tests.app.hand_model import DOCUMENT, write_model
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 HEAD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from catvq.config import RunConfig
-from catvq.table import FeatureTable
-from catvq.training import TrainingRun
+from catvq.features.table import FeatureTable
+from catvq.training.run import TrainingRun
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -69,9 +69,9 @@ def train(make_table, make_config):
 @pytest.fixture
 def _short_search(monkeypatch):
     """A search of a few steps: enough to see that it is repeated bit for bit, not to find anything."""
-    for module in ("search", "search_stage", "training"):
+    for module in ("search.mirror_descent", "search.stage", "training.run"):
         monkeypatch.setattr(f"catvq.{module}.SEARCH_STEPS", 12)
-    monkeypatch.setattr("catvq.search_stage.CHUNK_STEPS", 4)
+    monkeypatch.setattr("catvq.search.stage.CHUNK_STEPS", 4)
 
 
 @pytest.fixture(scope="session")

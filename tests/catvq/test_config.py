@@ -3,21 +3,21 @@ import json
 
 import pytest
 
-from catvq.assignment import ESTIMATORS
 from catvq.config import AssignmentConfig, AssignmentWeights, ModelConfig, RunConfig
 from catvq.errors import ConfigError
-from catvq.table import MIN_TRAINING_ROWS
-from worker import contract
+from catvq.features.table import MIN_TRAINING_ROWS
+from catvq.model.assignment import ESTIMATORS
+from worker.contract import job_config
 
 
 def test_the_contracts_defaults_are_the_cores():
-    assert RunConfig.from_dict(contract.JobConfig().model_dump()) == RunConfig()
-    assert contract.JobConfig(**RunConfig().to_dict()) == contract.JobConfig()
-    assert contract.MIN_TRAINING_ROWS == MIN_TRAINING_ROWS
+    assert RunConfig.from_dict(job_config.JobConfig().model_dump()) == RunConfig()
+    assert job_config.JobConfig(**RunConfig().to_dict()) == job_config.JobConfig()
+    assert job_config.MIN_TRAINING_ROWS == MIN_TRAINING_ROWS
 
 
 def test_the_contract_and_the_core_have_the_same_fields():
-    sections = contract.JobConfig().model_dump()
+    sections = job_config.JobConfig().model_dump()
 
     assert sections.keys() == RunConfig().to_dict().keys()
     for name, fields in sections.items():

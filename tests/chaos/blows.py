@@ -10,7 +10,7 @@ import redis
 import sqlalchemy as sa
 
 from tests.chaos.service import LEASE_S
-from worker.contract import TRAIN_QUEUE
+from worker.contract.job_config import TRAIN_QUEUE
 
 FROZEN_S = 1.25 * LEASE_S + 2.5  # after a lease, a quarter of one passes before the job is taken
 LOCKED_S = 2.0

@@ -10,7 +10,7 @@ import numpy as np
 from catvq_client import CatvqError
 
 from tests.chaos.blows import Blows
-from worker.contract import JobStatus
+from worker.contract.job_config import JobStatus
 from worker.store import StoreUnavailable
 
 ESTIMATORS = ("mirror", "softmax", "gumbel", "straight_through", "static")

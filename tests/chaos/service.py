@@ -14,8 +14,8 @@ from catvq_client import Client
 from app.embedded.guard import Guard
 from app.embedded.ports import free_port
 from app.embedded.redis import PrivateRedis
-from worker.announcer import Announcer
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
+from worker.queue.announcer import Announcer
 from worker.store import Store
 
 LEASE_S = 6.0
@@ -126,7 +126,7 @@ class Service:
             "--without-gossip",
             "--without-mingle",
         ]
-        return self._python(name, ["celery", "-A", "worker.celery_app", "worker", *options])
+        return self._python(name, ["celery", "-A", "worker.queue.celery_app", "worker", *options])
 
     def _python(self, name, words):
         environment = os.environ | {

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from catvq_client.config_file import read_config_file
 
-from worker.contract import JobConfig, JobRequest
+from worker.contract.job_config import JobConfig, JobRequest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -4,7 +4,7 @@ from catvq_client.published_layout import SPECIAL, is_published_layout, translat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.contract import JobConfig, JobRequest
+from worker.contract.job_config import JobConfig, JobRequest
 
 # Values that differ from the contract's defaults, so that a key that goes nowhere would be seen.
 RENAMED_VALUES = {

@@ -28,7 +28,12 @@ SMALL_JOB = {
 # One for all requests, as each client loads certificates anew; no connection outlives its API.
 HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 
-WORKER, FORK_SERVER, REDIS, API = "worker.celery_app", "multiprocessing.forkserver", "redis-server", "-m app "
+WORKER, FORK_SERVER, REDIS, API = (
+    "worker.queue.celery_app",
+    "multiprocessing.forkserver",
+    "redis-server",
+    "-m app ",
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from app.encoder import Encoder
+from app.inference.encoder import Encoder
 from benchmarks.frozen_model import NAMES, BenchmarkModel, draw_rows
-from catvq.verification import TIE_TOLERANCE
+from catvq.frozen.verify import TIE_TOLERANCE
 from tests.soak.traffic import Pool
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 

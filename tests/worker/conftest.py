@@ -6,9 +6,9 @@ import time
 import numpy as np
 import pytest
 
-from worker.contract import JobRequest
-from worker.heartbeat import Heartbeat, stopped_by_sigterm
-from worker.settings import ServiceSettings
+from worker.contract.job_config import JobRequest
+from worker.contract.settings import ServiceSettings
+from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
 from worker.store import NewDataset, Progress, Store
 
 FEATURES = ["a0", "a1", "a2", "b0", "b1", "b2"]
@@ -133,7 +133,7 @@ def run(store, settings, wishes):
     """Runs a claimed job by the code of the training process, in this one."""
     import torch  # noqa: PLC0415 - most tests here need no torch
 
-    from worker.attempt import run_claim  # noqa: PLC0415
+    from worker.jobs.run_job import run_claim  # noqa: PLC0415
 
     before = torch.get_num_threads()
 

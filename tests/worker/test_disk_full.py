@@ -4,8 +4,8 @@ import resource
 
 import pytest
 
-from worker.contract import JobStatus
-from worker.recorder import Recorder
+from worker.contract.job_config import JobStatus
+from worker.jobs.recorder import Recorder
 
 STATIC = {"mode": "static"}
 ROOM_BYTES = 2 << 20  # in one file: the database fits, and all that a small job writes

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from worker.contract import JobStatus
-from worker.heartbeat import Heartbeat
-from worker.settings import ServiceSettings
+from worker.contract.job_config import JobStatus
+from worker.contract.settings import ServiceSettings
+from worker.jobs.heartbeat import Heartbeat
 from worker.store import LeaseLost, StoreUnavailable
 
 LEASE_S = 2.0

@@ -14,10 +14,10 @@ import psutil
 import pytest
 import redis
 
-from worker.announcer import Announcer
-from worker.contract import TRAIN_QUEUE, JobRequest, JobStatus
-from worker.health import find_problems
-from worker.settings import WorkerSettings
+from worker.contract.job_config import TRAIN_QUEUE, JobRequest, JobStatus
+from worker.contract.settings import WorkerSettings
+from worker.process.health import find_problems
+from worker.queue.announcer import Announcer
 from worker.store import Store
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ class Service:
             "CATVQ_WORKER_NAME": self.settings.worker_name,
             "CATVQ_THREADS": str(self.settings.threads),
         }
-        command = [sys.executable, "-m", "celery", "-A", "worker.celery_app", "worker"]
+        command = [sys.executable, "-m", "celery", "-A", "worker.queue.celery_app", "worker"]
         options = ["--hostname", f"{self.settings.worker_name}@test", "--without-gossip", "--without-mingle"]
         with self.log_path.open("a") as log:
             self.process = subprocess.Popen(

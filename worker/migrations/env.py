@@ -1,8 +1,8 @@
-"""Runs the migrations on the connection that `worker.store.migrate` hands over."""
+"""Runs the migrations on the connection that `worker.store.database.migrate` hands over."""
 
 from alembic import context
 
-from worker.store.schema import metadata
+from worker.store.database.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

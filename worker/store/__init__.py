@@ -1,7 +1,6 @@
 """The durable record of datasets, jobs, checkpoints and models: SQL rows and files. Imports no torch."""
 
-from worker.store.comparisons import ComparisonClaim, ComparisonRecord
-from worker.store.errors import (
+from worker.store.database.errors import (
     CancelRequested,
     Conflict,
     DiskFull,
@@ -16,8 +15,10 @@ from worker.store.errors import (
     TooManyJobs,
     is_disk_full,
 )
+from worker.store.database.pagination import Page
+from worker.store.jobs.comparisons import ComparisonClaim, ComparisonRecord
+from worker.store.jobs.statistics import Statistics
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
-from worker.store.pagination import Page
 from worker.store.records import (
     AliasRecord,
     AssignmentRecord,
@@ -38,7 +39,6 @@ from worker.store.records import (
     Wish,
     WorkerRecord,
 )
-from worker.store.statistics import Statistics
 from worker.store.store import Store
 
 __all__ = [

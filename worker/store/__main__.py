@@ -4,16 +4,17 @@ import argparse
 import sys
 from pathlib import Path
 
-from worker.settings import ServiceSettings
-from worker.store import files, key_commands
-from worker.store.errors import StoreError
+from worker.contract.settings import ServiceSettings
+from worker.store import cli_keys
+from worker.store.database import durable_files
+from worker.store.database.errors import StoreError
 from worker.store.store import Store
 
 
 def main() -> int:
     """Run the command; returns the exit status."""
     arguments = _parser().parse_args()
-    files.keep_private()
+    durable_files.keep_private()
     try:
         store = Store.open(ServiceSettings())
         try:
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     restore = commands.add_parser("restore", help="fill an empty data directory and database from a backup")
     restore.add_argument("directory", type=Path)
     restore.set_defaults(run=_restore)
-    key_commands.add_to(commands.add_parser("keys", help="create, list, rotate and revoke API keys"))
+    cli_keys.add_to(commands.add_parser("keys", help="create, list, rotate and revoke API keys"))
     return parser
 
 

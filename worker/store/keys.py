@@ -11,12 +11,12 @@ from enum import StrEnum
 
 import sqlalchemy as sa
 
-from worker.store.database import Database
-from worker.store.errors import NotFound
-from worker.store.ids import new_id
-from worker.store.pagination import Page, fetch_page
-from worker.store.rows import as_time
-from worker.store.schema import DatabaseNow, api_keys
+from worker.store.database.engine import Database
+from worker.store.database.errors import NotFound
+from worker.store.database.ids import new_id
+from worker.store.database.job_rows import as_time
+from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.schema import DatabaseNow, api_keys
 
 SECRET_BYTES = 32  # beyond guessing, so that a fast digest protects it as well as a slow one
 _PLAUSIBLE = re.compile(r"catvq_([0-9a-f]{24})_[A-Za-z0-9_-]{43}", re.ASCII)

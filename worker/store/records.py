@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.contract import JobKind, JobStatus
+from worker.contract.job_config import JobKind, JobStatus
 
 Json = dict[str, Any]
 

@@ -5,26 +5,26 @@ import os
 import tempfile
 from pathlib import Path
 
-from worker.settings import ServiceSettings
-from worker.store import files
-from worker.store.admission import Admission
-from worker.store.aliases import Aliases
-from worker.store.backup import Backups
-from worker.store.comparisons import Comparisons
-from worker.store.controls import Controls
-from worker.store.database import Database
-from worker.store.datasets import Datasets
-from worker.store.jobs import Jobs
+from worker.contract.settings import ServiceSettings
+from worker.store.database import durable_files
+from worker.store.database.engine import Database
+from worker.store.database.migrate import migrate
+from worker.store.datasets.datasets import Datasets
+from worker.store.datasets.quota import Quota
+from worker.store.jobs.comparisons import Comparisons
+from worker.store.jobs.job_controls import Controls
+from worker.store.jobs.job_recorder import Recordings
+from worker.store.jobs.jobs import Jobs
+from worker.store.jobs.leases import Leases
+from worker.store.jobs.quotas import Admission
+from worker.store.jobs.requeue import Outbox
+from worker.store.jobs.webhook_outbox import Notices
+from worker.store.jobs.worker_registry import Workers
 from worker.store.keys import Keys
-from worker.store.leases import Leases
-from worker.store.migrate import migrate
-from worker.store.models import Models
-from worker.store.notices import Notices
-from worker.store.outbox import Outbox
-from worker.store.quota import Quota
-from worker.store.recordings import Recordings
-from worker.store.retention import Retention
-from worker.store.workers import Workers
+from worker.store.models.aliases import Aliases
+from worker.store.models.models import Models
+from worker.store.upkeep.backup import Backups
+from worker.store.upkeep.retention import Retention
 
 _log = logging.getLogger(__name__)
 PROOF_BYTES = 1 << 16  # more than a file system keeps in spare
@@ -122,9 +122,9 @@ class Store:
 
 def _make_private(data_dir: Path) -> None:
     """Close a data directory to others, once: below a closed one nothing can be reached."""
-    if files.is_private(data_dir):
+    if durable_files.is_private(data_dir):
         return
     try:
-        files.make_private(data_dir)
+        durable_files.make_private(data_dir)
     except PermissionError as error:
         _log.warning("other users may be able to read %s: %s", data_dir, error)

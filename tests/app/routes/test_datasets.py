@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from app import dependencies
+from app import services
 from worker.store import Scope, Store
 
 CSV = {"content-type": "text/csv"}
@@ -154,7 +154,7 @@ def zeros(rows):
 def test_a_file_that_unpacks_to_very_many_times_its_size_is_refused(
     serve, base_settings, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(dependencies, "UNQUESTIONED_BYTES", 100_000)
+    monkeypatch.setattr(services, "UNQUESTIONED_BYTES", 100_000)
     with serve(base_settings.model_copy(update={"data_dir": tmp_path, "max_expansion": 5})) as api:
         for content_type, body in zeros(5000).items():
             assert len(body) < 100_000

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from app.tables import row_writer
+from app.tables import stream_rows
 
 NPY = "application/x-npy"
 READERS = {
@@ -116,7 +116,7 @@ def test_rows_come_back_as_they_were_uploaded(client, uploaded):
 
 @pytest.mark.parametrize("accept", READERS)
 def test_rows_come_in_every_format_that_names_columns(client, uploaded, accept, monkeypatch):
-    monkeypatch.setattr(row_writer, "PART_BYTES", 12)  # a row at a time
+    monkeypatch.setattr(stream_rows, "PART_BYTES", 12)  # a row at a time
     table = READERS[accept](io.BytesIO(rows_of(client, uploaded, accept).content))
     assert table.to_pydict() == {"a": [0.5, 0.25, 3], "b": [1, None, 4], "c": [2, -1.5, 5]}
 

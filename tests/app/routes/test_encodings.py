@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from app.tables import row_writer
+from app.tables import stream_rows
 
 ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan]], np.float32)
 CODES = [[0, 0], [1, 2], [1, 1]]
@@ -287,7 +287,7 @@ def test_many_rows_are_decoded_while_they_are_sent(client, model_id, accept, mon
     codes = [[index % 2, index % 3] for index in range(1000)]
     at_once = decode(client, model_id, codes, accept)
     assert "content-length" in at_once.headers
-    monkeypatch.setattr(row_writer, "PART_BYTES", 1000)
+    monkeypatch.setattr(stream_rows, "PART_BYTES", 1000)
     streamed = decode(client, model_id, codes, accept)
     assert streamed.headers["transfer-encoding"] == "chunked"
     assert streamed.headers["content-type"] == at_once.headers["content-type"]
@@ -320,7 +320,7 @@ import sys
 from pathlib import Path
 import numpy as np
 import app.main
-from app.encoder import Encoder
+from app.inference.encoder import Encoder
 app.main.create_app().openapi()
 encoded = Encoder(Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32), with_doubt=True)
 assert encoded.codes.shape == (1, 2)

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from app.errors import InvalidError
+from app.problems import InvalidError
 from app.tables.families import columns_of, families_of, join_families
 from app.tables.table import Table
 

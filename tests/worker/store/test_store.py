@@ -12,11 +12,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store, StoreUnavailable
-from worker.store.database import Database
-from worker.store.migrate import MIGRATIONS, newest_revision
-from worker.store.schema import metadata
+from worker.store.database.engine import Database
+from worker.store.database.migrate import MIGRATIONS, newest_revision
+from worker.store.database.schema import metadata
 
 
 def test_the_migrations_build_the_tables_that_the_code_expects(store, settings):
@@ -31,7 +31,7 @@ def test_a_database_in_the_newest_layout_is_recognised_without_alembic(store, se
     assert newest_revision() == ScriptDirectory(str(MIGRATIONS)).get_current_head()
     program = """
 import sys
-from worker.settings import ServiceSettings
+from worker.contract.settings import ServiceSettings
 from worker.store import Store
 Store.open(ServiceSettings()).close()
 assert "alembic" not in sys.modules
@@ -131,7 +131,8 @@ def test_an_unreachable_database_is_said_to_be_unavailable(tmp_path):
 
 
 def test_the_store_needs_neither_torch_nor_celery():
-    code = "import sys, worker.store, worker.settings; print({'torch', 'celery', 'catvq'} & set(sys.modules))"
+    imports = "import sys, worker.store, worker.contract.settings"
+    code = f"{imports}; print({{'torch', 'celery', 'catvq'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 

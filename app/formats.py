@@ -1,0 +1,98 @@
+"""Which array formats the API speaks, and how a request says which one it sends and wants."""
+
+from collections.abc import Sequence
+from email.message import Message
+from enum import Enum
+
+from app.problems import NotAcceptableError, NotParseableError, UnsupportedMediaTypeError
+
+
+class Format(Enum):
+    """A way to write an array; the value is its media type."""
+
+    JSON = "application/json"
+    NPY = "application/x-npy"
+    CSV = "text/csv"
+    ARROW = "application/vnd.apache.arrow.stream"
+    PARQUET = "application/vnd.apache.parquet"
+    NPZ = "application/x-npz"
+    HDF5 = "application/x-hdf5"
+    EVENT_STREAM = "text/event-stream"
+    RAW = "application/octet-stream"  # little-endian numbers of known width, nothing else
+
+
+ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
+ENCODING_FORMATS = (*ARRAY_FORMATS, Format.RAW)
+DATASET_FORMATS = (Format.CSV, Format.PARQUET, Format.ARROW, Format.NPY, Format.NPZ, Format.HDF5, Format.JSON)
+EVENT_FORMATS = (Format.JSON, Format.EVENT_STREAM)
+METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW)
+
+_TEXT_FORMATS = {Format.JSON, Format.CSV}
+_UTF8 = {"utf-8", "utf8", "us-ascii"}
+
+
+def sent_format(content_type: str | None, offered: Sequence[Format]) -> Format:
+    """Return the format that a `Content-Type` header names.
+
+    Raises:
+        UnsupportedMediaTypeError: The header is missing, names another format, or text that is not UTF-8.
+    """
+    listing = _listing(offered)
+    if not content_type:
+        raise UnsupportedMediaTypeError(f"Content-Type is missing; send one of {listing}")
+    message = Message()
+    message["content-type"] = content_type
+    media_type = message.get_content_type()
+    for option in offered:
+        if option.value == media_type:
+            charset = str(message.get_content_charset("utf-8"))
+            if option in _TEXT_FORMATS and charset not in _UTF8:
+                raise UnsupportedMediaTypeError(f"text is read as UTF-8, not {charset}")
+            return option
+    raise UnsupportedMediaTypeError(f"{media_type} is not read here; send one of {listing}")
+
+
+def asked_format(accept: str | None, offered: Sequence[Format]) -> Format:
+    """Return the offered format that an `Accept` header likes best; the first one when it does not care.
+
+    Raises:
+        NotAcceptableError: It rules out every offered format.
+        NotParseableError: It is not an `Accept` header.
+    """
+    if not accept or not accept.strip():
+        return offered[0]
+    wishes = [_wish(part) for part in accept.split(",") if part.strip()]
+    qualities = [_quality(option.value, wishes) for option in offered]
+    best = max(qualities, default=0.0)
+    if best <= 0:
+        raise NotAcceptableError(
+            f"none of the accepted formats is offered; ask for one of {_listing(offered)}"
+        )
+    return offered[qualities.index(best)]
+
+
+def _wish(part: str) -> tuple[str, float]:
+    media_range, _, parameters = part.partition(";")
+    quality = 1.0
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                quality = float(value)
+            except ValueError:
+                raise NotParseableError(f"Accept holds a quality that is not a number: {value!r}") from None
+    return media_range.strip().lower(), quality
+
+
+def _quality(media_type: str, wishes: Sequence[tuple[str, float]]) -> float:
+    """Return the quality of the most specific range that covers `media_type`."""
+    family = media_type.partition("/")[0]
+    for media_range in (media_type, f"{family}/*", "*/*"):
+        for wish, quality in wishes:
+            if wish == media_range:
+                return quality
+    return 0.0
+
+
+def _listing(offered: Sequence[Format]) -> str:
+    return ", ".join(option.value for option in offered)

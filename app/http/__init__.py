@@ -1,0 +1,4 @@
+"""HTTP below the routes: heads, bodies, conditional requests, errors, connections.
+
+Imports `auth`, `process`, `tables`.
+"""

@@ -1,0 +1,122 @@
+"""What every request passes: it gets an id, is counted and timed, and no failure leaves it unanswered."""
+
+import itertools
+import logging
+import re
+import secrets
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.connections import ConnectionLimit
+from app.http.heads import HeadChecker
+from app.http.transfer import SlowReaderError
+from app.problems import ApiError, problem_response
+from app.process.metrics import Telemetry
+from app.settings import ApiSettings
+from worker.contract.json_logs import about
+
+REQUEST_ID = b"x-request-id"
+_PROCESS = secrets.token_hex(6)
+_NUMBERS = itertools.count()  # to draw each at random takes longer than most of what a request passes
+_USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+SECURITY_HEADERS = {
+    "Server": "catvq",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",  # unless the route knows better
+}
+_RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+PAGES = {
+    "/docs": "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; "
+    "style-src 'unsafe-inline' https://cdn.jsdelivr.net; img-src data: https://fastapi.tiangolo.com; "
+    "connect-src 'self'; frame-ancestors 'none'"
+}
+
+_log = logging.getLogger(__name__)
+
+
+class RequestMiddleware:
+    """Gives each request an id (the client's own when it is usable), and answers what nobody caught.
+
+    Args:
+        app: What answers the request, if its head is one that is taken.
+        settings: Hold the limits of heads.
+        connections: Knows whether there are too many.
+        telemetry: Counts and times requests.
+    """
+
+    def __init__(
+        self, app: ASGIApp, settings: ApiSettings, connections: ConnectionLimit, telemetry: Telemetry
+    ) -> None:
+        self._app = app
+        self._telemetry = telemetry
+        self._heads = HeadChecker(settings)
+        self._connections = connections
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = request_id_of(dict(scope["headers"]).get(REQUEST_ID))
+        state: dict[str, Any] = {"request_id": request_id, "is_head": scope["method"] == "HEAD"}
+        scope["state"] = state
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
+        started = perf_counter()
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    *state.get("rate_limit", ()),
+                    (REQUEST_ID, request_id.encode()),
+                    *common_headers(message["headers"], scope["path"]),
+                ]
+            await send(message)
+
+        with about(request_id=request_id):
+            try:
+                self._heads.check(scope)
+                self._connections.check()
+                await self._app(scope, receive, send_with_id)
+            except ApiError as refusal:
+                refusal.headers = {**(refusal.headers or {}), "Connection": "close"}
+                await problem_response(Request(scope), refusal)(scope, receive, send_with_id)
+            except SlowReaderError:
+                _log.info("request %s: its answer was not taken", request_id)
+                self._connections.give_up(scope["client"])
+            except Exception:
+                _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
+                if status:
+                    raise
+                error = ApiError("the service failed; the log has the reason under this request's id")
+                await problem_response(Request(scope), error)(scope, receive, send_with_id)
+            finally:
+                route = getattr(scope.get("route"), "path", None)
+                self._telemetry.count_request(scope["method"], route, status, perf_counter() - started)
+
+
+def common_headers(given: Iterable[tuple[bytes, bytes]], path: str = "") -> list[tuple[bytes, bytes]]:
+    """Return what every answer to a path carries beside its request's id, unless the route knows better."""
+    names = {name for name, _ in given}
+    policy = (b"content-security-policy", PAGES.get(path, NO_PAGE).encode())
+    return [policy, *(header for header in _RAW_SECURITY_HEADERS if header[0] not in names)]
+
+
+def request_id_of(sent: bytes | None) -> str:
+    """Return the id that a request brings in its header, where that is a usable one, or a new one."""
+    if sent is not None and _USABLE_ID.fullmatch(given := sent.decode("latin-1")):
+        return given
+    return f"req_{_PROCESS}{next(_NUMBERS):012x}"

@@ -1,0 +1,198 @@
+"""Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
+
+import math
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+import orjson
+from numpy.typing import NDArray
+
+from app.problems import ApiError
+from app.process.malloc import release_free_memory
+
+ENCODER_FILE = "encoder.onnx"
+DECODER_FILE = "decoder.onnx"
+DOUBT_FILE = "doubt.onnx"
+ROWS_PER_RUN = 128  # what lies between two layers stays in a core's cache; twice as many take 10 MB more
+INVALID_CODE = -1
+SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
+PERCENTILES = np.arange(101)
+NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
+NOWHERE.setflags(write=False)
+UNNOTICED_S = 0.001  # to look for the directory takes a tenth of what a request takes
+
+
+class DamagedModelError(ApiError):
+    """A model's files do not give the codes that were stored when it was frozen."""
+
+    status = 500
+    default_code = "damaged_model"
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How far to trust codes; NaN for an invalid row.
+
+    Args:
+        reconstruction_error: float32 [rows], mean squared error in units of variance.
+        distance_percentile: float64 [rows], 0 to 100: the part of the training rows that were nearer to
+            their codes.
+    """
+
+    reconstruction_error: NDArray[np.float32]
+    distance_percentile: NDArray[np.float64]
+
+
+class Encoded(NamedTuple):
+    """Codes of rows.
+
+    Args:
+        codes: int64 [rows, tokens]; -1 throughout an invalid row.
+        is_imputed: bool [rows], a missing value was filled in.
+        is_invalid: bool [rows], a value was infinite or beyond float32.
+        doubt: Where it was asked for.
+    """
+
+    codes: NDArray[np.int64]
+    is_imputed: NDArray[np.bool_]
+    is_invalid: NDArray[np.bool_]
+    doubt: Doubt | None = None
+
+    @property
+    def status(self) -> list[str]:
+        """One word per row: ok, imputed or invalid."""
+        words = np.where(self.is_invalid, "invalid", np.where(self.is_imputed, "imputed", "ok"))
+        return [str(word) for word in words]
+
+
+class Encoder:
+    """One frozen model, loaded. Safe to share between threads.
+
+    Args:
+        directory: Where the model's files are.
+        threads: How many one run may use.
+
+    Raises:
+        DamagedModelError: The files cannot be loaded, or give other codes than when the model was frozen.
+    """
+
+    def __init__(self, directory: Path, *, threads: int) -> None:
+        self._threads = threads
+        self._directory = directory
+        self._seen_at = monotonic()
+        self._encoder = self._load(ENCODER_FILE)
+        self._doubt = self._load(DOUBT_FILE)
+        notes = self._encoder.get_modelmeta().custom_metadata_map
+        self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
+        self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
+        self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
+        doubts = self._doubt.get_modelmeta().custom_metadata_map
+        self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
+        self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))
+        self._verify(notes)
+        release_free_memory()  # what loading took for a moment: as much again as the model
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody has deleted the model; another process's doing may go unnoticed for an instant."""
+        now = monotonic()
+        if now - self._seen_at < UNNOTICED_S:
+            return False
+        if not self._directory.exists():
+            return True
+        self._seen_at = now
+        return False
+
+    @cached_property
+    def _decoder(self) -> ort.InferenceSession:
+        return self._load(DECODER_FILE)  # most processes never decode
+
+    def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+        """Encode rows [any number, features] in the units of the dataset; NaN is missing."""
+        if len(rows) <= ROWS_PER_RUN:
+            return self._encode_part(rows, with_doubt=with_doubt)
+        return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
+
+    def decode(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the rows [any number, features] that valid codes [any number, tokens] stand for."""
+        parts = (self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes))
+        return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+    def _load(self, name: str) -> ort.InferenceSession:
+        try:
+            return _load(self._directory / name, self._threads)
+        except Exception as error:
+            raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
+
+    def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+        doubt = None
+        if not with_doubt:
+            codes, total = self._encoder.run(["codes", "total"], {"rows": rows})
+        else:
+            outputs = self._encoder.run(["codes", "total", "normalized", "latents"], {"rows": rows})
+            codes, total, normalized, latents = outputs
+            inputs = {"codes": codes, "normalized": normalized, "latents": latents}
+            error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
+            doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
+        is_invalid = is_imputed = NOWHERE[: len(rows)]
+        if not math.isfinite(total):  # most rows need no second look
+            is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
+            codes[is_invalid] = INVALID_CODE
+            if doubt is not None:
+                doubt.reconstruction_error[is_invalid] = np.nan
+                doubt.distance_percentile[is_invalid] = np.nan
+        return Encoded(codes, is_imputed, is_invalid, doubt)
+
+    def _verify(self, notes: dict[str, str]) -> None:
+        rows = np.array(orjson.loads(notes["catvq_test_rows"]), np.float64).astype(np.float32)
+        codes = np.array(orjson.loads(notes["catvq_test_codes"]), np.int64)
+        if not np.array_equal(self.encode(rows, with_doubt=False).codes, codes):
+            raise DamagedModelError("the model gives other codes than when it was frozen")
+
+
+def join(parts: list[Encoded]) -> Encoded:
+    """Put the rows of several parts, all of them with doubt or none, under each other."""
+    doubts = [part.doubt for part in parts if part.doubt is not None]
+    doubt = (
+        Doubt(
+            np.concatenate([doubt.reconstruction_error for doubt in doubts]),
+            np.concatenate([doubt.distance_percentile for doubt in doubts]),
+        )
+        if doubts
+        else None
+    )
+    return Encoded(
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.is_imputed for part in parts]),
+        np.concatenate([part.is_invalid for part in parts]),
+        doubt,
+    )
+
+
+def _load(path: Path, threads: int) -> ort.InferenceSession:
+    _share_arena()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors; what is odd about a graph was seen when it was made
+    # A spinning thread would take the core from the event loop.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _share_arena() -> None:
+    """Let all models compute in one piece of memory, which is as large as the largest run needs."""
+    memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})
+    ort.create_and_register_allocator(memory, grow_by_what_is_needed)
+
+
+def _parts(array: NDArray[Any]) -> list[NDArray[Any]]:
+    return [array[start : start + ROWS_PER_RUN] for start in range(0, len(array), ROWS_PER_RUN)]

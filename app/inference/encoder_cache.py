@@ -1,0 +1,90 @@
+"""Keeps the models in use loaded, within a number of bytes."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock
+
+from app.inference.encoder import Encoder
+
+
+class EncoderCache:
+    """Loaded encoders by model id, the least used dropped first.
+
+    Requests that come while a model is being loaded wait for that one load. One encoder is kept
+    even if it alone is larger than the cache.
+
+    Args:
+        load: Loads the encoder of a model id.
+        max_bytes: Sum of the sizes of the loaded models' files.
+    """
+
+    def __init__(self, load: Callable[[str], Encoder], *, max_bytes: int) -> None:
+        self._load = load
+        self._max_bytes = max_bytes
+        self._lock = Lock()
+        self._loaded: OrderedDict[str, Encoder] = OrderedDict()
+        self._loading: dict[str, Future[Encoder]] = {}
+
+    def get(self, model_id: str) -> Encoder:
+        """Return the encoder of a model, loading it on its first use and after it was deleted.
+
+        Raises:
+            DamagedModelError: Its files cannot be loaded; the next call tries again.
+        """
+        if (encoder := self.loaded(model_id)) is not None:
+            return encoder
+        with self._lock:
+            if (encoder := self._loaded.get(model_id)) is not None:
+                return encoder
+            future = self._loading.get(model_id)
+            is_first = future is None
+            if future is None:
+                future = self._loading[model_id] = Future()
+        if is_first:
+            self._fill(model_id, future)
+        return future.result()
+
+    def loaded(self, model_id: str) -> Encoder | None:
+        """Return the encoder of a model if that takes no time: it is loaded, and the model still there."""
+        with self._lock:
+            encoder = self._loaded.get(model_id)
+            if encoder is None:
+                return None
+            self._loaded.move_to_end(model_id)
+        if encoder.is_deleted:
+            self.drop(model_id)
+            return None
+        return encoder
+
+    def drop(self, model_id: str) -> None:
+        """Forget a model that was deleted."""
+        with self._lock:
+            self._loaded.pop(model_id, None)
+            self._loading.pop(model_id, None)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the loaded models take, by the size of their files."""
+        with self._lock:
+            return sum(encoder.size_bytes for encoder in self._loaded.values())
+
+    def _fill(self, model_id: str, future: Future[Encoder]) -> None:
+        try:
+            encoder = self._load(model_id)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits, and raised there
+            self.drop(model_id)
+            future.set_exception(error)
+            return
+        with self._lock:
+            if self._loading.pop(model_id, None) is future:  # not dropped meanwhile
+                self._loaded[model_id] = encoder
+                self._evict()
+        future.set_result(encoder)
+
+    def _evict(self) -> None:
+        """Drop what is over the limit, but never the model that was loaded last."""
+        excess = sum(encoder.size_bytes for encoder in self._loaded.values()) - self._max_bytes
+        while excess > 0 and len(self._loaded) > 1:
+            _, dropped = self._loaded.popitem(last=False)
+            excess -= dropped.size_bytes

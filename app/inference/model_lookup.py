@@ -1,0 +1,115 @@
+"""Finds the model that a request names, by id or alias, without the database wherever that is safe."""
+
+from dataclasses import dataclass
+from time import monotonic
+
+from starlette.concurrency import run_in_threadpool
+
+from app.http.conditional import IMMUTABLE, REVALIDATE
+from app.inference.encoder import Encoder
+from app.inference.encoder_cache import EncoderCache
+from worker.store import ModelRecord, Store
+from worker.store.models.models import ALIAS_MARK
+
+FRESH_S = 1.0  # a move of an alias whose process died before it was made known goes unnoticed so long
+FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What a name stands for; `version` is the alias's, or the only one of a model."""
+
+    model_id: str
+    version: str = FIRST_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model that is ready to encode."""
+
+    record: ModelRecord
+    encoder: Encoder
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Alias:
+    named: Named
+    revision: int
+    read_at: float
+
+
+class ModelLookup:
+    """Remembers what aliases stand for until one of them moves, and the rows of loaded models.
+
+    Args:
+        store: Has the truth.
+        encoders: Hold the loaded models.
+    """
+
+    def __init__(self, store: Store, encoders: EncoderCache) -> None:
+        self._store = store
+        self._encoders = encoders
+        self._aliases: dict[str, _Alias] = {}
+        self._records: dict[str, ModelRecord] = {}
+
+    def resolve_at_once(self, key: str) -> Named | None:
+        """Return what an id or `@alias` stands for; None where only the database knows."""
+        if not key.startswith(ALIAS_MARK):
+            return Named(key)
+        alias = self._aliases.get(key)
+        if alias is None or alias.revision != self._store.aliases.revision:
+            return None
+        return alias.named if monotonic() - alias.read_at < FRESH_S else None
+
+    def find_at_once(self, key: str) -> ServedModel | None:
+        """Return the model of an id or `@alias`; None where that would take time."""
+        named = self.resolve_at_once(key)
+        encoder = named and self._encoders.loaded(named.model_id)
+        record = named and self._records.get(named.model_id)
+        return ServedModel(record, encoder, named.version) if named and encoder and record else None
+
+    async def find(self, key: str) -> ServedModel:
+        """Return the model of an id or `@alias`, loading it on its first use.
+
+        Raises:
+            NotFound: There is no such model or alias.
+            DamagedModelError: Its files cannot be loaded.
+        """
+        found = self.find_at_once(key)
+        return await run_in_threadpool(self.find_in_store, key) if found is None else found
+
+    def find_in_store(self, key: str) -> ServedModel:
+        """Return what `find` does, from a thread that may wait."""
+        named = self._resolve(key)
+        record = self._records.get(named.model_id)
+        if record is None or self._encoders.loaded(named.model_id) is None:
+            record = self._store.models.get(named.model_id)
+            self._records[record.id] = record
+        return ServedModel(record, self._encoders.get(record.id), named.version)
+
+    def _resolve(self, key: str) -> Named:
+        if not key.startswith(ALIAS_MARK):
+            return Named(key)
+        revision, read_at = self._store.aliases.revision, monotonic()
+        alias = self._store.aliases.get(key.removeprefix(ALIAS_MARK))
+        named = Named(alias.model_id, str(alias.version))
+        self._aliases[key] = _Alias(named, revision, read_at)
+        return named
+
+    def forget(self, model_id: str) -> None:
+        """Forget a model that was deleted."""
+        self._records.pop(model_id, None)
+        self._encoders.drop(model_id)
+
+
+def document_headers(key: str, model_id: str, part: str) -> dict[str, str]:
+    """Return what an answer about a model says of itself: an alias may move, a model never changes."""
+    if key == model_id:
+        return {"Cache-Control": IMMUTABLE}
+    return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{model_id}{part}"}
+
+
+def result_headers(key: str, model_id: str) -> dict[str, str]:
+    """Return which model an alias stood for when a result was made."""
+    return {} if key == model_id else {"Link": f'</v1/models/{model_id}>; rel="describedby"'}

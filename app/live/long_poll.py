@@ -1,0 +1,76 @@
+"""Long polls: an answer about a job waits until the job changes."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from app.live.job_feed import JobFeed
+from worker.contract.job_config import JobStatus
+from worker.store import JobRecord
+from worker.store.jobs.jobs import Jobs, Standing
+
+POLL_AFTER_S = "1"
+MAX_WAIT_S = 60
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A job at one moment."""
+
+    job: JobRecord
+    position: int | None
+
+    @property
+    def tag(self) -> str:
+        """An entity tag that changes with everything a user can see."""
+        return f'"{self.job.version}-{self.position or 0}"'
+
+    def differs_from(self, standing: Standing | None) -> bool:
+        """Whether the job stands otherwise by now."""
+        return standing is None or (standing.version, standing.position) != (self.job.version, self.position)
+
+
+def look(jobs: Jobs, job_id: str) -> Seen:
+    """Return how a job stands.
+
+    Raises:
+        NotFound: There is none.
+    """
+    job = jobs.get(job_id)
+    return Seen(job, position_of(jobs, job))
+
+
+def position_of(jobs: Jobs, job: JobRecord) -> int | None:
+    """Return a job's place in the queue, asking the database only when it can have one."""
+    return jobs.queue_position(job.id) if job.status is JobStatus.QUEUED else None
+
+
+def wished_wait_s(prefer: str | None) -> int | None:
+    """Return how long a `Prefer: wait=N` header wants to wait, at most `MAX_WAIT_S`."""
+    found = _WAIT.search(prefer or "")
+    return min(int(found[1]), MAX_WAIT_S) if found else None
+
+
+async def wait_for_change(request: Request, jobs: Jobs, feed: JobFeed, seen: Seen, wait_s: float) -> Seen:
+    """Return the job once it differs from `seen`, has ended, or the time or the client's patience is over."""
+    if seen.job.status.is_terminal:
+        return seen
+    waiting = {
+        asyncio.create_task(feed.wait_for(seen.job.id, seen.differs_from)),
+        asyncio.create_task(_wait_for_hang_up(request)),
+    }
+    try:
+        await asyncio.wait(waiting, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    return await run_in_threadpool(look, jobs, seen.job.id)
+
+
+async def _wait_for_hang_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

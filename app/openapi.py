@@ -1,0 +1,218 @@
+"""What OpenAPI says beyond the types: errors, binary formats, and an example for every body."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
+
+from app.formats import Format
+from app.http.bounded_route import Route
+from app.problems import PROBLEM_MEDIA_TYPE
+from app.schemas.common import Problem
+from app.schemas.inference import InferenceRequest
+from worker.store import Scope
+
+Responses = dict[int | str, dict[str, Any]]
+
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+_BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
+_TEXT = {
+    "type": "string",
+    "description": "Text, never a number, that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` "
+    "at its beginning or after `;`) is written with an apostrophe before that, which is taken off the names "
+    "of a header that is read. The other formats hold text as it is.",
+}
+_ADAPTIVE_IS_MIRROR = {
+    "if": {
+        "properties": {"temperature_schedule": {"const": "adaptive"}},
+        "required": ["temperature_schedule"],
+    },
+    "then": {"properties": {"estimator": {"enum": ["auto", "mirror"]}}},
+}
+_KEY_SCHEME = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A key of the scope that is named with each operation. A service on loopback, or on a "
+    "network that is said to be trusted, needs none, except to manage keys.",
+}
+_REQUEST_ID = {
+    "description": "Names the request in logs and errors.",
+    "required": True,
+    "schema": {"type": "string"},
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """Document that these errors may be the answer; what may be missing may also be gone by retention."""
+    if HTTPStatus.NOT_FOUND in statuses:
+        statuses = (*statuses, HTTPStatus.GONE)
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA}},
+        }
+        for status in statuses
+    }
+
+
+def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_example: str) -> Responses:
+    """Document a 200 in several formats, JSON of this model among them."""
+    content: dict[str, Any] = {
+        option.value: binary_content(option, csv_example) for option in formats if option is not Format.JSON
+    }
+    return {200: {"model": model, "content": content, "description": "The format that `Accept` asks for."}}
+
+
+def table_body(schema: dict[str, Any], formats: Sequence[Format], *, csv_example: str) -> dict[str, Any]:
+    """Document a request body in several formats, JSON of this schema among them."""
+    content: dict[str, Any] = {
+        option.value: {"schema": schema} if option is Format.JSON else binary_content(option, csv_example)
+        for option in formats
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
+    """Document one format that is not JSON."""
+    return {"schema": _TEXT, "example": csv_example} if option is Format.CSV else {"schema": _BINARY}
+
+
+def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
+    """Make `app` describe itself completely."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _complete(
+                get_openapi(
+                    title=app.title, version=app.version, description=app.description, routes=app.routes
+                ),
+                needed_scopes(app),
+                demands_keys=demands_keys,
+            )
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def needed_scopes(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
+    """Return the scope that each route needs, by method and path."""
+    return {
+        (method, str(context.path_format)): route.needed_scope
+        for context in iter_route_contexts(app.routes)
+        for method in context.methods or ()
+        if isinstance(route := context.original_route, Route)
+    }
+
+
+def _complete(
+    document: dict[str, Any], scopes: Mapping[tuple[str, str], Scope | None], *, demands_keys: bool
+) -> dict[str, Any]:
+    schemas = document["components"]["schemas"]
+    for model in (Problem, InferenceRequest):  # no parameter of any route
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs"))
+        schemas[model.__name__] = schema
+    for schema in schemas.values():
+        _close_patterns(schema)
+    _add_conditions(schemas)
+    document["components"]["securitySchemes"] = {"key": _KEY_SCHEME}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for status, response in problems(*_refusals_of_any(path, operation)).items():
+                operation["responses"].setdefault(str(status), response)
+            _add_security(operation, scopes[method.upper(), path], demands_keys=demands_keys)
+            bodies = [operation.get("requestBody", {})]
+            for response in operation["responses"].values():
+                response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
+                bodies.append(response)
+            for body in bodies:
+                for content in body.get("content", {}).values():
+                    _add_example(content, schemas)
+    return document
+
+
+def _refusals_of_any(path: str, operation: Mapping[str, Any]) -> Iterator[int]:
+    """Yield how requests are refused whose head or body is none."""
+    yield HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+    if "{" in path:
+        yield HTTPStatus.BAD_REQUEST  # a control character
+    if "requestBody" in operation:
+        yield HTTPStatus.REQUEST_TIMEOUT
+
+
+def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_keys: bool) -> None:
+    """Say which scope an operation needs, and how it refuses whoever lacks it."""
+    if needed is None:
+        return
+    is_optional = not demands_keys and needed is not Scope.ADMIN
+    operation["security"] = [*([{}] if is_optional else []), {"key": [needed.value]}]
+    for status, response in problems(401, 403, 429).items():
+        operation["responses"][str(status)] = response
+
+
+def _close_patterns(schema: Any) -> None:
+    """Say that keys which fit no pattern are refused; pydantic leaves that out."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and "patternProperties" in schema:
+        schema["additionalProperties"] = False
+    for part in parts:
+        _close_patterns(part)
+
+
+def _add_conditions(schemas: dict[str, Any]) -> None:
+    """Say in the schema what the job's own validators demand of several fields together."""
+    schemas["AssignmentSettings"]["allOf"] = [
+        _belongs("groups", to_init="user", of_type="object"),
+        _belongs("model", to_init="model", of_type="string"),
+        _ADAPTIVE_IS_MIRROR,
+    ]
+    schemas["ModelSettings"]["anyOf"] = [
+        {"properties": {"compression_ratios": {"type": "null"}}},
+        {"properties": {"levels": {"const": 3}, "compression_ratios": {"minItems": 3, "maxItems": 3}}},
+        *(
+            {
+                "properties": {
+                    "levels": {"const": levels},
+                    "compression_ratios": {"minItems": levels, "maxItems": levels},
+                },
+                "required": ["levels"],
+            }
+            for levels in range(1, 9)
+        ),
+    ]
+
+
+def _belongs(field: str, *, to_init: str, of_type: str) -> dict[str, Any]:
+    """The field is there with this `init`, and only then."""
+    return {
+        "if": {"properties": {"init": {"const": to_init}}, "required": ["init"]},
+        "then": {"properties": {field: {"type": of_type}}, "required": [field]},
+        "else": {"properties": {field: {"type": "null"}}},
+    }
+
+
+def _add_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    schema = content.get("schema", {})
+    name = schema.get("$ref", "").rpartition("/")[2]
+    example = _example_of(schemas[name], schemas) if name else schema.get("example")
+    if example is not None:
+        content.setdefault("example", example)
+
+
+def _example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
+    """Return a schema's own example, or one put together from its properties' examples."""
+    if "example" in schema:
+        return schema["example"]
+    properties = schema.get("properties", {})
+    parts: dict[str, Any] = {}
+    for name, part in properties.items():
+        item = part.get("items", {}).get("$ref", "").rpartition("/")[2]
+        if part.get("examples"):
+            parts[name] = part["examples"][0]
+        elif item and "example" in schemas[item]:
+            parts[name] = [schemas[item]["example"]]
+    return parts or None

@@ -1,0 +1,156 @@
+"""What every way of asking for encodings shares: rows out of a body, and the answer about them."""
+
+from collections.abc import Callable, Collection, MutableMapping, Sequence
+from time import perf_counter
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from starlette.concurrency import run_in_threadpool
+
+from app.formats import Format
+from app.inference.encoder import Encoded, Encoder
+from app.problems import InvalidError, Place, TooLargeError
+from app.services import Services
+from app.tables.families import columns_of
+from app.tables.open_table import ENCODE_ELSEWHERE, as_single_floats, collect_rows, open_table
+from app.tables.readers.numpy_reader import read_matrix, read_raw
+from app.tables.table import check_width, numbered
+from app.tables.write import Answer, Column, matrix_columns
+
+CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
+# The event loop does nothing else while it reads and writes these: for some milliseconds at most.
+MAX_BYTES_AT_ONCE = 1 << 18
+_QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or by code that takes its time
+
+Result = TypeVar("Result")
+Rows = NDArray[np.float32]
+
+
+def read_rows(
+    api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, columns: str | None = None
+) -> NDArray[np.float32]:
+    """Read a body as rows in the order of the model's features.
+
+    Args:
+        columns: JSON list of names, for an array that has none.
+
+    Raises:
+        NotParseableError: It is damaged.
+        InvalidError: It holds something else than rows of the model's features, or none.
+        TooLargeError: It has too many rows.
+    """
+    if file_format is Format.RAW:
+        rows = read_raw(file, len(encoder.features))
+        order = None
+        check_row_count(api, len(rows), encoder.width)
+    elif file_format is Format.NPY and columns is None:
+        matrix = read_matrix(file)
+        check_width(matrix.shape[1], api.table_limits(file))
+        order = _order(False, numbered(matrix.shape[1]), encoder.features)
+        check_row_count(api, len(matrix), encoder.width)
+        rows = as_single_floats(matrix)
+    else:
+        limits = api.table_limits(file)
+        table = open_table(file, file_format, limits)
+        names = columns_of(table, columns, limits)
+        order = _order(table.has_names or columns is not None, names, encoder.features)
+        # Columns that the model does not know are held in memory, too, until all rows are read.
+        rows = collect_rows(table, row_limit(api, max(encoder.width, len(names))))
+    if not len(rows):
+        raise InvalidError("there are no rows", code="no_rows")
+    return rows if order is None else rows[:, order]
+
+
+def row_limit(api: Services, width: int) -> int:
+    """Return how many rows of so many numbers one request may have."""
+    return min(api.settings.max_encode_rows, max(1, api.settings.max_encode_values // width))
+
+
+def check_row_count(api: Services, rows: int, width: int) -> None:
+    """Raise `TooLargeError` where one request has too many rows, or its rows or codes too many numbers."""
+    if rows > (limit := row_limit(api, width)):
+        raise TooLargeError(f"more than {limit} rows; {ENCODE_ELSEWHERE}", code="too_many_rows")
+
+
+def check_features(names: Collection[str], features: Sequence[str]) -> None:
+    """Raise `InvalidError` where names of columns lack some of a model's features."""
+    missing = [name for name in features if name not in names]
+    if missing:
+        faults = [Place(detail="missing", column=name) for name in missing]
+        listed = ", ".join(repr(name) for name in missing[:5])
+        raise InvalidError(
+            f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
+        )
+
+
+def is_quick(size_bytes: int, *formats: Format) -> bool:
+    """Whether a body of this size, in these formats, is read and answered in an instant."""
+    return size_bytes <= MAX_BYTES_AT_ONCE and _QUICK_FORMATS.issuperset(formats)
+
+
+async def call(here: bool, function: Callable[..., Result], *arguments: Any) -> Result:  # noqa: FBT001 - said by its name
+    """Call a function here, or in another thread."""
+    return function(*arguments) if here else await run_in_threadpool(function, *arguments)
+
+
+async def encode(
+    api: Services,
+    state: MutableMapping[str, Any],
+    encoder: Encoder,
+    rows: NDArray[np.float32],
+    *,
+    with_doubt: bool,
+    is_alone: bool = False,
+) -> Encoded:
+    """Encode rows together with those of other requests.
+
+    Args:
+        state: The request's, where its key is and what is left of the key's quota will be.
+        is_alone: No other rows are on their way: a single one is encoded sooner than a thread is woken.
+
+    Raises:
+        TooManyError: The key has encoded enough rows in this minute.
+    """
+    api.quotas.count(state, "rows", len(rows))
+    started = perf_counter()
+    if is_alone and api.batcher.is_instant(encoder, rows):
+        encoded = encoder.encode(rows, with_doubt=with_doubt)
+    else:
+        encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)
+    api.telemetry.count_rows(len(rows), perf_counter() - started)
+    return encoded
+
+
+def answer_of(model_id: str, encoder: Encoder, encoded: Encoded) -> Answer:
+    """Return encodings in every shape; only those with doubt can be more than an array."""
+    doubt = encoded.doubt
+    doubts: dict[str, NDArray[Any]] = (
+        {}
+        if doubt is None
+        else {
+            "reconstruction_error": doubt.reconstruction_error,
+            "distance_percentile": doubt.distance_percentile,
+        }
+    )
+    return Answer(
+        document=lambda: {"model": model_id, "codes": encoded.codes, **doubts, "status": encoded.status},
+        array=lambda: encoded.codes,
+        columns=lambda: [
+            *matrix_columns(encoder.tokens, encoded.codes),
+            *(Column(name, values) for name, values in doubts.items()),
+            Column("status", encoded.status),
+        ],
+    )
+
+
+def _order(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) -> list[int] | None:  # noqa: FBT001 - says what names are
+    """Return where each of the model's features is among the columns; None when they are in place."""
+    if names == features or (not is_named and len(names) == len(features)):
+        return None
+    if not is_named:
+        detail = f"the rows have {len(names)} values, the model {len(features)} features"
+        raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")
+    position = {name: index for index, name in enumerate(names)}
+    check_features(position, features)
+    return [position[name] for name in features]

@@ -1,0 +1,101 @@
+"""What routes are given: the parts of the service, and values of the path that look like names."""
+
+import pathlib
+import re
+from dataclasses import dataclass
+from io import SEEK_END
+from typing import Annotated, Any, BinaryIO
+
+from fastapi import Depends, Path
+from pydantic import AfterValidator
+from starlette.requests import Request
+
+from app.auth.gate import Admission
+from app.auth.quotas import Quotas
+from app.http.connections import ConnectionLimit
+from app.http.uploads import BodyMemory
+from app.inference.batcher import Batcher
+from app.inference.document_cache import DocumentCache
+from app.inference.encoder_cache import EncoderCache
+from app.inference.model_lookup import ModelLookup
+from app.live.announcer import JobAnnouncer
+from app.live.job_feed import JobFeed
+from app.problems import NotFoundError
+from app.process.metrics import Telemetry
+from app.process.readiness import Readiness
+from app.settings import ApiSettings
+from app.tables.table import TableLimits
+from worker.store import Store
+
+UNQUESTIONED_BYTES = 64 << 20  # what any upload may unpack to, however small it is
+
+PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one API process, made at its start."""
+
+    settings: ApiSettings
+    store: Store
+    encoders: EncoderCache
+    models: ModelLookup
+    batcher: Batcher
+    documents: DocumentCache
+    announcer: JobAnnouncer
+    telemetry: Telemetry
+    feed: JobFeed
+    admission: Admission
+    quotas: Quotas
+    connections: ConnectionLimit
+    body_memory: BodyMemory
+    readiness: Readiness
+    scratch_dir: pathlib.Path
+
+    def table_limits(self, file: BinaryIO) -> TableLimits:
+        """What one upload may hold; how far it may be unpacked depends on its own size."""
+        size_bytes = file.seek(0, SEEK_END)
+        file.seek(0)
+        expanded = max(UNQUESTIONED_BYTES, self.settings.max_expansion * size_bytes)
+        return TableLimits(
+            max_rows=self.settings.max_rows,
+            max_features=self.settings.max_features,
+            max_expanded_bytes=min(self.settings.max_expanded_bytes, expanded),
+            scratch_dir=self.scratch_dir,
+        )
+
+    @property
+    def devices(self) -> list[str]:
+        """What the workers that are there can compute on."""
+        return sorted({device for worker in self.store.workers.list() for device in worker.devices})
+
+
+async def _services(request: Request) -> Services:  # a plain function would be sent to a thread
+    services: Services = request.app.state.services
+    return services
+
+
+def _plausible_id(value: str) -> str:
+    """Let no database see what cannot be an id, such as a NUL character, which PostgreSQL refuses."""
+    if not PLAUSIBLE_ID.fullmatch(value):
+        raise NotFoundError("there is nothing of this id")
+    return value
+
+
+def _id_of(description: str) -> Any:
+    documented = {"pattern": f"^{PLAUSIBLE_ID.pattern}$"}  # any other is unknown, rather than invalid
+    return Path(description=description, json_schema_extra=documented)
+
+
+Api = Annotated[Services, Depends(_services)]
+DatasetId = Annotated[str, _id_of("Id of a dataset."), AfterValidator(_plausible_id)]
+JobId = Annotated[str, _id_of("Id of a job."), AfterValidator(_plausible_id)]
+ModelId = Annotated[str, _id_of("Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)]
+KeyId = Annotated[str, _id_of("Id of a key."), AfterValidator(_plausible_id)]
+AliasName = Annotated[str, _id_of("Name of an alias."), AfterValidator(_plausible_id)]
+NewAliasName = Annotated[
+    str,
+    Path(
+        description="Letters, digits, and `.`, `_`, `-` within.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+    ),
+]

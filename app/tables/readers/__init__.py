@@ -1,0 +1,4 @@
+"""One reader for each upload format.
+
+Imports the modules of `tables`.
+"""

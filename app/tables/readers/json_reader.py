@@ -1,0 +1,240 @@
+"""Reads rows written as JSON: strict JSON, numbers and nulls only."""
+
+from codecs import BOM_UTF8
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import orjson
+import simdjson
+from numpy.typing import NDArray
+
+from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
+from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
+
+MAX_ROWS = 1_000_000
+# What JSON becomes takes many times the memory of the characters that stand for it: a list twenty times, an
+# object thirty, a short text fifteen.
+MAX_LISTS = MAX_ROWS + 2  # the rows, the list of rows and that of the columns
+MAX_OBJECTS = 100_000  # a table is one of them, but names may have braces
+MAX_QUOTES = 4_000_000
+# The most that a kept parser has read: it takes 24 bytes for each value, and as many as the body has.
+KEPT_VALUES = 1 << 17
+KEPT_BODY_BYTES = 1 << 21
+PIECE_BYTES = 1 << 16  # what is compared at once stays in a core's cache
+
+_NUMBERS = {int, float}
+_CELLS = {int, float, type(None)}
+_KEPT_PARSER: deque[simdjson.Parser] = deque(maxlen=1)
+
+
+def load_json(body: bytes) -> Any:
+    """Parse strict JSON: NaN and Infinity are no JSON, neither are numbers beyond float64.
+
+    Raises:
+        NotParseableError: It is not JSON, or nested deeper than 1024 levels.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise NotParseableError(f"the body is not JSON: {error}", code="invalid_json") from None
+
+
+def load_rows(body: bytes) -> Any:
+    """Parse strict JSON that may hold many rows.
+
+    Raises:
+        NotParseableError: It is not JSON.
+        InvalidError: It holds more rows than are read as JSON, or very much that is no number.
+    """
+    if body.count(b"[") > MAX_LISTS:
+        raise InvalidError(
+            f"more than {MAX_ROWS} rows of JSON; send them in another format", code="too_many_rows"
+        )
+    if body.count(b"{") > MAX_OBJECTS:
+        raise InvalidError(
+            f"more than {MAX_OBJECTS} objects of JSON; a row is a list of numbers", code="invalid_type"
+        )
+    if body.count(b'"') > MAX_QUOTES:
+        raise InvalidError(
+            f"more than {MAX_QUOTES // 2} texts of JSON; a row is a list of numbers", code="not_numeric"
+        )
+    return load_json(body)
+
+
+def read_json(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read `{"rows": [[...]], "columns": [names, optional]}`; null is missing.
+
+    Raises:
+        NotParseableError: It is not JSON.
+        InvalidError: It has another form, a cell is not a number, or the rows differ in length.
+    """
+    file.seek(0)
+    body = file.read()
+    plain = _read_plain(body)
+    if plain is not None:
+        check_width(plain.shape[1], limits)
+        return Table(numbered(plain.shape[1]), array_blocks(plain), has_names=False)
+    document = load_rows(body)
+    check_keys(document, required="rows", optional="columns")
+    names = document.get("columns")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise InvalidError(
+            "columns needs a list of names", [Place(detail="not a list of names", field="columns")]
+        )
+    rows = document["rows"]
+    width = len(names) if names is not None else _width_of(rows)
+    matrix = _parse_matrix(rows, _Layout("rows", "column", names or (), width, allowed=_CELLS))
+    check_width(width, limits)
+    return Table(
+        columns=numbered(width) if names is None else check_names(names, limits),
+        blocks=array_blocks(matrix),
+        has_names=names is not None,
+    )
+
+
+def check_keys(document: Any, *, required: str, optional: str | None = None) -> None:
+    """Raise `InvalidError` unless the document is an object of these keys."""
+    if not isinstance(document, dict):
+        raise InvalidError("the body needs to be a JSON object", code="invalid_type")
+    unknown = list(islice((key for key in document if key not in {required, optional}), MAX_PLACES))
+    if unknown:
+        faults = [Place(detail="unknown field", field=key) for key in unknown]
+        raise InvalidError(
+            f"the body has unknown fields: {', '.join(unknown)}"[:500], faults, code="unknown_field"
+        )
+    if required not in document:
+        raise InvalidError(
+            f"the body needs {required!r}", [Place(detail="missing", field=required)], code="missing_field"
+        )
+
+
+def parse_codes(document: Any, tokens: Sequence[str]) -> NDArray[np.float64]:
+    """Return `{"codes": [[...]]}` as whole numbers [rows, tokens].
+
+    Raises:
+        InvalidError: It has another form or width, or something in it is not a whole number.
+    """
+    check_keys(document, required="codes")
+    layout = _Layout("codes", "token", tokens, len(tokens), allowed=_NUMBERS)
+    codes = _parse_matrix(document["codes"], layout)
+    is_broken = codes != np.floor(codes)
+    if is_broken.any():
+        row, token = divmod(int(is_broken.argmax()), len(tokens))
+        raise layout.fault_at(row + 1, token, "not a whole number")
+    return codes
+
+
+def parse_rows(rows: list[Any], features: Sequence[str]) -> NDArray[np.float64]:
+    """Return lists of numbers as [rows, features], null as NaN; one flat list holds row after row.
+
+    Raises:
+        InvalidError: The rows have another width, or something in them is not a number.
+    """
+    width = len(features)
+    if rows and not isinstance(rows[0], list):
+        rows = [rows[start : start + width] for start in range(0, len(rows), width)]
+    return _parse_matrix(rows, _Layout("data", "column", features, width, allowed=_CELLS))
+
+
+def _read_plain(body: bytes) -> NDArray[np.float64] | None:
+    """Return rows that have no names, are equally long and hold nothing but numbers, which most are.
+
+    Such are read straight into an array, five times as fast as by way of Python's objects. None stands for
+    all others, also those that are refused: they are looked at closely. One parser is kept with its memory
+    while that is little: to have as much cleared anew takes half as long as to parse.
+    """
+    try:
+        parser = _KEPT_PARSER.pop()
+    except IndexError:  # in use, or none was kept
+        parser = simdjson.Parser()
+    rows = _parse_plain(parser, body)
+    if rows is not None and rows.size <= KEPT_VALUES and len(body) <= KEPT_BODY_BYTES:
+        _KEPT_PARSER.append(parser)
+    return rows
+
+
+def _parse_plain(parser: simdjson.Parser, body: bytes) -> NDArray[np.float64] | None:
+    # The parser would skip the mark; and what it makes of objects takes ten times their memory.
+    if body.startswith(BOM_UTF8) or body.count(b"{") != 1:
+        return None
+    try:
+        document = parser.parse(body)
+        if not isinstance(document, simdjson.Object) or list(document.keys()) != ["rows"]:
+            return None
+        rows: Any = document["rows"]
+        widths = {len(row) for row in rows}
+        values = np.frombuffer(rows.as_buffer(of_type="d"), np.float64)
+        # What is nested deeper comes out flat, too, but has more brackets.
+        is_plain = len(widths) == 1 and _count_lists(body) == 1 + len(rows)
+        return values.reshape(len(rows), -1) if is_plain and values.size else None
+    except (ValueError, TypeError, AttributeError, RuntimeError):  # the last where it is nested too deep
+        return None
+
+
+def _count_lists(body: bytes) -> int:
+    """Return how many there are in JSON without strings; `bytes.count` takes four times as long for many."""
+    text = np.frombuffer(body, np.uint8)
+    pieces = (text[start : start + PIECE_BYTES] for start in range(0, len(text), PIECE_BYTES))
+    return sum(int(np.count_nonzero(piece == ord("["))) for piece in pieces)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What a list of lists should look like, and what its columns are called in errors."""
+
+    field: str
+    kind: Literal["column", "token"]
+    names: Sequence[str]
+    width: int
+    allowed: set[type]
+
+    def fault_at(self, row: int, index: int, detail: str) -> InvalidError:
+        """Return the error about one cell; rows count from 1, the index from 0."""
+        name = self.names[index] if self.names else f"f{index}"
+        named = {self.kind: name}
+        place = Place(
+            detail=detail, field=self.field, row=row, column=named.get("column"), token=named.get("token")
+        )
+        return InvalidError(f"row {row}, {self.kind} {name!r}: {detail}", [place], code="not_numeric")
+
+
+def _parse_matrix(rows: Any, layout: _Layout) -> NDArray[np.float64]:
+    """Return a list of lists as float64 [rows, width], null as NaN.
+
+    Raises:
+        InvalidError: A row has another length, or a cell another type.
+    """
+    field = layout.field
+    if not isinstance(rows, list):
+        place = Place(detail="not a list", field=field)
+        raise InvalidError(f"{field} needs a list of rows", [place], code="invalid_type")
+    if not rows:
+        raise InvalidError("there are no rows", [Place(detail="no rows", field=field)], code="no_rows")
+    # Whole-body checks first: they run in C, and looking for the place only starts when they fail.
+    is_regular = all(type(row) is list for row in rows) and set(map(len, rows)) == {layout.width}
+    if not is_regular or not set(map(type, chain.from_iterable(rows))) <= layout.allowed:
+        raise _explain(rows, layout)
+    return np.array(rows, dtype=np.float64).reshape(len(rows), layout.width)
+
+
+def _explain(rows: list[Any], layout: _Layout) -> InvalidError:
+    for number, row in enumerate(rows, start=1):
+        if type(row) is not list:
+            place = Place(detail="not a list", field=layout.field, row=number)
+            return InvalidError(f"row {number} is not a list", [place], code="invalid_type")
+        if len(row) != layout.width:
+            detail = f"{len(row)} values, {layout.width} needed"
+            place = Place(detail=detail, field=layout.field, row=number)
+            return InvalidError(f"row {number} has {detail}", [place], code="wrong_width")
+        for index, cell in enumerate(row):
+            if type(cell) not in layout.allowed:
+                return layout.fault_at(number, index, "not a number")
+    raise AssertionError("the rows were refused although they are regular")
+
+
+def _width_of(rows: Any) -> int:
+    return len(rows[0]) if isinstance(rows, list) and rows and isinstance(rows[0], list) else 0

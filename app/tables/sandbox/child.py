@@ -1,0 +1,102 @@
+"""The process that `confined` starts: copies what a file holds into one scratch file, within limits.
+
+Usage: python -m app.tables.sandbox.child KIND FILE TARGET MAX_ROWS MAX_FEATURES MAX_BYTES. Writes one JSON
+object to standard output; a damaged file may end the process in any way.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.problems import ApiError
+from app.tables.table import TableLimits, expands_too_much
+
+MEMORY_BYTES = 3 << 30  # address space, of which the libraries alone take a good part
+ALIGNMENT = 64
+
+
+class ArrayFile:
+    """Arrays one after the other in a file.
+
+    Args:
+        file: Where they go.
+        limits: What they may take together, as float32 or in their own type, whichever is less.
+    """
+
+    def __init__(self, file: BinaryIO, limits: TableLimits) -> None:
+        self._file = file
+        self._limits = limits
+        self._left = limits.max_expanded_bytes
+        self.entries: list[dict[str, Any]] = []
+
+    def append(self, name: str, dtype: np.dtype[Any], width: int, blocks: Iterator[NDArray[Any]]) -> None:
+        """Write an array that comes in blocks of rows.
+
+        Raises:
+            TooLargeError: It is too large.
+        """
+        offset = self._file.tell()
+        rows = 0
+        for block in blocks:
+            self._left -= block.size * min(dtype.itemsize, 4)
+            if self._left < 0:
+                raise expands_too_much(self._limits)
+            self._file.write(np.ascontiguousarray(block, dtype).data)
+            rows += block.shape[0]
+        self.entries.append({"name": name, "dtype": dtype.str, "shape": [rows, width], "offset": offset})
+        self._file.write(bytes(-self._file.tell() % ALIGNMENT))
+
+
+def copy_parquet(path: Path, arrays: ArrayFile, limits: TableLimits) -> tuple[str, ...]:
+    """Copy the one table of a Parquet file; return its columns."""
+    from app.tables.readers.arrow_reader import read_parquet  # noqa: PLC0415 - the other kind does not need it
+
+    with path.open("rb") as file:
+        table = read_parquet(file, limits)
+        arrays.append("", np.dtype(np.float64), len(table.columns), table.blocks)
+    return table.columns
+
+
+def copy_hdf5(path: Path, arrays: ArrayFile, limits: TableLimits) -> tuple[str, ...]:
+    """Copy every array at the top of an HDF5 file, which has no columns."""
+    from app.tables.readers.hdf5_reader import read_arrays  # noqa: PLC0415 - the other kind does not need it
+
+    for name, dtype, width, blocks in read_arrays(path, limits):
+        arrays.append(name, dtype, width, blocks)
+    return ()
+
+
+COPIERS: dict[str, Callable[[Path, ArrayFile, TableLimits], tuple[str, ...]]] = {
+    "parquet": copy_parquet,
+    "hdf5": copy_hdf5,
+}
+
+
+def main() -> None:
+    """Copy, and say what was copied or why not."""
+    kind, source, target, max_rows, max_features, max_bytes = sys.argv[1:]
+    limits = TableLimits(int(max_rows), int(max_features), int(max_bytes), Path(target).parent)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        with Path(target).open("wb") as file:
+            arrays = ArrayFile(file, limits)
+            columns = COPIERS[kind](Path(source), arrays, limits)
+        answer: dict[str, Any] = {"arrays": arrays.entries, "columns": columns}
+    except ApiError as error:
+        places = [asdict(place) for place in error.places]
+        answer = {"refused": error.detail, "status": error.status, "code": error.code, "places": places}
+    except OSError as error:  # of the copy; what is wrong with the file itself is an ApiError by now
+        answer = {"errno": error.errno}
+    json.dump(answer, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Reads in a child process the formats whose libraries crash on, or are blown up by, files made to harm them.
+
+The child may take only so much memory, time and disk, and knows no secrets. It copies the arrays of the file
+one after the other into a single scratch file, which is then mapped: one descriptor, however many arrays.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from app.problems import (
+    ApiError,
+    InvalidError,
+    NotParseableError,
+    Place,
+    TooLargeError,
+    UnavailableError,
+)
+from app.tables.families import join_families
+from app.tables.table import Table, TableLimits, array_blocks
+
+TIME_LIMIT_S = 300  # reading 1 GiB takes seconds
+MAX_CHILDREN = 4  # what they may take together is then bounded as well
+WAIT_S = 30.0
+COPY_BYTES = 1 << 20
+
+_room = BoundedSemaphore(MAX_CHILDREN)
+
+
+def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read an HDF5 file: one family for each array at its top level.
+
+    Raises:
+        NotParseableError: It is not an HDF5 file, or a damaged one.
+        InvalidError: It holds something else than plain arrays of real numbers with equally many rows.
+        UnavailableError: Too many such files are being read.
+    """
+    answer, mapped = _read("hdf5", file, limits)
+    return join_families({entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}, limits)
+
+
+def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
+    """Read a Parquet file; null and NaN are missing.
+
+    Raises:
+        NotParseableError: It is no Parquet file, or a damaged one.
+        InvalidError: Its columns cannot be used, or it holds more than the limits.
+        UnavailableError: Too many such files are being read.
+    """
+    answer, mapped = _read("parquet", file, limits)
+    array = _view(mapped, answer["arrays"][0])
+    return Table(columns=tuple(answer["columns"]), blocks=array_blocks(array), has_names=True)
+
+
+def _read(
+    kind: Literal["hdf5", "parquet"], file: BinaryIO, limits: TableLimits
+) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+    with tempfile.TemporaryDirectory(dir=limits.scratch_dir) as scratch:
+        target = Path(scratch, "arrays")
+        command = [sys.executable, "-m", "app.tables.sandbox.child", kind]
+        command += [str(_on_disk(file, Path(scratch))), str(target)]
+        command += [str(limits.max_rows), str(limits.max_features), str(limits.max_expanded_bytes)]
+        answer = _run(command, kind)
+        if "errno" in answer:
+            raise OSError(answer["errno"], os.strerror(answer["errno"]))
+        if "refused" in answer:
+            raise _refusal(answer)
+        # The file stays mapped after the directory is gone.
+        size = target.stat().st_size
+        return answer, np.memmap(target, np.uint8, "r") if size else np.empty(0, np.uint8)
+
+
+def _run(command: list[str], kind: str) -> dict[str, Any]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CATVQ_")}
+    with _turn():
+        try:
+            ended = subprocess.run(
+                command, env=environment, capture_output=True, timeout=TIME_LIMIT_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise NotParseableError(
+                f"the body is not a file of the kind {kind} that can be read in time"
+            ) from None
+    if ended.returncode != 0:
+        raise NotParseableError(f"the body is not a file of the kind {kind} that can be read")
+    answer: dict[str, Any] = orjson.loads(ended.stdout)
+    return answer
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for one of the places."""
+    if not _room.acquire(timeout=WAIT_S):
+        raise UnavailableError("too many files of this kind are being read", code="too_many_uploads")
+    try:
+        yield
+    finally:
+        _room.release()
+
+
+def _refusal(answer: dict[str, Any]) -> ApiError:
+    places = [Place(**place) for place in answer["places"]]
+    kinds = {kind.status: kind for kind in (InvalidError, NotParseableError, TooLargeError)}
+    return kinds[answer["status"]](answer["refused"], places, code=answer["code"])
+
+
+def _on_disk(file: BinaryIO, scratch: Path) -> Path:
+    """Return where a file is, which may so far be in memory only."""
+    name = getattr(file, "name", None)
+    if isinstance(name, str):
+        file.flush()
+        return Path(name)
+    path = scratch / "upload"
+    file.seek(0)
+    with path.open("wb") as copy:
+        while piece := file.read(COPY_BYTES):
+            copy.write(piece)
+    return path
+
+
+def _view(mapped: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:
+    dtype, (rows, width) = np.dtype(entry["dtype"]), entry["shape"]
+    size = rows * width * dtype.itemsize
+    start = entry["offset"]
+    array: NDArray[Any] = mapped[start : start + size].view(dtype).reshape(rows, width)
+    return array

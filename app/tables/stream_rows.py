@@ -1,0 +1,80 @@
+"""Writes rows as a stream of any format, holding a part of them at a time."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.formats import Format
+from app.tables.write import npy_header, to_json
+
+PART_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Numbers that may be too many to be written at once.
+
+    Args:
+        names: Of the columns.
+        count: How many rows there are.
+        parts: float32 [some rows, columns], one after the other; NaN is missing.
+        head: What JSON says before the rows.
+        list_name: What JSON calls them.
+        labels: A name, and a text for each row, which come first in CSV, Arrow and Parquet.
+        is_known: Whether there are numbers yet; until then JSON says null.
+    """
+
+    names: Sequence[str]
+    count: int
+    parts: Iterable[NDArray[np.float32]]
+    head: Mapping[str, Any] = field(default_factory=dict)
+    list_name: str = "rows"
+    labels: tuple[str, Sequence[str | None]] | None = None
+    is_known: bool = True
+
+
+def cut_rows(path: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield parts of the rows in an NPY file."""
+    values = np.load(path, mmap_mode="r", allow_pickle=False)
+    return cut(values, values.shape[1])
+
+
+def cut(values: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
+    """Yield parts of rows that are small, also once they have become rows of another width."""
+    step = rows_per_part(width)
+    return (values[start : start + step] for start in range(0, len(values), step))
+
+
+def rows_per_part(width: int) -> int:
+    """Return how many rows are written at a time."""
+    return max(1, PART_BYTES // (4 * max(1, width)))
+
+
+def stream_rows(rows: Rows, file_format: Format) -> Iterator[bytes]:
+    """Yield the pieces of a file."""
+    if file_format is Format.JSON:
+        return _json_pieces(rows)
+    if file_format is Format.NPY:
+        header = npy_header("<f4", (rows.count, len(rows.names)))
+        return chain([header], (np.asarray(part, "<f4").tobytes() for part in rows.parts))
+    # Loaded on its first use: most processes only ever speak JSON and NPY.
+    pieces: Iterator[bytes] = import_module("app.tables.arrow_writer").stream_columns(rows, file_format)
+    return pieces
+
+
+def _json_pieces(rows: Rows) -> Iterator[bytes]:
+    if not rows.is_known:
+        yield to_json({**rows.head, rows.list_name: None})
+        return
+    yield to_json({**rows.head, rows.list_name: []})[:-2]
+    separator = b""
+    for part in rows.parts:
+        yield separator + to_json(np.ascontiguousarray(part))[1:-1]
+        separator = b","
+    yield b"]}"

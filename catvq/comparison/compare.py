@@ -1,0 +1,295 @@
+"""Compares a learnt grouping with those that need no learning, each as the categories of a VQ-VAE of its own.
+
+All contestants have the same number of categories and of bits per row, and train the same way on the same
+rows; they are judged on test rows that no choice has seen.
+
+Shapes: N rows, D uploaded features, D' active features, G categories, L levels, T trainings.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from catvq.comparison.classical_codecs import principal_components, residual_k_means
+from catvq.comparison.verdict import LEARNT, Contestant, Terms, Times, judge
+from catvq.config import RunConfig
+from catvq.dependence.dependence import group_by_dependence
+from catvq.errors import CatvqError, Interrupted
+from catvq.features.cleaner import FeatureCleaner
+from catvq.features.rows import RunData
+from catvq.features.table import FeatureTable, RowSplit
+from catvq.grouping.baselines import Grouping, group_within
+from catvq.grouping.initial import Categories, keeps_families
+from catvq.model.metrics import summarize_assignment
+from catvq.model.routing import HardRouting
+from catvq.model.sizes import resolve_batch_size, resolve_epochs, resolve_split
+from catvq.training.build import family_one_hot, resolve_device
+from catvq.training.joint_stage import ModelStage
+from catvq.training.progress import RunProgress
+
+# The start of a static job, what others use, and chance.
+METHODS = (
+    "clustering",
+    "feature_agglomeration",
+    "spectral_coclustering",
+    "spectral_correlation",
+    "spectral_information",
+    "random",
+)
+TRAININGS = 3  # of each grouping, from different seeds: chance in training shows in their difference
+MAX_TRAIN_ROWS, MAX_TEST_ROWS = 4000, 2000
+MAX_STEPS = 1000  # of each training, however long the job was: a comparison is bounded
+EVALUATION_ROWS = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearntModel:
+    """What a comparison needs to know of a frozen model.
+
+    Attributes:
+        cleaner: Fitted on the training rows; all contestants see the features through it.
+        grouping: int64 [D].
+        codebook_sizes: Of each category, by level.
+        test_error: Of the model itself; None without test rows.
+        training_seconds: That its start and training took.
+    """
+
+    cleaner: FeatureCleaner
+    grouping: Grouping
+    codebook_sizes: list[list[int]]
+    test_error: float | None
+    training_seconds: float
+
+    @classmethod
+    def read(cls, directory: Path, training_seconds: float) -> "LearntModel":
+        """Read it from the files of a frozen model.
+
+        Raises:
+            FileNotFoundError: The model is not there.
+        """
+        names = ("model.json", "grouping.json", "report.json")
+        model, grouping, report = (json.loads((directory / name).read_bytes()) for name in names)
+        return cls(
+            cleaner=FeatureCleaner.from_dict(model["cleaner"]),
+            grouping=np.array([feature["category"] for feature in grouping["features"]], dtype=np.int64),
+            codebook_sizes=model["codebook_size"],
+            test_error=report["reconstruction_error"]["test"],
+            training_seconds=training_seconds,
+        )
+
+
+def compare(
+    table: FeatureTable, config: RunConfig, learnt: LearntModel, *, should_stop: Callable[[], bool]
+) -> dict[str, Any]:
+    """Compare a model's grouping with the usual ways to group.
+
+    Args:
+        table: That the model was learnt from.
+        config: The configuration of its run.
+        learnt: The model.
+        should_stop: Asked before every step.
+
+    Returns:
+        What was measured and the verdict in words, in JSON's types; see `verdict.judge`.
+
+    Raises:
+        Interrupted: `should_stop` said so.
+    """
+    started = monotonic()
+    arena = _Arena(table, config, learnt, should_stop=should_stop)
+    contestants = arena.contestants()
+    times, codecs = (arena.times(), arena.codecs()) if contestants else (None, {})
+    result = judge(contestants, arena.terms, times, codecs)
+    return result | {"seconds": round(monotonic() - started, 1)}
+
+
+class _Arena:
+    """Trains a model on any grouping, always on the same rows and by the same settings."""
+
+    def __init__(
+        self,
+        table: FeatureTable,
+        config: RunConfig,
+        learnt: LearntModel,
+        *,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        active, self._should_stop = learnt.cleaner.active, should_stop
+        used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
+        bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
+        whole = resolve_split(config, len(table.values))
+        values, split = _sample(table, whole, seed=config.training.seed)
+        family = table.family_of_feature()[active]
+        device = resolve_device(config.training.device)
+        self._learnt = grouping.astype(np.int64)
+        self._allowed = _allowed(self._learnt, family, are_kept_apart=keeps_families(config))
+        self._data = RunData(
+            torch.from_numpy(learnt.cleaner.normalize(values)).to(device),
+            split,
+            family_one_hot(torch.from_numpy(family), len(table.families)).to(device),
+        )
+        self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
+        self._errors: dict[bytes, NDArray[np.float64]] = {}
+        self._training_seconds = learnt.training_seconds
+        self._static_seconds: list[float] = []
+        self._larger = _rows_learnt(config, len(whole.train)) / _rows_learnt(self._config, len(split.train))
+        self.terms = Terms(
+            train_rows=len(split.train),
+            test_rows=len(split.test),
+            features=len(active),
+            categories=len(used),
+            levels=config.model.levels,
+            codebook_size=round(2**bits),
+            epochs=resolve_epochs(self._config, len(split.train)),
+            seeds=tuple(config.training.seed + i for i in range(TRAININGS)),
+            has_choice=bool((self._allowed.sum(axis=1) > 1).any()) and len(used) < len(active),
+            has_structure=self._has_structure(),
+            model_test_error=learnt.test_error,
+        )
+
+    def contestants(self) -> list[Contestant]:
+        """Train the learnt grouping and all others; none where they cannot be judged."""
+        if not self.terms.can_judge:
+            return []
+        found = {LEARNT: self._learnt}
+        for name in METHODS:
+            self._check()
+            found[name] = group_within(name, self._train_rows, self._allowed, seed=self.terms.seeds[0])
+        return [
+            Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
+            for name, grouping in found.items()
+        ]
+
+    def codecs(self) -> dict[str, float]:
+        """Test errors of quantisers that need no training, with as many bits."""
+        train, seed = self._train_rows, self.terms.seeds[0]
+        test: NDArray[np.float32] = self._data.features[self._data.split.test].cpu().numpy()
+        levels, codes = self.terms.levels, self.terms.codebook_size
+        groups = [np.flatnonzero(self._learnt == category) for category in range(self.terms.categories)]
+        found = {}
+        for name, own, depth in (
+            ("residual_k_means", groups, levels),
+            ("ungrouped_residual_k_means", [np.arange(self.terms.features)], levels * len(groups)),
+        ):
+            self._check()
+            errors = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
+            found[name] = float(errors.mean())
+        self._check()
+        errors = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
+        return found | {"principal_components": float(errors.mean())}
+
+    def times(self) -> Times:
+        """Seconds of the model's training, and of a static one of its size, reckoned from those made here."""
+        return Times(self._training_seconds, float(np.median(self._static_seconds)) * self._larger)
+
+    @property
+    def _train_rows(self) -> NDArray[np.float32]:
+        rows: NDArray[np.float32] = self._data.train.cpu().numpy()
+        return rows
+
+    def _has_structure(self) -> bool:
+        wanted, seed = self._allowed.shape[1], self._config.training.seed
+        return group_by_dependence(self._train_rows, wanted, seed=seed).structure != "none"
+
+    def _row_errors(self, grouping: Grouping) -> NDArray[np.float64]:
+        """Error of each test row in each training, [T, rows]; the same for equal groupings."""
+        # Numbered by their first features, so that what two methods both find is trained once.
+        _, first, inverse = np.unique(grouping, return_index=True, return_inverse=True)
+        numbered = first.argsort().argsort()[inverse]
+        key = numbered.tobytes()
+        if key not in self._errors:
+            self._errors[key] = np.stack([self._train(numbered, seed) for seed in self.terms.seeds])
+        return self._errors[key]
+
+    def _train(self, grouping: Grouping, seed: int) -> NDArray[np.float64]:
+        """Train one model, and measure the error of each test row, [rows]."""
+        number = self.terms.categories
+        training = dataclasses.replace(self._config.training, seed=seed)
+        hard = torch.from_numpy(grouping).to(self._data.device)
+        categories = Categories(
+            tuple(str(category) for category in range(number)),
+            grouping,
+            torch.ones(len(grouping), number, dtype=torch.bool),
+            np.full((len(grouping), number), 1 / number, dtype=np.float32),
+        )
+        config = dataclasses.replace(self._config, training=training)
+        summary = summarize_assignment(F.one_hot(hard, number).float(), hard)
+        progress = RunProgress(summary, start_sizes=categories.sizes())
+        started = monotonic()
+        stage = ModelStage(config, categories, data=self._data, progress=progress)
+        for _ in range(self.terms.epochs):
+            stage.train_epoch(self._should_stop)
+        stage.keep_best()
+        self._static_seconds.append(monotonic() - started)
+        self._check()
+        errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
+        if not np.isfinite(errors).all():
+            raise CatvqError("a model that was trained for the comparison diverged")
+        return errors
+
+    def _check(self) -> None:
+        if self._should_stop():
+            raise Interrupted("stopped while groupings were compared")
+
+
+@torch.no_grad()
+def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDArray[np.float64]:
+    model = stage.model.eval()
+    rows = data.features[torch.from_numpy(data.split.test).to(data.device)]
+
+    reconstructed = [model(chunk, routing).reconstructed for chunk in torch.split(rows, EVALUATION_ROWS)]
+    errors: NDArray[np.float64] = (
+        (torch.cat(reconstructed) - rows).square().mean(dim=1).double().cpu().numpy()
+    )
+    return errors
+
+
+def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray[np.float32], RowSplit]:
+    """Some rows of each part of the run, and which of them are which."""
+    generator = np.random.default_rng([seed, 2])
+    parts = [
+        np.sort(generator.permutation(rows)[:most])
+        for rows, most in (
+            (split.train, MAX_TRAIN_ROWS),
+            (split.test, MAX_TEST_ROWS),
+            (split.validation, MAX_TEST_ROWS),
+        )
+    ]
+    values = np.asarray(table.values[np.concatenate(parts)], dtype=np.float32)
+    train, test, validation = np.split(np.arange(len(values)), np.cumsum([len(part) for part in parts])[:-1])
+    return values, RowSplit(train, validation, test)
+
+
+def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: bool) -> NDArray[np.bool_]:
+    """Which categories each feature may join, [D', G]: where families are kept apart, those of its family."""
+    if not are_kept_apart:
+        return np.ones((len(grouping), int(grouping.max()) + 1), dtype=bool)
+    of_family = np.zeros((int(family.max()) + 1, int(grouping.max()) + 1), dtype=bool)
+    of_family[family, grouping] = True
+    return of_family[family]
+
+
+def _rows_learnt(config: RunConfig, rows: int) -> int:
+    """How many rows a run sees in all its epochs."""
+    return resolve_epochs(config, rows) * rows
+
+
+def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
+    """The settings that all contestants train by: the run's own, but for what must be equal, or short."""
+    most_epochs = math.ceil(MAX_STEPS / (rows // resolve_batch_size(config, rows)))
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, codebook_size=codebook_size),
+        assignment=dataclasses.replace(config.assignment, mode="static", surplus_categories=0),
+        training=dataclasses.replace(config.training, epochs=min(resolve_epochs(config, rows), most_epochs)),
+    )

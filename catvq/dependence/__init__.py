@@ -1,0 +1,4 @@
+"""Measures of dependence between features, and groupings that they suggest.
+
+Imports `features`.
+"""

@@ -1,0 +1,252 @@
+"""Sorts features into categories by dependence of any kind: a start that sees more than correlation.
+
+Letters: N rows, D' features, G categories.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import gamma
+
+from catvq.dependence.category_count import CategoryCount, count_categories
+from catvq.dependence.higher_moments import fourth_order, third_order
+from catvq.dependence.opinions import Views
+from catvq.dependence.partial_correlation import conditional_evidence, marginal_strength, whitened
+from catvq.dependence.rank_scores import cosines, rank_kurtosis, ranks, uncorrelated_scores
+from catvq.dependence.spectral import self_scaled
+from catvq.features.available import Presence
+
+# Rows that dependence is measured on: a squared partial correlation of 0.0001 is then 1 deviation.
+MAX_ROWS = 20_000
+COSINES = 4
+MAX_COLUMNS = 3000  # of all cosines together, 3 s to invert; with more features, fewer cosines of each
+FALSE_PAIR = 0.01  # chance of one false pair in a table of independent features
+FALSE_PARTNERS = 0.1  # part of the features in the clustering that may be independent of all others
+FALSE_MEMBERS = 0.01  # part of the features not marked as noise that may be
+# Squared correlation, with other features left aside. Independent signals over rows that follow each other in
+# time easily reach significance.
+WEAK = 0.03
+STRONGEST = 5  # pairs of a feature that decide whether it takes part
+
+Structure = Literal["categories", "one_category", "none"]
+
+
+@dataclass(frozen=True)
+class DependenceGrouping:
+    """Categories found by dependence.
+
+    Attributes:
+        grouping: int64 [D'], the category of every feature; categories are numbered by their first feature.
+        is_noise: bool [D'], whether no significant dependence ties the feature to any category: it is in
+            the one that it fits best, which says little.
+        num_categories: G; none is empty.
+        structure: "none" when all features are noise; "one_category" when everything that is not noise
+            hangs together and the number of categories was not given.
+        count: The opinions behind an automatic G; None when G was given, or nothing was found.
+        separation: How much of the dependence lies within categories, see `Views.separation`; of the
+            features that are not without dependence.
+    """
+
+    grouping: NDArray[np.int64]
+    is_noise: NDArray[np.bool_]
+    num_categories: int
+    structure: Structure
+    count: CategoryCount | None
+    separation: float
+
+
+def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float64]:
+    """How much each two features belong together, from 0 to 1.
+
+    Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
+
+    Args:
+        values: Normalised rows [N, D'], NaN where missing.
+        seed: Chooses the rows when there are more than 20,000.
+
+    Returns:
+        [D', D'].
+    """
+    evidence = _Evidence.of(values, seed=seed)
+    takes_part = evidence.takes_part
+    affinity = np.zeros_like(evidence.strength)
+    affinity[np.ix_(takes_part, takes_part)] = evidence.affinity(takes_part)
+    return affinity
+
+
+def group_by_dependence(
+    values: NDArray[np.float32], num_categories: int | None, *, seed: int
+) -> DependenceGrouping:
+    """Sort features into categories within which they depend on each other, given all others.
+
+    The strength of a pair is the sum of its squared partial correlations (of the values, of their rank's
+    distance from the middle, and of 4 cosines of the ranks) above the level of chance, and of significant
+    means of products with a third feature (with a third and a fourth where nothing else is found). The
+    self-scaled strengths are clustered spectrally, unless another opinion explains more, see `opinions`.
+
+    Features should be distinct: merge duplicates before. Blind to dependence of five or more features that
+    leaves every four independent.
+
+    Args:
+        values: Normalised rows [N, D'], NaN where missing, D' at least 1. What is missing is left out pair by
+            pair. Outliers should be clipped: rows that are far out in two features by accident look like
+            dependence.
+        num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
+            the middle of three opinions, which may be 1.
+        seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
+    """
+    evidence = _Evidence.of(values, seed=seed)
+    takes_part = evidence.takes_part
+    count = None
+    if num_categories is None and takes_part.sum() > 1:
+        count = count_categories(evidence.affinity(takes_part))
+    wanted = min(num_categories or (count.number if count else 1), len(takes_part))
+    if takes_part.sum() < wanted:
+        takes_part = np.ones_like(takes_part)
+    grouping = np.zeros(len(takes_part), dtype=np.int64)
+    members, separated = np.flatnonzero(takes_part), 0.0
+    if wanted > 1:
+        views = evidence.views(takes_part)
+        grouping[members] = views.best_grouping(wanted)
+        separated = views.separation(grouping[members])
+    fits = evidence.fit(grouping, takes_part, wanted)
+    grouping = np.where(takes_part, grouping, fits.argmin(axis=1))
+    own = fits[np.arange(len(grouping)), grouping]
+    is_noise = ~_discoveries(np.where(evidence.is_certain, 0, own * wanted), FALSE_MEMBERS)
+    if num_categories is None and is_noise.all():
+        grouping, wanted, count = np.zeros_like(grouping), 1, None
+    structure: Structure = "categories"
+    if is_noise.all():
+        structure = "none"
+    elif num_categories is None and wanted == 1:
+        structure = "one_category"
+    return DependenceGrouping(_numbered_by_first(grouping), is_noise, wanted, structure, count, separated)
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """All that was measured.
+
+    Attributes:
+        strength: [D', D'], the summed evidence for each pair.
+        surprise: [looks, D', D'], minus the logarithm of the pair's p-value each time that it was looked at.
+        is_certain: bool [D'], in a significant pair, three or four.
+        takes_part: bool [D'], certain, or with strongest pairs that are together too rare for chance.
+        significant: [D', D'], the strength of pairs that are significant by themselves.
+        marginal: [D', D'], the strength that cosines of the ranks show with other features left aside.
+    """
+
+    strength: NDArray[np.float64]
+    surprise: NDArray[np.float64]
+    is_certain: NDArray[np.bool_]
+    takes_part: NDArray[np.bool_]
+    significant: NDArray[np.float64]
+    marginal: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], *, seed: int) -> Self:
+        rows = values
+        if len(values) > MAX_ROWS:
+            chosen = np.random.default_rng(seed).choice(len(values), MAX_ROWS, replace=False)
+            rows = values[np.sort(chosen)]
+        count = rows.shape[1]
+        if count < 2:
+            nothing = np.zeros((count, count))
+            nobody = np.zeros(count, dtype=bool)
+            return cls(nothing, nothing[None], nobody, nobody, nothing, nothing)
+        presence = Presence.of(rows)
+        rank = ranks(rows, presence)
+        orders = range(1, 1 + max(1, min(COSINES, MAX_COLUMNS // count)))
+        kurtosis = rank_kurtosis(rank, presence)
+        views = [
+            whitened(functions, presence)
+            for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
+        ]
+        looks = [conditional_evidence(view, kurtosis, presence) for view in views]
+        surprise = np.stack([look.surprise for look in looks])
+        scores = uncorrelated_scores(rank, presence)
+        products = third_order(scores)
+        strength = np.sum([look.strength for look in looks], axis=0) + products
+        pairs = len(looks) * count * (count - 1) / 2
+        is_significant = (surprise > np.log(pairs / FALSE_PAIR)).any(axis=0) | (products > 0)
+        is_certain = is_significant.any(axis=0)
+        takes_part = _discoveries(np.where(is_certain, 0, _strongest_pairs(surprise)), FALSE_PARTNERS)
+        alone = np.flatnonzero(~takes_part)
+        fours = fourth_order(scores[:, alone])
+        strength[np.ix_(alone, alone)] += fours
+        is_significant[np.ix_(alone, alone)] |= fours > 0
+        is_certain[alone] |= fours.any(axis=1)
+        return cls(
+            strength,
+            surprise,
+            is_certain,
+            takes_part | is_certain,
+            np.where(is_significant, strength, 0),
+            marginal_strength(views[-1], kurtosis, presence),
+        )
+
+    def affinity(self, takes_part: NDArray[np.bool_]) -> NDArray[np.float64]:
+        if not takes_part.any():
+            return np.zeros((0, 0))
+        return self_scaled(self.strength[np.ix_(takes_part, takes_part)])
+
+    def views(self, takes_part: NDArray[np.bool_]) -> Views:
+        chosen = np.ix_(takes_part, takes_part)
+        return Views(
+            self.affinity(takes_part),
+            self_scaled(self.significant[chosen]),
+            self_scaled(self.marginal[chosen]),
+            self_scaled(np.maximum(self.marginal[chosen] - WEAK, 0)),
+        )
+
+    def fit(
+        self, grouping: NDArray[np.int64], takes_part: NDArray[np.bool_], num_categories: int
+    ) -> NDArray[np.float64]:
+        """P-value of each feature's pairs with each category's members, [D', G]; small is close.
+
+        Source: Fisher 1932 (the sum of n logarithms of p-values is a gamma variable of shape n).
+        """
+        member = np.eye(num_categories)[grouping] * takes_part[:, None]
+        sizes = member.sum(axis=0) - member  # a feature is no partner of its own
+        p_value = gamma.sf(self.surprise @ member, np.maximum(sizes, 1))
+        return np.where(sizes > 0, len(p_value) * p_value.min(axis=0), 1.0)
+
+
+def _strongest_pairs(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P-value of the mean surprise of each feature's strongest pairs, [D'].
+
+    Under independence the surprises are Exp(1), and the mean of the k largest of n of them is a weighted
+    sum of Exp(1) variables (Rényi 1953): the i-th has weight min(i, k) / (k i). A gamma variable of the
+    same mean and variance stands for it.
+    """
+    partners = surprise.shape[1] - 1
+    number = min(STRONGEST, partners)
+    largest = np.sort(surprise, axis=2)[:, :, ::-1][:, :, :number].mean(axis=2)
+    index = np.arange(1, partners + 1)
+    weights = np.minimum(index, number) / (number * index)
+    mean, variance = weights.sum(), np.square(weights).sum()
+    p_value = gamma.sf(largest, mean**2 / variance, scale=variance / mean)
+    found: NDArray[np.float64] = len(surprise) * p_value.min(axis=0)
+    return found
+
+
+def _discoveries(p_value: NDArray[np.float64], false_part: float) -> NDArray[np.bool_]:
+    """Choose the p-values that are too small for chance, letting a given part of the choice be false.
+
+    Source: Benjamini and Hochberg 1995.
+    """
+    ordered = np.sort(p_value)
+    is_below = ordered <= false_part * np.arange(1, len(ordered) + 1) / len(ordered)
+    if not is_below.any():
+        return np.zeros(len(p_value), dtype=bool)
+    found: NDArray[np.bool_] = p_value <= ordered[np.flatnonzero(is_below)[-1]]
+    return found
+
+
+def _numbered_by_first(grouping: NDArray[np.int64]) -> NDArray[np.int64]:
+    _, first, inverse = np.unique(grouping, return_index=True, return_inverse=True)
+    number = np.empty(len(first), dtype=np.int64)
+    number[np.argsort(first)] = np.arange(len(first))
+    return number[inverse]

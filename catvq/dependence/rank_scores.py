@@ -1,0 +1,77 @@
+"""Functions of the ranks of each feature: what is measured of them does not depend on unit, tails or scale.
+
+Letters: N rows, D features, K functions of each feature.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from catvq.features.available import Presence, standardised
+
+# Variance added to every direction before whitening: directions along which features repeat each other
+# hold more noise than signal.
+WHITENING_FLOOR = 0.05
+
+
+def ranks(values: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float32]:
+    """Rank of each value in its column, float32 [N, D], strictly between 0 and 1; ties share their mean.
+
+    Of the values that are there; what stands for the others, from 0.5 on, means nothing.
+    """
+    if presence is not None:
+        among = rankdata(np.where(presence.cells, values, np.inf), axis=0)
+        return np.asarray((among - 0.5) / np.maximum(np.diag(presence.rows), 1), dtype=np.float32)
+    found: NDArray[np.float32] = ((rankdata(values, axis=0) - 0.5) / len(values)).astype(np.float32)
+    return found
+
+
+def cosines(rank: NDArray[np.float32], orders: range) -> NDArray[np.float32]:
+    """Cosines sqrt(2) cos(pi k rank) of the given orders k, [N, D, K]: orthonormal for a uniform rank."""
+    order = np.array(orders, dtype=np.float32)
+    waves = rank[:, :, None] * (np.float32(np.pi) * order)
+    np.cos(waves, out=waves)
+    waves *= np.float32(np.sqrt(2))
+    return waves
+
+
+def uncorrelated_scores(rank: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float32]:
+    """First cosines of the ranks, decorrelated as close to themselves as possible, [N, D]; 0 where missing.
+
+    Bounded scores rather than normal ones: products of three or four of them have lighter tails.
+
+    Source: Kessy, Lewin and Strimmer 2018, "Optimal whitening and decorrelation", section 3 (ZCA).
+    """
+    scores = cosines(rank, range(1, 2))[:, :, 0]
+    if presence is None:
+        scores -= scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+        covariance = (scores.T @ scores).astype(np.float64) / len(scores)
+    else:
+        scores = standardised(scores, presence)
+        covariance = presence.correlation(scores)
+    values, vectors = np.linalg.eigh(covariance)
+    root = (vectors / np.sqrt(np.maximum(values, 0) + WHITENING_FLOOR)) @ vectors.T
+    scores = scores @ root.astype(np.float32)
+    if presence is not None:
+        scores[~presence.cells] = 0
+        return standardised(scores, presence)
+    # What rounding leaves of a feature that never varies must not be scaled up to a feature.
+    varies = np.ptp(rank, axis=0) > 0
+    found: NDArray[np.float32] = np.where(varies, scores / np.where(varies, scores.std(axis=0), 1), 0)
+    return found
+
+
+def rank_kurtosis(rank: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float64]:
+    """Kurtosis of the first cosine of the ranks, float64 [D]: 1.5 without ties, 1 / p for a value of rare p.
+
+    0 for a feature that never varies.
+    """
+    scores = cosines(rank, range(1, 2))[:, :, 0].astype(np.float64)
+    if presence is not None:
+        fourth = np.power(standardised(scores.astype(np.float32), presence), 4)
+        return np.asarray(fourth.sum(axis=0, dtype=np.float64) / np.maximum(np.diag(presence.rows), 1))
+    squares = np.square(scores - scores.mean(axis=0))
+    varies = np.ptp(rank, axis=0) > 0
+    variance = np.where(varies, squares.mean(axis=0), 1)
+    found: NDArray[np.float64] = np.where(varies, np.square(squares).mean(axis=0) / np.square(variance), 0)
+    return found

@@ -1,0 +1,182 @@
+"""A frozen model on disk: ONNX graphs, weights and documents that other systems read without torch.
+
+Shapes: D uploaded features, G categories, L levels, S = G * L streams, K codebook_size.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from catvq.features.cleaner import FeatureCleaner
+from catvq.features.table import FeatureTable
+from catvq.frozen.weights import FrozenWeights
+from catvq.model.metrics import stream_perplexity
+from catvq.state.checkpoint import write_atomically
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrozenModel:
+    """The immutable result of a run.
+
+    Attributes:
+        encoder: ONNX file, raw rows to codes.
+        decoder: ONNX file, codes to raw rows.
+        doubt: ONNX file, how far to trust the codes.
+        families: Family name to feature names.
+        soft: float32 [D, G], rows sum to 1, as it was when hardened.
+        grouping: See `describe_grouping`.
+        usage: float32 [S, K], how often each code was used on the training rows.
+        report: Everything that was measured.
+    """
+
+    encoder: bytes
+    decoder: bytes
+    doubt: bytes
+    weights: FrozenWeights
+    cleaner: FeatureCleaner
+    families: Mapping[str, list[str]]
+    features: tuple[str, ...]
+    categories: tuple[str, ...]
+    levels: int
+    codebook_sizes: tuple[int, ...]
+    latent_dims: tuple[int, ...]
+    soft: NDArray[np.float32]
+    grouping: dict[str, Any]
+    usage: Tensor
+    report: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over both graphs and the grouping: equal digests give equal answers."""
+        digest = hashlib.sha256(self.encoder)
+        digest.update(self.decoder)
+        digest.update(_json(self.grouping))
+        return f"sha256:{digest.hexdigest()}"
+
+    def document(self) -> dict[str, Any]:
+        """What a reader wants to know before fetching anything, in JSON's types."""
+        return {
+            "digest": self.digest,
+            "features": list(self.features),
+            "families": dict(self.families),
+            "categories": list(self.categories),
+            "levels": self.levels,
+            "codebook_size": self._by_category(self.codebook_sizes),
+            "latent_dim": self._by_category(self.latent_dims),
+            "metrics": {
+                "reconstruction_error": self.report["reconstruction_error"],
+                "perplexity": self.report["codebook"]["perplexity"],
+                "usage": self.report["codebook"]["usage"],
+                "bits_per_row": self.report["codebook"]["bits_per_row"],
+                "active_categories": self.report["assignment"]["active_categories"],
+            },
+        }
+
+    def save(self, directory: Path) -> None:
+        """Write every file of the model into a directory, each one atomically."""
+        files = {
+            "encoder.onnx": self.encoder,
+            "decoder.onnx": self.decoder,
+            "doubt.onnx": self.doubt,
+            "grouping.json": _json({"digest": self.digest, **self.grouping}),
+            "codebook.json": _json(self._codebook_document()),
+            "report.json": _json(self.report),
+            "model.json": _json(self.document() | {"cleaner": self.cleaner.to_dict()}),
+            "model.safetensors": save(dict(vars(self.weights))),
+            "assignment.npy": _npy(self.soft),
+        }
+        for name, content in files.items():
+            write_atomically(directory / name, content)
+
+    def _by_category(self, values: Sequence[int]) -> list[list[int]]:
+        return [list(values[i : i + self.levels]) for i in range(0, len(values), self.levels)]
+
+    def _codebook_document(self) -> dict[str, Any]:
+        perplexity = stream_perplexity(self.usage).tolist()
+        return {
+            "categories": [
+                {
+                    "index": category,
+                    "name": name,
+                    "levels": [
+                        self._level(category * self.levels + level, level, perplexity)
+                        for level in range(self.levels)
+                    ],
+                }
+                for category, name in enumerate(self.categories)
+            ]
+        }
+
+    def _level(self, stream: int, level: int, perplexity: Sequence[float]) -> dict[str, Any]:
+        size, width = self.codebook_sizes[stream], self.latent_dims[stream]
+        return {
+            "level": level,
+            "codebook_size": size,
+            "latent_dim": width,
+            "codes": self.weights.codes[stream, :size, :width].tolist(),
+            "usage": float((self.usage[stream] > 0).sum() / size),
+            "perplexity": perplexity[stream],
+        }
+
+
+def describe_grouping(
+    table: FeatureTable, categories: Sequence[str], soft: NDArray[np.float32]
+) -> dict[str, Any]:
+    """The frozen category of every uploaded feature, in JSON's types.
+
+    Args:
+        table: The uploaded table.
+        categories: Names, length G.
+        soft: float32 [D, G], rows sum to 1; the lower index wins a tie.
+
+    Returns:
+        `categories` (index, name, features) and `features` (name, family, category, confidence, runner_up).
+    """
+    order = np.argsort(-soft, axis=1, kind="stable")
+    families = list(table.families)
+    members: list[list[str]] = [[] for _ in categories]
+    features = []
+    for row, (name, family) in enumerate(zip(table.features, table.family_of_feature(), strict=True)):
+        category = int(order[row, 0])
+        has_runner_up = soft.shape[1] > 1 and soft[row, order[row, 1]] > 0
+        members[category].append(name)
+        features.append(
+            {
+                "name": name,
+                "family": families[family],
+                "category": category,
+                "confidence": float(soft[row, category]),
+                "runner_up": int(order[row, 1]) if has_runner_up else None,
+            }
+        )
+    return {
+        "categories": [
+            {"index": index, "name": name, "features": members[index]}
+            for index, name in enumerate(categories)
+        ],
+        "features": features,
+    }
+
+
+def token_names(categories: Sequence[str], levels: int) -> list[tuple[str, ...]]:
+    """Names of the codes of each category, from coarse to fine."""
+    return [tuple(f"{category}.{level}" for level in range(levels)) for category in categories]
+
+
+def _json(document: Any) -> bytes:
+    return json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()

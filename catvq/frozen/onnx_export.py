@@ -1,0 +1,255 @@
+"""The frozen model as ONNX graphs: raw rows to codes, codes to raw rows, and how far to trust the codes.
+
+The graphs follow `FeatureCleaner` and `FrozenWeights` operation by operation, so that any runtime gives
+the same codes as the core up to float32 rounding.
+
+Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
+W widest category, H embedding_dim, K codebook_size, E latent_dim.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from onnx import TensorProto, helper
+from torch import Tensor
+
+from catvq.features.cleaner import FeatureCleaner
+from catvq.frozen.onnx_builder import Array, Graph
+from catvq.frozen.weights import FrozenWeights
+from catvq.model.residual_search import BEAM
+
+REGISTER = 16  # float32 in the widest vector register
+ONE = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+
+
+def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
+    """Serialise the encoder.
+
+    The layers of all categories are one grouped convolution each, over the rows as if they were pixels:
+    a runtime then has four wide operations instead of many narrow ones, and adds bias and rectifier
+    while the product is still in its cache. Every width is padded to whole vector registers. `normalized`
+    and `latents` are there for `doubt_graph`: what was computed on the way, at no cost. `total` tells more
+    quickly than a look at the rows whether any of their values is missing or infinite.
+
+    Args:
+        weights: The frozen weights.
+        cleaner: The cleaner that was fitted on the training rows.
+        metadata: Becomes the file's metadata_props.
+
+    Returns:
+        An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
+        `normalized` float32 [N, D], `latents` float32 [1, G * E padded, 1, N] and `total` float32 [], the
+        sum of the rows' values.
+    """
+    graph = Graph()
+    slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
+    columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
+    own = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
+    bias = weights.embedding_bias.squeeze(1).numpy()
+    embedding = graph.add("Relu", _convolve(graph, own, weights.feature_weight.numpy(), bias))
+    offsets = weights.latent_bias.squeeze(1).numpy()
+    linear = _convolve(graph, own, weights.linear_weight.numpy(), np.zeros_like(offsets))
+    latents = _convolve(graph, embedding, weights.head_weight.numpy(), offsets)
+    latents = graph.add("Add", latents, linear, output="latents")
+    _search(graph, weights, latents)
+    width = _padded(weights.codes.shape[2])
+    return graph.build(
+        "catvq_encoder",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
+        [
+            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
+            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, len(offsets) * width, 1, "N"]),
+            helper.make_tensor_value_info("total", TensorProto.FLOAT, []),
+        ],
+        metadata,
+    )
+
+
+def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
+    """Serialise the decoder.
+
+    Returns:
+        An ONNX file: input `codes` int64 [N, S], output `rows` float32 [N, D] in raw units.
+    """
+    graph = Graph()
+    normalized = _decode(graph, weights, _look_up(graph, weights))
+    rows = graph.add("Gather", normalized, graph.constant(cleaner.position), axis=1)
+    rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
+    rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
+    rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
+    graph.add("Add", rows, graph.constant(cleaner.centre), output="rows")
+    return graph.build(
+        "catvq_decoder",
+        [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)])],
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
+    )
+
+
+def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
+    """Serialise what tells how well codes stand for their rows.
+
+    Returns:
+        An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, outputs
+        `reconstruction_error` float32 [N] (mean squared, of normalised active features) and `distance`
+        float32 [N] (squared distance of a latent to the sum of its codes, mean over the categories).
+    """
+    graph = Graph()
+    (streams, _, latent_dim), num_categories = weights.codes.shape, len(weights.index)
+    features: str = "normalized"
+    if len(cleaner.active) < len(cleaner.fill):
+        features = graph.add("Gather", features, graph.constant(cleaner.active), axis=1)
+    quantized = _look_up(graph, weights)
+    gap = graph.add("Sub", _decode(graph, weights, quantized), features)
+    gap = graph.add("Mul", gap, gap)
+    graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
+    quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [G, E, N]
+    width = _padded(latent_dim)
+    latents = graph.add("Reshape", "latents", graph.ints(num_categories, width, -1))
+    latents = graph.add("Slice", latents, graph.ints(0), graph.ints(latent_dim), graph.ints(1))
+    squared = graph.add("ReduceSumSquare", graph.add("Sub", latents, quantized), graph.ints(1), keepdims=0)
+    graph.add("ReduceMean", squared, graph.ints(0), output="distance", keepdims=0)
+    return graph.build(
+        "catvq_doubt",
+        [
+            helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
+            helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
+            helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, num_categories * width, 1, "N"]),
+        ],
+        [
+            helper.make_tensor_value_info("reconstruction_error", TensorProto.FLOAT, ["N"]),
+            helper.make_tensor_value_info("distance", TensorProto.FLOAT, ["N"]),
+        ],
+        metadata,
+    )
+
+
+def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
+    """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
+
+    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest.
+    It is one product, of the rest with 1 and |r|^2 beside it and the code with -|c|^2 / 2 and -1/2.
+    """
+    num_categories, levels, (_, size, width) = len(weights.index), weights.levels, weights.codes.shape
+    padded = _padded(size)
+    books = _pad(weights.codes.view(num_categories, levels, size, width).numpy(), 2)
+    halves = _pad(-0.5 * weights.code_squares.view(num_categories, levels, size).numpy(), 2, filler=-np.inf)
+    ends = np.stack([halves, np.full_like(halves, -0.5)], axis=3)
+    factors = np.concatenate([books, ends], axis=3).transpose(0, 1, 3, 2)  # [G, L, E + 2, K]
+    first = graph.constant(padded * np.arange(num_categories, dtype=np.int64).reshape(-1, 1, 1))
+    whole = graph.add("Reshape", latents, graph.ints(num_categories, _padded(width), -1))
+    if width < _padded(width):
+        whole = graph.add("Slice", whole, graph.ints(0), graph.ints(width), graph.ints(1))
+    whole = graph.add(
+        "Unsqueeze", graph.add("Transpose", whole, perm=[0, 2, 1]), graph.ints(2)
+    )  # [G, N, 1, E]
+    infinite = graph.constant(np.array(np.inf, dtype=np.float32))
+    rest, chosen, best = whole, list[str](), ""
+    for level in range(levels):
+        length = graph.add("ReduceSumSquare", rest, graph.ints(3), keepdims=0)
+        if level > 0:  # fewer codes than are kept
+            length = graph.add("Where", graph.add("IsInf", best), infinite, length)
+        length = graph.add("Unsqueeze", length, graph.ints(3))
+        one = graph.add("ConstantOfShape", graph.add("Shape", length), value=ONE)
+        factor = graph.add("Concat", rest, one, length, axis=3)
+        factor = graph.add("Reshape", factor, graph.ints(num_categories, -1, width + 2))
+        nearness = graph.add("MatMul", factor, graph.constant(factors[:, level]))
+        kept = 1 if level == 0 else min(BEAM, padded**level)
+        nearness = graph.add("Reshape", nearness, graph.ints(num_categories, -1, kept * padded))
+        if level == levels - 1:
+            place = graph.add("ArgMax", nearness, axis=2, keepdims=1)
+        else:
+            best, place = graph.top(nearness, min(BEAM, kept * padded))
+        code = place
+        if level > 0:
+            parent = graph.add("Div", place, graph.ints(padded))
+            code = graph.add("Mod", place, graph.ints(padded))
+            chosen = [graph.add("GatherElements", codes, parent, axis=2) for codes in chosen]
+        chosen.append(code)
+        if level < levels - 1:
+            rest = whole
+            for number, codes in enumerate(chosen):
+                rows = graph.constant(books[:, number].reshape(-1, width))
+                rest = graph.add(
+                    "Sub", rest, graph.add("Gather", rows, graph.add("Add", codes, first), axis=0)
+                )
+    codes = graph.add("Concat", *chosen, axis=2) if levels > 1 else chosen[0]  # [G, N, L]
+    codes = graph.add("Transpose", codes, perm=[1, 0, 2])
+    graph.add("Reshape", codes, graph.ints(-1, num_categories * levels), output="codes")
+
+
+def _look_up(graph: Graph, weights: FrozenWeights) -> str:
+    """What each category's `codes` stand for together: [N, G, E]."""
+    streams, codebook_size, latent_dim = weights.codes.shape
+    offsets = np.arange(streams, dtype=np.int64) * codebook_size
+    flat = graph.add("Add", "codes", graph.constant(offsets))
+    rows = graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
+    if weights.levels == 1:
+        return rows
+    rows = graph.add("Reshape", rows, graph.ints(-1, len(weights.index), weights.levels, latent_dim))
+    return graph.add("ReduceSum", rows, graph.ints(2), keepdims=0)
+
+
+def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
+    """`FrozenWeights.decode` of what codes stand for: [N, G, E] -> [N, D']."""
+    width = len(weights.index) * weights.codes.shape[2]
+    latents = graph.add("Reshape", quantized, graph.ints(-1, width))
+    # Zero weights for what is not valid: to leave it out would take longer.
+    hidden_weight, linear_weight = (
+        torch.zeros(width, weight.shape[1]).index_copy(0, weights.valid, weight)
+        for weight in (weights.decoder_hidden_weight, weights.decoder_linear_weight)
+    )
+    hidden = graph.add("Gelu", _dense(graph, latents, hidden_weight, weights.decoder_hidden_bias))
+    linear = graph.add("MatMul", latents, graph.constant(linear_weight.numpy()))
+    return graph.add("Add", linear, _dense(graph, hidden, weights.decoder_weight, weights.decoder_bias))
+
+
+def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
+    """`FeatureCleaner.normalize`, the same float32 operations in the same order: [N, D] -> [N, D].
+
+    Features that are not active pass as well: to leave them out here costs more than to take them along.
+    To look for missing values takes longer than all the rest, so it is done only where the sum tells of one.
+    """
+    total = graph.add("ReduceSum", "rows", output="total", keepdims=0)
+    fill, lower = graph.constant(cleaner.fill), graph.constant(cleaner.lower)
+    filling, passing = Graph(prefix="filling_"), Graph(prefix="passing_")
+    filled = filling.add("Where", filling.add("IsNaN", "rows"), fill, "rows")
+    filling.add("Max", filled, lower)
+    passing.add("Max", "rows", lower)
+    rows = graph.choose(graph.add("IsNaN", total), filling, passing)
+    for operation, values in (
+        ("Min", cleaner.upper),
+        ("Sub", cleaner.centre),
+    ):
+        rows = graph.add(operation, rows, graph.constant(values))
+    return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale), output="normalized")
+
+
+def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array) -> str:
+    """One linear layer for each group of channels.
+
+    Args:
+        weight: [groups, in, out].
+        bias: [groups, out].
+    """
+    kernel = _pad(weight.transpose(0, 2, 1), 1, 2)
+    offsets = _pad(bias, 1)
+    kernel = kernel.reshape(-1, kernel.shape[2], 1, 1)
+    return graph.add(
+        "Conv", inputs, graph.constant(kernel), graph.constant(offsets.flatten()), group=len(weight)
+    )
+
+
+def _dense(graph: Graph, inputs: str, weight: Tensor, bias: Tensor) -> str:
+    return graph.add("Gemm", inputs, graph.constant(weight.numpy()), graph.constant(bias.numpy()))
+
+
+def _pad(array: Array, *axes: int, filler: float = 0.0) -> Array:
+    """Lengthen axes to a multiple of REGISTER."""
+    widths = [(0, _padded(size) - size if axis in axes else 0) for axis, size in enumerate(array.shape)]
+    return np.pad(array, widths, constant_values=filler)
+
+
+def _padded(size: int) -> int:
+    return -(-size // REGISTER) * REGISTER

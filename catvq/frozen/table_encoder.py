@@ -1,0 +1,97 @@
+"""Encodes whole tables with a frozen model, read from its files: by its ONNX graph, on a GPU by torch.
+
+Shapes: N rows, D uploaded features, S streams.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from catvq.errors import ShapeError
+from catvq.features.cleaner import FeatureCleaner
+from catvq.frozen.artifact import token_names
+from catvq.frozen.weights import FrozenWeights
+
+ROWS_ON_CPU = 256  # what lies between two layers then stays in a core's cache
+ROWS_ON_GPU = 4096  # bounds the memory of all distances at once
+
+Rows = NDArray[np.float32]
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TableEncoder:
+    """A frozen model that encodes any number of rows; only near-ties may differ between devices.
+
+    Attributes:
+        features: Names of the columns that it reads, in order.
+        tokens: Names of the codes of a row, by category; each category's from coarse to fine.
+    """
+
+    features: tuple[str, ...]
+    tokens: dict[str, tuple[str, ...]]
+    _run: Callable[[Rows], Codes]
+    _rows_at_once: int
+
+    @classmethod
+    def read(cls, directory: Path, device: torch.device) -> "TableEncoder":
+        """Read it from the files of a frozen model.
+
+        Raises:
+            FileNotFoundError: The model is not there.
+        """
+        document = json.loads((directory / "model.json").read_bytes())
+        names = token_names(document["categories"], document["levels"])
+        is_on_cpu = device.type == "cpu"
+        return cls(
+            tuple(document["features"]),
+            dict(zip(document["categories"], names, strict=True)),
+            _onnx(directory) if is_on_cpu else _torch(directory, document, device),
+            ROWS_ON_CPU if is_on_cpu else ROWS_ON_GPU,
+        )
+
+    def encode(self, rows: Rows) -> Codes:
+        """Encode rows in raw units, NaN where missing: float32 [N, D] -> int64 [N, S].
+
+        Raises:
+            ShapeError: There are no rows, or they have another width.
+        """
+        if rows.ndim != 2 or not len(rows) or rows.shape[1] != len(self.features):
+            raise ShapeError(f"needed rows of {len(self.features)} values, got shape {rows.shape}")
+        starts = range(0, len(rows), self._rows_at_once)
+        return np.concatenate([self._run(rows[start : start + self._rows_at_once]) for start in starts])
+
+
+def _onnx(directory: Path) -> Callable[[Rows], Codes]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    session = onnxruntime.InferenceSession(
+        directory / "encoder.onnx", options, providers=["CPUExecutionProvider"]
+    )
+
+    def run(rows: Rows) -> Codes:
+        codes: Codes = session.run(["codes"], {"rows": rows})[0]
+        return codes
+
+    return run
+
+
+def _torch(directory: Path, document: dict[str, Any], device: torch.device) -> Callable[[Rows], Codes]:
+    weights = FrozenWeights(**load_file(directory / "model.safetensors", device=str(device)))
+    cleaner = FeatureCleaner.from_dict(document["cleaner"])
+
+    @torch.no_grad()
+    def run(rows: Rows) -> Codes:
+        features = torch.from_numpy(cleaner.normalize(rows)).to(device)
+        codes: Codes = weights.encode(features).cpu().numpy()
+        return codes
+
+    return run

@@ -1,0 +1,138 @@
+"""Features whose category is in doubt: the assignment was not sure, or another category does nearly as well.
+
+Shapes: B rows, D' active features, G categories, H units of an embedding, F features to foretell.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from catvq.model.metrics import CONFIDENT
+from catvq.model.routing import HardRouting
+from catvq.model.vqvae import CategoricalVQVAE
+
+CHEAP_SWAP = 0.1  # of its variance: planted members lose 0.29 or more, those of two categories 0.1, noise 0
+FOLDS = 8  # parts of a category that are hidden in turn: the rest is enough to tell them by
+FIT_ROWS, JUDGE_ROWS = 1024, 512  # rows enough to fit, and to judge
+MAX_UNITS = 128  # of an embedding: units are alike, so the first ones stand for all of a wide one
+
+
+@dataclass(frozen=True)
+class Swap:
+    """What moving a feature to the next best category would cost.
+
+    Attributes:
+        runner_up: The other category whose features foretell this one best.
+        cost: Its squared error, less that of the feature's own category, in units of the feature's variance;
+            below 0 where the other one foretells it better.
+    """
+
+    runner_up: int
+    cost: float
+
+
+def describe_doubtful(
+    features: Sequence[Mapping[str, Any]], swaps: Sequence[Swap | None]
+) -> list[dict[str, Any]]:
+    """The features in doubt, the cheapest to swap first, in JSON's types.
+
+    Args:
+        features: As in the grouping: name, category and confidence of each.
+        swaps: Of the same features; None where there is nothing to swap with.
+    """
+    doubtful = [
+        {
+            "name": feature["name"],
+            "category": feature["category"],
+            "confidence": feature["confidence"],
+            "runner_up": None if swap is None else swap.runner_up,
+            "swap_cost": None if swap is None else swap.cost,
+        }
+        for feature, swap in zip(features, swaps, strict=True)
+        if feature["confidence"] <= CONFIDENT or (swap is not None and swap.cost <= CHEAP_SWAP)
+    ]
+    return sorted(doubtful, key=lambda each: math.inf if each["swap_cost"] is None else each["swap_cost"])
+
+
+@torch.no_grad()
+def find_swaps(
+    model: CategoricalVQVAE, grouping: Tensor, allowed: Tensor, *, train: Tensor, held_out: Tensor
+) -> list[Swap | None]:
+    """How much better each feature is foretold by its own category than by the best other one.
+
+    A part of every category's features is hidden from it, and predicted from each category's embedding by
+    ridge regression: its own category, too, has to foretell a feature that it does not see.
+
+    Args:
+        model: In evaluation mode.
+        grouping: int64 [D'].
+        allowed: bool [D', G].
+        train: float32 [B, D'], unit variance; rows that fit the regression.
+        held_out: float32 [B, D'], rows that judge it.
+
+    Returns:
+        Length D'; None where no other category with features is allowed.
+    """
+    routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
+    fold = _folds(routing)
+    errors = torch.zeros(allowed.shape)
+    for part in range(int(fold.max()) + 1):
+        hidden = fold == part
+        fitted, judged = (
+            _predictors(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
+        )
+        errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden]).T
+    own = grouping.unsqueeze(1)
+    is_filled = routing.mask.any(dim=1)
+    rivals = (allowed & is_filled).scatter(1, own, False)
+    best, runner_up = errors.masked_fill(~rivals, torch.inf).min(dim=1)
+    costs = best - errors.gather(1, own).squeeze(1)
+    return [
+        Swap(category, cost) if has_rival else None
+        for category, cost, has_rival in zip(
+            runner_up.tolist(), costs.tolist(), rivals.any(dim=1).tolist(), strict=True
+        )
+    ]
+
+
+def _predictors(model: CategoricalVQVAE, features: Tensor, routing: HardRouting) -> Tensor:
+    """What features are predicted from: each category's latents and embedding, float32 [G, B, H]."""
+    latents, embedding = model.latents(features, routing), model.encoder.embed(features, routing)
+    return torch.cat([latents, embedding], dim=2)[:, :, :MAX_UNITS]
+
+
+def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets: Tensor) -> Tensor:
+    """Mean squared error of predicting each target linearly from each category's embedding.
+
+    The penalty is H / B times the inputs' variance: the fewer rows, the less is believed.
+
+    Args:
+        fitted: float32 [G, B, H], of the rows that fit.
+        targets: float32 [B, F], of the same rows.
+        judged: float32 [G, B, H], of the rows that judge.
+        judged_targets: float32 [B, F].
+
+    Returns:
+        float32 [G, F].
+    """
+    _, rows, units = fitted.shape
+    centre, offset = fitted.mean(dim=1, keepdim=True), targets.mean(dim=0)
+    scale = fitted.std(dim=1, keepdim=True).clamp_min(1e-6)
+    inputs = (fitted - centre) / scale
+    moments = torch.bmm(inputs.transpose(1, 2), inputs) / rows + units / rows * torch.eye(units)
+    weights = torch.linalg.solve(moments, inputs.transpose(1, 2) @ (targets - offset) / rows)
+    predicted = torch.bmm((judged - centre) / scale, weights) + offset
+    return (predicted - judged_targets).square().mean(dim=1)
+
+
+def _folds(routing: HardRouting) -> Tensor:
+    """Which part each feature is in, int64 [D']: every category is spread evenly over all FOLDS parts."""
+    is_real = routing.mask > 0
+    slots = torch.arange(routing.index.shape[1]).expand_as(routing.index)
+    folds = torch.zeros(routing.num_features, dtype=torch.int64)
+    folds[routing.index[is_real]] = slots[is_real] % FOLDS
+    return folds

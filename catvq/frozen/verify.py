@@ -1,0 +1,144 @@
+"""Checks, at every freeze, that the frozen model and its ONNX graph give the codes of the trained model.
+
+Codes may differ only where a choice between them is within float32 rounding; such near-ties are counted.
+
+Shapes: N rows, D' active features, S streams.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catvq.errors import FreezeError
+from catvq.frozen.weights import FrozenWeights
+from catvq.model.routing import SoftRouting
+from catvq.model.vqvae import CategoricalVQVAE
+
+CHUNK_ROWS = 1024  # bounds the memory of all distances at once
+ENCODED_ROWS = 256  # what runs through the graphs at once: more would not stay in a core's cache
+LATENT_TOLERANCE = 1e-5  # of the largest latent, at least of 1
+TIE_TOLERANCE = 2e-5  # of `residual_search`'s clearness: what a latent that differs by the above can do
+
+
+@dataclass(frozen=True)
+class FreezeCheck:
+    """What was compared and found.
+
+    Attributes:
+        rows: Rows compared.
+        codes: Codes compared.
+        largest_latent_difference: Frozen against unfrozen latents.
+        near_ties: Codes that differ between unfrozen and frozen model within rounding.
+        near_ties_onnx: The same between frozen model and ONNX graph.
+    """
+
+    rows: int
+    codes: int
+    largest_latent_difference: float
+    near_ties: int
+    near_ties_onnx: int
+
+
+@dataclass(frozen=True)
+class OnnxCodes:
+    """What the exported graphs say of rows.
+
+    Attributes:
+        codes: int64 [N, S].
+        reconstruction_error: float32 [N].
+        distance: float32 [N].
+    """
+
+    codes: NDArray[np.int64]
+    reconstruction_error: NDArray[np.float32]
+    distance: NDArray[np.float32]
+
+
+class OnnxEncoder:
+    """The exported graphs, run as the service runs them.
+
+    Args:
+        encoder: An ONNX file as `encoder_graph` gives.
+        doubt: As `doubt_graph` gives.
+    """
+
+    def __init__(self, encoder: bytes, doubt: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        self._encoder, self._doubt = (
+            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+            for content in (encoder, doubt)
+        )
+
+    def encode(self, rows: NDArray[np.float32]) -> OnnxCodes:
+        """Encode raw rows, float32 [N, D], a chunk at a time."""
+        chunks = [
+            self._encode(rows[start : start + ENCODED_ROWS]) for start in range(0, len(rows), ENCODED_ROWS)
+        ]
+        return OnnxCodes(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
+
+    def _encode(self, rows: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        names = ["codes", "normalized", "latents"]
+        found = self._encoder.run(names, {"rows": np.ascontiguousarray(rows, np.float32)})
+        error, distance = self._doubt.run(
+            ["reconstruction_error", "distance"], dict(zip(names, found, strict=True))
+        )
+        return found[0], error, distance
+
+
+@torch.no_grad()
+def check_freeze(
+    model: CategoricalVQVAE,
+    grouping: Tensor,
+    weights: FrozenWeights,
+    *,
+    features: Tensor,
+    onnx_codes: NDArray[np.int64],
+) -> FreezeCheck:
+    """Compare the model under its hard assignment, the frozen model and the ONNX codes.
+
+    Args:
+        model: The trained model, on the CPU.
+        grouping: int64 [D'].
+        weights: The frozen weights.
+        features: float32 [N, D'], normalised, on the CPU.
+        onnx_codes: int64 [N, S] of the same rows.
+
+    Raises:
+        FreezeError: Latents are not finite, differ by more than LATENT_TOLERANCE, or give other codes where
+            the choice was clear.
+    """
+    model.eval()
+    routing = SoftRouting(F.one_hot(grouping, model.shape.num_categories).float())
+    difference, ties, ties_onnx = 0.0, 0, 0
+    for features_chunk, onnx_chunk in zip(
+        torch.split(features, CHUNK_ROWS), torch.split(torch.from_numpy(onnx_codes), CHUNK_ROWS), strict=True
+    ):
+        expected = model.latents(features_chunk, routing)
+        latents = weights.latents(features_chunk)
+        if not bool(expected.isfinite().all() and latents.isfinite().all()):
+            raise FreezeError("latents are not finite, so no code is the nearest")
+        scale = max(1.0, float(expected.abs().max()))
+        difference = max(difference, float((latents - expected).abs().max()) / scale)
+        codes, clearness = weights.search(latents)
+        is_tie = clearness <= TIE_TOLERANCE
+        ties += _count_ties(codes, model.codebooks.nearest(expected), is_tie)
+        ties_onnx += _count_ties(codes, onnx_chunk.T, is_tie)
+    if difference > LATENT_TOLERANCE:
+        raise FreezeError(f"frozen latents differ by {difference:.1e}, more than {LATENT_TOLERANCE:.0e}")
+    return FreezeCheck(len(features), onnx_codes.size, difference, ties, ties_onnx)
+
+
+def _count_ties(codes: Tensor, others: Tensor, is_tie: Tensor) -> int:
+    """Number of codes that differ, all of which must be of near-ties: int64 [S, N] twice, bool [G, N]."""
+    differs = codes != others
+    wrong = differs & ~is_tie.repeat_interleave(len(codes) // len(is_tie), dim=0)
+    if bool(wrong.any()):
+        raise FreezeError(f"{int(wrong.sum())} codes differ between frozen and unfrozen model")
+    return int(differs.sum())

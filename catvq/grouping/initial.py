@@ -1,0 +1,265 @@
+"""From a table and a configuration to what a run starts with: clean features, and categories of them.
+
+Shapes: N rows, D uploaded features, D' active features (those left after cleaning), G categories.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catvq.config import RunConfig
+from catvq.dependence.dependence import group_by_dependence
+from catvq.errors import ConfigError
+from catvq.features.available import Presence, standardised
+from catvq.features.cleaner import FeatureCleaner
+from catvq.features.table import FeatureTable, RowSplit
+from catvq.grouping.correlation import cluster_features
+from catvq.grouping.partitions import (
+    group_per_family,
+    grouping_from_names,
+    logits_from_grouping,
+    random_grouping,
+    share_categories,
+)
+from catvq.model.assignment import block_diagonal
+
+HARD_LOGIT = -1e9  # softmax gives exactly zero at every temperature above the floor
+
+
+@dataclass(frozen=True)
+class Categories:
+    """The categories of a run and where its features start.
+
+    Attributes:
+        names: Length G.
+        grouping: int64 [D'], starting category of each active feature.
+        allowed: bool [D', G], categories each active feature may take.
+        resting: float32 [D, G], rows sum to 1: the assignment of an uploaded feature that never varies, of
+            which nothing can be learnt.
+        separation: How much of the dependence the starting grouping keeps within its categories, see
+            `affinity.separation`; 0 where it was not looked for.
+    """
+
+    names: tuple[str, ...]
+    grouping: NDArray[np.int64]
+    allowed: Tensor
+    resting: NDArray[np.float32]
+    separation: float = 0.0
+
+    def start_logits(self, *, is_hard: bool) -> Tensor:
+        """Logits that favour the starting grouping, float32 [D', G].
+
+        Args:
+            is_hard: Whether the grouping is final; if not, it does not saturate, so that it can still move.
+        """
+        if is_hard:
+            one_hot = F.one_hot(torch.from_numpy(self.grouping), len(self.names)).float()
+            return one_hot.log().clamp_min(HARD_LOGIT)
+        return torch.from_numpy(
+            logits_from_grouping(self.grouping, len(self.names), allowed=self.allowed.numpy())
+        )
+
+    def expand(self, soft: NDArray[np.float32], cleaner: FeatureCleaner) -> NDArray[np.float32]:
+        """From active to uploaded features, float32 [D', G] -> [D, G]: duplicates follow what they repeat."""
+        is_constant = cleaner.representative < 0
+        return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
+
+    def sizes(self) -> dict[str, int]:
+        """Active features of each category at the start, by its name."""
+        counts = np.bincount(self.grouping, minlength=len(self.names))
+        return dict(zip(self.names, counts.tolist(), strict=True))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything but the names, for a checkpoint."""
+        return {
+            "grouping": torch.from_numpy(self.grouping),
+            "allowed": self.allowed,
+            "resting": torch.from_numpy(self.resting),
+            "separation": torch.tensor(self.separation, dtype=torch.float64),
+        }
+
+    @classmethod
+    def from_tensors(cls, names: Sequence[str], tensors: Mapping[str, Tensor]) -> "Categories":
+        """The inverse of `tensors`."""
+        return cls(
+            tuple(names),
+            tensors["grouping"].numpy(),
+            tensors["allowed"],
+            tensors["resting"].numpy(),
+            float(tensors["separation"]),
+        )
+
+
+def fit_cleaner(
+    table: FeatureTable,
+    split: RowSplit,
+    config: RunConfig,
+    groups: Mapping[str, tuple[str, ...]] | None,
+) -> FeatureCleaner:
+    """Fit the cleaner on the training rows.
+
+    A duplicate joins the category of the feature it repeats, so duplicates are sought only among features
+    that may share one: a family's when families are kept apart, a group's when given groups are final.
+    """
+    scope = table.family_of_feature() if keeps_families(config) else None
+    if groups and config.assignment.mode == "static":
+        scope = grouping_from_names(groups, table.features)
+    return FeatureCleaner.fit(table.values, config.cleaning, family_of_feature=scope, rows=split.train)
+
+
+def keeps_families(config: RunConfig) -> bool:
+    """Whether no category may span two families."""
+    return config.assignment.per_family or isinstance(config.model.categories, Mapping)
+
+
+def start_categories(
+    table: FeatureTable,
+    cleaner: FeatureCleaner,
+    observed: NDArray[np.float32],
+    config: RunConfig,
+    groups: Mapping[str, tuple[str, ...]] | None,
+) -> Categories:
+    """Settle the number of categories, their names and the starting grouping.
+
+    Args:
+        table: The uploaded table.
+        cleaner: Fitted on its training rows.
+        observed: float32 [rows, D'], cleaned training rows, NaN where missing.
+        config: The run's configuration.
+        groups: Category name to feature names, for init "user" and "model".
+
+    Raises:
+        ConfigError: The groups do not fit the features, families or number of categories.
+    """
+    surplus = config.assignment.surplus_categories
+    if surplus and (config.assignment.init in {"user", "model"} or keeps_families(config)):
+        raise ConfigError("surplus_categories needs a start that groups the features of all families itself")
+    if config.assignment.init in {"user", "model"}:
+        return _given_categories(table, cleaner, config, groups)
+    if keeps_families(config):
+        return _family_categories(table, cleaner, observed, config)
+    wanted, found = config.model.categories, None
+    if not isinstance(wanted, int):
+        found = _find_grouping(observed, None, config)
+        wanted = int(found[0].max()) + 1
+    num_categories = wanted + surplus
+    if config.assignment.init == "random":
+        found = random_grouping(len(cleaner.active), num_categories, seed=config.training.seed), 0.0
+    elif found is None or surplus:
+        found = _find_grouping(observed, num_categories, config)
+    grouping, separation = found
+    return Categories(
+        tuple(f"category_{i}" for i in range(num_categories)),
+        grouping,
+        torch.ones(len(grouping), num_categories, dtype=torch.bool),
+        np.full((len(table.features), num_categories), 1 / num_categories, dtype=np.float32),
+        separation,
+    )
+
+
+def _find_grouping(
+    observed: NDArray[np.float32], number: int | None, config: RunConfig
+) -> tuple[NDArray[np.int64], float]:
+    """A grouping of all features, and its separation where that was looked for."""
+    seed = config.training.seed
+    if config.assignment.resolved_init() == "clustering":
+        return cluster_features(_filled(observed), number, seed=seed), 0.0
+    found = group_by_dependence(observed, number, seed=seed)
+    return found.grouping, found.separation
+
+
+def _filled(observed: NDArray[np.float32]) -> NDArray[np.float32]:
+    return standardised(observed, Presence.of(observed))
+
+
+def _given_categories(
+    table: FeatureTable,
+    cleaner: FeatureCleaner,
+    config: RunConfig,
+    groups: Mapping[str, tuple[str, ...]] | None,
+) -> Categories:
+    init, wanted = config.assignment.init, config.model.categories
+    if not groups:
+        raise ConfigError(f"init {init!r} needs groups")
+    if isinstance(wanted, Mapping):
+        raise ConfigError(f"with init {init!r} categories must be a number or 'auto'")
+    names = list(groups)
+    if isinstance(wanted, int) and wanted < len(names):
+        raise ConfigError(f"categories is {wanted}, but {len(names)} groups were given")
+    if isinstance(wanted, int):
+        free = (name for i in count(len(names)) if (name := f"category_{i}") not in groups)
+        names += islice(free, wanted - len(names))
+    grouping = grouping_from_names(groups, table.features)
+    allowed = torch.ones(len(grouping), len(names), dtype=torch.bool)
+    if config.assignment.per_family:
+        allowed = _families_of_groups(table.family_of_feature(), grouping, names)
+    resting = np.eye(len(names), dtype=np.float32)[grouping]
+    return Categories(tuple(names), grouping[cleaner.active], allowed[cleaner.active], resting)
+
+
+def _families_of_groups(
+    family: NDArray[np.int64], grouping: NDArray[np.int64], names: Sequence[str]
+) -> Tensor:
+    """Which of the given groups each feature may take when none may span two families, bool [D, G]."""
+    family_of_category = np.full(len(names), -1)
+    for category, name in enumerate(names):
+        members = np.unique(family[grouping == category])
+        if len(members) > 1:
+            raise ConfigError(f"per_family is set, but group {name!r} spans several families")
+        if len(members):
+            family_of_category[category] = members[0]
+    return block_diagonal(torch.from_numpy(family), torch.from_numpy(family_of_category))
+
+
+def _family_categories(
+    table: FeatureTable, cleaner: FeatureCleaner, observed: NDArray[np.float32], config: RunConfig
+) -> Categories:
+    family = table.family_of_feature()
+    active_family = family[cleaner.active]
+    counts = _family_counts(table, family, config)
+    seed = config.training.seed
+
+    def find(values: NDArray[np.float32], number: int | None) -> NDArray[np.int64]:
+        if config.assignment.resolved_init() == "clustering":
+            return cluster_features(_filled(values), number, seed=seed)
+        return group_by_dependence(values, number, seed=seed).grouping
+
+    grouping = group_per_family(observed, active_family, counts, find=find)
+    if counts is None:
+        counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
+        # A family of constants only still needs a category for them; it comes after the learnt ones.
+        counts |= {f: 1 for f in range(len(table.families)) if f not in counts}
+    if config.assignment.init == "random":
+        counts = dict(sorted(counts.items()))  # the order of the blocks that features are dealt out over
+        grouping = random_grouping(
+            len(grouping), sum(counts.values()), seed=seed, families=active_family, counts=counts
+        )
+    blocks = [(f, i) for f, count in counts.items() for i in range(count)]
+    allowed = block_diagonal(torch.from_numpy(family), torch.tensor([f for f, _ in blocks]))
+    names = list(table.families)
+    return Categories(
+        tuple(f"{names[f]}_{i}" for f, i in blocks),
+        grouping,
+        allowed[cleaner.active],
+        (allowed.float() / allowed.sum(dim=1, keepdim=True)).numpy(),
+    )
+
+
+def _family_counts(
+    table: FeatureTable, family: NDArray[np.int64], config: RunConfig
+) -> dict[int, int] | None:
+    """Categories of each family; None when they are to be found."""
+    wanted, names = config.model.categories, list(table.families)
+    if isinstance(wanted, Mapping):
+        if set(wanted) != set(names):
+            raise ConfigError(f"categories per family need exactly the families {names}, got {list(wanted)}")
+        return {f: wanted[name] for f, name in enumerate(names)}
+    if wanted == "auto":
+        return None
+    return share_categories(wanted, {f: int(size) for f, size in enumerate(np.bincount(family))})

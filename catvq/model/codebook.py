@@ -1,0 +1,267 @@
+"""All codebooks of a model at once: nearest codes, moving-average update, k-means start, revival.
+
+A category's levels refine each other: its latent is described by the sum of one code of each level. Codebooks
+may differ in size and width; they are padded to the largest and masked. Source of the moving average: van den
+Oord et al. 2017, arXiv:1711.00937, appendix A.1; of the start: Arthur and Vassilvitskii 2007, k-means++.
+
+Shapes: G categories, L levels, S = G * L streams, B rows, K codebook_size, E latent_dim.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from catvq.errors import ConfigError
+from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
+
+KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
+DISTANCES = 1 << 24  # most that are held at once: 64 MiB
+SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
+# Squared distance over squared norm: ten times what float32 rounds a distance by.
+TWIN_TOLERANCE = 1e-5
+# The same over the square of the category's largest code: ten times what a latent is rounded by.
+ROUNDING = 1e-10
+
+
+class CodebookBank(nn.Module):
+    """One codebook per stream; the streams of a category follow each other, coarse to fine.
+
+    With update "ema" the codes are a buffer that follows the latents; an unused code does not move. With
+    "gradient" they are a parameter, moved by all that is made of the codes. Usage is counted over a window
+    that `reset_usage` opens (an epoch), because perplexity over a batch depends on the batch size.
+
+    Args:
+        codebook_sizes: Codes of each stream, at least 1 each, length S.
+        latent_dims: Width of each stream, at least 1 each, length S.
+        update: "ema" or "gradient".
+        decay: Decay of the moving average, in [0, 1).
+
+    Raises:
+        ConfigError: Lengths differ, a size is below 1, or the update is unknown.
+    """
+
+    codes: Tensor
+    code_mask: Tensor
+    latent_mask: Tensor
+    ema_shares: Tensor
+    ema_sums: Tensor
+    usage_counts: Tensor
+
+    def __init__(
+        self, codebook_sizes: list[int], latent_dims: list[int], *, update: str = "ema", decay: float = 0.99
+    ) -> None:
+        super().__init__()
+        if len(codebook_sizes) != len(latent_dims) or min([*codebook_sizes, *latent_dims], default=0) < 1:
+            raise ConfigError("every stream needs a codebook size and a latent width of at least 1")
+        if update not in {"ema", "gradient"} or not 0 <= decay < 1:
+            raise ConfigError(f"update must be ema or gradient and decay in [0, 1), got {update!r}, {decay}")
+        self.update_rule = update
+        self.decay = decay
+        sizes, widths = torch.tensor(codebook_sizes), torch.tensor(latent_dims)
+        code_mask = torch.arange(int(sizes.max())) < sizes.unsqueeze(1)
+        latent_mask = torch.arange(int(widths.max())) < widths.unsqueeze(1)
+        codes = torch.randn(len(sizes), code_mask.shape[1], latent_mask.shape[1])
+        codes = codes * code_mask.unsqueeze(2) * latent_mask.unsqueeze(1)
+        if update == "gradient":
+            self.codes = nn.Parameter(codes)
+        else:
+            self.register_buffer("codes", codes)
+        self.register_buffer("code_mask", code_mask)
+        self.register_buffer("latent_mask", latent_mask.float())
+        shares = code_mask / code_mask.sum(dim=1, keepdim=True)
+        self.register_buffer("ema_shares", shares)
+        self.register_buffer("ema_sums", codes.detach() * shares.unsqueeze(2))
+        self.register_buffer("usage_counts", torch.zeros_like(shares))
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """Codes whose sum is nearest, see `residual_search`; in training by the quicker search.
+
+        Args:
+            latents: float32 [G, B, E], zero where padded.
+
+        Returns:
+            int64 [S, B].
+        """
+        beam = TRAINING_BEAM if self.training else BEAM
+        codes, squares = self.codes.detach(), self.squares()
+        rows = max(1, DISTANCES // (len(latents) * beam * codes.shape[1]))
+        parts = torch.split(latents, rows, dim=1)
+        return torch.cat([search_codes(codes, squares, part, beam=beam)[0] for part in parts], dim=1)
+
+    def squares(self) -> Tensor:
+        """Squared norm of each code, float32 [S, K]; inf where padded."""
+        return self.codes.detach().square().sum(dim=2).masked_fill(~self.code_mask, torch.inf)
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Codebook rows of the given codes: int64 [S, B] -> float32 [S, B, E]."""
+        return self.codes.gather(1, codes.unsqueeze(2).expand(-1, -1, self.codes.shape[2]))
+
+    def targets(self, latents: Tensor, rows: Tensor) -> Tensor:
+        """What each level ought to stand for: what the other levels leave of the latents.
+
+        Args:
+            latents: float32 [G, B, E].
+            rows: float32 [S, B, E], the chosen codebook rows.
+
+        Returns:
+            float32 [S, B, E], with the latents' gradient; zero where padded.
+        """
+        by_category = rows.detach().view(len(latents), -1, *rows.shape[1:])
+        others = by_category.sum(dim=1, keepdim=True) - by_category
+        return (latents.unsqueeze(1) - others).flatten(0, 1) * self.latent_mask.unsqueeze(1)
+
+    def batch_centroids(self, targets: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum of the targets that chose each code, and how many did.
+
+        Args:
+            targets: float32 [S, B, E].
+            codes: int64 [S, B].
+
+        Returns:
+            Sums float32 [S, K, E] (with the targets' gradient) and counts float32 [S, K].
+        """
+        return _sums_by_code(targets, codes, self.codes.shape[1])
+
+    @torch.no_grad()
+    def count(self, counts: Tensor) -> None:
+        """Count a batch's use of the codes, float32 [S, K], into the window."""
+        self.usage_counts += counts
+
+    @torch.no_grad()
+    def observe(self, sums: Tensor, counts: Tensor) -> None:
+        """Take in one training batch: count usage and, with "ema", move the used codes.
+
+        Args:
+            sums: float32 [S, K, E], as `batch_centroids` gives.
+            counts: float32 [S, K].
+        """
+        self.count(counts)
+        if self.update_rule == "gradient":
+            return
+        rows = counts.sum(dim=1, keepdim=True).clamp_min(1.0)
+        self.ema_shares.lerp_(counts / rows, 1 - self.decay)
+        self.ema_sums.lerp_(sums / rows.unsqueeze(2), 1 - self.decay)
+        moved = self.ema_sums / self.ema_shares.clamp_min(torch.finfo(torch.float32).tiny).unsqueeze(2)
+        self.codes.copy_(torch.where((counts > 0).unsqueeze(2), moved, self.codes))
+
+    @torch.no_grad()
+    def start_from(self, latents: Tensor) -> None:
+        """Place the codes by k-means on a sample of latents, float32 [G, B, E], one level after the other.
+
+        Every level is placed on what the coarser ones leave, in all categories at once. Codes that end
+        without members keep a latent as their place. Uses torch's global generator.
+        """
+        rest = latents.clone()
+        for level in range(self._levels(latents)):
+            streams = slice(level, None, self._levels(latents))
+            own = rest * self.latent_mask[streams].unsqueeze(1)
+            squares = torch.zeros_like(self.code_mask[streams], dtype=own.dtype)
+            squares.masked_fill_(~self.code_mask[streams], torch.inf)
+            codes, counts = _k_means(own, squares)
+            self.codes[streams] = codes
+            shares = counts.clamp_min(1.0) / counts.sum(dim=1, keepdim=True)
+            self.ema_shares[streams] = shares * self.code_mask[streams]
+            rest -= codes.gather(1, _nearest(own, codes, squares).unsqueeze(2).expand_as(own))
+        self.ema_sums.copy_(self.codes * self.ema_shares.unsqueeze(2))
+
+    @torch.no_grad()
+    def revive_dead(self, latents: Tensor) -> Tensor:
+        """Move every code unused since `reset_usage` to where a random latent wants its level's code.
+
+        Args:
+            latents: float32 [G, B, E], present latents to draw from.
+
+        Returns:
+            Number of codes moved in each stream, int64 [S].
+        """
+        dead = (self.usage_counts == 0) & self.code_mask
+        if dead.any():
+            targets = self.targets(latents, self.lookup(self.nearest(latents)))
+            picks = torch.randint(latents.shape[1], dead.shape, device=latents.device)
+            picked = targets.gather(1, picks.unsqueeze(2).expand(-1, -1, targets.shape[2]))
+            self.codes.copy_(torch.where(dead.unsqueeze(2), picked, self.codes))
+            fair = 1 / self.code_mask.sum(dim=1, keepdim=True)
+            self.ema_shares.copy_(torch.where(dead, fair, self.ema_shares))
+            renewed = self.codes * self.ema_shares.unsqueeze(2)
+            self.ema_sums.copy_(torch.where(dead.unsqueeze(2), renewed, self.ema_sums))
+        return dead.sum(dim=1)
+
+    @torch.no_grad()
+    def retire_twins(self, num_categories: int) -> None:
+        """Never again choose a code that lies within rounding of a lower-numbered one.
+
+        Between twins the choice would be left to rounding, and so to the machine and the batch. They are
+        common where latents take few values, as those of yes-or-no features do: finer levels then have
+        nothing to tell but rounding itself.
+
+        Args:
+            num_categories: G.
+        """
+        squares = self.codes.square().sum(dim=2)
+        largest = (
+            squares.view(num_categories, -1).amax(dim=1).repeat_interleave(len(squares) // num_categories)
+        )
+        tolerance = (TWIN_TOLERANCE * squares).maximum(ROUNDING * largest.unsqueeze(1))
+        for code in range(1, self.codes.shape[1]):
+            apart = (self.codes[:, :code] - self.codes[:, code : code + 1]).square().sum(dim=2)
+            is_twin = (apart <= tolerance[:, code : code + 1]) & self.code_mask[:, :code]
+            self.code_mask[:, code] &= ~is_twin.any(dim=1)
+
+    @torch.no_grad()
+    def reset_usage(self) -> None:
+        """Open a new window for usage and perplexity."""
+        self.usage_counts.zero_()
+
+    def _levels(self, latents: Tensor) -> int:
+        return len(self.codes) // len(latents)
+
+
+def _k_means(points: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Codes of k-means from a k-means++ start, and their members: [G, B, E] -> [G, K, E], [G, K].
+
+    Args:
+        points: float32 [G, B, E].
+        squares: float32 [G, K], 0, and inf where there is no code.
+    """
+    groups, _, width = points.shape
+    size, group = squares.shape[1], torch.arange(groups, device=points.device)
+    codes = points.new_zeros(groups, size, width)
+    some = points[:, :SEEDING_ROWS]
+    nearest = some.new_full(some.shape[:2], torch.inf)
+    pick = torch.randint(some.shape[1], (groups,), device=points.device)
+    for code in range(size):
+        codes[:, code] = some[group, pick] * (squares[:, code] == 0).unsqueeze(1)
+        nearest = torch.minimum(nearest, (some - codes[:, code : code + 1]).square().sum(dim=2))
+        shares = nearest.cumsum(dim=1)
+        drawn = torch.rand(groups, 1, device=points.device) * shares[:, -1:]
+        pick = torch.searchsorted(shares, drawn).squeeze(1).clamp_max(some.shape[1] - 1)
+    counts = points.new_zeros(groups, size)
+    for _ in range(KMEANS_ITERATIONS):
+        sums, counts = _sums_by_code(points, _nearest(points, codes, squares), size)
+        codes = torch.where((counts > 0).unsqueeze(2), sums / counts.clamp_min(1.0).unsqueeze(2), codes)
+    return codes, counts
+
+
+def _nearest(points: Tensor, codes: Tensor, squares: Tensor) -> Tensor:
+    """Index of the nearest code, [G, B, E], [G, K, E], [G, K] -> int64 [G, B]."""
+    squares = squares + codes.square().sum(dim=2)
+    distances = torch.baddbmm(squares.unsqueeze(1), points, codes.transpose(1, 2), alpha=-2.0)
+    return distances.min(dim=2).indices  # argmin takes three times as long
+
+
+def _sums_by_code(points: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Sum of the points that chose each code, and how many did: [S, K, E] and [S, K].
+
+    Args:
+        points: float32 [S, B, E].
+        codes: int64 [S, B].
+        size: K.
+    """
+    streams, _, width = points.shape
+    if points.is_cuda:  # there, adding by index has no fixed order, and so no repeatable sum
+        chosen = F.one_hot(codes, size).to(points.dtype)  # [S, B, K]
+        return torch.bmm(chosen.transpose(1, 2), points), chosen.sum(dim=1)
+    place = (codes + size * torch.arange(streams).unsqueeze(1)).flatten()
+    sums = points.new_zeros(streams * size, width).index_add(0, place, points.flatten(0, 1))
+    counts = torch.bincount(place, minlength=streams * size).to(points.dtype)
+    return sums.view(streams, size, width), counts.view(streams, size)

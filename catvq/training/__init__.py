@@ -1,0 +1,4 @@
+"""One training run, from a table to a frozen model.
+
+Imports every room but `comparison`.
+"""

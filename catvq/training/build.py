@@ -1,0 +1,82 @@
+"""Builds the parts of a run from its configuration and its starting categories, seeded.
+
+Shapes: D' active features, G categories, F families.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
+from catvq.errors import ConfigError
+from catvq.grouping.initial import Categories
+from catvq.model.assignment import CategoryAssignment
+from catvq.model.sizes import resolve_shape
+from catvq.model.temperature import TemperatureSchedule
+from catvq.model.vqvae import CategoricalVQVAE
+from catvq.training.trainer import Learner
+
+
+def build_learner(
+    config: RunConfig, categories: Categories, *, family_one_hot: Tensor, rows: int, device: torch.device
+) -> Learner:
+    """Build model, assignment and optimisers on the device.
+
+    Args:
+        config: The run's configuration.
+        categories: Where the assignment starts.
+        family_one_hot: float32 [D', F], on the device.
+        rows: Training rows, which bound the automatic codebook sizes.
+        device: Where to compute.
+    """
+    shape = resolve_shape(
+        config, grouping=categories.grouping, num_categories=len(categories.names), rows=rows
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        model = CategoricalVQVAE(shape)
+    estimator = config.assignment.resolved_estimator()
+    assignment = CategoryAssignment(
+        categories.start_logits(is_hard=config.assignment.mode == "static"),
+        allowed=categories.allowed,
+        estimator="softmax" if estimator == "mirror" else estimator,
+        temperature=temperature_schedule(config).at(0.0),
+    )
+    return Learner(
+        model.to(device),
+        assignment.to(device),
+        family_one_hot=family_one_hot,
+        config=config,
+        device=device,
+    )
+
+
+def temperature_schedule(config: RunConfig) -> TemperatureSchedule:
+    """The schedule of the temperature while the model trains."""
+    assignment = config.assignment
+    schedule = assignment.temperature_schedule
+    start, end = assignment.temperature_start, assignment.temperature_end
+    return TemperatureSchedule(
+        TEMPERATURE_SCHEDULE if schedule is None or schedule == "adaptive" else schedule,
+        TEMPERATURE_START if start is None else start,
+        TEMPERATURE_END if end is None else end,
+    )
+
+
+def family_one_hot(family_of_feature: Tensor, num_families: int) -> Tensor:
+    """Family of each feature, int64 [D'] -> float32 [D', F]."""
+    return F.one_hot(family_of_feature, num_families).float()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device to compute on; "auto" takes a GPU where there is one.
+
+    Raises:
+        ConfigError: The device was asked for by name and is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r} is not on this machine: it has {torch.cuda.device_count()} GPUs")
+    return device

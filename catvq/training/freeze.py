@@ -1,0 +1,261 @@
+"""Freezing: soft assignment to hard groups, weights packed, codes verified, everything measured once more.
+
+Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
+K codebook_size.
+"""
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from catvq.config import RunConfig
+from catvq.errors import FreezeError
+from catvq.features.cleaner import FeatureCleaner
+from catvq.features.table import FeatureTable, RowSplit
+from catvq.frozen.artifact import FrozenModel, describe_grouping, token_names
+from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
+from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
+from catvq.frozen.verify import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_freeze
+from catvq.frozen.weights import FrozenWeights
+from catvq.grouping.initial import Categories
+from catvq.model.losses import topographic_similarity
+from catvq.model.metrics import feature_error, stream_perplexity, stream_usage
+from catvq.model.routing import HardRouting
+from catvq.model.vqvae import CategoricalVQVAE
+from catvq.training.progress import RunState, SoftToHardGap
+
+TEST_VECTOR_ROWS = 8
+TEST_VECTOR_CANDIDATES = 1024
+TOPOGRAPHIC_ROWS = 512
+TOKEN_ROWS = 100_000  # most training rows whose codes are compared
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreezeInputs:
+    """What a finished run hands over.
+
+    Attributes:
+        grouping: int64 [D'].
+        soft: float32 [D, G], as it was when hardened.
+        features: float32 [N, D'], normalised.
+        gap: None in static mode.
+        search: How the search's restarts compare; None where the assignment was not searched for.
+        start: How the start was chosen; None where there was nothing to choose.
+        pruned: Names of categories that were left out already, see `pruning`.
+    """
+
+    table: FeatureTable
+    config: RunConfig
+    cleaner: FeatureCleaner
+    categories: Categories
+    model: CategoricalVQVAE
+    grouping: Tensor
+    soft: NDArray[np.float32]
+    features: Tensor
+    split: RowSplit
+    gap: SoftToHardGap | None
+    search: dict[str, Any] | None
+    start: dict[str, Any] | None
+    state: RunState
+    pruned: tuple[str, ...] = ()
+
+
+def freeze(inputs: FreezeInputs) -> FrozenModel:
+    """Pack, export, verify and measure.
+
+    Raises:
+        FreezeError: The frozen model gives other codes than the model under hard assignment.
+    """
+    model = copy.deepcopy(inputs.model).cpu().eval()
+    grouping, features = inputs.grouping.cpu(), inputs.features.cpu()
+    routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
+    weights = FrozenWeights.pack(model, routing)
+    vector = _clearest(inputs.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
+    vector_codes = weights.encode(features[vector]).numpy()
+    encoder = encoder_graph(weights, inputs.cleaner, _metadata(inputs, vector, vector_codes))
+    encoded = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {})).encode(inputs.table.values)
+    check = check_freeze(model, grouping, weights, features=features, onnx_codes=encoded.codes)
+    if not np.array_equal(encoded.codes[vector], vector_codes):
+        raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
+    codes = torch.from_numpy(encoded.codes)
+    usage = _count_usage(codes[inputs.split.train], weights)
+    grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
+    report = {
+        "losses": inputs.state.losses,
+        "reconstruction_error": _errors(inputs.split, features, codes, weights),
+        "soft_to_hard_gap": _describe_gap(inputs.gap),
+        "start": inputs.start,
+        "search": inputs.search,
+        "freeze_check": asdict(check),
+        "codebook": _describe_usage(usage, model),
+        "tokens": _describe_tokens(codes[inputs.split.train]),
+        "topographic_similarity": _topography(inputs.split, features, codes, weights),
+        "assignment": asdict(inputs.state.assignment),
+        "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
+        "moved": [asdict(each) for each in inputs.state.moves],
+        "joined": [asdict(each) for each in inputs.state.joins],
+        "pruned": list(inputs.pruned),
+        "collapse": [asdict(each) for each in inputs.state.collapses],
+        "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
+        "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
+        "cleaning": inputs.cleaner.report(inputs.table.features),
+        "training": {
+            "epochs": inputs.state.epoch,
+            "best_epoch": inputs.state.best_epoch,
+            "spread": inputs.state.spread,
+            "settled_epoch": inputs.state.settled_epoch,
+            "seed": inputs.config.training.seed,
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        },
+        "warnings": _warnings(inputs, model, grouping),
+    }
+    return FrozenModel(
+        encoder=encoder,
+        decoder=decoder_graph(weights, inputs.cleaner),
+        doubt=doubt_graph(weights, inputs.cleaner, _percentiles(encoded.distance[inputs.split.train])),
+        weights=weights,
+        cleaner=inputs.cleaner,
+        families={name: list(members) for name, members in inputs.table.families.items()},
+        features=inputs.table.features,
+        categories=inputs.categories.names,
+        levels=model.shape.levels,
+        codebook_sizes=model.shape.codebook_sizes,
+        latent_dims=model.shape.latent_dims,
+        soft=inputs.soft,
+        grouping=grouping_document,
+        usage=usage,
+        report=report,
+    )
+
+
+def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
+    """The rows of a test vector: those whose codes no rounding on another machine can change."""
+    _, clearness = weights.search(weights.latents(features[torch.from_numpy(candidates)]))
+    clearest, picks = clearness.amin(dim=0).topk(min(TEST_VECTOR_ROWS, len(candidates)))
+    picks = picks[clearest > TIE_TOLERANCE]
+    chosen: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
+    return chosen
+
+
+def _metadata(
+    inputs: FreezeInputs, vector: NDArray[np.int64], vector_codes: NDArray[np.int64]
+) -> dict[str, str]:
+    """Names, and a test vector: training rows with the frozen model's own codes of them."""
+    rows = np.asarray(inputs.table.values[vector], dtype=np.float32)
+    tokens = token_names(inputs.categories.names, inputs.model.shape.levels)
+    return {
+        "catvq_features": json.dumps(list(inputs.table.features)),
+        "catvq_codes": json.dumps([name for names in tokens for name in names]),
+        "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
+        "catvq_test_codes": json.dumps(vector_codes.tolist()),
+        "catvq_version": "1",
+    }
+
+
+def _percentiles(distance: NDArray[np.float32]) -> dict[str, str]:
+    """How far the training rows were from their codes: percentiles 0, 1, ..., 100."""
+    percentiles = np.percentile(distance.astype(np.float64), np.arange(101))
+    return {"catvq_distance_percentiles": json.dumps(percentiles.tolist())}
+
+
+def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:
+    """How often each code was used: int64 [N, S] -> float32 [S, K]."""
+    streams, codebook_size, _ = weights.codes.shape
+    flat = (codes + torch.arange(streams) * codebook_size).flatten()
+    return torch.bincount(flat, minlength=streams * codebook_size).view(streams, codebook_size).float()
+
+
+def _errors(
+    split: RowSplit, features: Tensor, codes: Tensor, weights: FrozenWeights
+) -> dict[str, float | None]:
+    """Mean squared error of normalised features after the way through the codes, per part of the rows."""
+    errors: dict[str, float | None] = {}
+    for name in ("train", "validation", "test"):
+        rows = torch.from_numpy(getattr(split, name))
+        total = math.fsum(
+            float(feature_error(weights.decode(codes[part]), features[part]).mean()) * len(part)
+            for part in torch.split(rows, CHUNK_ROWS)
+        )
+        errors[name] = total / len(rows) if len(rows) else None
+    return errors
+
+
+def _topography(
+    split: RowSplit, features: Tensor, codes: Tensor, weights: FrozenWeights
+) -> dict[str, float] | None:
+    """Similarity of distances before and after quantisation, on test rows where there are any."""
+    rows = torch.from_numpy((split.test if len(split.test) > 2 else split.train)[:TOPOGRAPHIC_ROWS])
+    latents = weights.latents(features[rows]).transpose(0, 1).flatten(1)
+    quantized = weights.quantized(codes[rows]).flatten(1)
+    return {
+        "latents": float(topographic_similarity(features[rows], latents)),
+        "quantized": float(topographic_similarity(features[rows], quantized)),
+    }
+
+
+def _describe_doubtful(
+    inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor, described: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Of active features: a duplicate's place is that of what it repeats, a constant has none to doubt."""
+    features, split = inputs.features.cpu(), inputs.split
+    swaps = find_swaps(
+        model,
+        grouping,
+        inputs.categories.allowed,
+        train=features[split.train[:FIT_ROWS]],
+        held_out=features[(split.validation if len(split.validation) else split.train)[:JUDGE_ROWS]],
+    )
+    return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)
+
+
+def _describe_gap(gap: SoftToHardGap | None) -> dict[str, Any] | None:
+    return None if gap is None else asdict(gap) | {"gap": gap.hard_error - gap.soft_error}
+
+
+def _describe_usage(usage: Tensor, model: CategoricalVQVAE) -> dict[str, float]:
+    perplexity = stream_perplexity(usage)
+    return {
+        "perplexity": float(perplexity.mean()),
+        "usage": float(stream_usage(usage, model.codebooks.code_mask).mean()),
+        "bits_per_row": float(torch.tensor(model.shape.codebook_sizes).log2().sum()),
+        "used_bits_per_row": float(perplexity.log2().sum()),
+    }
+
+
+def _describe_tokens(codes: Tensor) -> dict[str, float]:
+    """How well rows of codes tell rows apart: int64 [N, S] -> shares of the N rows.
+
+    Returns:
+        `distinct`, rows of codes that differ; `commonest`, rows that have the commonest row of codes;
+        `shared`, rows whose codes another row has, too.
+    """
+    rows = codes[:TOKEN_ROWS].numpy()
+    counts = np.unique(rows, axis=0, return_counts=True)[1]
+    return {
+        "distinct": len(counts) / len(rows),
+        "commonest": int(counts.max()) / len(rows),
+        "shared": int(counts[counts > 1].sum()) / len(rows),
+    }
+
+
+def _warnings(inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor) -> list[str]:
+    sizes = F.one_hot(grouping, model.shape.num_categories).sum(dim=0)
+    empty = [name for name, size in zip(inputs.categories.names, sizes.tolist(), strict=True) if size == 0]
+    warnings = [f"category {name!r} is empty: its codes are constant" for name in empty]
+    if inputs.gap is not None and inputs.gap.hard_error > 1.1 * inputs.gap.soft_error:
+        warnings.append(
+            f"hardening the assignment raised the error from {inputs.gap.soft_error:.4f} "
+            f"to {inputs.gap.hard_error:.4f} before further training"
+        )
+    return warnings

@@ -1,0 +1,305 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import catvq.config
+import catvq.features.table
+import catvq.model.sizes
+import catvq.search.mirror_descent
+import catvq.search.scorer
+from app.requests import dry_run, estimate
+from app.requests.dry_run import FieldError, InvalidPlanError, resolve_plan
+from catvq.config import RunConfig
+from catvq.features.table import FeatureTable
+from catvq.training.run import TrainingRun
+from worker.contract import job_config
+from worker.contract.job_config import JobConfig
+from worker.store import DatasetRecord
+
+FAMILIES = {"a": ["a0", "a1", "a2"], "b": ["b0", "b1"]}
+FEATURES = [name for members in FAMILIES.values() for name in members]
+
+
+def dataset(rows=100):
+    return DatasetRecord(
+        id="ds_1",
+        name=None,
+        features=FEATURES,
+        families=FAMILIES,
+        digest="",
+        rows=rows,
+        warnings=[],
+        created_at=datetime.now(UTC),
+    )
+
+
+def resolve(rows=100, start_groups=None, devices=("cpu",), **sections):
+    config = JobConfig.model_validate(sections)
+    return resolve_plan(config, dataset(rows), start_groups=start_groups, devices=devices)
+
+
+def errors(rows=100, start_groups=None, **sections):
+    with pytest.raises(InvalidPlanError) as raised:
+        resolve(rows, start_groups, **sections)
+    return raised.value.errors
+
+
+def fields(*args, **sections):
+    return [error.field for error in errors(*args, **sections)]
+
+
+def test_the_contract_s_defaults_are_the_core_s():
+    assert RunConfig.from_dict(JobConfig().model_dump()) == RunConfig()
+
+
+def test_the_recipe_and_the_limits_are_the_core_s():
+    for name, value in dry_run.RECIPE.items():
+        assert value == getattr(catvq.config, name.upper())
+    assert job_config.MIN_TRAINING_ROWS == catvq.features.table.MIN_TRAINING_ROWS
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"estimator": "mirror"},
+        {"estimator": "gumbel"},
+        {"estimator": "reinmax"},
+        {"estimator": "sinkhorn", "temperature_start": 2.0},
+        {"temperature_schedule": "adaptive"},
+        {"temperature_schedule": "adaptive", "temperature_start": 2.0},
+        {"estimator": "mirror", "temperature_end": 0.5},
+        {"temperature_schedule": "cosine"},
+        {"temperature_start": 2.0, "balance_weight": 0.3},
+        {"assignment_lr": 0.01},
+        {"mode": "static"},
+        {"mode": "static", "init": "dependence"},
+        {"init": "clustering"},
+        {"estimator": "softmax", "init": "random"},
+    ],
+)
+def test_the_start_the_estimator_and_its_weights_are_the_core_s(settings):
+    resolved = resolve(assignment=settings).config["assignment"]
+    core = RunConfig.from_dict({"assignment": settings}).assignment
+
+    assert (resolved["init"], resolved["estimator"]) == (core.resolved_init(), core.resolved_estimator())
+    weights = core.own_weights()
+    assert (resolved["orthogonality_weight"], resolved["balance_weight"]) == (
+        weights.orthogonality,
+        weights.balance,
+    )
+    assert RunConfig.from_dict(resolve(assignment=settings).config)
+
+
+@given(
+    rows=st.integers(10, 200_000),
+    epochs=st.integers(1, 1000) | st.just("auto"),
+    levels=st.integers(1, 8),
+    fractions=st.tuples(st.floats(0, 0.45), st.floats(0, 0.45)),
+    freeze=st.one_of(st.just("auto"), st.none(), st.integers(0, 2000)),
+    mode=st.sampled_from(["learnable", "static"]),
+)
+def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, freeze, mode):
+    validation, test = fractions
+    sections = {
+        "model": {"levels": levels},
+        "assignment": {"freeze_after_epochs": freeze, "mode": mode},
+        "training": {"epochs": epochs, "validation_fraction": validation, "test_fraction": test},
+    }
+    core = RunConfig.from_dict(JobConfig.model_validate(sections).model_dump())
+    try:
+        split = catvq.features.table.split_rows(
+            rows, validation_fraction=validation, test_fraction=test, seed=0
+        )
+    except catvq.config.ConfigError:
+        assert fields(rows, **sections) == ["dataset"]
+        return
+    planned = resolve(rows, **sections)
+    counts = (planned.rows.train, planned.rows.validation, planned.rows.test)
+    assert counts == (len(split.train), len(split.validation), len(split.test))
+    assert planned.config["training"]["batch_size"] == catvq.model.sizes.resolve_batch_size(
+        core, len(split.train)
+    )
+    wanted = catvq.model.sizes.resolve_epochs(core, len(split.train))
+    assert planned.config["training"]["epochs"] == wanted
+    assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(wanted)
+    assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
+
+
+def test_the_search_is_the_core_s():
+    for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
+        assert getattr(estimate, name) == getattr(catvq.search.mirror_descent, name)
+    for name in (
+        *("MIN_LATENT_DIM", "MAX_LATENT_DIM", "MIN_CODEBOOK_SIZE", "MAX_CODEBOOK_SIZE", "CODES_PER_FEATURE"),
+    ):
+        assert getattr(estimate, name) == getattr(catvq.model.sizes, name)
+    assert estimate.SCORER_HIDDEN_DIM == catvq.search.scorer.SCORER_HIDDEN_DIM
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"assignment": {"init": "clustering"}},
+        {"assignment": {"init": "clustering", "freeze_after_epochs": 0}},
+        {"assignment": {"init": "clustering", "mode": "static"}},
+        {"assignment": {"estimator": "softmax"}},
+        {"assignment": {"init": "clustering", "per_family": True}},
+        {"model": {"categories": 1}},
+        {"model": {"categories": 1}, "assignment": {"init": "clustering", "surplus_categories": 1}},
+        {"model": {"categories": {"a": 2, "b": 1}}},
+        {"model": {"categories": {"a": 1, "b": 1}}},
+    ],
+)
+def test_a_run_takes_as_many_steps_as_planned(sections):
+    values = np.random.default_rng(0).normal(size=(100, len(FEATURES))).astype(np.float32)
+    families = {name: tuple(members) for name, members in FAMILIES.items()}
+    table = FeatureTable(values, tuple(FEATURES), families)
+    run = TrainingRun.start(table, RunConfig.from_dict(JobConfig.model_validate(sections).model_dump()))
+    assert resolve(**sections).steps == run.state().steps
+
+
+def test_what_needs_the_data_stays_auto():
+    config = resolve().config
+    model = config["model"]
+    assert (model["categories"], model["codebook_size"], model["latent_dim"]) == ("auto", "auto", "auto")
+    assert config["assignment"]["init"] == "auto"
+
+
+def test_given_values_are_kept():
+    planned = resolve(
+        assignment={"temperature_start": 2.0, "temperature_schedule": "linear", "assignment_lr": 0.5},
+        training={"batch_size": 10, "epochs": 3},
+    )
+    assignment = planned.config["assignment"]
+    assert (assignment["temperature_start"], assignment["temperature_schedule"]) == (2.0, "linear")
+    assert (assignment["temperature_end"], assignment["assignment_lr"]) == (0.1, 0.5)
+    assert (planned.steps_per_epoch, planned.search_steps, planned.steps) == (8, 0, 24)
+
+
+def test_a_number_for_each_family_keeps_families_apart():
+    assert resolve(model={"categories": {"a": 2, "b": 1}}).config["assignment"]["per_family"] is True
+
+
+@pytest.mark.parametrize(
+    ("devices", "expected"), [(["cpu"], "cpu"), (["cpu", "cuda:0"], "cuda"), ([], "cpu")]
+)
+def test_an_automatic_device_is_one_that_a_worker_has(devices, expected):
+    assert resolve(devices=devices).config["training"]["device"] == expected
+
+
+@pytest.mark.parametrize(
+    ("sections", "field", "text"),
+    [
+        ({"model": {"categories": 6}}, "model.categories", "6 is more than the 5 features"),
+        (
+            {"model": {"categories": 1}, "assignment": {"per_family": True}},
+            "model.categories",
+            "fewer than the 2 families",
+        ),
+        ({"model": {"categories": {"a": 1, "c": 1, "b": 1}}}, "model.categories.c", "families are 'a', 'b'"),
+        ({"model": {"categories": {"a": 4, "b": 1}}}, "model.categories.a", "the family's 3 features"),
+        ({"model": {"categories": {"a": 1}}}, "model.categories", "no number for 'b'"),
+        (
+            {"model": {"categories": 4}, "assignment": {"surplus_categories": 2}},
+            "model.categories",
+            "6 is more than the 5 features",
+        ),
+        (
+            {"model": {"categories": {"a": 1, "b": 1}}, "assignment": {"surplus_categories": 1}},
+            "assignment.surplus_categories",
+            "one number",
+        ),
+        ({"training": {"batch_size": 81}}, "training.batch_size", "more than the 80 training rows"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_refused_naming_the_field(sections, field, text):
+    (error,) = errors(**sections)
+    assert error.field == field
+    assert text in error.message
+
+
+@pytest.mark.parametrize("assignment", [{"per_family": True}, {"init": "model", "model": "model_1"}])
+def test_a_surplus_needs_a_start_that_groups_all_features(assignment):
+    with pytest.raises(ValidationError, match="surplus_categories"):
+        JobConfig.model_validate({"assignment": {"surplus_categories": 1} | assignment})
+
+
+def test_too_few_rows_are_refused_after_the_split():
+    assert resolve(rows=10).rows.train == 8
+    assert fields(9) == ["dataset"]
+
+
+def user(groups, **assignment):
+    return {"init": "user", "groups": groups} | assignment
+
+
+def test_groups_name_every_feature_once():
+    (unknown, repeated, missing) = errors(
+        assignment=user({"x": ["a0", "a1", "a1", "zz"], "y": ["b0", "b1", "a0"]})
+    )
+    assert unknown == FieldError("assignment.groups", "there are no features 'zz'")
+    assert repeated.message == "named more than once: 'a0', 'a1'"
+    assert missing.message == "in no group: 'a2'"
+
+
+def test_groups_fit_the_number_of_categories_and_the_families():
+    groups = {"x": ["a0", "a1", "b0"], "y": ["a2", "b1"]}
+    assert fields(model={"categories": 1}, assignment=user(groups)) == ["model.categories"]
+    assert fields(model={"categories": {"a": 1, "b": 1}}, assignment=user(groups)) == ["model.categories"]
+    assert fields(assignment=user(groups, per_family=True)) == ["assignment.groups.x", "assignment.groups.y"]
+
+
+def test_the_groups_of_a_start_model_must_be_of_the_same_features():
+    assignment = {"init": "model", "model": "model_1"}
+    assert resolve(start_groups={"x": FEATURES}, assignment=assignment).warnings == []
+    (error,) = errors(start_groups={"x": ["other"], "y": FEATURES}, assignment=assignment)
+    assert error.field == "assignment.model"
+
+
+def test_every_mistake_is_reported_at_once():
+    sections = {"model": {"categories": 6}, "training": {"batch_size": 81}}
+    assert fields(**sections) == ["training.batch_size", "model.categories"]
+
+
+@pytest.mark.parametrize(
+    ("sections", "text"),
+    [
+        ({"training": {"validation_fraction": 0}}, "no rows are held out"),
+        ({"model": {"codebook_size": 81}}, "exceeds the 80 training rows"),
+        ({"assignment": {"temperature_end": 2.0}}, "temperature rises"),
+        ({"assignment": {"freeze_after_epochs": 0}}, "nothing of it is learnt"),
+    ],
+)
+def test_a_questionable_choice_is_warned_of(sections, text):
+    (warning,) = resolve(**sections).warnings
+    assert text in warning
+
+
+def test_a_larger_run_is_estimated_to_take_more():
+    small = resolve(training={"epochs": 1}).estimate
+    longer = resolve(training={"epochs": 50}).estimate
+    larger = resolve(rows=100_000, model={"hidden_dim": 1024}, training={"epochs": 1}).estimate
+    assert small.seconds < longer.seconds < larger.seconds
+    assert small.memory_bytes == longer.memory_bytes < larger.memory_bytes
+    assert "cpu" in small.basis
+
+
+def test_the_settings_that_drive_the_memory_are_named_the_first_most():
+    wide = {"latent_dim": 512, "codebook_size": 4096, "categories": 5}
+    assert list(resolve(model=wide).estimate.driven_by) == [
+        *("model.levels", "model.categories", "model.latent_dim", "model.codebook_size")
+    ]
+    assert resolve(rows=50_000_000).estimate.driven_by == {"rows": 50_000_000, "features": 5}
+    assert resolve().estimate.driven_by == {}
+
+
+def test_a_search_is_estimated_to_take_longer():
+    def seconds(**assignment):
+        return resolve(assignment=assignment, model={"categories": 2}).estimate.seconds
+
+    assert seconds(estimator="mirror") > seconds() == seconds(mode="static")

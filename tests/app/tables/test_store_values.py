@@ -1,0 +1,100 @@
+"""The stored form: float32, NaN for missing, nothing infinite; what is odd is said."""
+
+import io
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from app.problems import InvalidError, TooLargeError
+from app.tables.readers.csv_reader import read_csv
+from app.tables.store_values import write_values
+from app.tables.table import Table, TableLimits
+
+
+def written(blocks, limits, columns=("a", "b"), **more):
+    table = Table(columns=columns, blocks=iter(blocks), has_names=True, **more)
+    with tempfile.TemporaryFile() as target:
+        report = write_values(table, columns, target, limits)
+        target.seek(0)
+        return report, np.load(target)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    values=arrays.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 30), st.just(2)),
+        elements=st.floats(width=32, allow_infinity=False),
+    ),
+    cut=st.integers(0, 30),
+)
+def test_blocks_are_put_together_as_they_came(values, cut, tmp_path_factory):
+    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    blocks = [block for block in (values[:cut], values[cut:]) if len(block)]
+    report, stored = written(blocks, limits)
+    assert report.rows == len(values)
+    assert stored.dtype == np.float32
+    np.testing.assert_array_equal(stored, values)
+
+
+def test_missing_values_are_counted_by_column_across_blocks(limits):
+    nan = np.nan
+    report, _ = written([np.array([[1, nan], [2, 1]]), np.array([[nan, nan], [3, 4]])], limits)
+    assert [(w.code, w.column, w.count) for w in report.warnings] == [
+        ("missing_values", "a", 1),
+        ("missing_values", "b", 2),
+    ]
+
+
+def test_constant_and_empty_columns_are_said(limits):
+    report, _ = written([np.array([[7, np.nan], [7, np.nan]]), np.array([[7.0, np.nan]])], limits)
+    assert [(w.code, w.column) for w in report.warnings] == [("constant_column", "a"), ("empty_column", "b")]
+
+
+def test_a_column_that_changes_between_blocks_is_not_constant(limits):
+    report, _ = written([np.array([[1, 1.0]]), np.array([[1, 2.0]])], limits)
+    assert [w.column for w in report.warnings] == ["a"]
+
+
+@pytest.mark.parametrize(("value", "detail"), [(np.inf, "infinite"), (-np.inf, "infinite"), (1e39, "beyond")])
+def test_an_infinity_is_named_by_column_and_row(value, detail, limits):
+    with pytest.raises(InvalidError) as caught:
+        written([np.zeros((3, 2)), np.array([[0, 0], [0, value]])], limits)
+    assert caught.value.code == "not_finite"
+    (place,) = caught.value.places
+    assert (place.column, place.row) == ("b", 5)
+    assert detail in place.detail
+
+
+def test_an_infinity_in_text_is_named_by_line_too(limits):
+    table = read_csv(io.BytesIO(b"a,b\n1,2\n\n3,inf\n"), limits)
+    with pytest.raises(InvalidError) as caught:
+        write_values(table, table.columns, io.BytesIO(), limits)
+    assert (caught.value.places[0].row, caught.value.places[0].line) == (2, 4)
+
+
+def test_no_rows_are_refused(limits):
+    with pytest.raises(InvalidError) as caught:
+        written([], limits)
+    assert caught.value.code == "no_rows"
+
+
+def test_too_many_rows_are_refused_before_all_are_read(limits):
+    def endless():
+        while True:
+            yield np.zeros((100, 2))
+
+    with pytest.raises(InvalidError) as caught:
+        written(endless(), limits)
+    assert caught.value.code == "too_many_rows"
+    assert "1000 rows" in caught.value.detail
+
+
+def test_too_many_values_are_refused(tmp_path):
+    limits = TableLimits(10**9, 50, 8000, tmp_path)
+    with pytest.raises(TooLargeError, match="more than 8000 bytes"):
+        written((np.zeros((100, 2)) for _ in range(20)), limits)

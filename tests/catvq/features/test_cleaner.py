@@ -1,0 +1,289 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from catvq.errors import ConfigError, ShapeError
+from catvq.features import statistics
+from catvq.features.cleaner import CleaningConfig, FeatureCleaner
+
+rng = np.random.default_rng(0)
+NOISE = rng.standard_normal((500, 6)).astype(np.float32)
+OFF = CleaningConfig(enabled=False)
+
+# Columns of any unit: whole steps around an offset, so that a feature either varies clearly or not at all.
+tables = arrays(
+    np.int8, st.tuples(st.integers(3, 30), st.integers(2, 6)), elements=st.integers(-20, 20)
+).flatmap(
+    lambda steps: st.tuples(
+        st.just(steps),
+        arrays(np.float64, steps.shape[1], elements=st.sampled_from([1e-9, 0.25, 1.0, 1e3, 1e8])),
+        arrays(np.bool_, steps.shape, elements=st.booleans()),
+    )
+)
+
+
+def build(drawn):
+    steps, unit, missing = drawn
+    values = (steps * unit).astype(np.float32)
+    return np.where(missing & (np.arange(len(values))[:, None] > 1), np.nan, values).astype(np.float32)
+
+
+def fit_or_none(values, config):
+    try:
+        return FeatureCleaner.fit(values, config)
+    except ConfigError:
+        return None
+
+
+@settings(deadline=None)
+@given(tables, st.sampled_from(["mad", "none"]), st.sampled_from(["median", "mean", "zero"]))
+def test_restore_undoes_normalize_for_kept_values_within_their_bounds(drawn, outliers, missing):
+    values = build(drawn)
+    cleaner = fit_or_none(values, CleaningConfig(outliers=outliers, missing=missing))
+    if cleaner is None:
+        return
+    restored = cleaner.restore(cleaner.normalize(values))
+
+    filled = np.where(np.isnan(values), cleaner.fill, values)
+    expected = np.clip(filled, cleaner.lower, cleaner.upper)
+    size = np.abs(cleaner.centre) + 5 * cleaner.scale
+    kept = cleaner.active
+    assert (np.abs(restored - expected)[:, kept] <= 1e-5 * (size + np.abs(expected))[:, kept]).all()
+    assert restored.shape == values.shape
+    assert np.isfinite(restored).all()
+
+
+@settings(deadline=None)
+@given(tables)
+def test_a_cleaner_comes_back_from_json_bit_for_bit(drawn):
+    values = build(drawn)
+    cleaner = fit_or_none(values, CleaningConfig())
+    if cleaner is None:
+        return
+    once = json.loads(json.dumps(cleaner.to_dict(), allow_nan=False))
+    again = FeatureCleaner.from_dict(once)
+
+    assert again.to_dict() == cleaner.to_dict()
+    assert again.normalize(values).tobytes() == cleaner.normalize(values).tobytes()
+    assert (
+        again.restore(again.normalize(values)).tobytes()
+        == cleaner.restore(cleaner.normalize(values)).tobytes()
+    )
+
+
+@settings(deadline=None)
+@given(tables)
+def test_every_kept_feature_has_unit_variance_and_every_feature_exactly_one_status(drawn):
+    values = build(drawn)
+    cleaner = fit_or_none(values, CleaningConfig())
+    if cleaner is None:
+        return
+    normalized = cleaner.normalize(values).astype(np.float64)
+
+    np.testing.assert_allclose(normalized.std(axis=0), 1, rtol=1e-4)
+    np.testing.assert_allclose(normalized.mean(axis=0), 0, atol=1e-3)
+    statuses = [cleaner.status(index) for index in range(values.shape[1])]
+    assert [index for index, status in enumerate(statuses) if status == "kept"] == cleaner.active.tolist()
+
+
+def test_normalize_is_fill_then_clip_then_centre_then_scale_in_float32():
+    values = NOISE * 3.7 + 11.1
+    values[::7, 2] = np.nan
+    values[3, 1] = 1e9
+    cleaner = FeatureCleaner.fit(values, CleaningConfig(missing="mean"))
+    active = cleaner.active
+
+    x = values[:, active]
+    x = np.where(np.isnan(x), cleaner.fill[active], x)
+    x = np.minimum(np.maximum(x, cleaner.lower[active]), cleaner.upper[active])
+    x = (x - cleaner.centre[active]) * (np.float32(1) / cleaner.scale[active])
+
+    normalized = cleaner.normalize(values)
+    assert normalized.dtype == x.dtype == np.float32
+    assert normalized.tobytes() == x.tobytes()
+
+
+def test_what_is_observed_is_what_is_normalised_but_for_the_gaps():
+    values = NOISE.copy()
+    values[:100, 2] = np.nan
+    values[:, 4] = 1
+    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    observed = cleaner.observed(values)
+
+    is_missing = np.isnan(values[:, cleaner.active])
+    assert (np.isnan(observed) == is_missing).all()
+    assert (observed[~is_missing] == cleaner.normalize(values)[~is_missing]).all()
+
+
+def test_constant_and_all_missing_features_are_dropped_and_restored():
+    values = np.stack([np.full(500, 4.25), NOISE[:, 0], np.full(500, np.nan)], axis=1).astype(np.float32)
+    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+
+    assert [cleaner.status(index) for index in range(3)] == ["constant", "kept", "constant"]
+    assert cleaner.active.tolist() == [1]
+    restored = cleaner.restore(cleaner.normalize(values))
+    assert set(restored[:, 0].tolist()) == {4.25}
+    assert set(restored[:, 2].tolist()) == {0.0}
+
+
+def test_a_duplicate_is_restored_in_its_own_unit_from_its_representative():
+    a, b = NOISE[:, 0], NOISE[:, 1]
+    values = np.stack([np.zeros(500), a, b, 100 - 20 * a], axis=1).astype(np.float32)
+    cleaner = FeatureCleaner.fit(values, CleaningConfig(outliers="none"))
+
+    assert cleaner.representative.tolist() == [-1, 1, 2, 1]
+    assert cleaner.position.tolist() == [0, 0, 1, 0]
+    assert cleaner.normalize(values).shape == (500, 2)
+    np.testing.assert_allclose(cleaner.restore(cleaner.normalize(values))[:, 3], values[:, 3], atol=1e-3)
+
+
+def test_a_restored_duplicate_is_slope_times_its_representative_plus_intercept():
+    fields = FeatureCleaner.fit(NOISE[:, :2] * 3 + 5, CleaningConfig()).to_dict()
+    fields |= {"representative": [0, 0], "slope": [1.0, -2.0], "intercept": [0.0, 0.25]}
+    cleaner = FeatureCleaner.from_dict(fields)
+
+    restored = cleaner.restore(np.array([[1.5]], np.float32))[0]
+    assert restored[0] == pytest.approx(1.5 * cleaner.scale[0] + cleaner.centre[0])
+    assert restored[1] == pytest.approx((-2 * 1.5 + 0.25) * cleaner.scale[1] + cleaner.centre[1])
+
+
+def test_duplicates_cross_families_unless_families_are_given():
+    values = np.stack([NOISE[:, 0], -NOISE[:, 0], NOISE[:, 0]], axis=1)
+    families = np.array([0, 1, 0])
+
+    assert FeatureCleaner.fit(values, CleaningConfig()).active.tolist() == [0]
+    per_family = FeatureCleaner.fit(values, CleaningConfig(), family_of_feature=families)
+    assert per_family.representative.tolist() == [0, 1, 0]
+
+
+def test_families_stay_in_step_when_a_constant_feature_precedes_them():
+    values = np.stack([np.zeros(500), NOISE[:, 0], NOISE[:, 0], NOISE[:, 0]], axis=1).astype(np.float32)
+    cleaner = FeatureCleaner.fit(values, CleaningConfig(), family_of_feature=np.array([0, 0, 1, 1]))
+
+    assert cleaner.representative.tolist() == [-1, 1, 2, 2]
+
+
+def test_outliers_are_clipped_and_counted_unless_switched_off():
+    values = NOISE.copy()
+    values[7, 0] = 1e6
+    clipping = FeatureCleaner.fit(values, CleaningConfig())
+    leaving = FeatureCleaner.fit(values, CleaningConfig(outliers="none"))
+
+    assert clipping.clipped.tolist() == [1, 0, 0, 0, 0, 0]
+    assert clipping.normalize(values)[7, 0] < 10
+    assert leaving.clipped.sum() == 0
+    assert leaving.restore(leaving.normalize(values))[7, 0] == pytest.approx(1e6, rel=1e-5)
+
+
+def test_a_mostly_zero_feature_keeps_its_rare_values():
+    rare = np.zeros(500)
+    rare[:15] = np.linspace(1, 40, 15)
+    values = np.stack([rare, NOISE[:, 0]], axis=1).astype(np.float32)
+    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+
+    assert cleaner.status(0) == "kept"
+    assert cleaner.clipped[0] == 0
+    np.testing.assert_allclose(cleaner.restore(cleaner.normalize(values))[:, 0], rare, atol=1e-4)
+
+
+def test_disabled_cleaning_drops_and_clips_nothing_but_still_fills_and_normalises():
+    a = NOISE[:, 0].copy()
+    a[3], a[4] = np.nan, 1e4
+    narrow = 1 + 1e-5 * NOISE[:, 1]  # constant by the threshold
+    values = np.stack([a, a * 2, np.full(500, 5.0), narrow], axis=1).astype(np.float32)
+    cleaner = FeatureCleaner.fit(values, OFF)
+
+    normalized = cleaner.normalize(values)
+    assert cleaner.active.tolist() == [0, 1, 2, 3]
+    assert cleaner.clipped.sum() == 0
+    assert cleaner.scale[2] == 1
+    assert set(normalized[:, 2].tolist()) == {0.0}
+    np.testing.assert_allclose(normalized[:, [0, 1, 3]].std(axis=0), 1, rtol=1e-4)
+    assert cleaner.restore(normalized)[3, 0] == pytest.approx(np.nanmedian(a), abs=1e-4)
+
+
+@pytest.mark.parametrize("config", [CleaningConfig(), OFF, CleaningConfig(outliers="none")])
+def test_any_row_to_encode_normalises_to_finite_numbers(config):
+    values = NOISE * np.array([1e-30, 1e-6, 1, 1e6, 1e30, 1e37], dtype=np.float32)
+    cleaner = FeatureCleaner.fit(values, config)
+    largest = np.finfo(np.float32).max
+    rows = np.array([[largest] * 6, [-largest] * 6, [np.nan] * 6, [1e-45] * 6], dtype=np.float32)
+
+    assert np.isfinite(cleaner.normalize(rows)).all()
+    assert np.isfinite(cleaner.restore(cleaner.normalize(rows))).all()
+
+
+def test_the_cleaning_of_chosen_rows_of_a_mapped_file_is_that_of_the_rows_themselves(tmp_path):
+    np.save(tmp_path / "values.npy", NOISE)
+    mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
+    rows = rng.permutation(500)[:200]
+    chosen = FeatureCleaner.fit(mapped, CleaningConfig(), rows=rows)
+
+    assert chosen.to_dict() == FeatureCleaner.fit(NOISE[np.sort(rows)], CleaningConfig()).to_dict()
+    assert chosen.rows == 200
+
+
+def test_the_order_of_the_chosen_rows_changes_nothing(monkeypatch):
+    monkeypatch.setattr(statistics, "QUANTILE_ROWS", 20)
+    shuffled = FeatureCleaner.fit(NOISE, CleaningConfig(), rows=rng.permutation(500))
+
+    assert shuffled.to_dict() == FeatureCleaner.fit(NOISE, CleaningConfig()).to_dict()
+
+
+def test_a_fitted_cleaner_cannot_be_changed():
+    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+
+    with pytest.raises(ValueError, match="read-only"):
+        cleaner.centre[0] = 3
+
+
+def test_a_table_in_which_nothing_varies_is_refused():
+    with pytest.raises(ConfigError, match="none of the 3 features varies over the 10 training rows"):
+        FeatureCleaner.fit(np.ones((10, 3), np.float32), CleaningConfig())
+
+
+def test_rows_of_another_width_are_refused():
+    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+
+    with pytest.raises(ShapeError, match=r"6 values each, got shape \(2, 5\)"):
+        cleaner.normalize(np.zeros((2, 5), np.float32))
+    with pytest.raises(ShapeError, match="6 values each"):
+        cleaner.restore(np.zeros((2, 7), np.float32))
+    with pytest.raises(ShapeError, match="rows and columns"):
+        FeatureCleaner.fit(np.zeros((0, 5), np.float32), CleaningConfig())
+
+
+def test_the_report_says_what_was_done_to_each_feature():
+    values = np.stack([NOISE[:, 0], np.full(500, 2.0), NOISE[:, 0] * -3], axis=1).astype(np.float32)
+    values[0, 0] = np.nan
+    values[1, 0] = 1e5
+    report = FeatureCleaner.fit(values, CleaningConfig(correlation_threshold=0.9)).report(["a", "b", "c"])
+
+    assert [(line["name"], line["status"], line["duplicate_of"]) for line in report] == [
+        ("a", "kept", None),
+        ("b", "constant", None),
+        ("c", "duplicate", "a"),
+    ]
+    assert (report[0]["missing"], report[0]["clipped"]) == (1, 1)
+    assert (report[1]["centre"], report[1]["scale"]) == (2.0, 1.0)
+    json.dumps(report, allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("variance_threshold", -1),
+        ("correlation_threshold", 0),
+        ("correlation_threshold", 1.5),
+        ("missing", "guess"),
+        ("outliers", "drop"),
+        ("outlier_threshold", 0),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(field, value):
+    with pytest.raises(ConfigError, match=field):
+        CleaningConfig(**{field: value})

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from catvq.errors import ConfigError, ShapeError
+from catvq.features.table import MIN_TRAINING_ROWS, FeatureTable, split_rows
+
+VALUES = np.zeros((4, 3), dtype=np.float32)
+
+
+def test_each_feature_knows_its_family_whatever_their_order():
+    table = FeatureTable(VALUES, ("a", "b", "c"), {"second": ("c", "a"), "first": ("b",)})
+
+    assert table.family_of_feature().tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize("values", [VALUES[:, :2], VALUES[0], VALUES[None]])
+def test_columns_that_are_not_the_features_are_refused(values):
+    with pytest.raises(ShapeError, match="3 features"):
+        FeatureTable(values, ("a", "b", "c"), {"all": ("a", "b", "c")})
+
+
+def test_repeated_names_are_refused():
+    with pytest.raises(ConfigError, match="differ"):
+        FeatureTable(VALUES, ("a", "b", "a"), {"all": ("a", "b", "a")})
+
+
+@pytest.mark.parametrize(
+    "families",
+    [{}, {"x": ("a", "b")}, {"x": ("a", "b"), "y": ("b", "c")}, {"x": ("a", "b", "c", "d")}],
+)
+def test_families_that_do_not_cover_every_feature_once_are_refused(families):
+    with pytest.raises(ConfigError, match="exactly once"):
+        FeatureTable(VALUES, ("a", "b", "c"), families)
+
+
+@given(st.integers(10, 500), st.floats(0, 0.45), st.floats(0, 0.45), st.integers(0, 2**53 - 1))
+def test_a_split_covers_every_row_once_and_leaves_enough_to_train(rows, validation, test, seed):
+    try:
+        split = split_rows(rows, validation_fraction=validation, test_fraction=test, seed=seed)
+    except ConfigError:
+        assert rows - round(rows * validation) - round(rows * test) < MIN_TRAINING_ROWS
+        return
+
+    parts = (split.train, split.validation, split.test)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(rows))
+    assert len(split.validation) == round(rows * validation)
+    assert len(split.test) == round(rows * test)
+    assert len(split.train) >= MIN_TRAINING_ROWS
+    assert all((np.diff(part) > 0).all() for part in parts)
+
+
+def test_the_split_follows_the_seed():
+    first, again, other = (
+        split_rows(100, validation_fraction=0.1, test_fraction=0.2, seed=seed) for seed in (3, 3, 4)
+    )
+
+    assert np.array_equal(first.train, again.train)
+    assert np.array_equal(first.test, again.test)
+    assert not np.array_equal(first.test, other.test)
+
+
+@pytest.mark.parametrize(("rows", "is_enough"), [(10, True), (9, False), (8, False)])
+def test_ten_rows_are_the_fewest_that_the_default_split_can_train_on(rows, is_enough):
+    if is_enough:
+        assert len(split_rows(rows, validation_fraction=0.1, test_fraction=0.1, seed=0).train) == 8
+        return
+    with pytest.raises(ConfigError, match=f"{rows} rows"):
+        split_rows(rows, validation_fraction=0.1, test_fraction=0.1, seed=0)
+
+
+def test_without_held_out_rows_all_rows_train():
+    split = split_rows(8, validation_fraction=0.0, test_fraction=0.0, seed=0)
+
+    assert split.train.tolist() == list(range(8))
+    assert len(split.validation) == len(split.test) == 0

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from catvq.errors import ConfigError
+from catvq.model.sizes import resolve_batch_size, resolve_epochs, resolve_shape
+
+
+def test_automatic_sizes_follow_the_features_of_a_category_and_the_ratio_of_a_level(make_config):
+    config = make_config(model={"compression_ratios": [0.5, 2.0]})
+    shape = resolve_shape(config, grouping=np.repeat([0, 2], [12, 3]), num_categories=3, rows=10_000)
+
+    assert shape.latent_dims == (6, 24, 2, 2, 2, 6)
+    # sixteen codes a feature, rounded to a power of two: 96, 384, 8, 32, 24, 96
+    assert shape.codebook_sizes == (128, 256, 16, 32, 32, 128)
+    assert shape.num_features == 15
+
+
+def test_automatic_codebooks_are_small_where_rows_are_few(make_config):
+    grouping = np.zeros(40, dtype=np.int64)
+
+    assert set(
+        resolve_shape(make_config(), grouping=grouping, num_categories=1, rows=400).codebook_sizes
+    ) == {64}
+    assert set(resolve_shape(make_config(), grouping=grouping, num_categories=1, rows=8).codebook_sizes) == {
+        16
+    }
+
+
+def test_given_sizes_are_taken_as_they_are(make_config):
+    config = make_config(model={"codebook_size": 7, "latent_dim": 5})
+    shape = resolve_shape(config, grouping=np.array([0, 1]), num_categories=2, rows=8)
+
+    assert set(shape.codebook_sizes) == {7}
+    assert set(shape.latent_dims) == {5}
+
+
+def test_ratios_that_are_not_one_per_level_are_refused(make_config):
+    with pytest.raises(ConfigError, match="streams"):
+        resolve_shape(
+            make_config(model={"compression_ratios": [1.0]}),
+            grouping=np.zeros(3, int),
+            num_categories=1,
+            rows=80,
+        )
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows", "expected"),
+    [
+        ("auto", 8, 8),
+        ("auto", 100, 32),
+        ("auto", 1600, 128),
+        ("auto", 10**6, 1024),
+        (16, 100, 16),
+        (512, 100, 100),
+    ],
+)
+def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(make_config, wanted, rows, expected):
+    assert resolve_batch_size(make_config(training={"batch_size": wanted}), rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows", "expected"),
+    [("auto", 50, 100), ("auto", 400, 50), ("auto", 16_384, 38), ("auto", 10**7, 10), (300, 10**7, 300)],
+)
+def test_epochs_are_those_of_about_as_many_steps_for_all_tables(make_config, wanted, rows, expected):
+    config = make_config(training={"epochs": wanted, "batch_size": "auto"})
+    assert resolve_epochs(config, rows) == expected

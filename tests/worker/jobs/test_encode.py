@@ -1,0 +1,208 @@
+"""Datasets encoded by the very code of the worker's process, called in this one."""
+
+import json
+import os
+import shutil
+import signal
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from catvq.frozen.table_encoder import TableEncoder, _torch
+from worker.contract.job_config import EncodingJobRequest, JobKind, JobStatus
+from worker.contract.settings import WorkerSettings
+from worker.jobs import encode
+from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.run_job import run_claim
+from worker.store import Conflict, Store
+
+SHORT = {"training": {"epochs": 2}, "model": {"categories": 2, "levels": 2}, "assignment": {"mode": "static"}}
+ROWS = 1000
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return WorkerSettings(data_dir=tmp_path / "data", threads=1)
+
+
+@pytest.fixture
+def model(store, submit, run):
+    job = submit(**SHORT, report={"baselines": False})
+    return store.models.get(run(store.leases.claim(job.id, "w", threads=1)).model_id)
+
+
+@pytest.fixture
+def ask(store, model, add_dataset):
+    """Puts the encoding of a dataset, a new one unless given, into the queue and claims it."""
+
+    def put(source=None, **fields):
+        source = source or add_dataset(rows=ROWS, seed=7)
+        request = EncodingJobRequest(dataset=source.id, **fields)
+        job = store.jobs.submit_encoding(request, model.id, rows=source.rows).job
+        return store.leases.claim(job.id, "w", threads=1)
+
+    return put
+
+
+@pytest.fixture
+def in_small_parts(monkeypatch):
+    """Every part is recorded, so that a test need not be large to be stopped on its way."""
+    monkeypatch.setattr(encode, "ROWS_PER_PART", 10)
+    monkeypatch.setattr(encode, "RECORD_EVERY_S", 0)
+
+
+def values_of(store, dataset_id):
+    return np.load(store.datasets.values_path(dataset_id))
+
+
+def codes_by_hand(store, model, dataset_id):
+    session = onnxruntime.InferenceSession(store.models.directory(model.id) / "encoder.onnx")
+    return session.run(["codes"], {"rows": values_of(store, dataset_id)})[0]
+
+
+def when_written(store, monkeypatch, rows, act):
+    """Acts once, when that many rows are written for good."""
+    record = store.recordings.record_rows
+    acts = [act]
+
+    def record_and_act(claim, *, done, **more):
+        record(claim, done=done, **more)
+        if done == rows and acts:
+            acts.pop()()
+
+    monkeypatch.setattr(store.recordings, "record_rows", record_and_act)
+
+
+def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
+    claim = ask(name="coded", labels={"team": "x"})
+    job = run(claim)
+    assert (job.kind, job.status, job.model_id) == (JobKind.ENCODING, JobStatus.SUCCEEDED, None)
+    assert job.live.progress["step"] == job.live.progress["steps"] == ROWS
+    result = store.datasets.get(job.result_dataset_id)
+    names = [f"{category}.{level}" for category in model.document["categories"] for level in range(2)]
+    assert (result.name, result.rows, result.features) == ("coded", ROWS, names)
+    assert list(result.families) == model.document["categories"]
+    values = values_of(store, result.id)
+    assert values.dtype == np.float32
+    assert np.array_equal(values, codes_by_hand(store, model, job.dataset_id))
+    assert not store.jobs.directory(job.id).joinpath(encode.FILE_NAME).exists()
+
+
+def test_a_result_that_would_exceed_the_quota_fails_the_job_before_it_is_made(store, settings, ask):
+    claim = ask()  # of 24 kB, as codes 16 kB
+    limited = Store.connect(settings.model_copy(update={"max_stored_bytes": 35_000}))
+    with Heartbeat(limited.leases, claim, lease_s=settings.lease_s) as heartbeat:
+        run_claim(limited, claim, heartbeat)
+    limited.close()
+    job = store.jobs.get(claim.job.id)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "quota_exceeded")
+    assert not (store.jobs.directory(job.id) / encode.FILE_NAME).exists()
+
+
+def test_the_same_model_and_dataset_are_encoded_once(store, ask, run, dataset):
+    first, second = run(ask(dataset)), run(ask(dataset))
+    assert first.result_dataset_id == second.result_dataset_id
+    assert second.live is None  # nothing was left to do
+
+
+def test_columns_are_matched_by_name(store, model, ask, run, dataset, add_dataset):
+    values = values_of(store, dataset.id)
+    path = store.spool_dir / "reversed.npy"
+    np.save(path, np.ascontiguousarray(values[:, ::-1]))
+    turned = dataset.features[::-1]
+    new = encode.NewDataset(
+        name=None,
+        features=turned,
+        families={"all": turned},
+        digest="reversed",
+        rows=dataset.rows,
+        warnings=[],
+    )
+    source = store.datasets.create(new, path)[0]
+    result = run(ask(source)).result_dataset_id
+    assert np.array_equal(values_of(store, result), codes_by_hand(store, model, dataset.id))
+
+
+def test_a_stopped_encoding_goes_on_behind_what_is_written(
+    store, model, ask, run, in_small_parts, monkeypatch
+):
+    held = ask()
+    when_written(store, monkeypatch, 300, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = run(held)
+    assert (stopped.status, stopped.status_reason) == (JobStatus.QUEUED, "its worker was stopped")
+    done = stopped.live.progress["step"]
+    assert 300 <= done < ROWS
+    encoded = []
+    original = TableEncoder.encode
+
+    def count(self, rows):
+        encoded.append(len(rows))
+        return original(self, rows)
+
+    monkeypatch.setattr(TableEncoder, "encode", count)
+    job = run(store.leases.claim(stopped.id, "w", threads=1))
+    assert sum(encoded) == ROWS - done
+    assert np.array_equal(
+        values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)
+    )
+
+
+def test_an_encoding_whose_file_is_gone_starts_anew(store, model, ask, run, in_small_parts, monkeypatch):
+    held = ask()
+    when_written(store, monkeypatch, 300, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = run(held)
+    shutil.rmtree(store.jobs.directory(stopped.id))
+    job = run(store.leases.claim(stopped.id, "w", threads=1))
+    assert np.array_equal(
+        values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)
+    )
+
+
+def test_a_lost_worker_does_not_write_into_its_successors_file(store, model, ask, run):
+    held = ask()
+    store.outbox.release_worker("w")
+    successor = store.leases.claim(held.job.id, "w2", threads=1)
+    assert run(held).status is JobStatus.RUNNING  # the successor's; the first claim has changed nothing
+    job = run(successor)
+    assert np.array_equal(
+        values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)
+    )
+
+
+def test_a_cancelled_encoding_does_not_succeed(store, ask, run, in_small_parts, monkeypatch):
+    held = ask()
+    when_written(store, monkeypatch, ROWS, lambda: store.controls.cancel(held.job.id))  # at the last moment
+    job = run(held)
+    assert (job.status, job.result_dataset_id) == (JobStatus.CANCELLED, None)
+
+
+def test_a_model_and_a_dataset_stay_while_they_are_needed(store, model, ask):
+    held = ask()
+    with pytest.raises(Conflict, match="still needs"):
+        store.models.delete(model.id)
+    with pytest.raises(Conflict, match="still needs"):
+        store.datasets.delete(held.job.dataset_id)
+
+
+def test_an_encoding_is_not_steered(store, ask):
+    job_id = ask().job.id
+    for wish in (store.controls.finish, lambda job: store.controls.steer(job, held=True)):
+        with pytest.raises(Conflict, match="encodes") as refused:
+            wish(job_id)
+        assert refused.value.code == "not_training"
+
+
+def test_a_model_whose_files_are_gone_fails_the_job_with_a_reason(store, model, ask, run):
+    held = ask()
+    shutil.rmtree(store.models.directory(model.id))
+    job = run(held)
+    assert (job.status, "model.json" in job.error.text) == (JobStatus.FAILED, True)
+
+
+def test_torch_gives_the_codes_of_the_graph(store, model, dataset):
+    directory = store.models.directory(model.id)
+    document = json.loads((directory / "model.json").read_text())
+    run = _torch(directory, document, torch.device("cpu"))
+    assert np.array_equal(run(values_of(store, dataset.id)), codes_by_hand(store, model, dataset.id))

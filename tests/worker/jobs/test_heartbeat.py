@@ -1,0 +1,64 @@
+import time
+
+import pytest
+
+from worker.contract.job_config import JobStatus
+from worker.contract.settings import ServiceSettings
+from worker.jobs.heartbeat import Heartbeat
+from worker.store import Store
+
+
+@pytest.fixture
+def claim(store, submit):
+    return store.leases.claim(submit().id, "w", threads=1)
+
+
+@pytest.fixture
+def heartbeat(store, claim):
+    with Heartbeat(store.leases, claim, lease_s=8.0) as running:
+        yield running
+
+
+def soon(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
+    store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 2.0})))
+    claim = store.leases.claim(submit().id, "w", threads=1)
+    with Heartbeat(store.leases, claim, lease_s=2.0) as heartbeat:
+        time.sleep(2.5)
+        assert not heartbeat.should_stop()
+    assert store.outbox.expire_leases() == []
+    store.close()
+
+
+def test_a_cancelled_job_is_ended_even_while_its_training_is_busy(store, claim, heartbeat):
+    store.controls.cancel(claim.job.id)
+    soon(lambda: store.jobs.get(claim.job.id).status is JobStatus.CANCELLED)
+    soon(heartbeat.should_stop)
+    assert heartbeat.is_cancelled
+    assert heartbeat.is_lost
+
+
+def test_a_drained_job_stops_but_is_still_held(store, claim, heartbeat):
+    store.outbox.drain_workers("w")
+    soon(heartbeat.should_stop)
+    assert not heartbeat.is_lost
+
+
+def test_a_job_that_was_taken_away_stops(store, heartbeat):
+    store.outbox.release_worker("w")
+    soon(heartbeat.should_stop)
+    assert heartbeat.is_lost
+    assert not heartbeat.is_cancelled
+
+
+def test_without_an_answer_a_job_is_lost_before_its_lease_ends(store, claim):
+    heartbeat = Heartbeat(store.leases, claim, lease_s=1.0)  # not started: no answer ever comes
+    assert not heartbeat.is_lost
+    time.sleep(0.75)
+    assert heartbeat.is_lost

@@ -1,0 +1,107 @@
+"""Compares published models with simpler ones while no job waits."""
+
+import logging
+import threading
+from typing import Self
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from catvq.comparison.compare import LearntModel, compare
+from catvq.config import RunConfig
+from catvq.errors import Interrupted
+from catvq.features.table import FeatureTable
+from worker.contract.settings import WorkerSettings
+from worker.jobs.failures import describe_failure
+from worker.jobs.load_dataset import load_table
+from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
+
+LONGEST_INTERVAL_S = 1.0  # a job that arrives shall not wait for longer, nor a worker that is to stop
+
+_log = logging.getLogger(__name__)
+
+
+DATASET_GONE = "its dataset was deleted before the comparison was made"
+
+
+def compare_while_idle(
+    store: Store, settings: WorkerSettings, worker_name: str, is_stopping: threading.Event
+) -> None:
+    """Make comparisons until none is due, a job waits, a claim is lost or `is_stopping` is set."""
+    torch.set_num_threads(settings.threads)
+    with threadpool_limits(limits=settings.threads):
+        while not is_stopping.is_set() and store.outbox.count_queued() == 0:
+            claim = store.comparisons.claim(worker_name)
+            if claim is None:
+                return
+            with Watch(store, claim, is_stopping, lease_s=settings.lease_s):
+                _make(store, claim, is_stopping)
+
+
+def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) -> None:
+    """Make one comparison, or say why there is none; one that is stopped is put back."""
+    model_id = claim.model_id
+    _log.info("comparison of %s begins", model_id)
+    try:
+        learnt = LearntModel.read(store.models.directory(model_id), claim.training_seconds)
+        table = _load_table_or_none(store, claim.dataset_id)
+        if table is None:
+            store.comparisons.fail(claim, DATASET_GONE)
+            return
+        config = RunConfig.from_dict(claim.config)
+        document = compare(table, config, learnt, should_stop=is_stopping.is_set)
+    except Interrupted:
+        store.comparisons.release(claim)
+        _log.info("comparison of %s is put back", model_id)
+    except StoreUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - every comparison ends with a reason
+        _log.exception("comparison of %s failed", model_id)
+        store.comparisons.fail(claim, describe_failure(error).text)
+    else:
+        store.comparisons.finish(claim, document)
+        _log.info("comparison of %s: %s", model_id, document["outcome"])
+
+
+def _load_table_or_none(store: Store, dataset_id: str) -> FeatureTable | None:
+    try:
+        return load_table(store, dataset_id)
+    except (NotFound, FileNotFoundError):
+        return None
+
+
+class Watch:
+    """A thread that renews the claim of a comparison and looks out for jobs; use it as a context manager.
+
+    Once a job waits, or the claim was taken away, it sets `is_stopping`.
+    """
+
+    def __init__(
+        self, store: Store, claim: ComparisonClaim, is_stopping: threading.Event, *, lease_s: float
+    ) -> None:
+        self._store = store
+        self._claim = claim
+        self._is_stopping = is_stopping
+        self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_stopping.is_set() and not self._is_over.wait(self._interval_s):
+            try:
+                is_held = self._store.comparisons.renew(self._claim)
+                if not is_held or self._store.outbox.count_queued() > 0:
+                    self._is_stopping.set()
+            except StoreUnavailable as error:
+                _log.warning("comparison of %s: not renewed: %s", self._claim.model_id, error)
+            except Exception:  # noqa: BLE001 - without this thread the comparison would go on unseen
+                _log.exception("comparison of %s: its watch failed", self._claim.model_id)
+                self._is_stopping.set()

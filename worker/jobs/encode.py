@@ -1,0 +1,115 @@
+"""Encodes a whole dataset: part after part into a file, which is the dataset that comes out."""
+
+import hashlib
+import io
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from catvq.errors import Interrupted
+from catvq.frozen.table_encoder import TableEncoder
+from catvq.training.build import resolve_device
+from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.recorder import Recorder
+from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, Store
+
+ROWS_PER_PART = 16_384  # half a second's work of one core, after which a wish is heard
+RECORD_EVERY_S = 1.0
+FILE_NAME = "codes.npy"
+STORED = "<f4"  # as all datasets are; a code is far below what it holds exactly
+
+
+class EncodingAttempt:
+    """One attempt at an encoding.
+
+    The codes of a row depend on nothing but the row and the model. So what an earlier attempt has written
+    stays, and the same model and dataset make the same dataset of codes, which is made once.
+    """
+
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+        self._store = store
+        self._claim = claim
+        self._heartbeat = heartbeat
+        self._recorder = Recorder(store, claim, heartbeat)
+
+    def run(self) -> None:
+        """Encode every row and store the codes.
+
+        Raises:
+            Interrupted: The job shall be put back into the queue, and is ready for it, or is lost.
+        """
+        job = self._claim.job
+        model = self._store.models.get(job.config["model"])
+        source = self._store.datasets.get(job.dataset_id)
+        digest = f"sha256:{hashlib.sha256(f'codes {model.digest} {source.digest}'.encode()).hexdigest()}"
+        codes = self._store.datasets.find_by_digest(digest)
+        if codes is None:
+            threads = job.threads or 1
+            torch.set_num_threads(threads)
+            with threadpool_limits(limits=threads):
+                codes = self._encode(model, source, digest)
+        self._recorder.deliver(codes.id)
+
+    def _encode(self, model: ModelRecord, source: DatasetRecord, digest: str) -> DatasetRecord:
+        encoder = TableEncoder.read(self._store.models.directory(model.id), resolve_device("auto"))
+        features = [token for tokens in encoder.tokens.values() for token in tokens]
+        job = self._claim.job
+        self._store.datasets.check_room(source.rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
+        path = self._store.jobs.directory(job.id) / FILE_NAME
+        self._fill(path, source, encoder, len(features))
+        new = NewDataset(
+            name=job.name,
+            features=features,
+            families={name: list(tokens) for name, tokens in encoder.tokens.items()},
+            digest=digest,
+            rows=source.rows,
+            warnings=[],
+            key_id=job.key_id,
+        )
+        return self._store.datasets.create(new, path)[0]
+
+    def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, width: int) -> None:
+        """Write the codes of every row that is not written yet."""
+        values = np.load(self._store.datasets.values_path(source.id), mmap_mode="r", allow_pickle=False)
+        position = {name: index for index, name in enumerate(source.features)}
+        columns = [position[name] for name in encoder.features]
+        done, recorded_at = self._rows_done(path), time.monotonic()
+        with _opened(path, (source.rows, width), done) as file:
+            while done < source.rows:
+                if self._heartbeat.should_stop():
+                    raise Interrupted("the encoding was stopped between two parts")
+                part = values[done : done + ROWS_PER_PART]
+                file.write(encoder.encode(part[:, columns]).astype(STORED).tobytes())
+                done += len(part)
+                if done == source.rows or time.monotonic() - recorded_at >= RECORD_EVERY_S:
+                    file.flush()
+                    os.fsync(file.fileno())
+                    self._recorder.record_rows(done, source.rows)
+                    recorded_at = time.monotonic()
+
+    def _rows_done(self, path: Path) -> int:
+        """Rows whose codes an earlier attempt has written for good, on a disk that is still there."""
+        live = self._claim.job.live
+        return 0 if live is None or not path.exists() else int(live.progress["step"])
+
+
+@contextmanager
+def _opened(path: Path, shape: tuple[int, int], done: int) -> Iterator[BinaryIO]:
+    """Open an NPY file behind its first rows; anew where there are none."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": STORED, "fortran_order": False, "shape": shape})
+    if not done:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A new file: the holder of an earlier attempt, should it still run, keeps writing into its own.
+        path.unlink(missing_ok=True)
+        path.write_bytes(header.getvalue())
+    with path.open("r+b") as file:
+        file.seek(len(header.getvalue()) + done * shape[1] * np.dtype(STORED).itemsize)
+        yield file

@@ -1,0 +1,170 @@
+"""Records what a training run reports, in the store's terms, through short absences of the database."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from catvq.training.progress import RunState
+from catvq.training.run import TrainingRun
+from worker.jobs.failures import DivergedError
+from worker.jobs.heartbeat import Heartbeat
+from worker.store import Claim, Progress, Steering, Store
+from worker.store.database.durable_files import file_digest
+
+PACE_WEIGHT = 0.2  # of the newest pace
+MOVES_TOLD = 100  # in one event; the model's report has them all
+
+
+@dataclass(frozen=True)
+class _Moment:
+    step: int
+    time: float
+
+
+class Recorder:
+    """The only way in which a worker process writes about its job.
+
+    While the database does not answer, every method waits. Every method raises LeaseLost once the job is
+    another's.
+    """
+
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+        self._store = store
+        self._claim = claim
+        self._heartbeat = heartbeat
+        self._last: _Moment | None = None
+        self._pace: float | None = None
+
+    def record_epoch(self, run: TrainingRun) -> None:
+        """Record how a run stands after an epoch, or before the first.
+
+        Raises:
+            DivergedError: The losses are not finite.
+        """
+        state = run.state()
+        infinite = [
+            name for name, loss in state.losses.items() if loss is not None and not math.isfinite(loss)
+        ]
+        if infinite:
+            raise DivergedError(
+                f"{', '.join(infinite)} became infinite in epoch {state.epoch}: "
+                "try a lower learning_rate or assignment_lr"
+            )
+        progress = self._progress(run, state)
+        self._heartbeat.persist(lambda: self._store.recordings.record_progress(self._claim, progress))
+        for onset in _describe_onsets(state):
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "collapse", onset)
+            )
+        for join in state.joins:
+            if join.epoch == state.epoch:
+                told = asdict(join)
+                self._heartbeat.persist(
+                    partial(self._store.recordings.add_event_once, self._claim, "joined", told)
+                )
+        moves = [asdict(move) for move in state.moves if move.epoch == state.epoch]
+        if moves:
+            moved = {"epoch": state.epoch, "count": len(moves), "features": moves[:MOVES_TOLD]}
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "moved", moved)
+            )
+        if state.settled_epoch == state.epoch:
+            settled = {"epoch": state.epoch, "temperature": state.temperature}
+            self._heartbeat.persist(
+                partial(self._store.recordings.add_event_once, self._claim, "settled", settled)
+            )
+
+    def save_checkpoint(self, run: TrainingRun) -> None:
+        """Write a checkpoint and make it the one to resume from."""
+        state = run.state()
+        job_id, token = self._claim.job.id, self._claim.token
+        directory = self._store.jobs.directory(job_id)
+        # The token keeps a holder that lost the job from writing over its successor's file.
+        path = directory / f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
+        run.save(path)
+        digest, size_bytes = file_digest(path), path.stat().st_size
+        self._heartbeat.persist(
+            lambda: self._store.recordings.record_checkpoint(
+                self._claim,
+                epoch=state.epoch,
+                step=state.step,
+                path=path,
+                digest=digest,
+                size_bytes=size_bytes,
+            )
+        )
+
+    def settle_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
+        """Note that what the user changed takes effect before the run's next step; returns all changes."""
+        moment, temperature = run.moment, run.next_temperature
+        return self._heartbeat.persist(
+            lambda: self._store.recordings.settle_steering(self._claim, moment, temperature)
+        )
+
+    def add_event(self, event: str, **data: Any) -> None:
+        """Tell the job's users that something happened."""
+        self._heartbeat.persist(lambda: self._store.recordings.add_event(self._claim, event, data))
+
+    def publish(self, model_id: str, document: dict[str, Any], digest: str) -> None:
+        """End the job with a model whose files are in place."""
+        self._heartbeat.persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
+
+    def record_rows(self, done: int, rows: int) -> None:
+        """Record how many rows an encoding has written for good."""
+        eta_s = self._eta(done, rows)
+        self._heartbeat.persist(
+            lambda: self._store.recordings.record_rows(self._claim, done=done, rows=rows, eta_seconds=eta_s)
+        )
+
+    def deliver(self, dataset_id: str) -> None:
+        """End an encoding with the dataset that it made."""
+        self._heartbeat.persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
+
+    def _progress(self, run: TrainingRun, state: RunState) -> Progress:
+        assignment = state.to_dict()["assignment"]
+        codebook = state.to_dict()["codebook"] or {}
+        metrics: dict[str, float | None] = {}
+        if state.epoch > 0:
+            metrics = dict(state.losses) | {"temperature": state.temperature}
+            metrics |= {f"assignment_{name}": value for name, value in assignment.items()}
+            metrics |= {f"codebook_{name}": value for name, value in codebook.items()}
+        return Progress(
+            epoch=state.epoch,
+            epochs=state.epochs,
+            step=state.step,
+            steps=state.steps,
+            is_finished=run.is_finished,
+            settled_epoch=state.settled_epoch,
+            temperature=state.temperature,
+            losses=state.losses,
+            assignment=assignment,
+            codebook=codebook,
+            eta_seconds=self._eta(state.step, state.steps),
+            matrix=run.soft_assignment(),
+            categories=run.category_names,
+            metrics=metrics,
+        )
+
+    def _eta(self, step: int, steps: int) -> float | None:
+        """Time left at the present pace; None before this attempt took a step."""
+        now = time.monotonic()
+        if self._last is not None and step > self._last.step:
+            pace = (now - self._last.time) / (step - self._last.step)
+            # Smoothed, and soon forgetting: a run's stages differ in pace.
+            self._pace = pace if self._pace is None else self._pace + PACE_WEIGHT * (pace - self._pace)
+        self._last = _Moment(step, now)
+        return None if self._pace is None else round(self._pace * (steps - step), 1)
+
+
+def _describe_onsets(state: RunState) -> list[dict[str, Any]]:
+    """The collapses that began with this epoch, those of one kind, cause and action together."""
+    onsets: dict[tuple[str, str, str], dict[str, float]] = {}
+    for each in state.collapses:
+        if each.first_epoch == state.epoch:
+            onsets.setdefault((each.kind, each.cause, each.action), {})[each.subject] = each.measure
+    return [
+        {"kind": kind, "epoch": state.epoch, "subjects": subjects, "cause": cause, "action": action}
+        for (kind, cause, action), subjects in onsets.items()
+    ]

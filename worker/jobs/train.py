@@ -1,0 +1,152 @@
+"""Trains: starts or resumes a run, records every epoch, freezes and publishes."""
+
+import hashlib
+import logging
+from pathlib import Path
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from catvq.config import RunConfig
+from catvq.errors import CheckpointError, Interrupted
+from catvq.features.table import FeatureTable
+from catvq.training.run import TrainingRun
+from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.load_dataset import load_table
+from worker.jobs.recorder import Recorder
+from worker.jobs.steering import Helm
+from worker.store import (
+    CancelRequested,
+    CheckpointRecord,
+    Claim,
+    LeaseLost,
+    NotFound,
+    Store,
+)
+from worker.store.database import durable_files
+
+_log = logging.getLogger(__name__)
+
+
+def model_id_of(job_id: str, token: int) -> str:
+    """The id of the model that an attempt may publish; known beforehand, so that leftovers can be found."""
+    return f"model_{hashlib.sha256(f'{job_id}/{token}'.encode()).hexdigest()[:24]}"
+
+
+class TrainingAttempt:
+    """One attempt at a training."""
+
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+        self._store = store
+        self._claim = claim
+        self._heartbeat = heartbeat
+        self._recorder = Recorder(store, claim, heartbeat)
+
+    def run(self) -> None:
+        """Train and publish.
+
+        Raises:
+            Interrupted: The job shall be put back into the queue, and is ready for it, or is lost.
+        """
+        job = self._claim.job
+        threads = job.threads or 1
+        torch.set_num_threads(threads)
+        self._remove_leftovers()
+        with threadpool_limits(limits=threads):
+            run = self._start_or_resume()
+            self._train(run)
+            self._publish(run)
+
+    def _train(self, run: TrainingRun) -> None:
+        checkpoint_every = run.config.training.checkpoint_every_epochs
+        changes = self._claim.job.steering
+        helm = Helm(changes, run, recorder=self._recorder, heartbeat=self._heartbeat)
+        is_recorded = run.is_finished
+        while not is_recorded:
+            helm.turn()
+            if not run.is_finished and not self._train_epoch(run, helm):
+                continue
+            self._recorder.record_epoch(run)
+            if run.is_finished or run.epoch % checkpoint_every == 0:
+                self._recorder.save_checkpoint(run)
+            is_recorded = run.is_finished
+
+    def _train_epoch(self, run: TrainingRun, helm: Helm) -> bool:
+        """Train to the end of the epoch; False when something is to be changed on the way."""
+        try:
+            run.train_epoch(lambda: self._heartbeat.should_stop() or helm.is_due())
+        except Interrupted:
+            if not self._heartbeat.should_stop():
+                return False
+            if not self._heartbeat.is_lost:
+                self._recorder.save_checkpoint(run)
+            raise
+        return True
+
+    def _publish(self, run: TrainingRun) -> None:
+        job = self._claim.job
+        frozen = run.freeze()
+        model_id = model_id_of(job.id, self._claim.token)
+        directory, staging = self._store.models.directory(model_id), self._store.spool_dir / model_id
+        try:
+            frozen.save(staging)
+        except OSError:
+            durable_files.remove_directory(staging)
+            raise
+        self._recorder.add_event("frozen", digest=frozen.digest)
+        durable_files.move_directory_into_place(staging, directory)
+        try:
+            document = frozen.document() | {"training_seconds": round(run.seconds, 1)}
+            self._recorder.publish(model_id, document, frozen.digest)
+        except (LeaseLost, CancelRequested):
+            # The job is also no longer held after a commit whose answer was lost on its way.
+            if not self._is_published(model_id):
+                durable_files.remove_directory(directory)
+                raise
+
+    def _is_published(self, model_id: str) -> bool:
+        try:
+            self._store.models.get(model_id)
+        except NotFound:
+            return False
+        return True
+
+    def _start_or_resume(self) -> TrainingRun:
+        job = self._claim.job
+        table = load_table(self._store, job.dataset_id)
+        config = RunConfig.from_dict(job.config)
+        checkpoints = self._store.recordings.latest_checkpoints(self._claim)
+        for record in checkpoints:
+            try:
+                run = _resume(table, config, record)
+            except CheckpointError as error:
+                _log.warning("job %s: %s", job.id, error)
+                self._recorder.add_event("warning", text=f"{error}; falling back to an earlier state")
+                continue
+            self._recorder.add_event("resumed", epoch=run.epoch, step=record.step)
+            self._recorder.record_epoch(run)
+            return run
+        start_groups = None if job.start_model_id is None else self._store.models.groups(job.start_model_id)
+        run = TrainingRun.start(table, config, start_groups, self._heartbeat.should_stop)
+        self._recorder.record_epoch(run)
+        return run
+
+    def _remove_leftovers(self) -> None:
+        """Remove the files of models that earlier attempts did not come to publish."""
+        for token in range(1, self._claim.token):
+            model_id = model_id_of(self._claim.job.id, token)
+            durable_files.remove_directory(self._store.models.directory(model_id))
+            durable_files.remove_directory(self._store.spool_dir / model_id)
+
+
+def _resume(table: FeatureTable, config: RunConfig, record: CheckpointRecord) -> TrainingRun:
+    if _digest_or_none(record.path) != record.digest:
+        raise CheckpointError(f"checkpoint {record.path.name} is missing or corrupt")
+    return TrainingRun.resume(table, config, record.path)
+
+
+def _digest_or_none(path: Path) -> str | None:
+    try:
+        return durable_files.file_digest(path)
+    except OSError:
+        return None

@@ -1,0 +1,146 @@
+"""A process of its own for every job, forked from one that has loaded torch already.
+
+All memory of a job, a GPU's too, is given back with its process. Loading torch and the rest takes seconds of
+a core, so it is done once for all jobs, in the worker's fork server. That has used neither a thread of torch
+nor a GPU, which would not survive the fork.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections import deque
+from logging.config import dictConfig
+from multiprocessing import forkserver
+from multiprocessing.process import BaseProcess
+
+from celery.platforms import set_pdeathsig
+
+from worker.contract.json_logs import JSON_LOGS, about
+from worker.contract.settings import WorkerSettings
+from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
+from worker.process.liveness_lock import held_lock, process_prefix
+from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_shortage
+from worker.store import Store, StoreUnavailable
+
+# Torch loads its compiler with the first optimiser of a process.
+PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.compare", "torch._dynamo"]
+
+# Elsewhere what the system's own libraries start while they are loaded does not survive a fork.
+_context = (
+    multiprocessing.get_context("forkserver")
+    if sys.platform == "linux"
+    else multiprocessing.get_context("spawn")
+)
+
+# The system counts a kill before the process has ended, which takes a while where it had much memory.
+LOOK_EVERY_S = 1.0
+LOOKS_REMEMBERED = 10
+
+_log = logging.getLogger(__name__)
+
+
+def start_fork_server() -> None:
+    """Let the fork server load what jobs need while the worker waits for the first one."""
+    if _context.get_start_method() == "forkserver":
+        _context.set_forkserver_preload(PRELOADED)
+        forkserver.ensure_running()
+
+
+def run_in_process(job_id: str) -> None:
+    """Run the job, or whatever else is due by now, in a new process, and wait until that has ended."""
+    process = _context.Process(target=_begin, args=(job_id, os.getpid()), daemon=True)
+    try:
+        process.start()
+    except FileNotFoundError:
+        # Somebody has cleared the temporary files: the fork server lives, but is out of reach for ever.
+        _log.critical("no process can be started for jobs: the worker ends, to be started again")
+        signal.raise_signal(signal.SIGTERM)
+        raise
+    if _wait_for_end(process):
+        _fail_for_memory(process)
+    if process.exitcode != 0:
+        _log.warning("the process for job %s ended with exit code %s", job_id, process.exitcode)
+
+
+def stop_jobs() -> None:
+    """Have the job of this worker save itself and end."""
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def _wait_for_end(process: BaseProcess) -> bool:
+    """Wait for the end of a process; return whether the system killed it because memory ran out."""
+    kills = deque([count_memory_kills()], maxlen=LOOKS_REMEMBERED)
+    while process.exitcode is None:
+        process.join(LOOK_EVERY_S)
+        kills.append(count_memory_kills())
+    return process.exitcode == -signal.SIGKILL and kills[-1] > kills[0]
+
+
+def _fail_for_memory(process: BaseProcess) -> None:
+    """End the job of a process that was killed for memory, as its next attempts would be."""
+    settings = WorkerSettings()
+    store = Store.connect(settings)
+    holder = f"{process_prefix(settings.worker_name, os.getpid())}{process.pid}."
+    try:
+        for job_id in store.outbox.fail_worker(holder, OUT_OF_MEMORY, describe_shortage):
+            _log.warning("job %s needed more memory than there is; the system killed its process", job_id)
+    except StoreUnavailable:
+        _log.warning("the database does not answer; what %s ran is tried again", holder, exc_info=True)
+    finally:
+        store.close()
+
+
+def _begin(job_id: str, worker_process_id: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the worker, which stops its jobs itself
+    set_pdeathsig("SIGKILL")
+    be_killed_first()
+    worker = multiprocessing.parent_process()
+    if worker is None or not worker.is_alive():  # it died before the line above
+        return
+    dictConfig(JSON_LOGS)
+    try:
+        _run(job_id, worker_process_id)
+    except Exception:  # noqa: BLE001 - its last words shall be a line of the log like all others
+        _log.exception("the process for job %s failed", job_id)
+        sys.exit(1)
+
+
+def _run(job_id: str, worker_process_id: int) -> None:
+    settings = WorkerSettings()
+    store = Store.connect(settings)
+    try:
+        with (
+            held_lock(settings.workers_dir, settings.worker_name, worker_process_id) as name,
+            stopped_by_sigterm() as is_stopping,
+        ):
+            _work(store, settings, job_id, name, is_stopping)
+    except StoreUnavailable:
+        _log.warning("the database does not answer; job %s stays in the queue", job_id, exc_info=True)
+    finally:
+        store.close()
+
+
+def _work(
+    store: Store, settings: WorkerSettings, job_id: str, name: str, is_stopping: threading.Event
+) -> None:
+    """Run the job, or, should it have found another worker meanwhile, the one that waits longest.
+
+    Then, or should no job wait, compare published models, as long as no job waits.
+    """
+    claim = store.leases.claim(job_id, name, threads=settings.threads)
+    claim = claim or store.leases.claim_next(name, threads=settings.threads)
+    if claim is not None:
+        heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
+        with about(job_id=claim.job.id), heartbeat:
+            # Loaded by the fork server; where there is none, the job shall be seen to run meanwhile.
+            from worker.jobs.run_job import run_claim  # noqa: PLC0415
+
+            run_claim(store, claim, heartbeat)
+    if store.comparisons.first_due() is not None:
+        from worker.jobs.compare import compare_while_idle  # noqa: PLC0415
+
+        compare_while_idle(store, settings, name, is_stopping)

@@ -1,0 +1,217 @@
+"""One way to talk to SQLite and PostgreSQL: reading and writing transactions, each with an end."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from worker.store.database.errors import DiskFull, StoreUnavailable, is_disk_full
+from worker.store.database.reserve import Reserve
+from worker.store.database.silence import SilenceWatch
+
+CONNECT_TIMEOUT_S = 5
+CUT_AFTER_S = 1.0  # beyond the timeout, at which the server itself says why
+# After a silence nobody else tries for this time: whoever stands in line is answered instead of waiting, too.
+AVOIDED_S = 1.0
+WRITES = "catvq_writes"
+
+Result = TypeVar("Result")
+
+
+def _dump_json(value: Any) -> str:
+    """JSON without NaN and infinity, which become null."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+class Database:
+    """A pool of connections.
+
+    SQLite runs in WAL mode: readers never wait, and a writing transaction takes the one write lock when
+    it begins, so that two writers queue up instead of failing half-way.
+
+    Args:
+        timeout_s: Of a transaction, or of the wait for a lock: of PostgreSQL's also where the server is
+            reached but never answers.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
+        parsed = sa.make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.reserve = Reserve(Path(f"{parsed.database}-reserve") if self.is_sqlite else None)
+        self._timeout_s = timeout_s
+        self._silence = SilenceWatch()
+        self._avoided_until = 0.0
+        self._engine = sa.create_engine(
+            parsed,
+            json_serializer=_dump_json,
+            json_deserializer=orjson.loads,
+            pool_size=10,
+            max_overflow=40,
+            pool_timeout=timeout_s,
+            connect_args={} if self.is_sqlite else _libpq_options(parsed, timeout_s),
+        )
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", self._configure_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        else:
+            event.listen(self._engine, "checkout", self._ping_and_watch)
+            event.listen(self._engine, "checkin", lambda connection, _: self._silence.forget(connection))
+            event.listen(self._engine, "close", lambda connection, _: self._silence.forget(connection))
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads.
+
+        Raises:
+            StoreUnavailable: The database cannot be reached, or is locked or silent for too long.
+        """
+        with self._translated_errors(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A transaction that reads everything as it was at one moment, for as long as that takes.
+
+        Raises:
+            StoreUnavailable: As for `read`.
+        """
+        with self._translated_errors(), self._engine.connect() as connection:
+            if not self.is_sqlite:  # where every transaction does
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                self._take_time(connection)
+                yield connection
+
+    @contextmanager
+    def write(self, *, takes_long: bool = False) -> Iterator[sa.Connection]:
+        """A transaction that writes, committed when the block ends without an error.
+
+        Args:
+            takes_long: It may take as long as it does, once the database has answered.
+
+        Raises:
+            DiskFull: There is no room. Nothing was written.
+            StoreUnavailable: As for `read`. Nothing was written, unless the commit was what failed.
+        """
+        with self._translated_errors(), self._engine.connect() as connection:
+            connection.execution_options(**{WRITES: True})
+            with connection.begin():
+                if takes_long:
+                    self._take_time(connection)
+                yield connection
+
+    def write_on_full_disk(self, change: Callable[[sa.Connection], Result]) -> Result:
+        """Write what makes room: a transaction as by `write`, which on a full disk takes from the reserve.
+
+        Args:
+            change: May be called several times, each time in a new transaction.
+        """
+
+        def write() -> Result:
+            with self.write() as connection:
+                return change(connection)
+
+        return self.reserve.spend_on(write)
+
+    def prove_writable(self) -> None:
+        """Write something that nobody needs, so that it shows whether a write succeeds."""
+        with self.write() as connection:
+            connection.execute(_WRITE_PROOF)
+
+    def turn_on_wal(self) -> None:
+        """Make an SQLite file readable while it is written to; the file remembers it."""
+        with self._translated_errors(), closing(self._engine.raw_connection()) as connection:
+            connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self._engine.dispose()
+        self._silence.stop()
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        began = time.monotonic()
+        if began < self._avoided_until:
+            raise StoreUnavailable("The database did not answer a moment ago.", code="store_unavailable")
+        try:
+            yield
+        except (exc.DBAPIError, exc.TimeoutError, sqlite3.OperationalError) as error:
+            if is_disk_full(getattr(error, "orig", error)):
+                raise DiskFull("The database has no room: its disk is full.", code="disk_full") from error
+            if isinstance(error, exc.DBAPIError) and not _comes_from_absence(error):
+                raise
+            if _is_unsaid(error) and time.monotonic() - began > AVOIDED_S:
+                self._avoided_until = time.monotonic() + AVOIDED_S
+            raise StoreUnavailable(
+                f"The database does not answer: {error.__class__.__name__}.", code="store_unavailable"
+            ) from error
+
+    def _configure_sqlite(self, connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver opens no transactions of its own: see _begin_sqlite
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout_s)}")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        # Some builds write zeros over all that is deleted: a deletion would need the room that it frees.
+        cursor.execute("PRAGMA secure_delete = FAST")
+        cursor.close()
+
+    def _ping_and_watch(self, connection: Any, _record: Any, _fairy: Any) -> None:
+        """Make sure of a connection before it is used; one that was lost meanwhile is replaced."""
+        self._silence.watch(connection, CONNECT_TIMEOUT_S)
+        try:
+            self._engine.dialect.do_ping(connection)
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise exc.InvalidatePoolError from error
+        self._silence.watch(connection, self._timeout_s + CUT_AFTER_S)
+
+    def _take_time(self, connection: sa.Connection) -> None:
+        if self.is_sqlite:
+            return
+        self._silence.forget(connection.connection.dbapi_connection)
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(sa.text(f"SET LOCAL {name} = 0"))
+
+
+_WRITE_PROOF = sa.text(
+    "INSERT INTO counters (name, value) VALUES ('write_proofs', 1) "
+    "ON CONFLICT (name) DO UPDATE SET value = counters.value + 1"
+)
+
+
+def _libpq_options(url: sa.URL, timeout_s: float) -> dict[str, Any]:
+    """What bounds the waits for PostgreSQL, except where the address itself says otherwise."""
+    milliseconds = round(1000 * timeout_s)
+    bounds = " ".join(
+        f"-c {name}={milliseconds}"
+        for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    )
+    options = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "tcp_user_timeout": milliseconds,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+    given = url.query.get("options", "")
+    chosen = {name: value for name, value in options.items() if name not in url.query}
+    return {**chosen, "options": f"{bounds} {given}".strip()}
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _comes_from_absence(error: exc.DBAPIError) -> bool:
+    return isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated
+
+
+def _is_unsaid(error: Exception) -> bool:
+    """Whether PostgreSQL was silent, rather than said what was wrong."""
+    return getattr(getattr(error, "orig", None), "sqlstate", "") is None

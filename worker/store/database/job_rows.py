@@ -1,0 +1,144 @@
+"""What every part of the store does with rows of jobs: read them, change them, number their events."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract.job_config import JobKind, JobStatus
+from worker.store.database.errors import LeaseLost, NotFound
+from worker.store.database.schema import DatabaseNow, expired, job_events, jobs
+from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Steering, Wish
+
+HELD = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.CANCELLING)  # a worker has the job
+
+
+def as_time(seconds: float) -> datetime:
+    """The moment that a stored number of seconds stands for."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _as_time_or_none(seconds: float | None) -> datetime | None:
+    return None if seconds is None else as_time(seconds)
+
+
+def to_job(row: sa.RowMapping) -> JobRecord:
+    """A row of `jobs` as a record."""
+    return JobRecord(
+        id=row["id"],
+        kind=JobKind(row["kind"]),
+        name=row["name"],
+        labels=row["labels"],
+        dataset_id=row["dataset_id"],
+        start_model_id=row["start_model_id"],
+        config=row["config"],
+        resolved=row["resolved"],
+        status=JobStatus(row["status"]),
+        status_reason=row["status_reason"],
+        wish=Wish(row["wish"]),
+        version=row["version"],
+        created_at=as_time(row["created_at"]),
+        updated_at=as_time(row["updated_at"]),
+        started_at=_as_time_or_none(row["started_at"]),
+        finished_at=_as_time_or_none(row["finished_at"]),
+        live=None if row["live"] is None else LiveState(**row["live"]),
+        model_id=row["model_id"],
+        result_dataset_id=row["result_dataset_id"],
+        error=None if row["error"] is None else JobError(**row["error"]),
+        threads=row["threads"],
+        attempt=AttemptRecord(number=row["attempt"], max=row["max_attempts"], history=row["history"]),
+        token=row["token"],
+        worker_name=row["worker_name"],
+        event_count=row["event_count"],
+        steering=tuple(Steering(**change) for change in row["steering"]),
+        key_id=row["key_id"],
+    )
+
+
+def read_job(connection: sa.Connection, job_id: str, *, for_update: bool = False) -> JobRecord:
+    """The job of this id, its row locked until the transaction ends when asked.
+
+    Raises:
+        NotFound: There is none.
+    """
+    query = sa.select(jobs).where(jobs.c.id == job_id)
+    row = connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
+    if row is None:
+        raise NotFound("job", job_id)
+    return to_job(row)
+
+
+def visible_change(**values: Any) -> dict[str, Any]:
+    """Values of an UPDATE that users can see, so that the job's version grows with it."""
+    return {**values, "version": jobs.c.version + 1, "updated_at": DatabaseNow()}
+
+
+def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any]:
+    """Values of the UPDATE that ends a job, which then belongs to no worker, and is to be told of at once."""
+    return visible_change(
+        status=status,
+        status_reason=reason,
+        finished_at=DatabaseNow(),
+        wish=Wish.NONE,
+        worker_name=None,
+        lease_expires_at=None,
+        next_send_at=DatabaseNow(),
+        sends=0,
+        **values,
+    )
+
+
+def paused(**values: Any) -> dict[str, Any]:
+    """Values of the UPDATE that takes a job out of the queue until its user wants it back."""
+    return visible_change(
+        status=JobStatus.PAUSED,
+        status_reason="paused by the user",
+        wish=Wish.NONE,
+        worker_name=None,
+        lease_expires_at=None,
+        next_send_at=None,
+        **values,
+    )
+
+
+def requeued(reason: str | None, **values: Any) -> dict[str, Any]:
+    """Values of the UPDATE that puts a job back into the queue, to be announced at once."""
+    return visible_change(
+        status=JobStatus.QUEUED,
+        status_reason=reason,
+        wish=Wish.NONE,
+        worker_name=None,
+        lease_expires_at=None,
+        next_send_at=DatabaseNow(),
+        sends=0,
+        **values,
+    )
+
+
+def update_held(connection: sa.Connection, claim: Claim, values: Mapping[str, Any]) -> None:
+    """Change the row of a job, as its holder.
+
+    Raises:
+        LeaseLost: The job is no longer held with this token; nothing was changed.
+    """
+    held = sa.and_(jobs.c.id == claim.job.id, jobs.c.token == claim.token, jobs.c.status.in_(HELD))
+    if connection.execute(sa.update(jobs).where(held).values(**values)).rowcount != 1:
+        raise LeaseLost(f"Job {claim.job.id} is no longer held with token {claim.token}.", code="lease_lost")
+
+
+def remember_expired(connection: sa.Connection, identifier: str) -> None:
+    """Note that something is gone by retention, so that whoever asks for it is told."""
+    connection.execute(sa.insert(expired).values(id=identifier, expired_at=DatabaseNow()))
+
+
+def append_event(connection: sa.Connection, job_id: str, event: str, data: Mapping[str, Any]) -> None:
+    """Add an event; the counter on the job's row numbers them without gaps, also between processes."""
+    seq = connection.execute(
+        sa.update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(event_count=jobs.c.event_count + 1)
+        .returning(jobs.c.event_count)
+    ).scalar_one()
+    values = {"job_id": job_id, "seq": seq, "time": DatabaseNow(), "type": event, "data": dict(data)}
+    connection.execute(sa.insert(job_events).values(**values))

@@ -1,0 +1,169 @@
+"""Stored tables: one file of float32 values each, and a row that names its columns."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from worker.contract.job_config import JobStatus
+from worker.store.database import durable_files
+from worker.store.database.engine import Database
+from worker.store.database.errors import Conflict, NotFound, QuotaExceeded
+from worker.store.database.ids import new_id, path_of
+from worker.store.database.job_rows import as_time, remember_expired
+from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.schema import DatabaseNow, datasets, jobs
+from worker.store.datasets.quota import Quota
+from worker.store.records import DatasetRecord, NewDataset
+
+UNFINISHED = [status for status in JobStatus if not status.is_terminal]
+
+
+class Datasets:
+    """The datasets below one directory."""
+
+    def __init__(self, database: Database, directory: Path, quota: Quota) -> None:
+        self._database = database
+        self._directory = directory
+        self._quota = quota
+
+    def check_room(self, size_bytes: int, key_id: str | None) -> None:
+        """Refuse what there is no room for before it is made.
+
+        Raises:
+            QuotaExceeded: It would take more than is left.
+        """
+        with self._database.read() as connection:
+            self._quota.check(connection, size_bytes, key_id)
+
+    def create(self, new: NewDataset, values_path: Path) -> tuple[DatasetRecord, bool]:
+        """Store a dataset, unless one with the same digest is there.
+
+        Args:
+            values_path: A finished .npy file, float32 [rows, features], on the data directory's file
+                system (`Store.spool_dir` is). It is moved into the store, or removed.
+
+        Returns:
+            The dataset, and whether it is a new one.
+
+        Raises:
+            QuotaExceeded: It would take more than may be stored; nothing of it is left.
+        """
+        dataset_id = new_id("ds")
+        size_bytes = values_path.stat().st_size
+        durable_files.move_file_into_place(values_path, self.values_path(dataset_id))
+        insert = sa.insert(datasets).values(
+            id=dataset_id,
+            name=new.name,
+            rows=new.rows,
+            features=new.features,
+            families=new.families,
+            digest=new.digest,
+            warnings=new.warnings,
+            strict=new.strict,
+            size_bytes=size_bytes,
+            key_id=new.key_id,
+            created_at=DatabaseNow(),
+        )
+        try:
+            with self._database.write() as connection:
+                self._quota.check(connection, size_bytes, new.key_id)
+                connection.execute(insert)
+        except QuotaExceeded:
+            durable_files.remove_directory(self._files(dataset_id))
+            raise
+        except sa.exc.IntegrityError:
+            durable_files.remove_directory(self._files(dataset_id))
+            existing = self.find_by_digest(new.digest)
+            if existing is None:
+                raise
+            return existing, False
+        return self.get(dataset_id), True
+
+    def get(self, dataset_id: str) -> DatasetRecord:
+        """The dataset of this id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        found = self._find(datasets.c.id == dataset_id)
+        if found is None:
+            raise NotFound("dataset", dataset_id)
+        return found
+
+    def find_by_digest(self, digest: str) -> DatasetRecord | None:
+        """The dataset of this digest, if there is one."""
+        return self._find(datasets.c.digest == digest)
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> Page[DatasetRecord]:
+        """A page of all datasets, newest first."""
+        with self._database.read() as connection:
+            return fetch_page(
+                connection,
+                sa.select(datasets),
+                order_by=datasets.c.seq,
+                limit=limit,
+                cursor=cursor,
+                to_record=_to_dataset,
+            )
+
+    def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
+        """Forget a dataset and its file.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
+
+        Raises:
+            NotFound: There is none.
+            Conflict: An unfinished job needs it.
+        """
+
+        def forget(connection: sa.Connection) -> None:
+            # Locks the row against a submission that is reading it.
+            row = connection.execute(
+                sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotFound("dataset", dataset_id)
+            needed_by = connection.execute(
+                sa.select(jobs.c.id)
+                .where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(UNFINISHED))
+                .order_by(jobs.c.seq)
+                .limit(1)
+            ).scalar_one_or_none()
+            if needed_by is not None:
+                raise Conflict(f"Job {needed_by} still needs this dataset.", code="dataset_in_use")
+            connection.execute(sa.delete(datasets).where(datasets.c.id == dataset_id))
+            if is_expired:
+                remember_expired(connection, dataset_id)
+
+        directory = self._files(dataset_id)
+        self._database.write_on_full_disk(forget)
+        durable_files.remove_directory(directory)
+        self._database.reserve.refill()
+
+    def values_path(self, dataset_id: str) -> Path:
+        """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""
+        return self._files(dataset_id) / "values.npy"
+
+    def _files(self, dataset_id: str) -> Path:
+        return path_of(self._directory, dataset_id)
+
+    def _find(self, condition: sa.ColumnElement[bool]) -> DatasetRecord | None:
+        with self._database.read() as connection:
+            row = connection.execute(sa.select(datasets).where(condition)).mappings().one_or_none()
+        return None if row is None else _to_dataset(row)
+
+
+def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
+    return DatasetRecord(
+        id=row["id"],
+        name=row["name"],
+        rows=row["rows"],
+        features=row["features"],
+        families=row["families"],
+        digest=row["digest"],
+        warnings=row["warnings"],
+        strict=row["strict"],
+        key_id=row["key_id"],
+        created_at=as_time(row["created_at"]),
+    )

@@ -1,0 +1,176 @@
+"""Comparisons of published models with simpler ones: which are due, who makes them, and what came out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.store.database.engine import Database
+from worker.store.database.schema import DatabaseNow, comparisons, models
+
+MAX_ATTEMPTS = 3  # losses of the worker: a comparison that kills its worker must not come back for ever
+
+_IS_OPEN = sa.and_(comparisons.c.document.is_(None), comparisons.c.error.is_(None))
+_IS_DUE = sa.and_(_IS_OPEN, comparisons.c.worker_name.is_(None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord:
+    """How the comparison of a model stands: what came out, or why nothing did, or neither yet."""
+
+    document: dict[str, Any] | None
+    error: str | None
+    is_running: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonClaim:
+    """The right to make a comparison.
+
+    Attributes:
+        config: The `JobConfig` of the job that made the model.
+        training_seconds: That this job took for its start and training.
+    """
+
+    model_id: str
+    dataset_id: str
+    config: dict[str, Any]
+    training_seconds: float
+    worker_name: str
+
+
+class Comparisons:
+    """All comparisons; any number of workers may take them.
+
+    Nobody but the holder of a claim writes a result, and only once.
+
+    Args:
+        lease_s: How long a claim holds without being renewed.
+    """
+
+    def __init__(self, database: Database, *, lease_s: float) -> None:
+        self._database = database
+        self._lease_s = lease_s
+
+    def get(self, model_id: str) -> ComparisonRecord | None:
+        """How the comparison of a model stands; None where none was asked for."""
+        query = sa.select(comparisons).where(comparisons.c.model_id == model_id)
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        return ComparisonRecord(
+            document=row.document, error=row.error, is_running=row.worker_name is not None
+        )
+
+    def first_due(self) -> str | None:
+        """The model that has waited longest for a comparison that nobody makes."""
+        query = sa.select(comparisons.c.model_id).where(_IS_DUE).order_by(comparisons.c.created_at).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def claim(self, worker_name: str) -> ComparisonClaim | None:
+        """Take the comparison that has waited longest, if any is due; of many who try, one gets it.
+
+        Args:
+            worker_name: Of this process alone.
+        """
+        due = sa.select(comparisons.c.model_id).where(_IS_DUE).order_by(comparisons.c.created_at).limit(1)
+        first = due.with_for_update(skip_locked=True).scalar_subquery()
+        query = (
+            sa.update(comparisons)
+            .where(comparisons.c.model_id == first, _IS_DUE)
+            .values(
+                worker_name=worker_name,
+                claimed_until=DatabaseNow() + self._lease_s,
+                attempts=comparisons.c.attempts + 1,
+            )
+            .returning(comparisons.c.model_id, comparisons.c.config)
+        )
+        with self._database.write() as connection:
+            row = connection.execute(query).one_or_none()
+            if row is None:
+                return None
+            model = connection.execute(
+                sa.select(models.c.dataset_id, models.c.document).where(models.c.id == row.model_id)
+            ).one()
+        return ComparisonClaim(
+            model_id=row.model_id,
+            dataset_id=model.dataset_id,
+            config=row.config,
+            training_seconds=model.document["training_seconds"],
+            worker_name=worker_name,
+        )
+
+    def renew(self, claim: ComparisonClaim) -> bool:
+        """Keep a claim for another lease; False when it was taken away, or the model deleted."""
+        return self._change(claim, claimed_until=DatabaseNow() + self._lease_s)
+
+    def release(self, claim: ComparisonClaim) -> None:
+        """Put a comparison back, to be made later; this does not count as a lost attempt."""
+        self._change(claim, worker_name=None, claimed_until=None, attempts=comparisons.c.attempts - 1)
+
+    def finish(self, claim: ComparisonClaim, document: Mapping[str, Any]) -> None:
+        """Record what came out, unless the claim was taken away."""
+        self._change(claim, worker_name=None, claimed_until=None, document=dict(document))
+
+    def fail(self, claim: ComparisonClaim, reason: str) -> None:
+        """Record why there will be no comparison, unless the claim was taken away."""
+        self._change(claim, worker_name=None, claimed_until=None, error=reason)
+
+    def busy_workers(self) -> set[str]:
+        """The names of all workers that make a comparison."""
+        query = sa.select(comparisons.c.worker_name).where(comparisons.c.worker_name.is_not(None))
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
+
+    def drain_workers(self, name_prefix: str) -> None:
+        """Put back what workers of these names are making; they notice when they next renew their claim."""
+        named = comparisons.c.worker_name.startswith(name_prefix, autoescape=True)
+        self._write(
+            sa.update(comparisons)
+            .where(named)
+            .values(worker_name=None, claimed_until=None, attempts=comparisons.c.attempts - 1)
+        )
+
+    def release_worker(self, worker_name: str) -> None:
+        """Take its comparison away from a worker that is known to be dead."""
+        self._take_away(comparisons.c.worker_name == worker_name)
+
+    def expire_claims(self) -> None:
+        """Take comparisons away from workers that were silent for a whole lease."""
+        self._take_away(comparisons.c.claimed_until < DatabaseNow())
+
+    def _take_away(self, which: sa.ColumnElement[bool]) -> None:
+        with self._database.read() as connection:  # the usual case, nothing lost, takes no lock
+            if connection.execute(sa.select(comparisons.c.model_id).where(which).limit(1)).first() is None:
+                return
+        text = f"{MAX_ATTEMPTS} workers were lost while they made it"
+        is_last = comparisons.c.attempts >= MAX_ATTEMPTS
+        self._write(
+            sa.update(comparisons)
+            .where(which)
+            .values(worker_name=None, claimed_until=None, error=sa.case((is_last, text)))
+        )
+
+    def _change(self, claim: ComparisonClaim, **values: Any) -> bool:
+        """Change a row as its holder; False when it is the claim's no more."""
+        is_held = sa.and_(
+            comparisons.c.model_id == claim.model_id, comparisons.c.worker_name == claim.worker_name
+        )
+        return self._write(sa.update(comparisons).where(is_held).values(**values)) == 1
+
+    def _write(self, query: sa.Update) -> int:
+        with self._database.write() as connection:
+            return connection.execute(query).rowcount
+
+
+def ask_for_comparison(connection: sa.Connection, model_id: str, config: Mapping[str, Any]) -> None:
+    """Have a model, published in the same transaction, compared some time, unless its job said not to."""
+    if config.get("report", {}).get("baselines", True):  # jobs older than this setting lack it
+        connection.execute(
+            sa.insert(comparisons).values(
+                model_id=model_id, config=dict(config), attempts=0, created_at=DatabaseNow()
+            )
+        )

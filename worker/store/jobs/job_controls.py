@@ -1,0 +1,173 @@
+"""What users wish of their jobs: cancel, pause, resume, finish, retry, steer.
+
+A waiting job obeys at once. Of a running one the wish is noted; its worker reads it at its next heartbeat.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract.job_config import JobKind, JobStatus
+from worker.store.database.engine import Database
+from worker.store.database.errors import Conflict, NotFound
+from worker.store.database.job_rows import append_event, ended, paused, read_job, requeued, visible_change
+from worker.store.database.schema import jobs
+from worker.store.jobs.quotas import Admission, check_dataset
+from worker.store.models.models import resolve_model_id
+from worker.store.records import JobRecord, Steering, Wish
+
+FINISHING = "finishing with what was learnt so far"
+MAX_CHANGES = 1000  # of one run: all of them are needed to repeat it
+
+
+class Controls:
+    """The wishes of users; every method raises NotFound for an unknown job, Conflict in the wrong state."""
+
+    def __init__(self, database: Database, admission: Admission) -> None:
+        self._database = database
+        self._admission = admission
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """End a job."""
+
+        def end(connection: sa.Connection) -> JobRecord:
+            job = read_job(connection, job_id, for_update=True)
+            if job.status.is_terminal:
+                raise Conflict(f"The job has already {job.status}.", code="job_ended")
+            if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
+                values = ended(JobStatus.CANCELLED, "cancelled by the user")
+                return _change(connection, job, "cancelled", values)
+            if job.status is JobStatus.CANCELLING:
+                return job
+            values = visible_change(status=JobStatus.CANCELLING, wish=Wish.CANCEL)
+            return _change(connection, job, "cancelling", values)
+
+        return self._database.write_on_full_disk(end)
+
+    def pause(self, job_id: str) -> JobRecord:
+        """Take a job from its worker, or out of the queue, until it is resumed."""
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            if job.status is JobStatus.QUEUED:
+                return _change(connection, job, "paused", paused())
+            if job.status is JobStatus.PAUSING:
+                return job
+            if job.status is not JobStatus.RUNNING:
+                raise _wrong_state(job, "paused")
+            values = visible_change(status=JobStatus.PAUSING, wish=Wish.PAUSE)
+            return _change(connection, job, "pausing", values)
+
+    def resume(self, job_id: str) -> JobRecord:
+        """Let a paused job go on where it stopped.
+
+        Raises:
+            QueueFull: Too many jobs are waiting.
+        """
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            if job.status is JobStatus.PAUSED:
+                self._admission.check_room(connection)
+                return _change(connection, job, "resuming", requeued(None))
+            if job.status is JobStatus.PAUSING:  # its worker stops all the same, and puts it back
+                values = visible_change(status=JobStatus.RUNNING, wish=Wish.STEER)
+                return _change(connection, job, "resuming", values)
+            raise _wrong_state(job, "resumed")
+
+    def finish(self, job_id: str) -> JobRecord:
+        """Let a job that has begun end with what it has learnt so far."""
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            _check_steerable(job, "finished early")
+            if job.is_finishing:
+                return job
+            values = _steered(job, Steering(finish=True))
+            if job.status is JobStatus.PAUSED:
+                self._admission.check_room(connection)
+                values = requeued(FINISHING, steering=values["steering"])
+            elif job.status is not JobStatus.QUEUED:
+                values |= {"status": JobStatus.RUNNING, "status_reason": FINISHING}
+            return _change(connection, job, "finishing", values)
+
+    def retry(self, job_id: str) -> JobRecord:
+        """Put a job that failed or was cancelled back into the queue, to go on from its last checkpoint.
+
+        Raises:
+            QueueFull: Too many jobs are waiting.
+            TooManyJobs: Its API key has too many unfinished jobs.
+        """
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+                raise _wrong_state(job, "retried")
+            self._admission.check_room(connection)
+            key_id = connection.execute(sa.select(jobs.c.key_id).where(jobs.c.id == job_id)).scalar_one()
+            self._admission.check_share(connection, key_id)
+            try:
+                check_dataset(connection, job.dataset_id)
+                if job.start_model_id is not None:
+                    resolve_model_id(connection, job.start_model_id, for_share=True)
+            except NotFound as error:
+                raise Conflict(f"The job cannot be retried: {error}", code=error.code) from error
+            values = requeued(None, losses=0, finished_at=None, error=sa.null())
+            return _change(connection, job, "retrying", values)
+
+    def steer(self, job_id: str, *, held: bool, temperature: float | None = None) -> JobRecord:
+        """Hold a running job's temperature where it is or at a value, or let it follow its schedule again.
+
+        Raises:
+            Conflict: Also when the job has no temperature to steer: in static mode, and once it is hard.
+        """
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            _check_steerable(job, "steered")
+            _check_softness(job)
+            change = Steering(held=held, temperature=temperature)
+            data = {"held": held, "temperature": temperature}
+            return _change(connection, job, "steering", _steered(job, change), data)
+
+
+def _change(
+    connection: sa.Connection,
+    job: JobRecord,
+    event: str,
+    values: dict[str, Any],
+    data: dict[str, Any] | None = None,
+) -> JobRecord:
+    connection.execute(sa.update(jobs).where(jobs.c.id == job.id).values(**values))
+    append_event(connection, job.id, event, data or {})
+    return read_job(connection, job.id)
+
+
+def _steered(job: JobRecord, change: Steering) -> dict[str, Any]:
+    """Values of the UPDATE that adds a change and lets the worker know, unless it is to stop anyway."""
+    if len(job.steering) >= MAX_CHANGES:
+        raise Conflict(f"The job was steered {MAX_CHANGES} times already.", code="steered_too_often")
+    values: dict[str, Any] = {"steering": [asdict(each) for each in (*job.steering, change)]}
+    if job.status is JobStatus.RUNNING and job.wish is Wish.NONE:
+        values["wish"] = Wish.STEER
+    return visible_change(**values)
+
+
+def _check_steerable(job: JobRecord, what: str) -> None:
+    if job.kind is JobKind.ENCODING:
+        raise Conflict(f"The job encodes, so it cannot be {what}.", code="not_training")
+    if job.status.is_terminal or job.status is JobStatus.CANCELLING or job.started_at is None:
+        raise _wrong_state(job, what)
+
+
+def _check_softness(job: JobRecord) -> None:
+    settings = job.resolved["config"]["assignment"]
+    if settings["mode"] == "static":
+        raise Conflict("The assignment of a static job has no temperature.", code="assignment_static")
+    progress = {"epoch": 0} if job.live is None else job.live.progress
+    settled_epoch = progress.get("settled_epoch")
+    hard_from = settings["freeze_after_epochs"] if settled_epoch is None else settled_epoch
+    if progress["epoch"] >= hard_from:
+        text = f"The assignment is hard since epoch {hard_from}."
+        raise Conflict(text, code="assignment_hard")
+
+
+def _wrong_state(job: JobRecord, what: str) -> Conflict:
+    state = "has not started" if job.status is JobStatus.QUEUED else f"is {job.status}"
+    return Conflict(f"The job {state}, so it cannot be {what}.", code="wrong_state")

@@ -1,0 +1,119 @@
+"""What was recorded of a job: its assignments, metrics, events and checkpoints."""
+
+from pathlib import Path
+
+import numpy as np
+import sqlalchemy as sa
+
+from worker.store.database.engine import Database
+from worker.store.database.ids import path_of
+from worker.store.database.job_rows import as_time, read_job
+from worker.store.database.schema import checkpoints, job_assignments, job_events, job_metrics
+from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
+
+MAX_NUMBER = 2**31 - 1  # what the columns hold; anything above is beyond the newest
+
+
+class Histories:
+    """Reads what running jobs wrote; each method raises NotFound for an unknown job.
+
+    Args:
+        directory: Where the jobs' files are, one directory for each job.
+    """
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+
+    def directory(self, job_id: str) -> Path:
+        """Where the checkpoints of a job are."""
+        return path_of(self._directory, job_id)
+
+    def assignment(self, job_id: str, epoch: int | None = None) -> AssignmentRecord | None:
+        """The soft assignment after an epoch, or the newest; None where none was kept."""
+        query = sa.select(job_assignments).where(job_assignments.c.job_id == job_id)
+        if epoch is None:
+            query = query.order_by(job_assignments.c.epoch.desc()).limit(1)
+        else:
+            query = query.where(job_assignments.c.epoch == min(epoch, MAX_NUMBER))
+        with self._database.read() as connection:
+            read_job(connection, job_id)
+            row = connection.execute(query).mappings().one_or_none()
+        if row is None:
+            return None
+        categories: list[str] = row["categories"]
+        matrix = np.frombuffer(row["matrix"], dtype="<f4").reshape(-1, len(categories))
+        return AssignmentRecord(
+            job_id=job_id,
+            epoch=row["epoch"],
+            step=row["step"],
+            temperature=row["temperature"],
+            categories=categories,
+            matrix=matrix,
+        )
+
+    def metrics(self, job_id: str, max_points: int = 500) -> list[MetricRecord]:
+        """The metrics of all epochs, or of that many evenly spread ones, the first and last among them.
+
+        Args:
+            max_points: At least 2.
+        """
+        of_job = job_metrics.c.job_id == job_id
+        query = sa.select(job_metrics).where(of_job).order_by(job_metrics.c.epoch)
+        with self._database.read() as connection:
+            read_job(connection, job_id)
+            last = connection.execute(sa.select(sa.func.max(job_metrics.c.epoch)).where(of_job)).scalar() or 0
+            if last > max_points:
+                # The quotient grows by 1 at max_points - 1 of the epochs, the last of them at the end.
+                epoch, steps = job_metrics.c.epoch, max_points - 1
+                is_kept = sa.or_(epoch == 1, (epoch * steps) // last != ((epoch - 1) * steps) // last)
+                query = query.where(is_kept)
+            rows = connection.execute(query).mappings().all()
+        return [
+            MetricRecord(
+                epoch=row["epoch"], step=row["step"], time=as_time(row["time"]), values=row["values"]
+            )
+            for row in rows
+        ]
+
+    def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[EventRecord]:
+        """The events numbered above `after`, oldest first."""
+        query = (
+            sa.select(job_events)
+            .where(job_events.c.job_id == job_id, job_events.c.seq > min(after, MAX_NUMBER))
+            .order_by(job_events.c.seq)
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            read_job(connection, job_id)
+            rows = connection.execute(query).mappings().all()
+        return [
+            EventRecord(seq=row["seq"], time=as_time(row["time"]), type=row["type"], data=row["data"])
+            for row in rows
+        ]
+
+    def checkpoints(self, job_id: str) -> list[CheckpointRecord]:
+        """The states from which the job can be resumed, newest first."""
+        with self._database.read() as connection:
+            read_job(connection, job_id)
+            return read_checkpoints(connection, job_id, self.directory(job_id))
+
+
+def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) -> list[CheckpointRecord]:
+    """The checkpoints of a job, newest first; directory is where its files are."""
+    rows = connection.execute(
+        sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step.desc())
+    ).mappings()
+    return [
+        CheckpointRecord(
+            job_id=row["job_id"],
+            epoch=row["epoch"],
+            step=row["step"],
+            path=path_of(directory, row["file_name"]),
+            digest=row["digest"],
+            size_bytes=row["size_bytes"],
+            token=row["token"],
+            created_at=as_time(row["created_at"]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,201 @@
+"""What a running job leaves behind after each epoch, every write checked by its token."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+
+from worker.store.database.engine import Database
+from worker.store.database.ids import path_of
+from worker.store.database.job_rows import append_event, read_job, update_held, visible_change
+from worker.store.database.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
+from worker.store.jobs.job_history import read_checkpoints
+from worker.store.records import CheckpointRecord, Claim, Progress, Steering, Wish
+
+KEPT_CHECKPOINTS = 3  # two to fall back to when the newest is torn
+KEPT_ASSIGNMENTS = 64  # enough for a smooth picture of a run
+KEPT_ASSIGNMENT_BYTES = 64 << 20
+
+
+class Recordings:
+    """The history of jobs as it is written; every method raises LeaseLost once the job was taken away.
+
+    Args:
+        directory: Where the jobs' files are, one directory for each job.
+    """
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+
+    def record_progress(self, claim: Claim, progress: Progress) -> None:
+        """Store how the job stands after an epoch; recording an epoch again replaces it."""
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(live=_live(progress)))
+            _forget_later_epochs(connection, claim.job.id, progress.epoch)
+            self._record_assignment(connection, claim.job.id, progress)
+            if progress.metrics:
+                connection.execute(
+                    sa.insert(job_metrics).values(
+                        job_id=claim.job.id,
+                        epoch=progress.epoch,
+                        step=progress.step,
+                        time=DatabaseNow(),
+                        values=dict(progress.metrics),
+                    )
+                )
+
+    def record_rows(self, claim: Claim, *, done: int, rows: int, eta_seconds: float | None) -> None:
+        """Store how many rows an encoding has written for good; the attempts start counting anew."""
+        progress = {
+            "fraction": done / rows,
+            "epoch": done // rows,
+            "epochs": 1,
+            "step": done,
+            "steps": rows,
+            "eta_seconds": eta_seconds,
+        }
+        live = {"progress": progress, "temperature": None, "losses": {}, "assignment": {}, "codebook": {}}
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(live=live, losses=0))
+
+    def add_event(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
+        """Tell the job's users that something happened."""
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change())
+            append_event(connection, claim.job.id, event, {**data, "token": claim.token})
+
+    def add_event_once(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
+        """Tell it unless it was told before in the same words, by an attempt that is now done again."""
+        told = sa.select(job_events.c.data).where(
+            job_events.c.job_id == claim.job.id, job_events.c.type == event
+        )
+        with self._database.write() as connection:
+            if data not in connection.scalars(told).all():
+                update_held(connection, claim, visible_change())
+                append_event(connection, claim.job.id, event, data)
+
+    def record_checkpoint(
+        self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
+    ) -> None:
+        """Make a finished file in the job's directory the newest checkpoint.
+
+        The attempts start counting anew, and all but the newest checkpoints are removed.
+        """
+        job_id = claim.job.id
+        with self._database.write() as connection:
+            update_held(connection, claim, visible_change(losses=0))
+            _forget_checkpoints(connection, job_id, checkpoints.c.step >= step)
+            connection.execute(
+                sa.insert(checkpoints).values(
+                    job_id=job_id,
+                    epoch=epoch,
+                    step=step,
+                    file_name=path.name,
+                    digest=digest,
+                    size_bytes=size_bytes,
+                    token=claim.token,
+                    created_at=DatabaseNow(),
+                )
+            )
+            kept = read_checkpoints(connection, job_id, path_of(self._directory, job_id))[:KEPT_CHECKPOINTS]
+            _forget_checkpoints(connection, job_id, checkpoints.c.step < kept[-1].step)
+            data = {"epoch": epoch, "step": step, "token": claim.token}
+            append_event(connection, job_id, "checkpoint", data)
+        _remove_files_except(path.parent, {record.path.name for record in kept})
+
+    def settle_steering(
+        self, claim: Claim, moment: tuple[int, bool], temperature: float
+    ) -> tuple[Steering, ...]:
+        """Let what the user changed meanwhile take effect at a moment of the run; returns all changes so far.
+
+        Args:
+            temperature: Of the run's next step: what it is held at when the user named no value.
+        """
+        job_id = claim.job.id
+        with self._database.write() as connection:
+            job = read_job(connection, job_id, for_update=True)
+            settled = []
+            for change in job.steering:
+                if change.moment is None:
+                    settled.append(_at(moment, change, temperature))
+                    append_event(connection, job_id, "steered", asdict(settled[-1]))
+                else:
+                    settled.append(change)
+                temperature = settled[-1].temperature or temperature
+            if settled != list(job.steering) or job.wish is Wish.STEER:
+                wish = Wish.NONE if job.wish is Wish.STEER else job.wish
+                values = visible_change(steering=[asdict(each) for each in settled], wish=wish)
+                update_held(connection, claim, values)
+        return tuple(settled)
+
+    def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
+        """The checkpoints to resume from, newest first."""
+        with self._database.read() as connection:
+            return read_checkpoints(connection, claim.job.id, path_of(self._directory, claim.job.id))
+
+    def _record_assignment(self, connection: sa.Connection, job_id: str, progress: Progress) -> None:
+        """Keep the newest assignment, and of the older ones an evenly spread choice."""
+        matrix = np.ascontiguousarray(progress.matrix, dtype="<f4")
+        kept = max(2, min(KEPT_ASSIGNMENTS, KEPT_ASSIGNMENT_BYTES // max(1, matrix.nbytes)))
+        spacing = math.ceil(progress.epochs / kept)
+        connection.execute(
+            sa.delete(job_assignments).where(
+                job_assignments.c.job_id == job_id, job_assignments.c.epoch % spacing != 0
+            )
+        )
+        connection.execute(
+            sa.insert(job_assignments).values(
+                job_id=job_id,
+                epoch=progress.epoch,
+                step=progress.step,
+                temperature=progress.temperature,
+                categories=progress.categories,
+                matrix=matrix.tobytes(),
+            )
+        )
+
+
+def _at(moment: tuple[int, bool], change: Steering, temperature: float) -> Steering:
+    """The change with the moment of its effect, and the temperature at which it holds."""
+    held_at = (change.temperature or temperature) if change.held else None
+    return replace(change, step=moment[0], is_training=moment[1], temperature=held_at)
+
+
+def _live(progress: Progress) -> dict[str, Any]:
+    return {
+        "progress": {
+            "fraction": 1.0 if progress.is_finished else progress.step / progress.steps,
+            "epoch": progress.epoch,
+            "epochs": progress.epochs,
+            "step": progress.step,
+            "steps": progress.steps,
+            "eta_seconds": 0.0 if progress.is_finished else progress.eta_seconds,
+            "settled_epoch": progress.settled_epoch,
+        },
+        "temperature": progress.temperature,
+        "losses": dict(progress.losses),
+        "assignment": dict(progress.assignment),
+        "codebook": dict(progress.codebook),
+    }
+
+
+def _forget_later_epochs(connection: sa.Connection, job_id: str, epoch: int) -> None:
+    """Drop what an earlier attempt recorded from this epoch on, which is now done again."""
+    for table in (job_assignments, job_metrics):
+        connection.execute(sa.delete(table).where(table.c.job_id == job_id, table.c.epoch >= epoch))
+
+
+def _forget_checkpoints(connection: sa.Connection, job_id: str, which: sa.ColumnElement[bool]) -> None:
+    connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id, which))
+
+
+def _remove_files_except(directory: Path, kept: set[str]) -> None:
+    """Remove every other file, also those that a killed attempt left half-written."""
+    for path in directory.iterdir():
+        if path.name not in kept:
+            path.unlink(missing_ok=True)

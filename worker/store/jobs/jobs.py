@@ -1,0 +1,304 @@
+"""Jobs as their users see them: submitted, listed, deleted."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract.job_config import EncodingJobRequest, JobKind, JobRequest, JobStatus
+from worker.store.database import durable_files
+from worker.store.database.engine import Database
+from worker.store.database.errors import Conflict
+from worker.store.database.ids import new_id
+from worker.store.database.job_rows import append_event, read_job, remember_expired, to_job
+from worker.store.database.pagination import Page, decode_cursor, fetch_page
+from worker.store.database.schema import DatabaseNow, idempotency_keys, job_labels, jobs
+from worker.store.jobs.job_history import Histories
+from worker.store.jobs.quotas import Admission, check_dataset
+from worker.store.models.models import resolve_model_id
+from worker.store.records import JobRecord, Json, Submission, Wish
+
+# Whoever submits also sends the message; only after this time does a worker make up for a lost one.
+SEND_GRACE_S = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _NewJob:
+    """What is particular to a job that is submitted; needed_model is an id or `@alias`."""
+
+    kind: JobKind
+    request: JobRequest | EncodingJobRequest
+    config: Json
+    resolved: Json
+    needed_model: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What tells that a job has changed, the numbers of its version and its last event, and its place."""
+
+    version: int
+    event_count: int
+    position: int | None
+
+
+@dataclass(frozen=True)
+class _Sender:
+    """Who submits a job, and how to tell whether it was submitted before."""
+
+    idempotency_key: str | None
+    request_digest: str
+    key_id: str | None
+
+
+class Jobs(Histories):
+    """The jobs, and what was recorded of them."""
+
+    def __init__(
+        self, database: Database, directory: Path, *, admission: Admission, max_attempts: int
+    ) -> None:
+        super().__init__(database, directory)
+        self._admission = admission
+        self._max_attempts = max_attempts
+
+    def submit(
+        self,
+        request: JobRequest,
+        resolved: Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        request_digest: str = "",
+        key_id: str | None = None,
+    ) -> Submission:
+        """Put a training into the queue, once for each idempotency key.
+
+        Args:
+            resolved: What the plan made of the request; stored for the user.
+            request_digest: Tells whether two requests with one idempotency key are the same.
+            key_id: The API key that asks, where one is needed; its unfinished jobs are counted.
+
+        Raises:
+            NotFound: The dataset, or the model to start from, is unknown.
+            Conflict: The key was used for another request (code idempotency_key_reused).
+            QueueFull: Too many jobs are waiting.
+            TooManyJobs: The API key has too many unfinished jobs.
+        """
+        new = _NewJob(
+            kind=JobKind.TRAINING,
+            request=request,
+            config=request.config.model_dump(mode="json"),
+            resolved=dict(resolved),
+            needed_model=request.assignment.model,
+        )
+        return self._submit(new, _Sender(idempotency_key, request_digest, key_id))
+
+    def submit_encoding(
+        self,
+        request: EncodingJobRequest,
+        model_id: str,
+        *,
+        rows: int,
+        idempotency_key: str | None = None,
+        request_digest: str = "",
+        key_id: str | None = None,
+    ) -> Submission:
+        """Put the encoding of a dataset into the queue; otherwise as `submit`.
+
+        Args:
+            rows: Of the dataset.
+        """
+        config = {"model": model_id}
+        new = _NewJob(
+            kind=JobKind.ENCODING,
+            request=request,
+            config=config,
+            resolved={"config": config, "steps": rows},
+            needed_model=model_id,
+        )
+        return self._submit(new, _Sender(idempotency_key, request_digest, key_id))
+
+    def get(self, job_id: str) -> JobRecord:
+        """The job of this id.
+
+        Raises:
+            NotFound: There is none.
+        """
+        with self._database.read() as connection:
+            return read_job(connection, job_id)
+
+    def list(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+        dataset: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[JobRecord]:
+        """A page of the jobs that fit every given filter, newest first."""
+        query, order_by = _select_labelled(labels or {})
+        if labels and cursor is not None:  # PostgreSQL does not conclude it from the place of the label
+            query = query.where(jobs.c.seq < decode_cursor(cursor))
+        if status is not None:
+            query = query.where(jobs.c.status == status)
+        if dataset is not None:
+            query = query.where(jobs.c.dataset_id == dataset)
+        with self._database.read() as connection:
+            return fetch_page(
+                connection, query, order_by=order_by, limit=limit, cursor=cursor, to_record=to_job
+            )
+
+    def standings(self, job_ids: Collection[str]) -> dict[str, Standing]:
+        """How these jobs stand, all at once; unknown ones are left out."""
+        query = sa.select(jobs.c.id, jobs.c.seq, jobs.c.status, jobs.c.version, jobs.c.event_count)
+        # Numbered in one pass over the index; counting for each job apart would pass it again and again.
+        place = sa.func.row_number().over(order_by=jobs.c.seq).label("place")
+        queue = sa.select(jobs.c.seq, place).where(jobs.c.status == JobStatus.QUEUED).subquery()
+        places: dict[int, int] = {}
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(jobs.c.id.in_(job_ids))).all()
+            queued = [row.seq for row in rows if row.status == JobStatus.QUEUED]
+            if queued:
+                found = connection.execute(sa.select(queue).where(queue.c.seq.in_(queued)))
+                places = {row.seq: row.place for row in found}
+        return {row.id: Standing(row.version, row.event_count, places.get(row.seq)) for row in rows}
+
+    def queue_position(self, job_id: str) -> int | None:
+        """1 for the job that is next, None for one that is not waiting."""
+        is_waiting = jobs.c.status == JobStatus.QUEUED
+        # No join: PostgreSQL would keep the order that was good for an empty table.
+        place = sa.select(jobs.c.seq).where(jobs.c.id == job_id, is_waiting).scalar_subquery()
+        query = sa.select(sa.func.count()).select_from(jobs).where(is_waiting, jobs.c.seq <= place)
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one() or None
+
+    def queue_positions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """The positions of jobs that are waiting, and near each other in the queue as on a page."""
+        is_waiting = jobs.c.status == JobStatus.QUEUED
+        ends = sa.select(sa.func.min(jobs.c.seq), sa.func.max(jobs.c.seq)).where(jobs.c.id.in_(job_ids))
+        with self._database.read() as connection:
+            first, last = connection.execute(ends).one()
+            before = sa.select(sa.func.count()).select_from(jobs).where(is_waiting, jobs.c.seq < first)
+            between = sa.select(jobs.c.id).where(is_waiting, jobs.c.seq.between(first, last))
+            number_before = connection.execute(before).scalar_one()
+            waiting = list(connection.execute(between.order_by(jobs.c.seq)).scalars())
+        return {each: place for place, each in enumerate(waiting, number_before + 1) if each in job_ids}
+
+    def delete(self, job_id: str, *, is_expired: bool = False) -> None:
+        """Forget a job that has ended, with all that was recorded of it; its model stays.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
+
+        Raises:
+            NotFound: There is no such job.
+            Conflict: It has not ended.
+        """
+
+        def forget(connection: sa.Connection) -> None:
+            job = read_job(connection, job_id, for_update=True)
+            if not job.status.is_terminal:
+                raise Conflict(f"The job is {job.status}; cancel it first.", code="job_not_ended")
+            connection.execute(sa.delete(jobs).where(jobs.c.id == job_id))
+            if is_expired:
+                remember_expired(connection, job_id)
+
+        directory = self.directory(job_id)
+        self._database.write_on_full_disk(forget)
+        durable_files.remove_directory(directory)
+        self._database.reserve.refill()
+
+    def _submit(self, new: _NewJob, sender: _Sender) -> Submission:
+        try:
+            with self._database.write() as connection:
+                return self._submit_once(connection, new, sender)
+        except sa.exc.IntegrityError:  # the same key at the same moment: its job is there now
+            with self._database.write() as connection:
+                return self._submit_once(connection, new, sender)
+
+    def _submit_once(self, connection: sa.Connection, new: _NewJob, sender: _Sender) -> Submission:
+        if (earlier := _find_earlier(connection, sender)) is not None:
+            return Submission(earlier, replayed=True)
+        check_dataset(connection, new.request.dataset)
+        self._admission.check_room(connection)
+        self._admission.check_share(connection, sender.key_id)
+        job_id = self._insert(connection, new, sender.key_id)
+        if sender.idempotency_key is not None:
+            connection.execute(
+                sa.insert(idempotency_keys).values(
+                    key=sender.idempotency_key,
+                    request_digest=sender.request_digest,
+                    job_id=job_id,
+                    created_at=DatabaseNow(),
+                )
+            )
+        append_event(connection, job_id, "submitted", {"dataset": new.request.dataset})
+        return Submission(read_job(connection, job_id), replayed=False)
+
+    def _insert(self, connection: sa.Connection, new: _NewJob, key_id: str | None) -> str:
+        job_id = new_id("job")
+        start_model = new.needed_model
+        if start_model is not None:
+            start_model = resolve_model_id(connection, start_model, for_share=True)
+        values: dict[str, Any] = {
+            "id": job_id,
+            "kind": new.kind,
+            "name": new.request.name,
+            "labels": new.request.labels,
+            "dataset_id": new.request.dataset,
+            "start_model_id": start_model,
+            "config": new.config,
+            "resolved": new.resolved,
+            "status": JobStatus.QUEUED,
+            "wish": Wish.NONE,
+            "version": 1,
+            "created_at": DatabaseNow(),
+            "updated_at": DatabaseNow(),
+            "attempt": 0,
+            "max_attempts": self._max_attempts,
+            "losses": 0,
+            "history": [],
+            "token": 0,
+            "next_send_at": DatabaseNow() + SEND_GRACE_S,
+            "sends": 0,
+            "event_count": 0,
+            "key_id": key_id,
+            "steering": [],
+        }
+        seq = connection.execute(sa.insert(jobs).values(**values).returning(jobs.c.seq)).scalar_one()
+        labels = [
+            {"job_id": job_id, "name": name, "value": value, "seq": seq}
+            for name, value in new.request.labels.items()
+        ]
+        if labels:
+            connection.execute(sa.insert(job_labels), labels)
+        return job_id
+
+
+def _find_earlier(connection: sa.Connection, sender: _Sender) -> JobRecord | None:
+    if sender.idempotency_key is None:
+        return None
+    known = sa.select(idempotency_keys).where(idempotency_keys.c.key == sender.idempotency_key)
+    row = connection.execute(known).one_or_none()
+    if row is None:
+        return None
+    if row.request_digest != sender.request_digest:
+        raise Conflict("This key was used for another request.", code="idempotency_key_reused")
+    return read_job(connection, row.job_id)
+
+
+def _select_labelled(labels: Mapping[str, str]) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
+    """Jobs that have all labels, and what orders them: with labels, the index of the first one."""
+    if not labels:
+        return sa.select(jobs), jobs.c.seq
+    first, *others = (_labelled(name, value) for name, value in labels.items())
+    query = sa.select(jobs, first.c.seq).join(first, first.c.seq == jobs.c.seq)
+    for other in others:
+        query = query.join(other, other.c.job_id == jobs.c.id)
+    return query, first.c.seq
+
+
+def _labelled(name: str, value: str) -> sa.Subquery:
+    return sa.select(job_labels).where(job_labels.c.name == name, job_labels.c.value == value).subquery()

@@ -1,0 +1,55 @@
+"""Who has to be told that jobs have ended, until he has heard it."""
+
+import sqlalchemy as sa
+
+from worker.contract.job_config import JobStatus
+from worker.store.database.engine import Database
+from worker.store.database.job_rows import to_job
+from worker.store.database.schema import DatabaseNow, jobs
+from worker.store.records import JobRecord
+
+RETRY_DELAYS_S = (5.0, 30.0, 120.0, 600.0)  # after the first failure, the second, ...
+LONGEST_RETRY_DELAY_S = 3600.0
+# Nobody wants to hear of older ones, also when a webhook is named for the first time.
+GIVEN_UP_AFTER_S = 86_400.0
+ENDED = [status for status in JobStatus if status.is_terminal]
+
+
+class Notices:
+    """The rows of ended jobs as an outbox: `next_send_at` is when to tell, null once it was heard."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take_due(self, limit: int) -> list[JobRecord]:
+        """Ended jobs that should be told of now, each handed to one caller only.
+
+        One that is not settled comes up again, after a delay that grows each time.
+        """
+        due = (
+            sa.select(jobs)
+            .where(
+                jobs.c.status.in_(ENDED),
+                jobs.c.finished_at > DatabaseNow() - GIVEN_UP_AFTER_S,
+                jobs.c.next_send_at <= DatabaseNow(),
+            )
+            .order_by(jobs.c.finished_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.read() as connection:  # the usual case, nothing to tell, takes no lock
+            if connection.execute(due.with_only_columns(jobs.c.id).limit(1)).first() is None:
+                return []
+        delay = sa.case(dict(enumerate(RETRY_DELAYS_S)), value=jobs.c.sends, else_=LONGEST_RETRY_DELAY_S)
+        later = {"next_send_at": DatabaseNow() + delay, "sends": jobs.c.sends + 1}
+        with self._database.write() as connection:
+            found = [to_job(row) for row in connection.execute(due).mappings()]
+            which = jobs.c.id.in_([job.id for job in found])
+            connection.execute(sa.update(jobs).where(which).values(**later))
+        return found
+
+    def settle(self, job: JobRecord) -> None:
+        """Note that this end of the job, not one that came since, was heard of."""
+        this_end = sa.and_(jobs.c.id == job.id, jobs.c.event_count == job.event_count)
+        with self._database.write() as connection:
+            connection.execute(sa.update(jobs).where(this_end).values(next_send_at=None))

@@ -1,0 +1,147 @@
+"""Published models: a row each, and a directory of files."""
+
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+
+from worker.store.database import durable_files
+from worker.store.database.engine import Database
+from worker.store.database.errors import Conflict, NotFound
+from worker.store.database.ids import path_of
+from worker.store.database.job_rows import as_time, remember_expired
+from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.schema import aliases, jobs, models
+from worker.store.datasets.datasets import UNFINISHED
+from worker.store.records import ModelRecord
+
+ALIAS_MARK = "@"
+
+
+class Models:
+    """The models below one directory. They never change."""
+
+    def __init__(self, database: Database, directory: Path) -> None:
+        self._database = database
+        self._directory = directory
+
+    def get(self, key: str) -> ModelRecord:
+        """The model of this id, or the one that `@alias` stands for.
+
+        Raises:
+            NotFound: There is no such model or alias.
+        """
+        with self._database.read() as connection:
+            model_id = resolve_model_id(connection, key)
+            row = (
+                connection.execute(sa.select(models).where(models.c.id == model_id)).mappings().one_or_none()
+            )
+        if row is None:  # deleted between the two queries
+            raise NotFound("model", model_id)
+        return _to_model(row)
+
+    def list(self, limit: int = 50, cursor: str | None = None) -> Page[ModelRecord]:
+        """A page of all models, newest first."""
+        with self._database.read() as connection:
+            return fetch_page(
+                connection,
+                sa.select(models),
+                order_by=models.c.seq,
+                limit=limit,
+                cursor=cursor,
+                to_record=_to_model,
+            )
+
+    def delete(self, model_id: str, *, is_expired: bool = False) -> None:
+        """Forget a model and its files.
+
+        Args:
+            is_expired: Remember that it is gone by retention.
+
+        Raises:
+            NotFound: There is no such model.
+            Conflict: An alias stands for it, or an unfinished job needs it.
+        """
+
+        def forget(connection: sa.Connection) -> None:
+            # Locks the row against an alias or a job that is about to need it.
+            row = connection.execute(
+                sa.select(models.c.seq).where(models.c.id == model_id).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotFound("model", model_id)
+            _check_unused(connection, model_id)
+            connection.execute(sa.delete(models).where(models.c.id == model_id))
+            if is_expired:
+                remember_expired(connection, model_id)
+
+        directory = self.directory(model_id)
+        self._database.write_on_full_disk(forget)
+        durable_files.remove_directory(directory)
+        self._database.reserve.refill()
+
+    def directory(self, model_id: str) -> Path:
+        """Where the files of a model are."""
+        return path_of(self._directory, model_id)
+
+    def groups(self, model_id: str) -> dict[str, tuple[str, ...]]:
+        """The features of each of a model's categories, for a run that starts from them.
+
+        Raises:
+            NotFound: There is no such model.
+        """
+        try:
+            grouping = orjson.loads((self.directory(model_id) / "grouping.json").read_bytes())
+        except FileNotFoundError as error:
+            raise NotFound("model", model_id) from error
+        return {category["name"]: tuple(category["features"]) for category in grouping["categories"]}
+
+
+def resolve_model_id(connection: sa.Connection, key: str, *, for_share: bool = False) -> str:
+    """The id of a model given by id or `@alias`.
+
+    Args:
+        for_share: Keep the model from being deleted until the transaction ends.
+
+    Raises:
+        NotFound: There is no such model or alias.
+    """
+    query = sa.select(models.c.id)
+    if for_share:
+        query = query.with_for_update(read=True, of=models)
+    if key.startswith(ALIAS_MARK):
+        kind, key = "alias", key.removeprefix(ALIAS_MARK)
+        query = query.join(aliases, aliases.c.model_id == models.c.id).where(aliases.c.name == key)
+    else:
+        kind, query = "model", query.where(models.c.id == key)
+    model_id = connection.execute(query).scalar_one_or_none()
+    if model_id is None:
+        raise NotFound(kind, key)
+    return str(model_id)
+
+
+def _check_unused(connection: sa.Connection, model_id: str) -> None:
+    alias = connection.execute(
+        sa.select(aliases.c.name).where(aliases.c.model_id == model_id).order_by(aliases.c.name).limit(1)
+    ).scalar_one_or_none()
+    if alias is not None:
+        raise Conflict(f"The alias {alias!r} stands for this model.", code="model_aliased")
+    job_id = connection.execute(
+        sa.select(jobs.c.id)
+        .where(jobs.c.start_model_id == model_id, jobs.c.status.in_(UNFINISHED))
+        .order_by(jobs.c.seq)
+        .limit(1)
+    ).scalar_one_or_none()
+    if job_id is not None:
+        raise Conflict(f"Job {job_id} still needs this model.", code="model_in_use")
+
+
+def _to_model(row: sa.RowMapping) -> ModelRecord:
+    return ModelRecord(
+        id=row["id"],
+        digest=row["digest"],
+        job_id=row["job_id"],
+        dataset_id=row["dataset_id"],
+        created_at=as_time(row["created_at"]),
+        document=row["document"],
+    )

@@ -1,0 +1,146 @@
+"""Removes what has been kept long enough, and files that nothing knows any more."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.contract.settings import ServiceSettings
+from worker.store.database import durable_files
+from worker.store.database.engine import Database
+from worker.store.database.errors import Conflict, NotFound
+from worker.store.database.schema import DatabaseNow, aliases, datasets, expired, jobs, models
+from worker.store.datasets.datasets import Datasets
+from worker.store.jobs.jobs import Jobs
+from worker.store.models.models import Models
+
+DAY_S = 86_400.0
+BATCH = 100  # removed in one round: the next one is soon
+# Files appear before their row does. Younger ones may still get one.
+ORPHANED_AFTER_S = 3600.0
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of thing that expires."""
+
+    keep_days: float | None
+    find: Callable[[float], sa.Select[Any]]
+    remove: Callable[[str], None]
+
+
+class Retention:
+    """What may go, by the settings; nothing that is in use ever does.
+
+    A job may go when it has ended, a model when no alias stands for it and no unfinished job needs it,
+    a dataset when the last job on it ended long ago.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        settings: ServiceSettings,
+        *,
+        all_jobs: Jobs,
+        all_models: Models,
+        all_datasets: Datasets,
+    ) -> None:
+        self._database = database
+        self._directory = settings.data_dir.absolute()
+        self._kinds = (
+            _Kind(settings.keep_jobs_days, _old_jobs, lambda key: all_jobs.delete(key, is_expired=True)),
+            _Kind(
+                settings.keep_models_days, _old_models, lambda key: all_models.delete(key, is_expired=True)
+            ),
+            _Kind(
+                settings.keep_datasets_days,
+                _old_datasets,
+                lambda key: all_datasets.delete(key, is_expired=True),
+            ),
+        )
+
+    def is_expired(self, identifier: str) -> bool:
+        """Whether there was something of this id that is gone by retention."""
+        query = sa.select(expired.c.id).where(expired.c.id == identifier)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def expire(self) -> list[str]:
+        """Remove some of what was kept long enough; returns the ids."""
+        removed = []
+        for kind in self._kinds:
+            if kind.keep_days is None:
+                continue
+            with self._database.read() as connection:
+                found: list[str] = list(
+                    connection.execute(kind.find(kind.keep_days * DAY_S).limit(BATCH)).scalars()
+                )
+            removed += [identifier for identifier in found if _is_removed(kind.remove, identifier)]
+        return removed
+
+    def remove_orphans(self) -> list[Path]:
+        """Remove files whose row was never written, or is gone: a process died in between. Returns them."""
+        orphans = []
+        for name, table in (("datasets", datasets), ("models", models), ("jobs", jobs)):
+            # Looked at before their rows are: what has no row by then will not get one.
+            aged = {path.name: path for path in _aged(self._directory / name)}
+            orphans += [aged[identifier] for identifier in aged.keys() - self._known(table, aged)]
+        orphans += [path for path in _aged(self._directory / "spool") if path.name.startswith("model_")]
+        for path in orphans:
+            durable_files.remove_directory(path)
+        return orphans
+
+    def _known(self, table: sa.Table, identifiers: Iterable[str]) -> set[str]:
+        known: set[str] = set()
+        waiting = list(identifiers)
+        with self._database.read() as connection:
+            for start in range(0, len(waiting), BATCH):
+                query = sa.select(table.c.id).where(table.c.id.in_(waiting[start : start + BATCH]))
+                known |= set(connection.execute(query).scalars())
+        return known
+
+
+def _is_removed(remove: Callable[[str], None], identifier: str) -> bool:
+    try:
+        remove(identifier)
+    except (Conflict, NotFound):  # taken into use, or removed by somebody else, a moment ago
+        return False
+    return True
+
+
+def _old_jobs(age_s: float) -> sa.Select[Any]:
+    # Only jobs that have ended have this time.
+    return sa.select(jobs.c.id).where(jobs.c.finished_at < DatabaseNow() - age_s).order_by(jobs.c.finished_at)
+
+
+def _old_models(age_s: float) -> sa.Select[Any]:
+    is_named = sa.exists().where(aliases.c.model_id == models.c.id)
+    is_started_from = sa.exists().where(jobs.c.start_model_id == models.c.id, jobs.c.finished_at.is_(None))
+    is_old = models.c.created_at < DatabaseNow() - age_s
+    return sa.select(models.c.id).where(is_old, ~is_named, ~is_started_from).order_by(models.c.seq)
+
+
+def _old_datasets(age_s: float) -> sa.Select[Any]:
+    oldest = DatabaseNow() - age_s
+    is_used = sa.exists().where(
+        jobs.c.dataset_id == datasets.c.id,
+        sa.or_(jobs.c.finished_at.is_(None), jobs.c.finished_at >= oldest),
+    )
+    return sa.select(datasets.c.id).where(datasets.c.created_at < oldest, ~is_used).order_by(datasets.c.seq)
+
+
+def _aged(directory: Path) -> Iterator[Path]:
+    """The directories in a directory that have not changed for a while."""
+    oldest = time.time() - ORPHANED_AFTER_S
+    if not directory.is_dir():
+        return
+    for path in directory.iterdir():
+        try:
+            is_aged = path.is_dir() and path.stat().st_mtime < oldest
+        except FileNotFoundError:  # removed meanwhile
+            continue
+        if is_aged:
+            yield path

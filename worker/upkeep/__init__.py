@@ -1,0 +1,4 @@
+"""What a worker does beside jobs: gives lost jobs back, calls webhooks.
+
+Imports `store`, `process`, `contract`.
+"""

@@ -1,0 +1,139 @@
+"""A thread of every worker that sets right what crashes left behind."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from worker.contract.settings import WorkerSettings
+from worker.process.devices import find_devices
+from worker.process.liveness_lock import dead_holder, process_prefix, remove_abandoned
+from worker.process.memory import find_memory_bytes
+from worker.queue.announcer import Announcer
+from worker.store import Store, WorkerRecord
+
+TIDY_INTERVAL_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Takes jobs from dead workers and announces waiting jobs whose message was lost.
+
+    Every worker runs one; they do not disturb each other. Nothing that fails here ends the thread.
+
+    Args:
+        process_id: Of the worker.
+    """
+
+    def __init__(self, store: Store, settings: WorkerSettings, *, process_id: int) -> None:
+        self._store = store
+        self._settings = settings
+        self._process_id = process_id
+        self._announcer = Announcer(settings.redis_url)
+        self._is_draining = threading.Event()
+        self._is_over = threading.Event()
+        self._wake = threading.Event()
+        self._complaints: dict[str, str] = {}
+        self._devices: tuple[str, ...] | None = None
+        self._next_tidying = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a first round at once."""
+        self._settings.workers_dir.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(self._settings.workers_dir)
+        self._thread.start()
+
+    def drain(self) -> None:
+        """Have this worker's training processes save their jobs and put them back; announce nothing more."""
+        self._is_draining.set()
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._is_over.set()
+        self._wake.set()
+        self._thread.join()
+        self._announcer.close()
+        self._store.workers.leave(self._settings.worker_name)
+
+    def _run(self) -> None:
+        while not self._is_over.is_set():
+            self._attempt("reporting for duty", self._report)
+            if self._is_draining.is_set():
+                self._attempt("draining", self._drain)
+            self._attempt("looking for dead workers", self._release_dead_workers)
+            self._attempt("looking for expired leases", self._expire_leases)
+            if time.monotonic() >= self._next_tidying:
+                self._next_tidying = time.monotonic() + TIDY_INTERVAL_S
+                self._attempt("removing what has expired", self._tidy)
+            if not self._is_draining.is_set():
+                self._attempt("announcing waiting jobs", self._announce)
+            self._wake.wait(self._settings.reconcile_interval_s)
+            self._wake.clear()
+
+    def _attempt(self, what: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - the database or the broker may be away for a while
+            complaint = f"{type(error).__name__}: {error}"
+            if self._complaints.get(what) != complaint:
+                _log.warning("%s failed, and is tried again: %s", what, complaint)
+            self._complaints[what] = complaint
+        else:
+            if self._complaints.pop(what, None) is not None:
+                _log.info("%s works again", what)
+
+    def _report(self) -> None:
+        self._devices = self._devices or find_devices()
+        self._store.workers.report(
+            WorkerRecord(
+                name=self._settings.worker_name,
+                threads=self._settings.threads,
+                devices=self._devices,
+                memory_bytes=find_memory_bytes(),
+            )
+        )
+
+    def _drain(self) -> None:
+        prefix = process_prefix(self._settings.worker_name, self._process_id)
+        self._store.outbox.drain_workers(prefix)
+        self._store.comparisons.drain_workers(prefix)
+
+    def _release_dead_workers(self) -> None:
+        for name in self._store.outbox.busy_workers() | self._store.comparisons.busy_workers():
+            with dead_holder(self._settings.workers_dir, name) as is_dead:
+                if is_dead:
+                    self._store.comparisons.release_worker(name)
+                    for job_id in self._store.outbox.release_worker(name):
+                        _log.warning("job %s was taken from %s, which died", job_id, name)
+
+    def _expire_leases(self) -> None:
+        self._store.comparisons.expire_claims()
+        for job_id in self._store.outbox.expire_leases():
+            _log.warning("job %s was taken from a worker that stopped answering", job_id)
+
+    def _tidy(self) -> None:
+        for identifier in self._store.retention.expire():
+            _log.info("%s was kept long enough and is removed", identifier)
+        for path in self._store.retention.remove_orphans():
+            _log.warning("%s was left behind by a process that died, and is removed", path)
+        self._store.reserve.refill()
+
+    def _announce(self) -> None:
+        """Send as many messages as there are jobs waiting without one; which job is which does not matter."""
+        queued = self._store.outbox.count_queued()
+        if queued == 0:
+            self._announce_comparison()
+            return
+        missing = queued - self._announcer.count_waiting()
+        if missing > 0:
+            for job_id in self._store.outbox.take_due(missing):
+                self._announcer.announce(job_id)
+
+    def _announce_comparison(self) -> None:
+        """Wake a worker, by a message like a job's, where models are to be compared and no job waits."""
+        model_id = self._store.comparisons.first_due()
+        if model_id is not None and self._announcer.count_waiting() == 0:
+            self._announcer.announce(model_id)
