@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators
+.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,20 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 	$(BIN)/python client/synchronize.py
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# The documents as they lie in the repository, so that their links lead to the same places.
+docs: .venv-docs ## Build the documentation into site/
+	rm -rf build/docs
+	mkdir -p build/docs/benchmarks build/docs/examples
+	cp -R docs README.md CONTRIBUTING.md SECURITY.md THREATS.md CHANGELOG.md build/docs
+	cp benchmarks/RESULTS.md build/docs/benchmarks
+	cp examples/README.md build/docs/examples
+	.venv-docs/bin/mkdocs build --quiet --strict
+
+.venv-docs: docs/requirements.txt
+	$(PYTHON) -m venv $@
+	$@/bin/python -m pip install --quiet --no-deps --requirement $<
+	@touch $@
 
 bench-codes: $(INSTALLED) ## Compare the codes with classical quantisers at equal bits on real tables
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt

@@ -1,4 +1,7 @@
-"""The README's requests run as they stand, top to bottom, against the real service."""
+"""The requests of README and how-to guides run as they stand, top to bottom, against the real service.
+
+A block that is marked `bash` runs; one that is marked `sh` is for the reader.
+"""
 
 import os
 import re
@@ -10,29 +13,50 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# One after the other, in one shell: later guides go on where earlier ones ended, and the last one tidies up.
+GUIDES = [
+    f"docs/how-to/{name}.md"
+    for name in ("from-a-table-to-codes", "steer-a-run", "compare-groupings", "operate")
+]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(960)]
 
 
-def test_every_request_of_the_readme_works_in_order(service, tmp_path):
-    blocks = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    script = "set -euo pipefail\n" + "\n".join(blocks)
-    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+def blocks_of(document):
+    return re.findall(r"^```bash\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
+
+def run(documents, directory, url):
+    blocks = [block for name in documents for block in blocks_of(ROOT / name)]
+    (directory / ".venv").symlink_to(ROOT / ".venv")
+    shutil.copytree(ROOT / "examples", directory / "examples")
     ran = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env={**os.environ, "URL": service.url},
+        ["bash", "-c", "set -euo pipefail\n" + "\n".join(blocks)],
+        cwd=directory,
+        env={**os.environ, "URL": url},
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
     )
-
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
+
+
+def test_every_request_of_the_readme_works_in_order(service, tmp_path):
+    run(["README.md"], tmp_path, service.url)
+    assert np.load(tmp_path / "codes.npy").shape == (1797, 18)
+
+
+def test_every_request_of_the_guides_works_in_order(service, tmp_path):
+    run(GUIDES, tmp_path, service.url)
     codes = np.load(tmp_path / "codes.npy")
     assert codes.shape == (1797, 18)
     assert np.array_equal(np.load(tmp_path / "all-codes.npy"), codes)
     soft = np.load(tmp_path / "assignment.npy")
     assert np.allclose(soft.sum(axis=1), 1)
+
+
+def test_every_document_with_requests_is_run():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/**/*.md")]
+    found = {str(path.relative_to(ROOT)) for path in documents if blocks_of(path)}
+    assert found == {"README.md", *GUIDES}
