@@ -206,6 +206,11 @@ class RunConfig:
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
 
+    @property
+    def keeps_families(self) -> bool:
+        """Whether no category may span two families; a number for each family implies it."""
+        return self.assignment.per_family or isinstance(self.model.categories, Mapping)
+
     @classmethod
     def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> "RunConfig":
         """Build from nested plain values.
