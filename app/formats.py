@@ -14,6 +14,7 @@ class Format(Enum):
     NPY = "application/x-npy"
     CSV = "text/csv"
     ARROW = "application/vnd.apache.arrow.stream"
+    ARROW_FILE = "application/vnd.apache.arrow.file"
     PARQUET = "application/vnd.apache.parquet"
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
@@ -23,7 +24,11 @@ class Format(Enum):
 
 ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
 ENCODING_FORMATS = (*ARRAY_FORMATS, Format.RAW)
-DATASET_FORMATS = (Format.CSV, Format.PARQUET, Format.ARROW, Format.NPY, Format.NPZ, Format.HDF5, Format.JSON)
+ROW_FORMATS = (*ENCODING_FORMATS, Format.ARROW_FILE)  # of rows to encode
+DATASET_FORMATS = (
+    *(Format.CSV, Format.PARQUET, Format.ARROW, Format.ARROW_FILE),
+    *(Format.NPY, Format.NPZ, Format.HDF5, Format.JSON),
+)
 EVENT_FORMATS = (Format.JSON, Format.EVENT_STREAM)
 METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW)
 

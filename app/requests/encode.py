@@ -1,6 +1,7 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
 from collections.abc import Callable, Collection, MutableMapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, BinaryIO, TypeVar
 
@@ -12,8 +13,8 @@ from app.formats import Format
 from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
-from app.tables.families import columns_of
-from app.tables.open_table import ENCODE_ELSEWHERE, as_single_floats, collect_rows, open_table
+from app.tables.open_table import ENCODE_ELSEWHERE, as_floats, collect_rows, open_table
+from app.tables.options import parse_options
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
 from app.tables.write import Answer, Column, matrix_columns
@@ -49,14 +50,12 @@ def read_rows(
         check_width(matrix.shape[1], api.table_limits(file))
         order = _order(False, numbered(matrix.shape[1]), encoder.features)
         check_row_count(api, len(matrix), encoder.width)
-        rows = as_single_floats(matrix)
+        rows = as_floats(matrix, encoder.dtype)
     else:
-        limits = api.table_limits(file)
-        table = open_table(file, file_format, limits)
-        names = columns_of(table, columns, limits)
-        order = _order(table.has_names or columns is not None, names, encoder.features)
-        # Columns that the model does not know are held in memory, too, until all rows are read.
-        rows = collect_rows(table, row_limit(api, max(encoder.width, len(names))))
+        options = replace(parse_options(columns=columns), known=encoder.values_of)
+        table = open_table(file, file_format, options, api.table_limits(file))
+        order = _order(table.has_names or columns is not None, table.columns, encoder.features)
+        _, rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     return rows if order is None else rows[:, order]

@@ -14,7 +14,7 @@ from app.http.error_handlers import to_invalid
 from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, NotParseableError, Place
 from app.schemas.inference import INPUT, InferenceInput, InferenceRequest, Output
-from app.tables.open_table import as_single_floats
+from app.tables.open_table import as_floats
 from app.tables.readers.json_reader import load_rows, parse_rows
 from app.tables.readers.numpy_reader import read_raw
 from app.tables.write import to_json
@@ -139,7 +139,7 @@ def _rows_of(tensor: InferenceInput, tail: bytes, features: Sequence[str]) -> ND
     if tensor.data is None:
         rows = read_raw(io.BytesIO(tail), len(features))
     else:
-        rows = as_single_floats(parse_rows(tensor.data, features))
+        rows = as_floats(parse_rows(tensor.data, features))
     if tensor.shape != list(rows.shape):
         detail = f"the shape is said to be {tensor.shape}, the values are {list(rows.shape)}"
         raise InvalidError(detail, [Place(detail=detail, field="inputs.0.shape")], code="wrong_shape")

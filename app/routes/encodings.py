@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.formats import ARRAY_FORMATS, ENCODING_FORMATS, Format, asked_format, sent_format
+from app.formats import ARRAY_FORMATS, ENCODING_FORMATS, ROW_FORMATS, Format, asked_format, sent_format
 from app.http.bounded_route import BoundedRequest, ReadingRoute
 from app.http.responses import array_answer, rows_answer
 from app.http.uploads import Upload, received
@@ -40,7 +40,7 @@ router = APIRouter(
 @router.post(
     "/encodings",
     responses=array_response(Encodings, ENCODING_FORMATS, csv_example=CODES_CSV),
-    openapi_extra=table_body(EncodingRequest.model_json_schema(), ENCODING_FORMATS, csv_example=ROWS_CSV),
+    openapi_extra=table_body(EncodingRequest.model_json_schema(), ROW_FORMATS, csv_example=ROWS_CSV),
 )
 async def create_encodings(
     request: BoundedRequest,
@@ -60,7 +60,7 @@ async def create_encodings(
     percentile of the training rows' distances (100: farther than all of them). `application/octet-stream`
     is little-endian without a header: float32 rows in, int64 codes out; it is the fastest, with NPY.
     """
-    file_format = sent_format(request.headers.get("content-type"), ENCODING_FORMATS)
+    file_format = sent_format(request.headers.get("content-type"), ROW_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
     model = await api.models.find(model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes

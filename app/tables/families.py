@@ -42,7 +42,7 @@ def join_families(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Ta
     names = [f"{family}_{index}" for family, width in widths.items() for index in range(width)]
     return Table(
         columns=check_names(names, limits),
-        blocks=_side_by_side(list(arrays.values())),
+        blocks=lambda: _side_by_side(list(arrays.values())),
         has_names=False,
         family_widths=widths,
     )
@@ -75,30 +75,6 @@ def families_of(table: Table, columns: tuple[str, ...], asked: str | None) -> Fa
     if asked.startswith(_PREFIX_RULE):
         return _by_prefix(columns, asked.removeprefix(_PREFIX_RULE))
     return _by_name(columns, _parse(asked))
-
-
-def columns_of(table: Table, asked: str | None, limits: TableLimits) -> tuple[str, ...]:
-    """Return the table's names, or the ones given as a JSON list for an array that has none.
-
-    Raises:
-        InvalidError: The names cannot be used, or are not needed.
-    """
-    if asked is None:
-        return table.columns
-    if table.has_names:
-        raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
-    try:
-        names = orjson.loads(asked)
-    except orjson.JSONDecodeError:
-        names = None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidError(
-            "columns= needs a JSON list of names", [Place(detail="not a list", field="columns")]
-        )
-    if len(names) != len(table.columns):
-        detail = f"{len(names)} names for {len(table.columns)} columns"
-        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
-    return check_names(names, limits)
 
 
 def _cut(widths: Mapping[str, int], columns: tuple[str, ...]) -> Families:

@@ -1,60 +1,108 @@
 """Opens an upload in whichever format it came, and reads it as far as is needed."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from app.formats import Format
-from app.problems import TooLargeError
-from app.tables.table import Table, TableLimits
+from app.problems import InvalidError, Place, TooLargeError
+from app.tables.options import ReadOptions
+from app.tables.table import NotPlainError, Table, TableLimits, check_names
+
+Result = TypeVar("Result")
 
 ENCODE_ELSEWHERE = "send them in several requests, or as a dataset to POST .../encoding-jobs"
 
 # Module and function: loaded on first use, as most processes only ever read JSON and NPY.
-_READERS = {
+_TYPED_READERS = {
     Format.CSV: ("readers.csv_reader", "read_csv"),
     Format.PARQUET: ("sandbox.confined", "read_parquet"),
     Format.ARROW: ("readers.arrow_reader", "read_arrow"),
+    Format.ARROW_FILE: ("sandbox.confined", "read_arrow_file"),
+    Format.JSON: ("readers.json_reader", "read_json"),
+}
+_ARRAY_READERS = {
     Format.NPY: ("readers.numpy_reader", "read_npy"),
     Format.NPZ: ("readers.numpy_reader", "read_npz"),
     Format.HDF5: ("sandbox.confined", "read_hdf5"),
-    Format.JSON: ("readers.json_reader", "read_json"),
 }
 
 
-def open_table(file: BinaryIO, file_format: Format, limits: TableLimits) -> Table:
+def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits: TableLimits) -> Table:
     """Read a table's columns; its rows are read when its blocks are.
 
     Raises:
         NotParseableError: The file is damaged, or not of this format.
-        InvalidError: It holds something else than a table of numbers.
+        InvalidError: It holds something that cannot be learnt from.
     """
-    module, function = _READERS[file_format]
-    table: Table = getattr(import_module(f"app.tables.{module}"), function)(file, limits)
+    module, function = (_TYPED_READERS | _ARRAY_READERS)[file_format]
+    read = getattr(import_module(f"app.tables.{module}"), function)
+    table: Table = read(file, limits) if file_format in _ARRAY_READERS else read(file, options, limits)
+    table = _named(table, options, limits)
+    if file_format in _ARRAY_READERS and options.changes_plain_numbers:
+        table = import_module("app.tables.frame").settle_numbers(table, options)
     return table
 
 
-def as_single_floats(block: NDArray[Any]) -> NDArray[np.float32]:
-    """Return numbers as float32; what is beyond its range becomes infinite."""
+def read_blocks(table: Table, consume: Callable[[Table], Result]) -> tuple[Table, Result]:
+    """Read a table by a function; once more, column by column, where a cell turns out to be no number.
+
+    Returns:
+        The table that was read, and what the function returned.
+    """
+    try:
+        return table, consume(table)
+    except NotPlainError:
+        if table.typed is None:
+            raise
+        typed = table.typed()
+        return typed, consume(typed)
+
+
+def _named(table: Table, options: ReadOptions, limits: TableLimits) -> Table:
+    """Give an array that has no names those that were sent with it."""
+    if options.columns is None or options.columns == table.columns:
+        return table
+    if table.has_names:
+        raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
+    if len(options.columns) != len(table.columns):
+        detail = f"{len(options.columns)} names for {len(table.columns)} columns"
+        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
+    return replace(table, columns=check_names(options.columns, limits))
+
+
+def as_floats(block: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[np.floating[Any]]:
+    """Return numbers as floats of a type; what is beyond its range becomes infinite."""
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(block, dtype=np.float32)
+        return np.ascontiguousarray(block, dtype=dtype)
 
 
-def collect_rows(table: Table, max_rows: int) -> NDArray[np.float32]:
-    """Read a whole table into memory, float32 [rows, columns]; infinities stay.
+def collect_rows(
+    table: Table, max_rows: int, dtype: DTypeLike = np.float32
+) -> tuple[Table, NDArray[np.floating[Any]]]:
+    """Read a whole table into memory, [rows, columns]; infinities stay.
+
+    Returns:
+        The table that was read, which has fewer columns where one is not for learning, and its rows.
 
     Raises:
         TooLargeError: It has more rows than that.
     """
-    blocks: list[NDArray[np.float32]] = []
+    return read_blocks(table, lambda table: _collect(table, max_rows, dtype))
+
+
+def _collect(table: Table, max_rows: int, dtype: DTypeLike) -> NDArray[np.floating[Any]]:
+    blocks: list[NDArray[np.floating[Any]]] = []
     rows = 0
-    for block in table.blocks:
+    for block in table.blocks():
         rows += block.shape[0]
         if rows > max_rows:
             raise TooLargeError(f"more than {max_rows} rows; {ENCODE_ELSEWHERE}", code="too_many_rows")
-        blocks.append(as_single_floats(block))
+        blocks.append(as_floats(block, dtype))
     if not blocks:
-        return np.empty((0, len(table.columns)), np.float32)
+        return np.empty((0, len(table.columns)), dtype)
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)

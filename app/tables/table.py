@@ -1,6 +1,6 @@
 """What every reader returns: named columns, and rows that arrive block by block."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,24 +34,63 @@ class TableLimits:
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows of numbers as they were sent; NaN is missing.
+class Warned:
+    """Something odd about a table that is accepted and handled.
 
     Args:
-        columns: One name per column.
-        blocks: Arrays [rows of the block, columns] of any number type.
+        code: What kind of oddity, such as missing_values or left_out.
+        detail: What is odd, and what is done about it.
+        column: The column, where it is about one.
+        count: Of cells, where it is about some.
+    """
+
+    code: str
+    detail: str
+    column: str | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column that is not learnt from."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of features as numbers; NaN is missing.
+
+    Args:
+        columns: One name for each feature.
+        blocks: Reads arrays [rows of the block, columns] of any number type, anew with each call.
         has_names: Whether the file named its columns; otherwise the names were made up.
         family_widths: Columns of each family, in order, when the file is made of families.
+        values_of: The values of each categorical feature, whose cells hold their index.
+        times: Features that hold seconds since their first value.
+        keys: Columns that are stored and never learnt from, Arrow arrays of text.
+        left_out: Columns that are neither features nor keys.
         line_of: The line of a row in a text file; rows count from 1.
         remarks: What is odd about the file although it can be read.
+        typed: Reads the file again, column by column, where a cell turns out to be no number.
     """
 
     columns: tuple[str, ...]
-    blocks: Iterator[NDArray[Any]]
+    blocks: Callable[[], Iterator[NDArray[Any]]]
     has_names: bool
     family_widths: dict[str, int] | None = None
+    values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    times: frozenset[str] = frozenset()
+    keys: Mapping[str, Any] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
     line_of: Callable[[int], int] | None = None
-    remarks: tuple[Place, ...] = field(default=())
+    remarks: tuple[Warned, ...] = ()
+    typed: Callable[[], "Table"] | None = None
+
+
+class NotPlainError(Exception):
+    """A cell of a table that was read as plain numbers is none: it has to be read by `typed`."""
 
 
 @lru_cache(maxsize=16)
@@ -129,8 +168,12 @@ def check_number_type(dtype: np.dtype[Any], name: str) -> None:
         )
 
 
-def array_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Cut a 2-D array, possibly memory-mapped, into blocks of rows."""
-    step = rows_per_block(array.shape[1])
-    for start in range(0, array.shape[0], step):
-        yield np.asarray(array[start : start + step])
+def array_blocks(array: NDArray[Any]) -> Callable[[], Iterator[NDArray[Any]]]:
+    """Return what cuts a 2-D array, possibly memory-mapped, into blocks of rows."""
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        step = rows_per_block(array.shape[1])
+        for start in range(0, array.shape[0], step):
+            yield np.asarray(array[start : start + step])
+
+    return blocks

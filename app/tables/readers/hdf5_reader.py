@@ -1,8 +1,9 @@
-"""Reads HDF5: plain arrays at the top level, block by block; only `confined` children do so."""
+"""Reads HDF5: plain arrays by their path, block by block; only `sandbox` children do so."""
 
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,33 +12,103 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, NotParseableError, Place
-from app.tables.table import TableLimits, check_names, expands_too_much, rows_per_block
+from app.tables.table import LeftOut, TableLimits, Warned, check_names, expands_too_much, rows_per_block
 
 MAX_ARRAYS = 1000
+MAX_DEPTH = 16
 MAX_CHUNK_BYTES = 256 << 20
 
 Array = tuple[str, np.dtype[Any], int, Iterator[NDArray[Any]]]
 
 
-def read_arrays(path: Path, limits: TableLimits) -> Iterator[Array]:
-    """Yield name, type, width and blocks of every array.
+@dataclass
+class ArrayNotes:
+    """What is to be said about the arrays of a file beside their values."""
+
+    left_out: list[LeftOut] = field(default_factory=list)
+    remarks: list[Warned] = field(default_factory=list)
+
+
+def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[Array]:
+    """Yield name, type, width and blocks of every array of numbers in rows; the others are left out.
+
+    The fill values, scales and offsets that netCDF writes as attributes are applied.
 
     Raises:
         NotParseableError: It is no HDF5 file, or a damaged one.
-        InvalidError: Something at the top is no plain matrix of real numbers, a name cannot be used, or there
-            is too much.
+        InvalidError: There is no such array, a name cannot be used, or there is too much.
     """
     with _readable(), h5py.File(path, "r") as file:
-        if len(file) > MAX_ARRAYS:
-            raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
+        arrays = dict(_find_arrays(file, "", notes, depth=0))
+        if not arrays:
+            places = [Place(detail=column.reason, field=column.name) for column in notes.left_out]
+            first = f": {places[0].field!r} is left out, {places[0].detail}" if places else ""
+            raise InvalidError(f"the file holds no array of numbers in rows{first}", places, code="not_a_matrix")
         left = limits.max_expanded_bytes
-        for name in check_names([_text(name) for name in file], limits, "families"):
-            array = _plain_matrix(file, name)
+        for name in check_names(list(arrays), limits, "families"):
+            array = arrays[name]
             left -= math.prod(array.shape) * array.dtype.itemsize
             if left < 0:  # said, not yet unpacked
                 raise expands_too_much(limits)
             width = 1 if array.ndim == 1 else array.shape[1]
-            yield name, array.dtype.newbyteorder("="), width, _blocks(array, width)
+            coding = _Coding.of(array)
+            if coding.changes:
+                detail = f"the array {name!r} is read by its attributes {coding.names}"
+                notes.remarks.append(Warned("attributes", detail, name))
+                yield name, np.dtype(np.float64), width, map(coding.apply, _blocks(array, width))
+            else:
+                yield name, array.dtype.newbyteorder("="), width, _blocks(array, width)
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How netCDF keeps numbers: what stands for missing ones, and how the others are scaled."""
+
+    fills: tuple[float, ...]
+    scale: float
+    offset: float
+    names: str
+
+    @classmethod
+    def of(cls, array: Any) -> "_Coding":
+        found = {
+            name: np.asarray(array.attrs[name]).ravel()
+            for name in ("_FillValue", "missing_value", "scale_factor", "add_offset")
+            if name in array.attrs and np.asarray(array.attrs[name]).dtype.kind in "biuf"
+        }
+        fills = [value for name in ("_FillValue", "missing_value") for value in found.get(name, ())]
+        return cls(
+            tuple(float(value) for value in fills),
+            float(found["scale_factor"][0]) if "scale_factor" in found else 1.0,
+            float(found["add_offset"][0]) if "add_offset" in found else 0.0,
+            ", ".join(found),
+        )
+
+    @property
+    def changes(self) -> bool:
+        return bool(self.names)
+
+    def apply(self, block: NDArray[Any]) -> NDArray[np.float64]:
+        values = block.astype(np.float64)
+        is_missing = np.isin(values, self.fills)
+        return np.where(is_missing, np.nan, values * self.scale + self.offset)
+
+
+def _find_arrays(group: h5py.Group, path: str, notes: ArrayNotes, *, depth: int) -> Iterator[tuple[str, Any]]:
+    if len(group) > MAX_ARRAYS:
+        raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
+    for key in group:
+        name = f"{path}{_text(key)}"
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            notes.left_out.append(LeftOut(name, "it is a link to elsewhere"))
+            continue
+        item = group[key]
+        if isinstance(item, h5py.Group) and depth < MAX_DEPTH:
+            yield from _find_arrays(item, f"{name}/", notes, depth=depth + 1)
+        elif (reason := _fault_of(item)) is not None:
+            notes.left_out.append(LeftOut(name, reason))
+        else:
+            yield name, item
 
 
 def _text(name: str | bytes) -> str:
@@ -45,24 +116,19 @@ def _text(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode(errors="surrogateescape")
 
 
-def _plain_matrix(file: h5py.File, name: str) -> Any:
-    if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-        raise _refuse(name, f"{name!r} is a link to elsewhere")
-    array = file[name]
+def _fault_of(array: Any) -> str | None:
+    """Say why something is not read; None where it is."""
     if not isinstance(array, h5py.Dataset) or array.is_virtual or array.external:
-        raise _refuse(name, f"{name!r} is not a plain array; each family is one array at the top level")
+        return "it is not a plain array"
+    if array.attrs.get("CLASS") == b"DIMENSION_SCALE":
+        return "it is the scale of a dimension"
     if array.dtype.kind not in "biuf":
-        raise _refuse(name, f"the array {name!r} holds {array.dtype}, not real numbers", "not_numeric")
+        return f"it holds {array.dtype}, not real numbers"
     if array.ndim not in {1, 2}:
-        raise _refuse(name, f"the array {name!r} has {array.ndim} dimensions; it needs two")
+        return f"it has {array.ndim} dimensions; features need rows and columns"
     if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_CHUNK_BYTES:
-        detail = f"the array {name!r} is stored in chunks larger than {MAX_CHUNK_BYTES} bytes"
-        raise _refuse(name, detail, "too_large")
-    return array
-
-
-def _refuse(name: str, detail: str, code: str = "not_a_matrix") -> InvalidError:
-    return InvalidError(detail, [Place(detail=detail, field=name)], code=code)
+        return f"it is stored in chunks larger than {MAX_CHUNK_BYTES} bytes"
+    return None
 
 
 def _blocks(array: Any, width: int) -> Iterator[NDArray[Any]]:

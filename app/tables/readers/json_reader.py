@@ -1,9 +1,10 @@
-"""Reads rows written as JSON: strict JSON, numbers and nulls only."""
+"""Reads rows written as JSON: strict JSON, cells are numbers, text, true, false or null."""
 
 from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from itertools import chain, islice
 from typing import Any, BinaryIO, Literal
 
@@ -13,6 +14,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
+from app.tables.options import ReadOptions
 from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
 
 MAX_ROWS = 1_000_000
@@ -28,6 +30,7 @@ PIECE_BYTES = 1 << 16  # what is compared at once stays in a core's cache
 
 _NUMBERS = {int, float}
 _CELLS = {int, float, type(None)}
+_TYPED_CELLS = {*_CELLS, str, bool}
 _KEPT_PARSER: deque[simdjson.Parser] = deque(maxlen=1)
 
 
@@ -65,19 +68,20 @@ def load_rows(body: bytes) -> Any:
     return load_json(body)
 
 
-def read_json(file: BinaryIO, limits: TableLimits) -> Table:
+def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     """Read `{"rows": [[...]], "columns": [names, optional]}`; null is missing.
 
     Raises:
         NotParseableError: It is not JSON.
-        InvalidError: It has another form, a cell is not a number, or the rows differ in length.
+        InvalidError: It has another form, or the rows differ in length.
     """
     file.seek(0)
     body = file.read()
     plain = _read_plain(body)
     if plain is not None:
         check_width(plain.shape[1], limits)
-        return Table(numbered(plain.shape[1]), array_blocks(plain), has_names=False)
+        table = Table(numbered(plain.shape[1]), array_blocks(plain), has_names=False)
+        return _as_asked(table, options)
     document = load_rows(body)
     check_keys(document, required="rows", optional="columns")
     names = document.get("columns")
@@ -87,13 +91,29 @@ def read_json(file: BinaryIO, limits: TableLimits) -> Table:
         )
     rows = document["rows"]
     width = len(names) if names is not None else _width_of(rows)
-    matrix = _parse_matrix(rows, _Layout("rows", "column", names or (), width, allowed=_CELLS))
+    layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
     check_width(width, limits)
-    return Table(
-        columns=numbered(width) if names is None else check_names(names, limits),
-        blocks=array_blocks(matrix),
-        has_names=names is not None,
-    )
+    columns = numbered(width) if names is None else check_names(names, limits)
+    if _is_regular(rows, layout) and not _has_only(rows, _CELLS) and _has_only(rows, _TYPED_CELLS):
+        return replace(_typed(rows, columns, options), has_names=names is not None)
+    matrix = _parse_matrix(rows, layout)
+    return _as_asked(Table(columns, array_blocks(matrix), has_names=names is not None), options)
+
+
+def _as_asked(table: Table, options: ReadOptions) -> Table:
+    if not options.changes_plain_numbers:
+        return table
+    settled: Table = import_module("app.tables.frame").settle_numbers(table, options)
+    return settled
+
+
+def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) -> Table:
+    """Read rows in which some cells are text or truth values."""
+    frame = import_module("app.tables.frame")
+    columns = {name: frame.as_array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
+    whole = frame.Frame(names, lambda wanted: iter([{name: columns[name] for name in wanted}]))
+    table: Table = frame.settle(whole, options)
+    return table
 
 
 def check_keys(document: Any, *, required: str, optional: str | None = None) -> None:
@@ -215,10 +235,18 @@ def _parse_matrix(rows: Any, layout: _Layout) -> NDArray[np.float64]:
     if not rows:
         raise InvalidError("there are no rows", [Place(detail="no rows", field=field)], code="no_rows")
     # Whole-body checks first: they run in C, and looking for the place only starts when they fail.
-    is_regular = all(type(row) is list for row in rows) and set(map(len, rows)) == {layout.width}
-    if not is_regular or not set(map(type, chain.from_iterable(rows))) <= layout.allowed:
+    if not _is_regular(rows, layout) or not _has_only(rows, layout.allowed):
         raise _explain(rows, layout)
     return np.array(rows, dtype=np.float64).reshape(len(rows), layout.width)
+
+
+def _is_regular(rows: Any, layout: _Layout) -> bool:
+    is_list = isinstance(rows, list) and all(type(row) is list for row in rows)
+    return is_list and set(map(len, rows)) == {layout.width}
+
+
+def _has_only(rows: list[list[Any]], allowed: set[type]) -> bool:
+    return set(map(type, chain.from_iterable(rows))) <= allowed
 
 
 def _explain(rows: list[Any], layout: _Layout) -> InvalidError:

@@ -1,7 +1,8 @@
 """The process that `confined` starts: copies what a file holds into one scratch file, within limits.
 
-Usage: python -m app.tables.sandbox.child KIND FILE TARGET MAX_ROWS MAX_FEATURES MAX_BYTES. Writes one JSON
-object to standard output; a damaged file may end the process in any way.
+Usage: python -m app.tables.sandbox.child KIND FILE TARGET MAX_ROWS MAX_FEATURES MAX_BYTES, with
+the options of reading on standard input. Writes one JSON object to standard output; a damaged file may end the
+process in any way.
 """
 
 import json
@@ -9,17 +10,22 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.problems import ApiError
-from app.tables.table import TableLimits, expands_too_much
+from app.tables.options import ReadOptions
+from app.tables.table import Table, TableLimits, expands_too_much
 
 MEMORY_BYTES = 3 << 30  # address space, of which the libraries alone take a good part
 ALIGNMENT = 64
+
+Answer = dict[str, Any]
 
 
 class ArrayFile:
@@ -54,27 +60,45 @@ class ArrayFile:
         self._file.write(bytes(-self._file.tell() % ALIGNMENT))
 
 
-def copy_parquet(path: Path, arrays: ArrayFile, limits: TableLimits) -> tuple[str, ...]:
-    """Copy the one table of a Parquet file; return its columns."""
-    from app.tables.readers.arrow_reader import read_parquet  # noqa: PLC0415 - the other kind does not need it
+def copy_table(read: str, path: Path, arrays: ArrayFile, options: ReadOptions, limits: TableLimits) -> Answer:
+    """Copy the features and keys of a table; return what it says of itself."""
+    from app.tables.readers import arrow_reader  # noqa: PLC0415 - the other kind does not need it
 
     with path.open("rb") as file:
-        table = read_parquet(file, limits)
-        arrays.append("", np.dtype(np.float64), len(table.columns), table.blocks)
-    return table.columns
+        table: Table = getattr(arrow_reader, read)(file, options, limits)
+        arrays.append("", np.dtype(np.float64), len(table.columns), table.blocks())
+    for cells in table.keys.values():
+        lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
+        characters = np.frombuffer("".join(filter(None, cells.to_pylist())).encode(), np.uint8)
+        arrays.append("", np.dtype(np.int32), 1, iter([lengths[:, None]]))
+        arrays.append("", np.dtype(np.uint8), 1, iter([characters[:, None]]))
+    return {
+        "columns": table.columns,
+        "values_of": dict(table.values_of),
+        "times": sorted(table.times),
+        "keys": list(table.keys),
+        "left_out": [asdict(column) for column in table.left_out],
+        "remarks": [asdict(remark) for remark in table.remarks],
+    }
 
 
-def copy_hdf5(path: Path, arrays: ArrayFile, limits: TableLimits) -> tuple[str, ...]:
-    """Copy every array at the top of an HDF5 file, which has no columns."""
-    from app.tables.readers.hdf5_reader import read_arrays  # noqa: PLC0415 - the other kind does not need it
+def copy_hdf5(path: Path, arrays: ArrayFile, options: ReadOptions, limits: TableLimits) -> Answer:
+    """Copy every array of an HDF5 file, which has no columns."""
+    from app.tables.readers.hdf5_reader import ArrayNotes, read_arrays  # noqa: PLC0415 - as above
 
-    for name, dtype, width, blocks in read_arrays(path, limits):
+    del options
+    notes = ArrayNotes()
+    for name, dtype, width, blocks in read_arrays(path, notes, limits):
         arrays.append(name, dtype, width, blocks)
-    return ()
+    return {
+        "left_out": [asdict(column) for column in notes.left_out],
+        "remarks": [asdict(remark) for remark in notes.remarks],
+    }
 
 
-COPIERS: dict[str, Callable[[Path, ArrayFile, TableLimits], tuple[str, ...]]] = {
-    "parquet": copy_parquet,
+COPIERS: dict[str, Callable[[Path, ArrayFile, ReadOptions, TableLimits], Answer]] = {
+    "parquet": partial(copy_table, "read_parquet"),
+    "arrow": partial(copy_table, "read_arrow_file"),
     "hdf5": copy_hdf5,
 }
 
@@ -88,8 +112,8 @@ def main() -> None:
     try:
         with Path(target).open("wb") as file:
             arrays = ArrayFile(file, limits)
-            columns = COPIERS[kind](Path(source), arrays, limits)
-        answer: dict[str, Any] = {"arrays": arrays.entries, "columns": columns}
+            answer = COPIERS[kind](Path(source), arrays, ReadOptions.load(sys.stdin.read()), limits)
+        answer["arrays"] = arrays.entries
     except ApiError as error:
         places = [asdict(place) for place in error.places]
         answer = {"refused": error.detail, "status": error.status, "code": error.code, "places": places}

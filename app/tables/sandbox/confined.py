@@ -10,12 +10,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.problems import (
@@ -27,7 +30,8 @@ from app.problems import (
     UnavailableError,
 )
 from app.tables.families import join_families
-from app.tables.table import Table, TableLimits, array_blocks
+from app.tables.options import ReadOptions
+from app.tables.table import LeftOut, Table, TableLimits, Warned, array_blocks
 
 TIME_LIMIT_S = 300  # reading 1 GiB takes seconds
 MAX_CHILDREN = 4  # what they may take together is then bounded as well
@@ -37,19 +41,22 @@ COPY_BYTES = 1 << 20
 _room = BoundedSemaphore(MAX_CHILDREN)
 
 
-def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
-    """Read an HDF5 file: one family for each array at its top level.
+def read_hdf5(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read an HDF5 file: one family for each array of numbers in rows.
 
     Raises:
         NotParseableError: It is not an HDF5 file, or a damaged one.
-        InvalidError: It holds something else than plain arrays of real numbers with equally many rows.
+        InvalidError: It holds no such array, or arrays that differ in their number of rows.
         UnavailableError: Too many such files are being read.
     """
-    answer, mapped = _read("hdf5", file, limits)
-    return join_families({entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}, limits)
+    answer, mapped = _read("hdf5", file, options, limits)
+    table = join_families({entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}, limits)
+    left_out, remarks = _notes(answer)
+    remarks += tuple(Warned("left_out", f"{c.name!r} is left out: {c.reason}", c.name) for c in left_out)
+    return replace(table, left_out=left_out, remarks=remarks)
 
 
-def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
+def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     """Read a Parquet file; null and NaN are missing.
 
     Raises:
@@ -57,20 +64,58 @@ def read_parquet(file: BinaryIO, limits: TableLimits) -> Table:
         InvalidError: Its columns cannot be used, or it holds more than the limits.
         UnavailableError: Too many such files are being read.
     """
-    answer, mapped = _read("parquet", file, limits)
-    array = _view(mapped, answer["arrays"][0])
-    return Table(columns=tuple(answer["columns"]), blocks=array_blocks(array), has_names=True)
+    return _read_table("parquet", file, options, limits)
+
+
+def read_arrow_file(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read an Arrow IPC file, such as Feather; raises what `read_parquet` raises."""
+    return _read_table("arrow", file, options, limits)
+
+
+def _read_table(
+    kind: Literal["arrow", "parquet"], file: BinaryIO, options: ReadOptions, limits: TableLimits
+) -> Table:
+    answer, mapped = _read(kind, file, options, limits)
+    cells, *parts = [_view(mapped, entry) for entry in answer["arrays"]]
+    left_out, remarks = _notes(answer)
+    return Table(
+        columns=tuple(answer["columns"]),
+        blocks=array_blocks(cells),
+        has_names=True,
+        values_of={name: tuple(values) for name, values in answer["values_of"].items()},
+        times=frozenset(answer["times"]),
+        keys={
+            name: _text(lengths, characters)
+            for name, lengths, characters in zip(answer["keys"], parts[::2], parts[1::2], strict=True)
+        },
+        left_out=left_out,
+        remarks=remarks,
+    )
+
+
+def _text(lengths: NDArray[np.int32], characters: NDArray[np.uint8]) -> pa.Array:
+    """Put texts together from their lengths (-1: none) and characters."""
+    offsets = np.concatenate([[0], np.cumsum(lengths.ravel().clip(min=0), dtype=np.int64)])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(characters))]
+    text = pa.Array.from_buffers(pa.large_string(), len(lengths), buffers)
+    text.validate(full=True)
+    return pc.if_else(pa.array(lengths.ravel() >= 0), text, pa.scalar(None, pa.large_string()))
+
+
+def _notes(answer: dict[str, Any]) -> tuple[tuple[LeftOut, ...], tuple[Warned, ...]]:
+    left_out = tuple(LeftOut(**column) for column in answer["left_out"])
+    return left_out, tuple(Warned(**remark) for remark in answer["remarks"])
 
 
 def _read(
-    kind: Literal["hdf5", "parquet"], file: BinaryIO, limits: TableLimits
+    kind: Literal["arrow", "hdf5", "parquet"], file: BinaryIO, options: ReadOptions, limits: TableLimits
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     with tempfile.TemporaryDirectory(dir=limits.scratch_dir) as scratch:
         target = Path(scratch, "arrays")
         command = [sys.executable, "-m", "app.tables.sandbox.child", kind]
         command += [str(_on_disk(file, Path(scratch))), str(target)]
         command += [str(limits.max_rows), str(limits.max_features), str(limits.max_expanded_bytes)]
-        answer = _run(command, kind)
+        answer = _run(command, kind, options)
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
         if "refused" in answer:
@@ -80,12 +125,17 @@ def _read(
         return answer, np.memmap(target, np.uint8, "r") if size else np.empty(0, np.uint8)
 
 
-def _run(command: list[str], kind: str) -> dict[str, Any]:
+def _run(command: list[str], kind: str, options: ReadOptions) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATVQ_")}
     with _turn():
         try:
             ended = subprocess.run(
-                command, env=environment, capture_output=True, timeout=TIME_LIMIT_S, check=False
+                command,
+                input=options.dump().encode(),
+                env=environment,
+                capture_output=True,
+                timeout=TIME_LIMIT_S,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise NotParseableError(

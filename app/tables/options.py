@@ -1,0 +1,186 @@
+"""How a table is to be read: the query parameters of an upload, checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Self, get_args
+
+import orjson
+
+from app.problems import InvalidError, Place
+
+Kind = Literal["numeric", "categorical", "datetime", "key", "ignore"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "#N/A", "#NA", "<NA>"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions:
+    """How to read a table.
+
+    Args:
+        types: What columns are; those of no type are looked at.
+        include: Names or globs of the columns to learn from; None: all.
+        exclude: Names or globs of columns to leave out.
+        na_values: What stands for a missing cell beside the usual words; numbers match by value.
+        delimiter: Between the cells of CSV.
+        decimal: Before the decimals of CSV.
+        has_header: Whether the first line of CSV holds names.
+        columns: Names of the columns, for a file without.
+        known: The features to read and nothing else, each with its values where it is categorical; what
+            is no number in others is then an error. None: look at the columns.
+    """
+
+    types: Mapping[str, Kind] = field(default_factory=dict)
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+    na_values: tuple[str | float, ...] = ()
+    delimiter: str = ","
+    decimal: str = "."
+    has_header: bool = True
+    columns: tuple[str, ...] | None = None
+    known: Mapping[str, tuple[str, ...] | None] | None = None
+
+    @property
+    def missing_words(self) -> tuple[str, ...]:
+        """Texts that stand for a missing cell."""
+        return MISSING_WORDS + tuple(value for value in self.na_values if isinstance(value, str))
+
+    @property
+    def missing_numbers(self) -> tuple[float, ...]:
+        """Numbers that stand for a missing cell."""
+        return tuple(float(value) for value in self.na_values if not isinstance(value, str))
+
+    @property
+    def changes_plain_numbers(self) -> bool:
+        """Whether even a table of numbers alone has to be looked at column by column."""
+        return bool(self.types or self.include is not None or self.exclude or self.na_values)
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether a column is among those to read."""
+        is_included = self.include is None or _matches(name, self.include)
+        return is_included and not _matches(name, self.exclude)
+
+    def dump(self) -> str:
+        """The options as JSON, the inverse of `load`."""
+        return orjson.dumps(asdict(self)).decode()
+
+    @classmethod
+    def load(cls, text: str) -> Self:
+        """The options that `dump` wrote."""
+        document = orjson.loads(text)
+        known = document["known"]
+        return cls(
+            types=document["types"],
+            include=None if document["include"] is None else tuple(document["include"]),
+            exclude=tuple(document["exclude"]),
+            na_values=tuple(document["na_values"]),
+            delimiter=document["delimiter"],
+            decimal=document["decimal"],
+            has_header=document["has_header"],
+            columns=None if document["columns"] is None else tuple(document["columns"]),
+            known=None
+            if known is None
+            else {name: None if values is None else tuple(values) for name, values in known.items()},
+        )
+
+
+def parse_options(
+    *,
+    types: str | None = None,
+    include: str | None = None,
+    exclude: str | None = None,
+    na_values: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+    header: str | None = None,
+    columns: str | None = None,
+) -> ReadOptions:
+    """Check the query parameters of an upload.
+
+    Raises:
+        InvalidError: One has another form; it is named.
+    """
+    included = _parse_names("include", include)
+    return ReadOptions(
+        types=_parse_types(types),
+        include=included,
+        exclude=_parse_names("exclude", exclude) or (),
+        na_values=_parse_na_values(na_values),
+        delimiter=_parse_delimiter(delimiter),
+        decimal=_one_of("decimal", decimal or ".", (".", ",")),
+        has_header=_one_of("header", header or "present", ("present", "absent")) == "present",
+        columns=_parse_names("columns", columns),
+    )
+
+
+def check_types_are_of(names: Sequence[str], types: Mapping[str, Kind]) -> None:
+    """Raise `InvalidError` where a type is given for a column that is not there."""
+    unknown = [name for name in types if name not in set(names)]
+    if unknown:
+        faults = [Place(detail="no such column", field="types", column=name) for name in unknown]
+        raise InvalidError(f"types= names {unknown[0]!r}, which is no column of the table", faults)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _parse_types(text: str | None) -> dict[str, Kind]:
+    if text is None:
+        return {}
+    types = _load("types", text, 'a JSON object such as {"column": "categorical"}')
+    if not isinstance(types, dict):
+        raise _refused("types", 'needs a JSON object such as {"column": "categorical"}')
+    for name, kind in types.items():
+        if kind not in KINDS:
+            raise _refused("types", f"{name!r} has the type {kind!r}; needs one of {', '.join(KINDS)}")
+    return types
+
+
+def _parse_names(field_name: str, text: str | None) -> tuple[str, ...] | None:
+    if text is None:
+        return None
+    names = _load(field_name, text, "a JSON list of names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _refused(field_name, "needs a JSON list of names")
+    return tuple(names)
+
+
+def _parse_na_values(text: str | None) -> tuple[str | float, ...]:
+    if text is None:
+        return ()
+    values = _load("na_values", text, 'a JSON list such as ["-", -999]')
+    is_fine = isinstance(values, list) and all(type(value) in {str, int, float} for value in values)
+    if not is_fine:
+        raise _refused("na_values", 'needs a JSON list of texts and numbers such as ["-", -999]')
+    return tuple(values)
+
+
+def _parse_delimiter(text: str | None) -> str:
+    if text is None:
+        return ","
+    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(character) != 1 or not character.isascii() or character in '"\r\n' or character.isalnum():
+        raise _refused("delimiter", f"needs one character such as ; or tab, not {text!r}")
+    return character
+
+
+def _one_of(field_name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise _refused(field_name, f"needs one of {' '.join(allowed)}, not {value!r}")
+    return value
+
+
+def _load(field_name: str, text: str, wanted: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _refused(field_name, f"needs {wanted}: {error}") from None
+
+
+def _refused(field_name: str, detail: str) -> InvalidError:
+    return InvalidError(f"{field_name}= {detail}", [Place(detail=detail, field=field_name)])

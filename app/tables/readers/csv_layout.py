@@ -1,0 +1,136 @@
+"""Finds out how a CSV file is built: its delimiter, its names, and where its rows begin."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from app.problems import InvalidError, NotParseableError, Place
+from app.tables.formulas import unquote_formulas
+from app.tables.options import ReadOptions
+from app.tables.table import numbered
+from app.tables.text_cells import SPACES
+
+MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+INDEX_NAME = "Unnamed: 0"  # pandas' own name for a column without one
+OTHER_DELIMITERS = ";\t|"
+_SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n")
+
+
+@dataclass(frozen=True)
+class CsvLayout:
+    """How a file is built.
+
+    Args:
+        names: Of all columns, the index included.
+        offset: Where the rows begin.
+        lines_before: Lines before that.
+        has_index: Whether the first column is a stored index.
+    """
+
+    names: tuple[str, ...]
+    offset: int
+    lines_before: int
+    delimiter: str
+    has_header: bool
+    has_index: bool
+    has_spaces: bool
+
+
+def read_layout(file: BinaryIO, options: ReadOptions) -> CsvLayout:
+    """Look at the beginning of a file.
+
+    Raises:
+        NotParseableError: The header is not UTF-8.
+        InvalidError: There is no header, or it cannot be read.
+    """
+    file.seek(0)
+    start = file.read(MAX_HEADER_BYTES)
+    offset = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
+    delimiter = options.delimiter
+    if found := _SEPARATOR_LINE.match(start, offset):
+        delimiter, offset = found[1].decode("ascii", errors="replace"), found.end()
+    # A character may be cut in two at the end of what was read.
+    text = start[offset:].decode("utf-8", errors="surrogateescape")
+    lines = _CountedLines(text)
+    header, used = _next_row(lines, delimiter)
+    if header is None:
+        raise InvalidError("the table is empty: no header line and no rows", code="no_rows")
+    if len(start) == MAX_HEADER_BYTES and lines.used == len(text):
+        raise InvalidError(f"the header line is longer than {MAX_HEADER_BYTES} bytes", code="invalid_csv")
+    try:
+        header_bytes = len(text[:used].encode("utf-8"))
+    except UnicodeEncodeError:
+        raise NotParseableError("the header line is not UTF-8 text; save the file as UTF-8") from None
+    if not options.has_header:
+        names = options.columns or numbered(len(header))
+        _check_count(names, header)
+        return CsvLayout(tuple(names), offset, 0, delimiter, False, has_index=False, has_spaces=False)
+    _check_delimiter(text[:used], text[used : used + MAX_HEADER_BYTES], header, delimiter)
+    first_row, _ = _next_row(lines, delimiter)
+    has_extra = first_row is not None and len(first_row) == len(header) + 1 and len(header) > 1
+    names = tuple(unquote_formulas(name.strip(SPACES)) for name in header)
+    has_index = has_extra or names[0] in {"", INDEX_NAME} and len(names) > 1
+    if has_index:
+        names = (INDEX_NAME, *(names if has_extra else names[1:]))
+    return CsvLayout(
+        names,
+        offset + header_bytes,
+        sum(1 for _ in io.StringIO(text[:used], newline="")) + (offset > len(BYTE_ORDER_MARK)),
+        delimiter,
+        has_header=True,
+        has_index=has_index,
+        has_spaces=any(name != name.strip(SPACES) for name in header),
+    )
+
+
+def _next_row(lines: "_CountedLines", delimiter: str) -> tuple[list[str] | None, int]:
+    """Return the next row that is not empty, and how many characters were used by then; None at the end."""
+    row: list[str] = []
+    try:
+        while not row:
+            row = next(csv.reader(lines, delimiter=delimiter))
+    except StopIteration:
+        return None, lines.used
+    except csv.Error as error:
+        raise InvalidError(f"the header line cannot be read: {error}", code="invalid_csv") from None
+    return row, lines.used
+
+
+def _check_count(names: Sequence[str], row: list[str]) -> None:
+    if len(names) != len(row):
+        detail = f"{len(names)} names for {len(row)} columns"
+        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
+
+
+def _check_delimiter(header_line: str, rest: str, header: list[str], delimiter: str) -> None:
+    """Refuse a file whose only name holds what looks like the delimiter."""
+    if len(header) != 1:
+        return
+    first_line = rest.lstrip("\r\n").partition("\n")[0]
+    for other in OTHER_DELIMITERS:
+        if other != delimiter and 0 < header_line.count(other) == first_line.count(other):
+            shown = "tab" if other == "\t" else other
+            detail = f"the header line holds one name; it looks as if {shown!r} separates the cells"
+            raise InvalidError(
+                f"{detail}: send delimiter={shown}", [Place(detail=detail, field="delimiter")], code="wrong_delimiter"
+            )
+
+
+class _CountedLines:
+    """The lines of a text, counting the characters that were handed out."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = iter(io.StringIO(text, newline=""))
+        self.used = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.used += len(line)
+        return line
