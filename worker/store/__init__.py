@@ -13,6 +13,7 @@ from worker.store.database.errors import (
     StoreError,
     StoreUnavailable,
     TooManyJobs,
+    WrongFormat,
     is_disk_full,
 )
 from worker.store.database.pagination import Page
@@ -81,5 +82,6 @@ __all__ = [
     "TooManyJobs",
     "Wish",
     "WorkerRecord",
+    "WrongFormat",
     "is_disk_full",
 ]
