@@ -17,6 +17,7 @@ from app.main import create_app
 from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
 from worker.contract.json_logs import JSON_LOGS
+from worker.store import WrongFormat
 from worker.store.database import durable_files
 
 LOOK_EVERY_S = 0.5
@@ -46,7 +47,7 @@ def main() -> int:
             return _run_processes(arguments.workers, port)
         raise_descriptor_limit()
         uvloop.run(serve(create_app(settings), settings, port=port))
-    except (CannotListenError, NoKeysError) as error:
+    except (CannotListenError, NoKeysError, WrongFormat) as error:
         sys.stderr.write(f"the API cannot start: {error}\n")
         return CANNOT_START
     return 0

@@ -116,7 +116,9 @@ def test_a_job_that_ends_while_the_database_is_locked_says_so_afterwards(
 
 def test_a_holder_that_lost_its_job_meanwhile_writes_nothing(store, settings, submit):
     claim = store.leases.claim(submit().id, "w", threads=1)
-    heartbeat = Heartbeat(store.leases, claim, lease_s=LEASE_S)  # not started: no answer ever comes
+    heartbeat = Heartbeat(
+        store.leases, claim, lease_s=LEASE_S, is_stopping=threading.Event()
+    )  # not started: no answer ever comes
     time.sleep(LEASE_S)
     store.outbox.release_worker("w")
     before = store.jobs.get(claim.job.id)
@@ -127,7 +129,7 @@ def test_a_holder_that_lost_its_job_meanwhile_writes_nothing(store, settings, su
 
 def test_a_job_that_may_be_anothers_pauses_until_that_is_known(store, submit, lock_meanwhile):
     claim = store.leases.claim(submit().id, "w", threads=1)
-    with Heartbeat(store.leases, claim, lease_s=LEASE_S) as heartbeat:
+    with Heartbeat(store.leases, claim, lease_s=LEASE_S, is_stopping=threading.Event()) as heartbeat:
         times = lock_meanwhile()
         while not heartbeat.is_lost:
             time.sleep(0.01)

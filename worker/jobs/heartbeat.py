@@ -35,9 +35,7 @@ class Heartbeat:
         is_stopping: Set when the job shall be put back into the queue, by this thread or by others.
     """
 
-    def __init__(
-        self, leases: Leases, claim: Claim, *, lease_s: float, is_stopping: threading.Event | None = None
-    ) -> None:
+    def __init__(self, leases: Leases, claim: Claim, *, lease_s: float, is_stopping: threading.Event) -> None:
         self._leases = leases
         self._claim = claim
         self._patience_s = PAUSE_AFTER * lease_s
@@ -45,7 +43,7 @@ class Heartbeat:
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
         self._is_cancelled = threading.Event()
-        self._is_stopping = is_stopping or threading.Event()
+        self._is_stopping = is_stopping
         self._is_steered = threading.Event()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)

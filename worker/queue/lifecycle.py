@@ -11,7 +11,7 @@ from celery import signals
 from worker.contract.json_logs import JSON_LOGS
 from worker.contract.settings import WorkerSettings
 from worker.queue.spawn import start_fork_server
-from worker.store import Store, StoreUnavailable
+from worker.store import Store, StoreError
 from worker.store.database import durable_files
 from worker.upkeep.reconciler import Reconciler
 from worker.upkeep.webhook import Notifier
@@ -45,8 +45,9 @@ def _prepare(**_: Any) -> None:
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     try:
         _Worker.store = Store.open(settings)
-    except StoreUnavailable as error:
-        _log.critical("cannot start: %s (%s)", error, error.__cause__)
+    except StoreError as error:
+        reason = f" ({error.__cause__})" if error.__cause__ else ""
+        _log.critical("cannot start: %s%s", error, reason)
         sys.exit(1)
     try:
         start_fork_server()

@@ -74,12 +74,16 @@ class Store:
         A data directory that others can look into is closed to them.
 
         Raises:
+            WrongFormat: The store was written in another format; nothing was changed.
             StoreUnavailable: The database cannot be reached.
         """
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        _make_private(settings.data_dir)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = cls.connect(settings)
-        store.reserve.spend_on(store.prepare)
+        try:
+            store.reserve.spend_on(store.prepare)
+        except BaseException:
+            store.close()
+            raise
         store.reserve.refill()
         return store
 
@@ -113,6 +117,7 @@ class Store:
     def prepare(self) -> None:
         """Make what is missing of tables and directories."""
         migrate(self._database, self._data_dir)
+        _make_private(self._data_dir)
         self.spool_dir.mkdir(exist_ok=True)
 
     def close(self) -> None:

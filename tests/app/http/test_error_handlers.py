@@ -5,16 +5,8 @@ import time
 import pytest
 
 from app.http.error_handlers import from_store
-from worker.store import (
-    Conflict,
-    InvalidCursor,
-    LeaseLost,
-    NotFound,
-    PreconditionFailed,
-    QueueFull,
-    StoreUnavailable,
-    TooManyJobs,
-)
+from worker.store import LeaseLost, NotFound, StoreUnavailable
+from worker.store.database.errors import Conflict, InvalidCursor, PreconditionFailed, QueueFull, TooManyJobs
 
 
 @pytest.mark.parametrize(

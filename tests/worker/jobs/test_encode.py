@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 
 import numpy as np
 import onnxruntime
@@ -16,7 +17,8 @@ from worker.contract.settings import WorkerSettings
 from worker.jobs import encode
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.run_job import run_claim
-from worker.store import Conflict, Store
+from worker.store import Store
+from worker.store.database.errors import Conflict
 
 SHORT = {"training": {"epochs": 2}, "model": {"categories": 2, "levels": 2}, "assignment": {"mode": "static"}}
 ROWS = 1000
@@ -93,7 +95,9 @@ def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
 def test_a_result_that_would_exceed_the_quota_fails_the_job_before_it_is_made(store, settings, ask):
     claim = ask()  # of 24 kB, as codes 16 kB
     limited = Store.connect(settings.model_copy(update={"max_stored_bytes": 35_000}))
-    with Heartbeat(limited.leases, claim, lease_s=settings.lease_s) as heartbeat:
+    with Heartbeat(
+        limited.leases, claim, lease_s=settings.lease_s, is_stopping=threading.Event()
+    ) as heartbeat:
         run_claim(limited, claim, heartbeat)
     limited.close()
     job = store.jobs.get(claim.job.id)

@@ -1,3 +1,4 @@
+import threading
 import time
 
 import pytest
@@ -15,7 +16,7 @@ def claim(store, submit):
 
 @pytest.fixture
 def heartbeat(store, claim):
-    with Heartbeat(store.leases, claim, lease_s=8.0) as running:
+    with Heartbeat(store.leases, claim, lease_s=8.0, is_stopping=threading.Event()) as running:
         yield running
 
 
@@ -29,7 +30,7 @@ def soon(condition):
 def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
     store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 2.0})))
     claim = store.leases.claim(submit().id, "w", threads=1)
-    with Heartbeat(store.leases, claim, lease_s=2.0) as heartbeat:
+    with Heartbeat(store.leases, claim, lease_s=2.0, is_stopping=threading.Event()) as heartbeat:
         time.sleep(2.5)
         assert not heartbeat.should_stop()
     assert store.outbox.expire_leases() == []
@@ -58,7 +59,9 @@ def test_a_job_that_was_taken_away_stops(store, heartbeat):
 
 
 def test_without_an_answer_a_job_is_lost_before_its_lease_ends(store, claim):
-    heartbeat = Heartbeat(store.leases, claim, lease_s=1.0)  # not started: no answer ever comes
+    heartbeat = Heartbeat(
+        store.leases, claim, lease_s=1.0, is_stopping=threading.Event()
+    )  # not started: no answer ever comes
     assert not heartbeat.is_lost
     time.sleep(0.75)
     assert heartbeat.is_lost

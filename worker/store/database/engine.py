@@ -43,6 +43,7 @@ class Database:
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
         parsed = sa.make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.name = parsed.database or ""
         self.reserve = Reserve(Path(f"{parsed.database}-reserve") if self.is_sqlite else None)
         self._timeout_s = timeout_s
         self._silence = SilenceWatch()
@@ -72,6 +73,23 @@ class Database:
             StoreUnavailable: The database cannot be reached, or is locked or silent for too long.
         """
         with self._translated_errors(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[sa.Connection]:
+        """A transaction that reads and leaves no trace: SQLite's file and its WAL stay as they are.
+
+        An SQLite database that does not exist reads as an empty one. Meant for a single query at start.
+
+        Raises:
+            StoreUnavailable: As for `read`.
+        """
+        if not self.is_sqlite:
+            with self.read() as connection:
+                yield connection
+            return
+        engine = sa.create_engine("sqlite://", creator=self._open_unchanged, poolclass=sa.NullPool)
+        with self._translated_errors(), engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -151,6 +169,15 @@ class Database:
             raise StoreUnavailable(
                 f"The database does not answer: {error.__class__.__name__}.", code="store_unavailable"
             ) from error
+
+    def _open_unchanged(self) -> sqlite3.Connection:
+        path = Path(self.name).absolute()
+        if not path.exists():
+            return sqlite3.connect(":memory:")
+        # An ordinary reader moves the WAL into the file when it closes, or leaves an empty WAL behind.
+        is_in_use = Path(f"{path}-wal").exists()
+        mode = "mode=ro" if is_in_use else "mode=ro&immutable=1"
+        return sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=self._timeout_s)
 
     def _configure_sqlite(self, connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver opens no transactions of its own: see _begin_sqlite

@@ -63,6 +63,13 @@ class DiskFull(StoreUnavailable):
     """There is no room for what was to be written; deleting something helps."""
 
 
+class WrongFormat(StoreError):  # noqa: N818 - reads as the answer it becomes
+    """The store, or a backup, was written in a format that this version does not read."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="wrong_format")
+
+
 class LeaseLost(StoreError):  # noqa: N818 - an order to stop, not a defect
     """The job is no longer this worker's, which therefore may write nothing more."""
 

@@ -16,7 +16,7 @@ from worker.store.database import durable_files
 from worker.store.database.engine import Database
 from worker.store.database.errors import StoreError
 from worker.store.database.ids import path_of
-from worker.store.database.migrate import migrate
+from worker.store.database.migrate import check_format, migrate
 from worker.store.database.schema import checkpoints, datasets, jobs, metadata, models
 
 DATABASE_NAME = "catvq.db"
@@ -74,14 +74,17 @@ class Backups:
         durable_files.sync_file(target.parent)
 
     def restore(self, source: Path) -> None:
-        """Fill this store, which must be empty, from a backup of this version or an older one.
+        """Fill this store, which must be empty, from a backup of the same format.
 
         Raises:
+            WrongFormat: The backup was written in another format; nothing was changed.
             BackupError: Something is stored here, or the directory holds no complete backup.
             Conflict: A row of the backup names files that would lie outside of their directory.
         """
         if not (source / DATABASE_NAME).is_file():
             raise BackupError(f"{source} holds no backup.")
+        with closing(Database(f"sqlite:///{source / DATABASE_NAME}")) as backed_up:
+            check_format(backed_up, "restore another backup")
         if any(path.is_symlink() for path in source.rglob("*")):
             raise BackupError(f"{source} holds links, which no backup does.")
         if any(_ids(self._database, table) for table in TABLES.values()):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from worker.contract.job_config import JobStatus
-from worker.store import Conflict, NotFound
+from worker.store import NotFound
 from worker.store.database import pagination
+from worker.store.database.errors import Conflict
 
 
 def test_a_stored_dataset_has_its_values_and_the_order_of_its_families(store, dataset):

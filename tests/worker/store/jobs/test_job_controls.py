@@ -7,7 +7,8 @@ import pytest
 from app.requests.dry_run import resolve_plan
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import Conflict, NotFound, QueueFull, Store, Wish
+from worker.store import NotFound, Store, Wish
+from worker.store.database.errors import Conflict, QueueFull
 
 
 @pytest.fixture

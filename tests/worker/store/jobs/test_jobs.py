@@ -5,7 +5,8 @@ import sqlalchemy as sa
 
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import Conflict, InvalidCursor, NotFound, QueueFull, Store, TooManyJobs, Wish
+from worker.store import NotFound, Store, Wish
+from worker.store.database.errors import Conflict, InvalidCursor, QueueFull, TooManyJobs
 
 
 def claim(store, job):

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from worker.store import Conflict, NotFound, PreconditionFailed
+from worker.store import NotFound
+from worker.store.database.errors import Conflict, PreconditionFailed
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from worker.contract.settings import ServiceSettings
-from worker.store import Conflict, Store
+from worker.store import Store
 from worker.store.database import schema
+from worker.store.database.errors import Conflict
 from worker.store.upkeep.backup import BackupError
 
 

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from worker.contract.job_config import JobRequest
 from worker.contract.settings import ServiceSettings
-from worker.store import Conflict, NotFound, Store
+from worker.store import NotFound, Store
 from worker.store.database import schema
+from worker.store.database.errors import Conflict
 from worker.store.upkeep.retention import DAY_S, ORPHANED_AFTER_S
 
 
