@@ -57,6 +57,14 @@ def sent_format(content_type: str | None, offered: Sequence[Format]) -> Format:
     raise UnsupportedMediaTypeError(f"{media_type} is not read here; send one of {listing}")
 
 
+def media_parameter(content_type: str | None, name: str) -> str | None:
+    """Return a parameter of a `Content-Type` header, such as `header` of `text/csv; header=absent`."""
+    message = Message()
+    message["content-type"] = content_type or ""
+    value = message.get_param(name)
+    return value if isinstance(value, str) else None
+
+
 def asked_format(accept: str | None, offered: Sequence[Format]) -> Format:
     """Return the offered format that an `Accept` header likes best; the first one when it does not care.
 

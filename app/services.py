@@ -56,13 +56,17 @@ class Services:
         """What one upload may hold; how far it may be unpacked depends on its own size."""
         size_bytes = file.seek(0, SEEK_END)
         file.seek(0)
-        expanded = max(UNQUESTIONED_BYTES, self.settings.max_expansion * size_bytes)
         return TableLimits(
             max_rows=self.settings.max_rows,
             max_features=self.settings.max_features,
-            max_expanded_bytes=min(self.settings.max_expanded_bytes, expanded),
+            max_expanded_bytes=self.max_unpacked_bytes(size_bytes),
             scratch_dir=self.scratch_dir,
         )
+
+    def max_unpacked_bytes(self, size_bytes: int) -> int:
+        """What a file of a size may unpack to."""
+        expanded = max(UNQUESTIONED_BYTES, self.settings.max_expansion * size_bytes)
+        return min(self.settings.max_expanded_bytes, expanded)
 
     @property
     def devices(self) -> list[str]:

@@ -17,6 +17,7 @@ from app.tables.readers.json_reader import load_json
 from worker.store import Scope
 
 LABELS_PARAMETER = "labels"  # how OpenAPI calls the filters together
+GZIP = "gzip"
 IDENTITY = "identity"  # the content encoding of a body that is sent as it is
 # Commas and colons: enough for groups of all features that a dataset may have.
 MAX_DOCUMENT_VALUES = 50_000
@@ -30,19 +31,21 @@ class BoundedRequest(Request):
     """
 
     max_bytes: int
+    may_be_packed = False  # with gzip
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives.
 
         Raises:
-            UnsupportedMediaTypeError: It says that it is compressed.
+            UnsupportedMediaTypeError: It is compressed in a way that is not read here.
             TooLargeError: It is, or says that it will be, larger than `max_bytes`.
         """
         encoding = self.headers.get("content-encoding", IDENTITY)
-        if encoding.strip().lower() not in {"", IDENTITY}:
+        known = {"", IDENTITY, GZIP} if self.may_be_packed else {"", IDENTITY}
+        if encoding.strip().lower() not in known:
             raise UnsupportedMediaTypeError(
                 f"a body in the content encoding {encoding} is not read here; send it as it is",
-                headers={"Accept-Encoding": IDENTITY},
+                headers={"Accept-Encoding": ", ".join(sorted(known - {""}))},
             )
         declared = self.headers.get("content-length", "")
         if declared.isdigit() and int(declared) > self.max_bytes:

@@ -1,8 +1,10 @@
 """Receives a body into a file while it arrives, so that memory holds only a piece of it."""
 
+import gzip
 import hashlib
 import io
 import tempfile
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,9 +14,11 @@ from typing import BinaryIO
 from starlette.concurrency import run_in_threadpool
 
 from app.http.bounded_route import BoundedRequest
+from app.problems import NotParseableError, TooLargeError
 
 PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
 SHORT_BYTES = 1 << 16
+GZIP_START = b"\x1f\x8b"
 BODY_MEMORY_BYTES = 256 << 20
 
 
@@ -49,18 +53,20 @@ class BodyMemory:
 async def received(
     request: BoundedRequest, directory: Path, *, max_bytes: int, memory_bytes: int = 0
 ) -> AsyncIterator[Upload]:
-    """Receive a whole body.
+    """Receive a whole body, and unpack it where it is packed with gzip.
 
     Args:
         directory: Where the file is, which is removed at the end.
-        max_bytes: Limit of the body.
+        max_bytes: Limit of the body, also unpacked.
         memory_bytes: Bodies up to this stay in memory.
 
     Raises:
-        TooLargeError: The body is larger than the limit, or says so.
+        TooLargeError: The body is larger than a limit, or says so.
+        NotParseableError: It is packed, and damaged.
     """
-    request.max_bytes = max_bytes
-    memory: BodyMemory = request.app.state.services.body_memory
+    request.max_bytes, request.may_be_packed = max_bytes, True
+    services = request.app.state.services
+    memory: BodyMemory = services.body_memory
     if not memory.take(memory_bytes):
         memory_bytes = 0
     digest = hashlib.sha256()
@@ -76,12 +82,46 @@ async def received(
             else:
                 await run_in_threadpool(_append, file, digest, piece)
         file.flush()
+        if _is_packed(file):
+            packed, file = file, _spool(directory)
+            with packed:
+                limit = min(max_bytes, services.max_unpacked_bytes(packed.tell()))
+                await run_in_threadpool(_unpack, packed, file, limit)
         yield Upload(file, digest.hexdigest(), file.tell())
     finally:
         memory.give_back(memory_bytes)
         # Memory goes with its last reference: an error on its way up may still hold an array that views it.
         if not isinstance(file, io.BytesIO):
             file.close()
+
+
+def _is_packed(file: BinaryIO) -> bool:
+    size_bytes = file.tell()
+    file.seek(0)
+    start = file.read(len(GZIP_START))
+    file.seek(size_bytes)
+    return start == GZIP_START
+
+
+def _unpack(packed: BinaryIO, file: BinaryIO, limit: int) -> None:
+    """Unpack a gzip file piece by piece.
+
+    Raises:
+        TooLargeError: It unpacks to more than the limit.
+        NotParseableError: It is damaged.
+    """
+    packed.seek(0)
+    try:
+        with gzip.GzipFile(fileobj=packed) as source:
+            while piece := source.read(PIECE_BYTES):
+                file.write(piece)
+                if file.tell() > limit:
+                    raise TooLargeError(
+                        f"the body unpacks to more than {limit} bytes", code="expands_too_much"
+                    )
+    except (OSError, EOFError, zlib.error) as error:
+        raise NotParseableError(f"the body is not a gzip file that can be read: {str(error)[:200]}") from None
+    file.flush()
 
 
 async def _pieces(request: BoundedRequest) -> AsyncIterator[bytes]:

@@ -90,6 +90,8 @@ class Encoder:
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
+        self.values_of: dict[str, tuple[str, ...] | None] = dict.fromkeys(self.features)
+        self.dtype = np.dtype(np.float32)
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))

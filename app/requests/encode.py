@@ -55,7 +55,7 @@ def read_rows(
         options = replace(parse_options(columns=columns), known=encoder.values_of)
         table = open_table(file, file_format, options, api.table_limits(file))
         order = _order(table.has_names or columns is not None, table.columns, encoder.features)
-        _, rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
+        rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     return rows if order is None else rows[:, order]

@@ -1,5 +1,6 @@
 """Bodies of the dataset routes."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,10 +20,48 @@ class FamilyInfo(Body):
 class DatasetWarning(Body):
     """Something odd that was accepted, and what is done about it."""
 
-    code: Literal["missing_values", "empty_column", "constant_column", "numeric_header"]
+    code: Literal[
+        "missing_values",
+        "missing_words",
+        "empty_column",
+        "constant_column",
+        "categorical",
+        "left_out",
+        "lists",
+        "attributes",
+        "numeric_header",
+        "spaces_in_names",
+    ]
     detail: str
     column: str | None = None
-    count: int | None = Field(None, description="Missing values.")
+    count: int | None = Field(None, description="Of cells, such as missing ones.")
+
+
+class Histogram(Body):
+    """How often values occur: by value of a categorical column, else between edges."""
+
+    counts: list[int]
+    edges: list[float] | None = Field(description="One more than counts; null for a categorical column.")
+
+
+class ColumnInfo(Body):
+    """A column of a table."""
+
+    name: str
+    type: Literal["numeric", "categorical", "datetime", "key"]
+    family: str | None = Field(description="Null for a key.")
+    values: list[str] | None = Field(
+        description="Of a categorical column, whose cells are indices into this list."
+    )
+    missing: int | None = Field(None, description="Missing cells; only in a dry run.")
+    histogram: Histogram | None = Field(None, description="Only in a dry run.")
+
+
+class LeftOutColumn(Body):
+    """A column of the file that is neither learnt from nor kept."""
+
+    name: str
+    reason: str
 
 
 class Dataset(Body):
@@ -39,6 +78,12 @@ class Dataset(Body):
                     "pixels": {"features": 2, "kind": "tabular"},
                     "moments": {"features": 1, "kind": "tabular"},
                 },
+                "columns": [
+                    {"name": "p0", "type": "numeric", "family": "pixels", "values": None},
+                    {"name": "p1", "type": "numeric", "family": "pixels", "values": None},
+                    {"name": "m0", "type": "numeric", "family": "moments", "values": None},
+                ],
+                "left_out": [],
                 "digest": "sha256:0a61...",
                 "warnings": [
                     {
@@ -58,6 +103,8 @@ class Dataset(Body):
     rows: int
     features: list[str]
     families: dict[str, FamilyInfo]
+    columns: list[ColumnInfo]
+    left_out: list[LeftOutColumn]
     digest: str = Field(description="Over the bytes and settings of the upload.")
     warnings: list[DatasetWarning]
     created_at: datetime
@@ -70,10 +117,33 @@ def to_dataset(record: DatasetRecord) -> dict[str, Any]:
         "name": record.name,
         "rows": record.rows,
         "features": record.features,
-        "families": {
-            name: {"features": len(features), "kind": "tabular"} for name, features in record.families.items()
-        },
+        "families": family_documents(record.families),
+        "columns": column_documents(record.features, record.families, record.columns),
+        "left_out": record.left_out,
         "digest": record.digest,
         "warnings": record.warnings,
         "created_at": record.created_at,
     }
+
+
+def family_documents(families: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return what the API shows of families."""
+    return {name: {"features": len(features), "kind": "tabular"} for name, features in families.items()}
+
+
+def column_documents(
+    features: Sequence[str], families: Mapping[str, Sequence[str]], columns: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what the API shows of columns: the features in order, then the keys.
+
+    Args:
+        columns: Of those that are no plain numbers: name, type and values.
+    """
+    described = {column["name"]: column for column in columns}
+    family_of = {name: family for family, names in families.items() for name in names}
+    keys = [column["name"] for column in columns if column["type"] == "key"]
+    plain = {"type": "numeric", "values": None}
+    return [
+        {"name": name, "family": family_of.get(name), **plain, **described.get(name, {})}
+        for name in (*features, *keys)
+    ]

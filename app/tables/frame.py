@@ -105,9 +105,7 @@ def _kept_widths(table: Table, kept: tuple[str, ...]) -> dict[str, int] | None:
     return {family: width for family, width in widths.items() if width}
 
 
-def _settle_known(
-    frame: Frame, options: ReadOptions, known: Mapping[str, tuple[str, ...] | None]
-) -> Table:
+def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[str, ...] | None]) -> Table:
     """Read the features that are known, in the file's order; what else is there stays unread."""
     features = [name for name in frame.names if name in known]
     decisions: dict[str, Decision] = {
@@ -192,9 +190,11 @@ def _remarks(
 
 def as_array(cells: Sequence[object]) -> pa.Array:
     """Return cells of JSON as an array: of numbers where all are, else of text."""
-    if all(cell is None or isinstance(cell, int | float) for cell in cells):
-        return pa.array([None if cell is None else float(cell) for cell in cells], pa.float64())
-    return pa.array([cell if cell is None or isinstance(cell, str) else str(cell) for cell in cells], pa.string())
+    if not any(isinstance(cell, str) for cell in cells):
+        return pa.array(np.array(cells, np.float64), from_pandas=True)
+    return pa.array(
+        [cell if cell is None or isinstance(cell, str) else str(cell) for cell in cells], pa.string()
+    )
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -247,7 +247,9 @@ class _Reader:
         self, name: str, text: pa.Array, found: NDArray[np.int64], rows_before: int
     ) -> InvalidError:
         places = [
-            Place(detail=f"{shorten(text[row].as_py())} is not a number", column=name, row=rows_before + row + 1)
+            Place(
+                detail=f"{shorten(text[row].as_py())} is not a number", column=name, row=rows_before + row + 1
+            )
             for row in found[:MAX_PLACES].tolist()
         ]
         first = places[0]
@@ -265,7 +267,8 @@ def _seconds(name: str, array: pa.Array) -> NDArray[np.float64]:
             array = pc.if_else(pc.equal(pc.utf8_trim(array, " "), ""), pa.scalar(None, array.type), array)
         kind = pa.time64("us") if types.is_time(array.type) else pa.timestamp("us")
         numbers = _without_zone(array).cast(kind, safe=False).cast(pa.int64())
-        return numbers.cast(pa.float64()).to_numpy(zero_copy_only=False) / 1e6
+        microseconds: NDArray[np.float64] = numbers.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return microseconds / 1e6
     except pa.ArrowInvalid as error:
         detail = f"not a time such as 2026-01-31 or 2026-01-31 12:30:00: {str(error)[:100]}"
         place = Place(detail=detail, column=name)

@@ -81,18 +81,13 @@ def as_floats(block: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[np.
         return np.ascontiguousarray(block, dtype=dtype)
 
 
-def collect_rows(
-    table: Table, max_rows: int, dtype: DTypeLike = np.float32
-) -> tuple[Table, NDArray[np.floating[Any]]]:
-    """Read a whole table into memory, [rows, columns]; infinities stay.
-
-    Returns:
-        The table that was read, which has fewer columns where one is not for learning, and its rows.
+def collect_rows(table: Table, max_rows: int, dtype: DTypeLike = np.float32) -> NDArray[np.floating[Any]]:
+    """Read a whole table of known columns into memory, [rows, columns]; infinities stay.
 
     Raises:
         TooLargeError: It has more rows than that.
     """
-    return read_blocks(table, lambda table: _collect(table, max_rows, dtype))
+    return read_blocks(table, lambda table: _collect(table, max_rows, dtype))[1]
 
 
 def _collect(table: Table, max_rows: int, dtype: DTypeLike) -> NDArray[np.floating[Any]]:

@@ -44,7 +44,7 @@ def write_values(table: Table, target: BinaryIO, limits: TableLimits) -> tuple[T
         TooLargeError: The rows take more than the limit.
     """
     table, statistics = read_blocks(table, lambda table: _write(table, target, np.dtype("<f4"), limits))
-    dtype = np.dtype("<f4")
+    dtype: np.dtype[Any] = np.dtype("<f4")
     if statistics.loses_precision.any():
         dtype = np.dtype("<f8")
         _write(table, target, dtype, limits)

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from app.problems import MAX_PLACES
 from app.tables.options import Kind
-from app.tables.text_cells import Cells, is_date
+from app.tables.text_cells import Cells, has_decimal_comma, is_date
 
 MAX_VALUES = 255  # of a categorical column
 MAX_SHOWN = 5
@@ -40,6 +40,7 @@ class TextSurvey:
         dates: Cells that look like dates or times, among those that are neither missing nor numbers.
         others: The first cells that are no numbers, with their rows from 1.
         num_others: All of those.
+        decimal_commas: How many of them would be numbers with a decimal comma.
         values: The distinct cells that are there; None where they are more than MAX_VALUES.
     """
 
@@ -48,6 +49,7 @@ class TextSurvey:
     numbers: int = 0
     dates: int = 0
     num_others: int = 0
+    decimal_commas: int = 0
     others: list[tuple[int, str]] = field(default_factory=list)
     values: set[str] | None = field(default_factory=set)
 
@@ -60,7 +62,9 @@ class TextSurvey:
             self.missing.update({word["values"].as_py(): word["counts"].as_py() for word in words})
         self.numbers += int(cells.is_number.sum())
         if len(found):
-            self.dates += int(is_date(cells.text.filter(is_other)).sum())
+            others = cells.text.filter(is_other)
+            self.dates += int(is_date(others).sum())
+            self.decimal_commas += int(has_decimal_comma(others).sum())
             wanted = found[: MAX_PLACES - len(self.others)].tolist()
             self.others += [(self.rows + row + 1, cells.text[row].as_py()) for row in wanted]
             self.num_others += len(found)
@@ -77,8 +81,8 @@ class TextSurvey:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether at least half of the cells are numbers, but not all."""
-        return self.num_others > 0 and 2 * self.numbers >= self.present
+        """Whether at least half of the cells are numbers, but not all; or all are with a decimal comma."""
+        return self.num_others > 0 and 2 * (self.numbers + self.decimal_commas) >= self.present
 
     def decide(self) -> Decision:
         """Say what the column is when nothing was said about it; one that `is_mixed` is numeric."""
@@ -101,7 +105,8 @@ class TextSurvey:
         shown = ", ".join(sorted({shorten(text) for _, text in self.others})[:MAX_SHOWN])
         cells = "1 cell is" if self.num_others == 1 else f"{self.num_others} cells are"
         more = ", ..." if self.num_others > MAX_SHOWN else ""
-        return f"{cells} no number: {shown} (rows {rows}{more})"
+        comma = "; with decimal=, they would be" if self.decimal_commas == self.num_others else ""
+        return f"{cells} no number: {shown} (rows {rows}{more}){comma}"
 
 
 def shorten(cell: str) -> str:

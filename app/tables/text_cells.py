@@ -13,7 +13,10 @@ from app.tables.options import ReadOptions
 SPACES = " \t\N{NO-BREAK SPACE}"  # around a cell
 TRUE_WORDS, FALSE_WORDS = ("True", "TRUE", "true"), ("False", "FALSE", "false")
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+{point}?\d*|{point}\d+)(?:e[+-]?\d+)?|nan|inf|infinity)$"
-_DAY = r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2}(?:\d{2})?|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4})"
+_DAY = (
+    r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2}(?:\d{2})?"
+    r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4})"
+)
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
 _DATE = rf"^(?:{_DAY}(?:[T ]{_TIME})?|{_TIME})$"
 
@@ -63,6 +66,11 @@ def read_cells(array: pa.Array, options: ReadOptions) -> Cells:
 def is_date(text: pa.Array) -> NDArray[np.bool_]:
     """Whether cells look like a day, a time of day or both."""
     return _to_numpy(pc.match_substring_regex(text, _DATE))
+
+
+def has_decimal_comma(text: pa.Array) -> NDArray[np.bool_]:
+    """Whether cells would be numbers if a comma came before their decimals."""
+    return _to_numpy(pc.match_substring_regex(text, _NUMBER.replace("{point}", ",")))
 
 
 def _is_in(text: pa.Array, words: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -31,6 +31,10 @@ class NewDataset:
 
     Args:
         families: The features of each family, in column order.
+        columns: What is to be known of features that are no plain numbers, and of keys: name, type
+            (categorical, datetime or key) and values (of a categorical feature, whose cells hold their
+            index).
+        left_out: Columns of the file that are neither features nor keys: name and reason.
         digest: Over bytes and settings; two datasets with one digest are the same dataset.
         key_id: The API key that uploaded it or had it made, where one was needed.
     """
@@ -41,6 +45,8 @@ class NewDataset:
     digest: str
     rows: int
     warnings: list[Any]
+    columns: list[Json] = field(default_factory=list)
+    left_out: list[Json] = field(default_factory=list)
     strict: bool = False
     key_id: str | None = None
 

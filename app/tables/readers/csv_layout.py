@@ -73,7 +73,7 @@ def read_layout(file: BinaryIO, options: ReadOptions) -> CsvLayout:
     first_row, _ = _next_row(lines, delimiter)
     has_extra = first_row is not None and len(first_row) == len(header) + 1 and len(header) > 1
     names = tuple(unquote_formulas(name.strip(SPACES)) for name in header)
-    has_index = has_extra or names[0] in {"", INDEX_NAME} and len(names) > 1
+    has_index = has_extra or (names[0] in {"", INDEX_NAME} and len(names) > 1)
     if has_index:
         names = (INDEX_NAME, *(names if has_extra else names[1:]))
     return CsvLayout(
@@ -116,7 +116,9 @@ def _check_delimiter(header_line: str, rest: str, header: list[str], delimiter: 
             shown = "tab" if other == "\t" else other
             detail = f"the header line holds one name; it looks as if {shown!r} separates the cells"
             raise InvalidError(
-                f"{detail}: send delimiter={shown}", [Place(detail=detail, field="delimiter")], code="wrong_delimiter"
+                f"{detail}: send delimiter={shown}",
+                [Place(detail=detail, field="delimiter")],
+                code="wrong_delimiter",
             )
 
 

@@ -1,10 +1,9 @@
-"""Reads CSV: tables of plain numbers fast through Arrow, others column by column, and the fault's place slowly."""
+"""Reads CSV through Arrow: plain numbers fast, other tables column by column; finds the place of a fault."""
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,8 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
-from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
-from app.tables.formulas import unquote_formulas
+from app.problems import MAX_PLACES, InvalidError, Place
 from app.tables.frame import Columns, Frame, settle
 from app.tables.options import ReadOptions
 from app.tables.readers.csv_layout import CsvLayout, read_layout
@@ -25,10 +23,8 @@ from app.tables.table import (
     TableLimits,
     Warned,
     check_names,
-    numbered,
     rows_per_block,
 )
-from app.tables.text_cells import SPACES
 
 MAX_ROW_CHARACTERS = 8 << 20  # Arrow reads no row beyond its blocks, which are of this size
 _BLANK_CELLS = [" " * count for count in range(17)]  # Arrow knows only exact spellings of "empty"
@@ -209,4 +205,3 @@ def _line_of(file: BinaryIO, layout: CsvLayout, row: int) -> int:
         if number == row:
             return line
     raise InvalidError(f"row {row} cannot be found again", code="invalid_csv")
-

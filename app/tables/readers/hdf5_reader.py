@@ -43,7 +43,9 @@ def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[
         if not arrays:
             places = [Place(detail=column.reason, field=column.name) for column in notes.left_out]
             first = f": {places[0].field!r} is left out, {places[0].detail}" if places else ""
-            raise InvalidError(f"the file holds no array of numbers in rows{first}", places, code="not_a_matrix")
+            raise InvalidError(
+                f"the file holds no array of numbers in rows{first}", places, code="not_a_matrix"
+            )
         left = limits.max_expanded_bytes
         for name in check_names(list(arrays), limits, "families"):
             array = arrays[name]

@@ -110,7 +110,9 @@ def _as_asked(table: Table, options: ReadOptions) -> Table:
 def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) -> Table:
     """Read rows in which some cells are text or truth values."""
     frame = import_module("app.tables.frame")
-    columns = {name: frame.as_array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
+    columns = {
+        name: frame.as_array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)
+    }
     whole = frame.Frame(names, lambda wanted: iter([{name: columns[name] for name in wanted}]))
     table: Table = frame.settle(whole, options)
     return table

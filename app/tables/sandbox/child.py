@@ -1,8 +1,8 @@
 """The process that `confined` starts: copies what a file holds into one scratch file, within limits.
 
 Usage: python -m app.tables.sandbox.child KIND FILE TARGET MAX_ROWS MAX_FEATURES MAX_BYTES, with
-the options of reading on standard input. Writes one JSON object to standard output; a damaged file may end the
-process in any way.
+the options of reading on standard input. Writes one JSON object to standard output; a damaged file may end
+the process in any way.
 """
 
 import json

@@ -41,7 +41,7 @@ COPY_BYTES = 1 << 20
 _room = BoundedSemaphore(MAX_CHILDREN)
 
 
-def read_hdf5(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
     """Read an HDF5 file: one family for each array of numbers in rows.
 
     Raises:
@@ -49,7 +49,7 @@ def read_hdf5(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
         InvalidError: It holds no such array, or arrays that differ in their number of rows.
         UnavailableError: Too many such files are being read.
     """
-    answer, mapped = _read("hdf5", file, options, limits)
+    answer, mapped = _read("hdf5", file, ReadOptions(), limits)
     table = join_families({entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}, limits)
     left_out, remarks = _notes(answer)
     remarks += tuple(Warned("left_out", f"{c.name!r} is left out: {c.reason}", c.name) for c in left_out)

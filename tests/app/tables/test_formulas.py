@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyarrow import compute
 
 from app.tables.formulas import FORMULA_PATTERN, QUOTED_FORMULA, quote_formulas, unquote_formulas
+from app.tables.options import ReadOptions
 from app.tables.readers.csv_reader import read_csv
 
 TEXTS = st.text(st.sampled_from("=+-@;'a, \N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH COMMERCIAL AT}"), max_size=12)
@@ -53,4 +54,4 @@ def test_columns_of_text_and_the_client_quote_alike(text):
 
 
 def test_a_header_reads_back_as_the_names_that_it_quotes(limits):
-    assert read_csv(io.BytesIO(b"'=a,''+b,c\n1,2,3\n"), limits).columns == ("=a", "'+b", "c")
+    assert read_csv(io.BytesIO(b"'=a,''+b,c\n1,2,3\n"), ReadOptions(), limits).columns == ("=a", "'+b", "c")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from app.problems import InvalidError, TooLargeError
+from app.tables.options import ReadOptions
 from app.tables.readers.csv_reader import read_csv
 from app.tables.store_values import write_values
 from app.tables.table import Table, TableLimits
@@ -71,7 +72,7 @@ def test_an_infinity_is_named_by_column_and_row(value, detail, limits):
 
 
 def test_an_infinity_in_text_is_named_by_line_too(limits):
-    table = read_csv(io.BytesIO(b"a,b\n1,2\n\n3,inf\n"), limits)
+    table = read_csv(io.BytesIO(b"a,b\n1,2\n\n3,inf\n"), ReadOptions(), limits)
     with pytest.raises(InvalidError) as caught:
         write_values(table, table.columns, io.BytesIO(), limits)
     assert (caught.value.places[0].row, caught.value.places[0].line) == (2, 4)

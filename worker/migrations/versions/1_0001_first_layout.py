@@ -29,6 +29,8 @@ def _create_datasets() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("features", sa.JSON(), nullable=False),
         sa.Column("families", sa.JSON(), nullable=False),
+        sa.Column("columns", sa.JSON(), nullable=False),
+        sa.Column("left_out", sa.JSON(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("strict", sa.Boolean(), nullable=False),

@@ -1,4 +1,4 @@
-"""Stored tables: one file of float32 values each, and a row that names its columns."""
+"""Stored tables: one file of values each, and a row that names its columns."""
 
 from pathlib import Path
 
@@ -35,12 +35,15 @@ class Datasets:
         with self._database.read() as connection:
             self._quota.check(connection, size_bytes, key_id)
 
-    def create(self, new: NewDataset, values_path: Path) -> tuple[DatasetRecord, bool]:
+    def create(
+        self, new: NewDataset, values_path: Path, keys_path: Path | None = None
+    ) -> tuple[DatasetRecord, bool]:
         """Store a dataset, unless one with the same digest is there.
 
         Args:
-            values_path: A finished .npy file, float32 [rows, features], on the data directory's file
-                system (`Store.spool_dir` is). It is moved into the store, or removed.
+            values_path: A finished .npy file, float32 or float64 [rows, features], on the data directory's
+                file system (`Store.spool_dir` is). It is moved into the store, or removed.
+            keys_path: A finished Parquet file of the keys, text [rows], if there are any; likewise.
 
         Returns:
             The dataset, and whether it is a new one.
@@ -50,6 +53,9 @@ class Datasets:
         """
         dataset_id = new_id("ds")
         size_bytes = values_path.stat().st_size
+        if keys_path is not None:
+            size_bytes += keys_path.stat().st_size
+            durable_files.move_file_into_place(keys_path, self.keys_path(dataset_id))
         durable_files.move_file_into_place(values_path, self.values_path(dataset_id))
         insert = sa.insert(datasets).values(
             id=dataset_id,
@@ -57,6 +63,8 @@ class Datasets:
             rows=new.rows,
             features=new.features,
             families=new.families,
+            columns=new.columns,
+            left_out=new.left_out,
             digest=new.digest,
             warnings=new.warnings,
             strict=new.strict,
@@ -142,8 +150,12 @@ class Datasets:
         self._database.reserve.refill()
 
     def values_path(self, dataset_id: str) -> Path:
-        """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""
+        """Where the values are: a .npy file, float32 or float64 [rows, features], NaN = missing."""
         return self._files(dataset_id) / "values.npy"
+
+    def keys_path(self, dataset_id: str) -> Path:
+        """Where the keys are, if there are any: a Parquet file with a column of text for each."""
+        return self._files(dataset_id) / "keys.parquet"
 
     def _files(self, dataset_id: str) -> Path:
         return path_of(self._directory, dataset_id)
@@ -161,6 +173,8 @@ def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
         rows=row["rows"],
         features=row["features"],
         families=row["families"],
+        columns=row["columns"],
+        left_out=row["left_out"],
         digest=row["digest"],
         warnings=row["warnings"],
         strict=row["strict"],

@@ -12,6 +12,7 @@ from pyarrow import parquet
 
 from app.problems import InvalidError, NotParseableError, TooLargeError
 from app.tables.open_table import collect_rows
+from app.tables.options import ReadOptions
 from app.tables.readers.arrow_reader import read_arrow, read_parquet
 from app.tables.table import TableLimits
 
@@ -97,14 +98,14 @@ def test_something_else_is_not_parseable(read, body, limits):
 def test_parquet_that_says_it_has_too_many_rows_is_refused_unread(limits):
     body = as_parquet(pa.table({"a": np.zeros(1001)}))
     with pytest.raises(InvalidError, match="1001 rows"):
-        read_parquet(body, limits)
+        read_parquet(body, ReadOptions(), limits)
 
 
 def test_parquet_that_unpacks_to_too_much_is_refused_unread(tmp_path):
     limits = TableLimits(10_000_000, 50, 1 << 20, tmp_path)
     body = as_parquet(pa.table({"a": np.arange(1_000_000.0)}), compression="zstd")
     with pytest.raises(TooLargeError, match="unpacks"):
-        read_parquet(body, limits)
+        read_parquet(body, ReadOptions(), limits)
 
 
 def is_inconsistent(body):
@@ -128,7 +129,7 @@ def test_a_stream_whose_buffers_do_not_fit_its_rows_is_refused(limits):
     assert inconsistent
     for body in inconsistent:
         with pytest.raises(NotParseableError):
-            collect_rows(read_arrow(io.BytesIO(body), limits), 1000)
+            collect_rows(read_arrow(io.BytesIO(body), ReadOptions(), limits), 1000)
 
 
 def test_a_stream_that_begins_with_something_else_is_refused(limits):
@@ -137,7 +138,7 @@ def test_a_stream_that_begins_with_something_else_is_refused(limits):
     messages.read_next_message()
     body = messages.read_next_message().serialize().to_pybytes()
     with pytest.raises(NotParseableError, match="unexpected record batch"):
-        read_arrow(io.BytesIO(body), limits)
+        read_arrow(io.BytesIO(body), ReadOptions(), limits)
 
 
 @pytest.mark.parametrize("write", [as_arrow, as_parquet])

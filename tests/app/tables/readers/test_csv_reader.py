@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.problems import InvalidError, NotParseableError
 from app.tables.open_table import collect_rows
+from app.tables.options import ReadOptions
 from app.tables.readers import csv_reader
 from app.tables.readers.csv_reader import read_csv
 from app.tables.table import TableLimits
@@ -19,7 +20,7 @@ NAN = np.nan
 
 def rows_of(text, limits):
     data = text if isinstance(text, bytes) else text.encode()
-    table = read_csv(io.BytesIO(data), limits)
+    table = read_csv(io.BytesIO(data), ReadOptions(), limits)
     return collect_rows(table, 10_000)
 
 
@@ -30,7 +31,7 @@ def fault_of(text, limits):
 
 
 def test_names_and_numbers_are_read(limits):
-    table = read_csv(io.BytesIO(b'a, b ,"c,d"\n1,2.5,-3e2\n'), limits)
+    table = read_csv(io.BytesIO(b'a, b ,"c,d"\n1,2.5,-3e2\n'), ReadOptions(), limits)
     assert table.columns == ("a", "b", "c,d")
     assert table.has_names
     assert collect_rows(table, 10).tolist() == [[1, 2.5, -300]]
@@ -54,7 +55,7 @@ def test_a_line_break_within_a_name_is_refused_as_such(limits):
 
 
 def test_spaces_around_a_name_are_left_out_and_nothing_else(limits):
-    table = read_csv(io.BytesIO(" a\t,\u00a0b \n1,2\n".encode()), limits)
+    table = read_csv(io.BytesIO(" a\t,\u00a0b \n1,2\n".encode()), ReadOptions(), limits)
     assert table.columns == ("a", "b")
     assert "U+2028" in fault_of("a\u2028,b\n1,2\n", limits).places[0].detail
 
@@ -136,8 +137,8 @@ def test_a_row_without_end_is_given_up(limits, monkeypatch, endless):
 
 
 def test_a_header_of_numbers_is_remarked(limits):
-    assert read_csv(io.BytesIO(b"1.5,2\n3,4\n"), limits).remarks
-    assert not read_csv(io.BytesIO(b"a,2\n3,4\n"), limits).remarks
+    assert read_csv(io.BytesIO(b"1.5,2\n3,4\n"), ReadOptions(), limits).remarks
+    assert not read_csv(io.BytesIO(b"a,2\n3,4\n"), ReadOptions(), limits).remarks
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from app.problems import InvalidError, NotParseableError
 from app.tables.open_table import collect_rows
+from app.tables.options import ReadOptions
 from app.tables.readers.json_reader import (
     _KEPT_PARSER,
     KEPT_BODY_BYTES,
@@ -25,7 +26,7 @@ from app.tables.readers.json_reader import (
 
 def read(document, limits):
     body = document if isinstance(document, bytes) else orjson.dumps(document)
-    table = read_json(io.BytesIO(body), limits)
+    table = read_json(io.BytesIO(body), ReadOptions(), limits)
     return table, collect_rows(table, 1000)
 
 
@@ -169,7 +170,7 @@ def test_a_code_is_a_whole_number(value):
 def test_more_lists_than_rows_are_refused_unread(limits):
     body = b'{"rows": [' + b"[]," * 1_000_002 + b"[not read]]}"
     with pytest.raises(InvalidError) as caught:
-        read_json(io.BytesIO(body), limits)
+        read_json(io.BytesIO(body), ReadOptions(), limits)
     assert caught.value.code == "too_many_rows"
 
 
@@ -187,7 +188,7 @@ def test_what_would_take_many_times_its_length_in_memory_is_refused_before_it_is
     body = b'{"rows":[' + b",".join([row] * count) + b"]}"
     tracemalloc.start()
     with pytest.raises(InvalidError) as caught:
-        read_json(io.BytesIO(body), limits)
+        read_json(io.BytesIO(body), ReadOptions(), limits)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert caught.value.code == code

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from app.problems import InvalidError, NotParseableError, TooLargeError, UnavailableError
 from app.tables.open_table import collect_rows
+from app.tables.options import ReadOptions
 from app.tables.sandbox import child, confined
 
 
@@ -35,7 +36,7 @@ def test_a_parquet_file_is_read_wherever_it_is(limits, tmp_path, is_on_disk):
     if is_on_disk:
         (tmp_path / "upload").write_bytes(body.getvalue())
         body = (tmp_path / "upload").open("rb")
-    table = confined.read_parquet(body, limits)
+    table = confined.read_parquet(body, ReadOptions(), limits)
     assert (table.columns, table.has_names) == (("a", "b"), True)
     np.testing.assert_array_equal(collect_rows(table, 10), [[1.5, 1], [np.nan, 2], [3, 1 << 40]])
     body.close()
@@ -44,7 +45,7 @@ def test_a_parquet_file_is_read_wherever_it_is(limits, tmp_path, is_on_disk):
 
 def test_a_refusal_of_the_child_comes_out_whole(limits):
     with pytest.raises(InvalidError) as caught:
-        confined.read_parquet(as_parquet(pa.table({"a": [1.0], "b": ["x"]})), limits)
+        confined.read_parquet(as_parquet(pa.table({"a": [1.0], "b": ["x"]})), ReadOptions(), limits)
     assert caught.value.code == "not_numeric"
     assert [(place.column, place.row) for place in caught.value.places] == [("b", 1)]
 
@@ -52,7 +53,7 @@ def test_a_refusal_of_the_child_comes_out_whole(limits):
 @pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1" + b"\x00" * 100 + b"PAR1", b"not parquet"])
 def test_what_is_no_parquet_file_is_refused(limits, body):
     with pytest.raises(NotParseableError):
-        confined.read_parquet(io.BytesIO(body), limits)
+        confined.read_parquet(io.BytesIO(body), ReadOptions(), limits)
 
 
 def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_there(limits, tmp_path):
@@ -66,7 +67,7 @@ def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_ther
 
 
 def test_a_table_without_rows_has_its_columns(limits):
-    table = confined.read_parquet(as_parquet(TABLE.slice(0, 0)), limits)
+    table = confined.read_parquet(as_parquet(TABLE.slice(0, 0)), ReadOptions(), limits)
     assert table.columns == ("a", "b")
     assert collect_rows(table, 10).shape == (0, 2)
 
@@ -117,8 +118,8 @@ def test_when_all_places_are_taken_one_is_told_to_come_back(limits, monkeypatch)
         assert confined._room.acquire(blocking=False)
     try:
         with pytest.raises(UnavailableError):
-            confined.read_parquet(as_parquet(TABLE), limits)
+            confined.read_parquet(as_parquet(TABLE), ReadOptions(), limits)
     finally:
         for _ in range(confined.MAX_CHILDREN):
             confined._room.release()
-    assert confined.read_parquet(as_parquet(TABLE), limits).columns == ("a", "b")
+    assert confined.read_parquet(as_parquet(TABLE), ReadOptions(), limits).columns == ("a", "b")

@@ -1,0 +1,77 @@
+"""The query of an upload."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Query
+
+from app.formats import media_parameter
+from app.tables.options import ReadOptions, parse_options
+from worker.contract.job_config import Name
+
+
+@dataclass
+class UploadQuery:
+    """How a table is to be read and called."""
+
+    name: Annotated[Name | None, Query(description="A name for people.")] = None
+    families: Annotated[
+        str | None,
+        Query(
+            description='JSON `{"family": ["feature", ...]}` that names every feature once, or `prefix:` '
+            "and what ends a feature's prefix, as in `prefix:_`. Without it all features are one family.",
+            examples=["prefix:_"],
+        ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        Query(description="JSON list of names, for an array that has none.", examples=['["a","b"]']),
+    ] = None
+    types: Annotated[
+        str | None,
+        Query(
+            description="JSON `{column: type}`: numeric, categorical, datetime (seconds since its first "
+            "value), key (kept beside the rows, never learnt from) or ignore. Other columns are looked at.",
+            examples=['{"id":"key"}'],
+        ),
+    ] = None
+    include: Annotated[
+        str | None, Query(description="JSON list of names or globs: the columns to learn from.")
+    ] = None
+    exclude: Annotated[
+        str | None, Query(description="JSON list of names or globs: columns to leave out.")
+    ] = None
+    na_values: Annotated[
+        str | None,
+        Query(
+            description="JSON list of what else stands for a missing cell; numbers match by value.",
+            examples=['["-",-999]'],
+        ),
+    ] = None
+    delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
+    decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
+    header: Annotated[
+        str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
+    ] = None
+    strict: Annotated[bool, Query(description="Refuse what would be a warning.")] = False
+    dry_run: Annotated[bool, Query(description="Say how the table would be read, and store nothing.")] = False
+
+    def options(self, content_type: str | None) -> ReadOptions:
+        """How to read the table.
+
+        Args:
+            content_type: Of the request; `text/csv; header=absent` says that there is no header.
+
+        Raises:
+            InvalidError: A parameter has another form.
+        """
+        return parse_options(
+            types=self.types,
+            include=self.include,
+            exclude=self.exclude,
+            na_values=self.na_values,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            header=self.header or media_parameter(content_type, "header"),
+            columns=self.columns,
+        )
