@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from app.services import Services
 from app.tables.families import families_of
 from app.tables.open_table import open_table
 from app.tables.options import ReadOptions
-from app.tables.store_keys import write_keys
 from app.tables.store_values import Written, write_values
 from app.tables.table import Table
 from worker.store import DatasetRecord, NewDataset
@@ -97,7 +97,7 @@ def store(api: Services, upload: Upload, sent: Sent) -> tuple[DatasetRecord, boo
     api.store.datasets.check_room(1, sent.key_id)  # a full store need not unpack anything
     with _scratch(api, ".parquet") as keys_path, _read(api, upload, sent) as read:
         if read.table.keys:
-            write_keys(read.table.keys, keys_path)
+            import_module("app.tables.store_keys").write_keys(read.table.keys, keys_path)
         new = NewDataset(
             name=sent.name,
             features=list(read.table.columns),

@@ -77,11 +77,11 @@ class _Statistics:
         """Look at a block as it came and as it is written."""
         self.rows += len(block)
         self.missing += np.isnan(values).sum(axis=0)
-        self.lowest = np.fmin(self.lowest, np.fmin.reduce(block, axis=0, initial=np.inf))
-        self.highest = np.fmax(self.highest, np.fmax.reduce(block, axis=0, initial=-np.inf))
-        if block.dtype.itemsize <= values.dtype.itemsize and block.dtype.kind == "f":
+        exact = block if block.dtype.kind == "f" else block.astype(np.float64)
+        self.lowest = np.fmin(self.lowest, np.fmin.reduce(exact, axis=0, initial=np.inf))
+        self.highest = np.fmax(self.highest, np.fmax.reduce(exact, axis=0, initial=-np.inf))
+        if exact.dtype.itemsize <= values.dtype.itemsize:
             return
-        exact = block.astype(np.float64, copy=False)
         if self.first is None:
             self.first = np.nan_to_num(exact[0])
         self.rounding = np.fmax(self.rounding, np.fmax.reduce(np.abs(exact - values), axis=0, initial=0.0))

@@ -92,12 +92,21 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     rows = document["rows"]
     width = len(names) if names is not None else _width_of(rows)
     layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
-    check_width(width, limits)
-    columns = numbered(width) if names is None else check_names(names, limits)
     if _is_regular(rows, layout) and not _has_only(rows, _CELLS) and _has_only(rows, _TYPED_CELLS):
-        return replace(_typed(rows, columns, options), has_names=names is not None)
+        typed = _typed(rows, _names(names, width, options, limits), options)
+        return replace(typed, has_names=names is not None)
     matrix = _parse_matrix(rows, layout)
+    columns = _names(names, width, ReadOptions(), limits)
     return _as_asked(Table(columns, array_blocks(matrix), has_names=names is not None), options)
+
+
+def _names(names: list[str] | None, width: int, options: ReadOptions, limits: TableLimits) -> tuple[str, ...]:
+    """Return the names of columns; those of known features where as many come without names."""
+    check_width(width, limits)
+    if names is not None:
+        return check_names(names, limits)
+    known = tuple(options.known or ())
+    return known if len(known) == width else numbered(width)
 
 
 def _as_asked(table: Table, options: ReadOptions) -> Table:

@@ -117,7 +117,7 @@ def test_the_same_bytes_and_settings_are_one_dataset(client):
         (b"a,b\n1,2\n3,x\n", "not_numeric", {"column": "b", "row": 2, "line": 3}),
         (b"a,b\n1,2\n3\n", "ragged_row", {"row": 2, "line": 3}),
         (b"a,b\n1,2\n3,inf\n", "not_finite", {"column": "b", "row": 2, "line": 3}),
-        (b"a,b\n1,2\n-1e39,4\n", "not_finite", {"column": "a", "row": 2, "line": 3}),
+        (b"a,b\n1,2\n-inf,4\n", "not_finite", {"column": "a", "row": 2, "line": 3}),
         (b"a,a\n1,2\n", "duplicate_column", {"column": "a"}),
         (b"a,b\n", "no_rows", None),
         (b"", "no_rows", None),
