@@ -6,33 +6,24 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from catvq_client.body import CHUNK_BYTES, CSV, Body, csv_line
 from catvq_client.errors import CatvqError
+from catvq_client.files import file_body
 
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
-CSV = "text/csv"
 # The service takes off an apostrophe before what a spreadsheet would take for a formula.
 QUOTABLE = re.compile("(^|;)('*[=+@\uff1d\uff0b\uff0d\uff20-])")
-MEDIA_TYPES = {
-    ".csv": CSV,
-    ".npy": NPY,
-    ".npz": NPZ,
-    ".parquet": "application/vnd.apache.parquet",
-    ".arrow": "application/vnd.apache.arrow.stream",
-    ".arrows": "application/vnd.apache.arrow.stream",
-    ".h5": "application/x-hdf5",
-    ".hdf5": "application/x-hdf5",
-}
+ARROW = "application/vnd.apache.arrow.stream"
 
-CHUNK_BYTES = 1 << 20
 MAX_URL_JSON = 6_000  # servers and proxies commonly refuse request heads above 8 to 16 KiB
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -50,39 +41,43 @@ class DataFrameLike(Protocol):
         """Return the values as one array."""
 
 
-Table: TypeAlias = Array | DataFrameLike | Mapping[str, Array] | Path | str
+@runtime_checkable
+class ArrowLike(Protocol):
+    """A table that Arrow can read: of pandas, polars, pyarrow and others."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Hand the table on without a copy."""
 
 
-@dataclass(frozen=True)
-class Body:
-    """A request body that can be produced more than once, because a refused request is sent again."""
-
-    content_type: str
-    chunks: Callable[[], Iterator[bytes]]
-    size_bytes: int | None = None
-    params: dict[str, str] = field(default_factory=dict)
+Table: TypeAlias = Array | DataFrameLike | ArrowLike | Mapping[str, Any] | Path | str
 
 
 def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
-    """Choose the body for a table: files as they are, arrays in binary.
+    """Choose the body for a table: files as they are, arrays in binary, frames as Arrow or CSV.
 
     Names travel in the URL where they fit, otherwise the table is sent as CSV.
 
     Args:
-        table: Array [rows, D], DataFrame, one array per family, or a file's path.
+        table: Array [rows, D], DataFrame, one array [rows, D] per family, one list per column, or a file's
+            path.
         columns: Names of an array's columns; a DataFrame brings its own.
 
     Raises:
         CatvqError: The table has no form that the service reads.
     """
     if isinstance(table, str | Path):
-        return _file_body(Path(table))
+        return file_body(Path(table))
     if isinstance(table, Mapping):
-        return _with_columns(_npz_body(table), columns)
+        if any(np.ndim(values) == 1 for values in table.values()):
+            return _columns_body(table)
+        arrays = {name: _numbers(np.asanyarray(values)) for name, values in table.items()}
+        return _with_columns(_npz_body(arrays), columns)
+    if isinstance(table, ArrowLike) and _has_text_names(table) and (body := _arrow_body(table)) is not None:
+        return body
     if isinstance(table, DataFrameLike):
         names = [str(label) for label in table.columns]
         return _array_body(frame_values(table), names)
-    return _array_body(np.asarray(table), columns)
+    return _array_body(_numbers(np.asanyarray(table)), _names_of(table) if columns is None else columns)
 
 
 def frame_values(frame: DataFrameLike) -> Array:
@@ -92,10 +87,78 @@ def frame_values(frame: DataFrameLike) -> Array:
         CatvqError: Something else than numbers.
     """
     try:
-        values: Array = frame.to_numpy(dtype=np.float32, na_value=np.nan)
+        values: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise CatvqError(f"the data frame holds something other than numbers: {error}") from error
+        raise CatvqError(
+            f"the data frame holds something other than numbers: {error}; install pyarrow to send it"
+        ) from error
     return values
+
+
+def _numbers(values: Array) -> Array:
+    """Return real numbers in a type that the service reads, masked ones as NaN.
+
+    Raises:
+        CatvqError: They are something else, such as text, times or complex numbers.
+    """
+    if values.dtype.kind not in "biuf":
+        raise CatvqError(f"needed real numbers, got an array of {values.dtype}")
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    if values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
+    return values.astype(values.dtype.newbyteorder("<"), copy=False)
+
+
+def _names_of(table: object) -> Sequence[str] | None:
+    """Return the names of an array that has labels for its columns, as those of xarray."""
+    dims: Sequence[str] = getattr(table, "dims", ())
+    labels = getattr(table, "coords", {}).get(dims[-1]) if len(dims) == 2 else None
+    return None if labels is None else [str(label) for label in np.asarray(labels).tolist()]
+
+
+def _has_text_names(table: object) -> bool:
+    """Whether a table's names are texts; Arrow makes texts of others, with a warning."""
+    names = getattr(table, "columns", ()) if isinstance(table, DataFrameLike) else ()
+    return all(isinstance(name, str) for name in names)
+
+
+def _arrow_body(table: ArrowLike) -> Body | None:
+    """Write a table as an Arrow stream; None where pyarrow is not installed."""
+    try:
+        arrow = import_module("pyarrow")
+    except ImportError:
+        return None
+    try:
+        whole = arrow.table(table)
+    except (TypeError, ValueError, arrow.ArrowException) as error:
+        raise CatvqError(f"the table cannot be read by Arrow: {error}") from error
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_stream(sink, whole.schema) as writer:
+        writer.write_table(whole, max_chunksize=65_536)
+    content = memoryview(sink.getvalue())
+    starts = range(0, len(content), CHUNK_BYTES)
+    return Body(
+        ARROW, lambda: (bytes(content[start : start + CHUNK_BYTES]) for start in starts), len(content)
+    )
+
+
+def _columns_body(columns: Mapping[str, Any]) -> Body:
+    """Write one list for each column as CSV.
+
+    Raises:
+        CatvqError: The lists differ in length.
+    """
+    lengths = {name: len(cells) for name, cells in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise CatvqError(f"the columns differ in length: {lengths}")
+
+    def chunks() -> Iterator[bytes]:
+        yield csv_line([QUOTABLE.sub(r"\1'\2", name) for name in columns])
+        for row in zip(*columns.values(), strict=True):
+            yield csv_line(row)
+
+    return Body(CSV, chunks)
 
 
 def _array_body(values: Array, columns: Sequence[str] | None) -> Body:
@@ -106,7 +169,7 @@ def _array_body(values: Array, columns: Sequence[str] | None) -> Body:
     if columns is not None and len(_names(columns)) > MAX_URL_JSON:
         return Body(CSV, lambda: _csv_chunks(values, columns))
     header = _npy_header(values)
-    size = len(header) + values.shape[0] * values.shape[1] * 4
+    size = len(header) + values.shape[0] * values.shape[1] * values.itemsize
     return _with_columns(Body(NPY, lambda: _npy_chunks(values), size), columns)
 
 
@@ -136,21 +199,16 @@ def _names(columns: Sequence[str]) -> str:
     return json.dumps(list(columns), separators=(",", ":"), ensure_ascii=False)
 
 
-def _float32(values: Array) -> Array:
-    with np.errstate(over="ignore"):  # too large becomes infinite, which the service refuses by its place
-        return np.ascontiguousarray(values, dtype="<f4")
-
-
 def _row_chunks(values: Array) -> Iterator[Array]:
-    step = max(1, CHUNK_BYTES // max(1, 4 * values.shape[1]))
+    step = max(1, CHUNK_BYTES // max(1, values.itemsize * values.shape[1]))
     for start in range(0, values.shape[0], step):
-        yield _float32(values[start : start + step])
+        yield np.ascontiguousarray(values[start : start + step])
 
 
 def _npy_header(values: Array) -> bytes:
     buffer = io.BytesIO()
     np.lib.format.write_array_header_1_0(
-        buffer, {"descr": "<f4", "fortran_order": False, "shape": values.shape}
+        buffer, {"descr": values.dtype.str, "fortran_order": False, "shape": values.shape}
     )
     return buffer.getvalue()
 
@@ -208,17 +266,3 @@ class _Sink(io.RawIOBase):
         content = bytes(self._written)
         self._written.clear()
         return content
-
-
-def _file_body(path: Path) -> Body:
-    media_type = MEDIA_TYPES.get(path.suffix.lower())
-    if media_type is None:
-        raise CatvqError(f"{path}: unknown kind of file; the service reads {', '.join(sorted(MEDIA_TYPES))}")
-    size = path.stat().st_size
-
-    def chunks() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                yield chunk
-
-    return Body(media_type, chunks, size)

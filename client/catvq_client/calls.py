@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from catvq_client.bodies import Body
+from catvq_client.body import Body
 from catvq_client.errors import ApiError, CatvqError, Problem, UnexpectedAnswerError
 
 DEFAULT_URL = "http://127.0.0.1:8000"

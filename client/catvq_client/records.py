@@ -37,16 +37,40 @@ class Notice(Record):
     column: str | None = None
 
 
-class Dataset(Record):
-    """An uploaded table."""
+class Column(Record):
+    """A column of a table; values are those of a categorical one."""
 
-    id: str
+    name: str
+    type: str
+    family: str | None = None
+    values: tuple[str, ...] | None = None
+    missing: int | None = None
+
+
+class LeftOut(Record):
+    """A column of the file that is neither learnt from nor kept."""
+
+    name: str
+    reason: str
+
+
+class Preview(Record):
+    """How a table would be read."""
+
     name: str | None = None
     rows: int
     features: tuple[str, ...]
     families: dict[str, Family]
-    digest: str
+    columns: tuple[Column, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     warnings: tuple[Notice, ...] = ()
+
+
+class Dataset(Preview):
+    """An uploaded table."""
+
+    id: str
+    digest: str
 
 
 class Queue(Record):

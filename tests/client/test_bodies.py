@@ -2,9 +2,11 @@ import csv
 import io
 import json
 import zipfile
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from catvq_client.bodies import CSV, NPY, NPZ, families_param, table_body
 from catvq_client.errors import CatvqError
@@ -30,19 +32,64 @@ def load(body):
         st.tuples(st.integers(0, 9), st.integers(1, 4)),
     )
 )
-def test_an_array_is_sent_as_npy_of_float32(values):
-    with np.errstate(all="ignore"):
-        expected = values.astype(np.float32)
+def test_an_array_is_sent_as_npy_of_its_own_type(values):
     body = table_body(values)
     assert body.content_type == NPY
-    np.testing.assert_array_equal(load(body), expected)
+    sent = load(body)
+    assert sent.dtype == values.dtype
+    np.testing.assert_array_equal(sent, values)
+
+
+def test_what_a_mask_hides_is_missing():
+    values = np.ma.masked_equal(np.array([[1, -9], [2, 3]]), -9)
+    np.testing.assert_array_equal(load(table_body(values)), [[1, np.nan], [2, 3]])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.array([[1j]]), np.array([["00123"]]), np.array([["2026-01-01"]], "datetime64[D]"), np.array([[{}]])],
+)
+def test_arrays_of_anything_but_real_numbers_are_refused(values):
+    with pytest.raises(CatvqError, match="needed real numbers"):
+        table_body(values)
+
+
+def read_arrow(body):
+    assert body.content_type == "application/vnd.apache.arrow.stream"
+    return pa.ipc.open_stream(read(body)).read_all()
+
+
+def test_frames_of_any_columns_are_sent_as_arrow():
+    columns = {"a": [1.5, None], "who": ["x", None], "when": [datetime(2026, 1, 1), None]}
+    for frame in (pd.DataFrame(columns), pa.table(columns)):
+        table = read_arrow(table_body(frame))
+        assert table.column_names == list(columns)
+        assert table.column("who").to_pylist() == ["x", None]
+
+
+def test_one_list_for_each_column_is_sent_as_csv():
+    body = table_body({"a": [1.5, None, float("nan")], "=b": ["x", 'a "b", c', ""]})
+    assert body.content_type == CSV
+    assert read(body) == b'a,\'=b\n1.5,x\n,"a ""b"", c"\n,\n'
+    with pytest.raises(CatvqError, match="differ in length"):
+        table_body({"a": [1], "b": [1, 2]})
+
+
+def test_the_labels_of_a_labelled_array_are_its_names():
+    labelled = np.zeros((1, 2)).view(Labelled)
+    labelled.dims, labelled.coords = ("row", "feature"), {"feature": ["u", "v"]}
+    assert json.loads(table_body(labelled).params["columns"]) == ["u", "v"]
+
+
+class Labelled(np.ndarray):
+    """As xarray's arrays are."""
 
 
 def test_a_large_array_is_sent_in_pieces_without_a_copy_of_the_whole():
     values = np.arange(3_000_000, dtype=np.float64).reshape(-1, 3)[:, ::-1]
     pieces = list(table_body(values).chunks())
     assert max(map(len, pieces)) <= 1 << 20
-    np.testing.assert_array_equal(np.load(io.BytesIO(b"".join(pieces))), values.astype(np.float32))
+    np.testing.assert_array_equal(np.load(io.BytesIO(b"".join(pieces))), values)
 
 
 def test_names_of_columns_travel_in_the_url():
@@ -92,6 +139,10 @@ def test_the_same_families_are_the_same_bytes_at_any_time():
         ("t.NPY", NPY),
         ("t.parquet", "application/vnd.apache.parquet"),
         ("t.h5", "application/x-hdf5"),
+        ("t.csv.gz", CSV),
+        ("t.tsv", CSV),
+        ("t.feather", "application/vnd.apache.arrow.file"),
+        ("t.arrow", "application/vnd.apache.arrow.stream"),
     ],
 )
 def test_a_file_is_sent_as_it_is(tmp_path, name, media_type):
@@ -107,9 +158,10 @@ def test_a_file_is_sent_as_it_is(tmp_path, name, media_type):
     ("table", "needle"),
     [
         (np.zeros(3), "1 dimension"),
-        ({"pixels": np.zeros(3)}, "family pixels"),
-        (pd.DataFrame({"a": ["text"]}), "other than numbers"),
-        ("table.xlsx", "unknown kind of file"),
+        ({"pixels": np.zeros((1, 1, 1))}, "family pixels"),
+        (pd.DataFrame({"a": ["text"], 7: [1]}), "other than numbers"),
+        ("table.xlsx", "openpyxl"),
+        ("table.doc", "unknown kind of file"),
     ],
 )
 def test_a_table_without_a_form_that_the_service_reads_is_refused(table, needle):

@@ -1,6 +1,7 @@
 """Datasets: tables of named features in named families."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +9,8 @@ import numpy.typing as npt
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.bodies import NPY, Table, families_param, table_body
 from catvq_client.calls import Call, segment
-from catvq_client.records import Dataset
+from catvq_client.reading import Reading, reading_params
+from catvq_client.records import Dataset, Preview
 from catvq_client.rows import read_npy
 
 
@@ -26,15 +28,18 @@ class AsyncDatasets:
         families: str | Mapping[str, Sequence[str]] | None = None,
         columns: Sequence[str] | None = None,
         strict: bool = False,
+        **reading: Unpack[Reading],
     ) -> Dataset:
         """Stream a table to the service; the same table and settings again give the same dataset.
 
         Args:
-            table: Array [rows, features], DataFrame, one array per family, or a file's path.
+            table: Array [rows, features], DataFrame, one array per family, one list per column, or a file's
+                path.
             name: A name for people.
             families: `{family: [feature, ...]}`, or a rule such as `prefix:_`.
             columns: Names of an array's columns.
             strict: Refuse missing values and constant columns instead of handling them.
+            reading: How to read the table, see `Reading`.
 
         Raises:
             ApiError: The service refused the table, naming column and row.
@@ -44,17 +49,31 @@ class AsyncDatasets:
             params["name"] = name
         if families is not None:
             params["families"] = families_param(families)
-        call = Call("POST", "/v1/datasets", params=params, body=table_body(table, columns))
+        call = Call(
+            "POST", "/v1/datasets", params=params | reading_params(reading), body=table_body(table, columns)
+        )
         return await self._transport.record(Dataset, call)
+
+    async def check(
+        self, table: Table, *, columns: Sequence[str] | None = None, **reading: Unpack[Reading]
+    ) -> Preview:
+        """Say how the service would read a table, and store nothing.
+
+        Raises:
+            ApiError: The service refused the table, naming columns and rows.
+        """
+        params = {"dry_run": "true"} | reading_params(reading)
+        call = Call("POST", "/v1/datasets", params=params, body=table_body(table, columns))
+        return await self._transport.record(Preview, call)
 
     async def get(self, dataset_id: str) -> Dataset:
         """Return a dataset."""
         return await self._transport.record(Dataset, Call("GET", f"/v1/datasets/{segment(dataset_id)}"))
 
-    async def rows(self, dataset_id: str) -> npt.NDArray[np.float32]:
-        """Return every row [rows, features]; NaN is missing."""
+    async def rows(self, dataset_id: str) -> npt.NDArray[np.floating[Any]]:
+        """Return every row [rows, features], float32 or float64; NaN is missing, a category its index."""
         call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
-        return read_npy((await self._transport.send(call)).content).astype(np.float32, copy=False)
+        return read_npy((await self._transport.send(call)).content)
 
     async def list(self) -> list[Dataset]:
         """Return every dataset, newest first."""

@@ -1,0 +1,43 @@
+"""How the service is to read a table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+ColumnType = Literal["numeric", "categorical", "datetime", "key", "ignore"]
+
+
+class Reading(TypedDict, total=False):
+    """What may be said of a table; what is not said is found out by looking at it.
+
+    Attributes:
+        types: What columns are.
+        include: Names or globs of the columns to learn from.
+        exclude: Names or globs of columns to leave out.
+        na_values: What stands for a missing cell beside the usual words; numbers match by value.
+        delimiter: Between the cells of CSV.
+        decimal: Before the decimals of CSV.
+        header: "absent" where the first line of CSV holds values already.
+    """
+
+    types: Mapping[str, ColumnType]
+    include: Sequence[str]
+    exclude: Sequence[str]
+    na_values: Sequence[str | float]
+    delimiter: str
+    decimal: Literal[".", ","]
+    header: Literal["present", "absent"]
+
+
+def reading_params(reading: Reading) -> dict[str, str]:
+    """Write it as query parameters."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(_plain(value), separators=(",", ":"))
+        for name, value in reading.items()
+    }
+
+
+def _plain(value: object) -> object:
+    return (
+        dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, Sequence) else value
+    )
