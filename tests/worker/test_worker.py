@@ -185,7 +185,7 @@ def test_a_job_is_trained_and_its_model_published(service, dataset):
 def test_a_worker_is_well_while_it_runs(service):
     wait_until(lambda: not find_problems(service.settings), "a healthy worker")
     other = WorkerSettings(**(service.settings.model_dump() | {"worker_name": "other"}))
-    assert find_problems(other) == ["no sign of life from the worker other"]
+    assert find_problems(other) == ["the worker other has not reported"]
 
 
 def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, dataset):

@@ -1,4 +1,4 @@
-"""Finds out what a worker can compute on, without loading torch into this process."""
+"""Lists the devices of a worker without loading torch into this process."""
 
 import subprocess
 import sys

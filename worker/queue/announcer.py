@@ -1,4 +1,4 @@
-"""Sends the messages that wake workers up."""
+"""Sends job ids to the Celery queue and counts the waiting messages."""
 
 from celery import Celery
 from kombu.exceptions import ChannelError
@@ -9,9 +9,9 @@ TIMEOUT_S = 3.0
 
 
 class Announcer:
-    """Talks to the broker without patience: every method raises when it does not answer.
+    """A client of the broker whose methods raise after a short timeout.
 
-    Its connections are its own, because those of a worker wait for the broker for ever.
+    It has its own connections, because those of a Celery worker retry for ever.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -28,16 +28,16 @@ class Announcer:
         )
 
     def count_waiting(self) -> int:
-        """How many messages no worker has taken yet."""
+        """The number of messages that no worker has taken."""
         with self._celery.connection_for_write() as connection:
             try:
                 declared = connection.default_channel.queue_declare(TRAIN_QUEUE, passive=True)
-            except ChannelError:  # the broker knows no queue without messages
+            except ChannelError:  # Redis has no queue without messages
                 return 0
             return int(declared.message_count)
 
     def announce(self, job_id: str) -> None:
-        """Send a job's id to whichever worker is free first."""
+        """Send a job's id to the queue; the next free worker takes it."""
         self._celery.send_task(TRAIN_TASK, args=[job_id], queue=TRAIN_QUEUE, retry=False)
 
     def close(self) -> None:

@@ -26,9 +26,9 @@ from worker.store.records import (
     ModelRecord,
     NewDataset,
     Progress,
+    RequestedAction,
     Steering,
     Submission,
-    Wish,
     WorkerRecord,
 )
 from worker.store.store import Store
@@ -55,6 +55,7 @@ __all__ = [
     "NotFound",
     "Progress",
     "QuotaExceeded",
+    "RequestedAction",
     "Scope",
     "Statistics",
     "Steering",
@@ -62,7 +63,6 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Submission",
-    "Wish",
     "WorkerRecord",
     "WrongFormat",
     "is_disk_full",

@@ -43,4 +43,4 @@ def test_torch_s_own_complaint_about_the_processor_s_memory_is_a_lack_of_memory(
         torch.empty(1 << 50, dtype=torch.uint8)
     failure = describe_failure(raised.value)
     assert failure.code == "out_of_memory"
-    assert failure.text.startswith("The job needs more memory than there is: ")
+    assert failure.text.startswith("The job needs more memory than is available: ")

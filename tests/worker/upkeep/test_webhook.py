@@ -102,7 +102,7 @@ def test_the_webhook_hears_once_of_a_job_that_ends(notifier, receiver, store, fa
     assert abs(time.time() - sent_at) < 60
     assert headers["webhook-signature"] == sign(KEY, headers["webhook-id"], sent_at, body)
     deadline = time.monotonic() + 20
-    while store.notices.take_due(10):
+    while store.webhook_outbox.take_due(10):
         assert time.monotonic() < deadline
     assert len(receiver.heard) == 1
 

@@ -56,7 +56,7 @@ def _create_jobs() -> None:
         sa.Column("resolved", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("status_reason", sa.String(), nullable=True),
-        sa.Column("wish", sa.String(), nullable=False),
+        sa.Column("requested_action", sa.String(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("updated_at", sa.Double(), nullable=False),

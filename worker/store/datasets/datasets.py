@@ -1,4 +1,4 @@
-"""Stored tables: one file of float32 values each, and a row that names its columns."""
+"""Stored datasets: a file of float32 values and a row each."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ UNFINISHED = [status for status in JobStatus if not status.is_terminal]
 
 
 class Datasets:
-    """The datasets below one directory."""
+    """All datasets; their files are below one directory."""
 
     def __init__(self, database: Database, directory: Path, quota: Quota) -> None:
         self._database = database
@@ -27,26 +27,26 @@ class Datasets:
         self._quota = quota
 
     def check_room(self, size_bytes: int, key_id: str | None) -> None:
-        """Refuse what there is no room for before it is made.
+        """Check the quota before a dataset is written.
 
         Raises:
-            QuotaExceeded: It would take more than is left.
+            QuotaExceeded: A dataset of this size would exceed the quota.
         """
         with self._database.read() as connection:
             self._quota.check(connection, size_bytes, key_id)
 
     def create(self, new: NewDataset, values_path: Path) -> tuple[DatasetRecord, bool]:
-        """Store a dataset, unless one with the same digest is there.
+        """Store a dataset, unless one with the same digest exists.
 
         Args:
             values_path: A finished .npy file, float32 [rows, features], on the data directory's file
-                system (`Store.spool_dir` is). It is moved into the store, or removed.
+                system (such as in `Store.spool_dir`). It is moved into the store, or removed.
 
         Returns:
-            The dataset, and whether it is a new one.
+            The dataset, and whether it is new.
 
         Raises:
-            QuotaExceeded: It would take more than may be stored; nothing of it is left.
+            QuotaExceeded: It would exceed the quota; its file was removed.
         """
         dataset_id = new_id("ds")
         size_bytes = values_path.stat().st_size
@@ -83,7 +83,7 @@ class Datasets:
         """The dataset of this id.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such dataset.
         """
         found = self._find(datasets.c.id == dataset_id)
         if found is None:
@@ -91,7 +91,7 @@ class Datasets:
         return found
 
     def find_by_digest(self, digest: str) -> DatasetRecord | None:
-        """The dataset of this digest, if there is one."""
+        """The dataset of this digest, if any."""
         return self._find(datasets.c.digest == digest)
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[DatasetRecord]:
@@ -107,18 +107,18 @@ class Datasets:
             )
 
     def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
-        """Forget a dataset and its file.
+        """Delete a dataset and its file.
 
         Args:
-            is_expired: Remember that it is gone by retention.
+            is_expired: Record that retention deleted it.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such dataset.
             Conflict: An unfinished job needs it.
         """
 
         def forget(connection: sa.Connection) -> None:
-            # Locks the row against a submission that is reading it.
+            # Locks the row against a concurrent submission.
             row = connection.execute(
                 sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update()
             ).one_or_none()
@@ -142,7 +142,7 @@ class Datasets:
         self._database.reserve.refill()
 
     def values_path(self, dataset_id: str) -> Path:
-        """Where the values are: a .npy file, float32 [rows, features], NaN = missing."""
+        """The path of the values: a .npy file, float32 [rows, features], NaN for missing."""
         return self._files(dataset_id) / "values.npy"
 
     def _files(self, dataset_id: str) -> Path:

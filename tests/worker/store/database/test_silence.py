@@ -10,7 +10,7 @@ from tests.conftest import OUTSIDE_POSTGRES
 from tests.proxy import proxied
 from worker.contract.settings import ServiceSettings
 from worker.store import Store, StoreUnavailable
-from worker.store.database.engine import AVOIDED_S, Database
+from worker.store.database.engine import BACKOFF_S, Database
 
 TIMEOUT_S = 1.0
 
@@ -49,7 +49,7 @@ def test_a_database_that_falls_silent_is_unavailable_within_its_time_and_serves_
         store.check()
     assert time.monotonic() - began < 15  # the connection is found dead, and no other one comes about
     proxy.be_silent(is_silent=False)
-    time.sleep(AVOIDED_S)
+    time.sleep(BACKOFF_S)
     store.check()
 
 
@@ -72,7 +72,7 @@ def test_many_threads_that_ask_a_silent_database_all_come_back(store, proxy):
         asked = [pool.submit(store.check) for _ in range(20)]
         assert {type(answer.exception(timeout=20)) for answer in asked} == {StoreUnavailable}
     proxy.be_silent(is_silent=False)
-    time.sleep(AVOIDED_S)
+    time.sleep(BACKOFF_S)
     store.check()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from worker.contract.job_config import JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import CancelRequested, LeaseLost, NotFound, Store, Wish
+from worker.store import CancelRequested, LeaseLost, NotFound, RequestedAction, Store
 
 CLAIM_ALL = """
 import json, sys
@@ -78,12 +78,12 @@ def test_the_next_job_is_the_one_that_waits_longest(store, submit):
     assert store.leases.claim_next("w", threads=1) is None
 
 
-def test_a_heartbeat_brings_the_wishes_of_others(store, claim):
-    assert store.leases.heartbeat(claim) is Wish.NONE
+def test_a_heartbeat_returns_the_requested_action(store, claim):
+    assert store.leases.heartbeat(claim) is RequestedAction.NONE
     store.outbox.drain_workers("w")
-    assert store.leases.heartbeat(claim) is Wish.DRAIN
+    assert store.leases.heartbeat(claim) is RequestedAction.DRAIN
     store.controls.cancel(claim.job.id)
-    assert store.leases.heartbeat(claim) is Wish.CANCEL
+    assert store.leases.heartbeat(claim) is RequestedAction.CANCEL
 
 
 def test_a_heartbeat_keeps_a_job_that_would_have_expired(settings, dataset, submit):
