@@ -30,7 +30,7 @@ def store(settings):
 
 @pytest.fixture
 def add_dataset(request):
-    """Stores a table whose two families each vary together, in the test's own store unless told otherwise."""
+    """Stores a table whose two families each vary together, in the test's own store unless given another."""
 
     def add(*, rows=64, seed=0, name="tiny", scale=1.0, store=None):
         store = store or request.getfixturevalue("store")

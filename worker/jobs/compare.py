@@ -34,7 +34,7 @@ def compare_while_idle(
             claim = store.comparisons.claim(worker_name)
             if claim is None:
                 return
-            with Watch(store, claim, is_stopping, lease_s=settings.lease_s):
+            with ClaimRenewer(store, claim, is_stopping, lease_s=settings.lease_s):
                 _make(store, claim, is_stopping)
 
 
@@ -70,7 +70,7 @@ def _load_table_or_none(store: Store, dataset_id: str) -> FeatureTable | None:
         return None
 
 
-class Watch:
+class ClaimRenewer:
     """A thread that renews the claim of a comparison; use it as a context manager.
 
     It sets `is_stopping` when a job is queued or the claim was lost.
@@ -84,7 +84,7 @@ class Watch:
         self._is_stopping = is_stopping
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="renew-claim", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

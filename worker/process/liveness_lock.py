@@ -1,7 +1,7 @@
 """File locks that show at once whether a job process of this machine is still alive.
 
-A job process holds a lock under its own name. The system frees the lock however the process ends, so whoever
-can take the lock on the same machine knows that the holder is dead.
+A job process holds a lock under its own name. The system frees the lock however the process ends, so a
+process of the same machine that can take the lock knows that the holder is dead.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ ABANDONED_AFTER_S = 60.0  # a younger file may belong to a process that is about
 def held_lock(directory: Path, worker_name: str, worker_process_id: int) -> Iterator[str]:
     """Hold a new lock for this job process; yields the lock's name."""
     directory.mkdir(parents=True, exist_ok=True)
-    # The random part tells processes apart whose id was reused, as is common in containers.
+    # The random part distinguishes processes with a reused process id, common in containers.
     name = f"{process_prefix(worker_name, worker_process_id)}{os.getpid()}.{secrets.token_hex(4)}"
     path = directory / f"{name}{SUFFIX}"
     with path.open("x") as file:

@@ -39,7 +39,7 @@ def count_memory_kills() -> int:
 
 def be_killed_first() -> None:
     """Make this process the first that the system kills when memory runs out."""
-    with suppress(OSError):  # there is no score except on Linux
+    with suppress(OSError):  # only Linux has this file
         OWN_SCORE.write_text(str(HIGHEST_SCORE))
 
 

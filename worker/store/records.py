@@ -180,7 +180,7 @@ class JobRecord:
 
     @property
     def seed(self) -> int | None:
-        """The seed of all randomness in the run; None where there is no randomness."""
+        """The seed of all randomness in the run; None for an encoding job."""
         return None if self.kind is JobKind.ENCODING else int(self.config["training"]["seed"])
 
     @property

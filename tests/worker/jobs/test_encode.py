@@ -1,4 +1,4 @@
-"""Datasets encoded by the very code of the worker's process, called in this one."""
+"""Datasets encoded by the code of the job process, called in this one."""
 
 import json
 import os

@@ -13,7 +13,7 @@ from sqlalchemy import event, exc
 
 from worker.store.database.errors import DiskFull, StoreUnavailable, is_disk_full
 from worker.store.database.reserve import Reserve
-from worker.store.database.silence import SilenceWatch
+from worker.store.database.watchdog import ConnectionWatchdog
 
 CONNECT_TIMEOUT_S = 5
 CUT_AFTER_S = 1.0  # after the timeout, when the server itself should have reported it
@@ -46,7 +46,7 @@ class Database:
         self.name = parsed.database or ""
         self.reserve = Reserve(Path(f"{parsed.database}-reserve") if self.is_sqlite else None)
         self._timeout_s = timeout_s
-        self._silence = SilenceWatch()
+        self._watchdog = ConnectionWatchdog()
         self._backoff_until = 0.0
         self._engine = sa.create_engine(
             parsed,
@@ -62,8 +62,8 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
             event.listen(self._engine, "checkout", self._ping_and_watch)
-            event.listen(self._engine, "checkin", lambda connection, _: self._silence.forget(connection))
-            event.listen(self._engine, "close", lambda connection, _: self._silence.forget(connection))
+            event.listen(self._engine, "checkin", lambda connection, _: self._watchdog.forget(connection))
+            event.listen(self._engine, "close", lambda connection, _: self._watchdog.forget(connection))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -150,7 +150,7 @@ class Database:
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
-        self._silence.stop()
+        self._watchdog.stop()
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -190,17 +190,17 @@ class Database:
 
     def _ping_and_watch(self, connection: Any, _record: Any, _fairy: Any) -> None:
         """Test a connection before it is used; a lost one is replaced."""
-        self._silence.watch(connection, CONNECT_TIMEOUT_S)
+        self._watchdog.watch(connection, CONNECT_TIMEOUT_S)
         try:
             self._engine.dialect.do_ping(connection)
         except self._engine.dialect.loaded_dbapi.Error as error:
             raise exc.InvalidatePoolError from error
-        self._silence.watch(connection, self._timeout_s + CUT_AFTER_S)
+        self._watchdog.watch(connection, self._timeout_s + CUT_AFTER_S)
 
     def _lift_timeouts(self, connection: sa.Connection) -> None:
         if self.is_sqlite:
             return
-        self._silence.forget(connection.connection.dbapi_connection)
+        self._watchdog.forget(connection.connection.dbapi_connection)
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(sa.text(f"SET LOCAL {name} = 0"))
 

@@ -19,7 +19,7 @@ def path_of(directory: Path, name: str) -> Path:
     """The path of an id's directory or of a file, directly below `directory`.
 
     Every path that is built from a value in the database is built here: a row may come from a backup that
-    somebody else wrote, and name a path outside of the directory.
+    another person wrote, and name a path outside of the directory.
 
     Raises:
         Conflict: The name is not a plain file name.

@@ -119,9 +119,9 @@ class Outbox:
         return read_statistics(self._database)
 
     def take_due(self, limit: int) -> list[str]:
-        """The longest waiting jobs that should be announced now, each handed to one caller only.
+        """The ids of queued jobs whose message is due, oldest first, each returned to one caller.
 
-        A job that stays in the queue comes up again, after a delay that doubles each time.
+        A job that stays queued becomes due again, after a delay that doubles each time.
         """
         due = (
             sa.select(jobs.c.id)

@@ -169,7 +169,7 @@ def test_a_waiting_job_is_cancelled_at_once(store, submit):
     assert raised.value.code == "job_ended"
 
 
-def test_cancelling_a_running_job_twice_is_one_wish(store, submit):
+def test_cancelling_a_running_job_twice_is_one_request(store, submit):
     job = submit()
     claim(store, job)
     once = store.controls.cancel(job.id)

@@ -63,7 +63,7 @@ def contents(directory):
     }
 
 
-def test_a_restored_store_is_the_one_that_was_backed_up(filled, settings, empty, tmp_path):
+def test_a_restored_store_equals_the_one_that_was_backed_up(filled, settings, empty, tmp_path):
     filled.backups.make(tmp_path / "backup")
     empty.backups.restore(tmp_path / "backup")
     assert rows(empty) == rows(filled)

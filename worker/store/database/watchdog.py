@@ -10,7 +10,7 @@ import threading
 import time
 from typing import Protocol
 
-LOOK_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Connection(Protocol):
         """The file descriptor of its socket."""
 
 
-class SilenceWatch:
+class ConnectionWatchdog:
     """A thread that cuts connections in use beyond their time limit; it starts with the first connection."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class SilenceWatch:
         with self._lock:
             self._deadlines[id(connection)] = (time.monotonic() + limit_s, connection)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="database-watchdog", daemon=True)
                 self._thread.start()
 
     def forget(self, connection: object) -> None:
@@ -51,7 +51,7 @@ class SilenceWatch:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_over.wait(LOOK_INTERVAL_S):
+        while not self._is_over.wait(CHECK_INTERVAL_S):
             with self._lock:  # so that no descriptor is closed and reused meanwhile
                 now = time.monotonic()
                 late = [key for key, (deadline, _) in self._deadlines.items() if deadline < now]
