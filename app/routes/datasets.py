@@ -138,7 +138,6 @@ def _store(
             digest=digest,
             rows=written.rows,
             warnings=[asdict(warning) for warning in written.warnings],
-            strict=settings["strict"],
             key_id=key_id,
         )
         return api.store.datasets.create(new, Path(path))

@@ -15,22 +15,18 @@ from worker.store.jobs.statistics import Statistics
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.records import (
     AliasRecord,
-    AssignmentRecord,
-    CheckpointRecord,
     Claim,
     DatasetRecord,
-    EventRecord,
     JobError,
     JobRecord,
-    MetricRecord,
     ModelRecord,
     NewDataset,
-    Progress,
     RequestedAction,
     Steering,
     Submission,
     WorkerRecord,
 )
+from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord, Progress
 from worker.store.store import Store
 
 __all__ = [

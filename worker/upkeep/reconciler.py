@@ -91,7 +91,6 @@ class Reconciler:
         self._store.workers.report(
             WorkerRecord(
                 name=self._settings.worker_name,
-                threads=self._settings.threads,
                 devices=self._devices,
                 memory_bytes=find_memory_bytes(),
             )

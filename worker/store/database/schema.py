@@ -65,7 +65,6 @@ datasets = sa.Table(
     sa.Column("families", sa.JSON, nullable=False),
     sa.Column("digest", Text, nullable=False, unique=True),
     sa.Column("warnings", sa.JSON, nullable=False),
-    sa.Column("strict", sa.Boolean, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("key_id", Text),
     _time("created_at"),
@@ -132,7 +131,6 @@ job_assignments = sa.Table(
     metadata,
     _of_job(),
     sa.Column("epoch", sa.Integer, primary_key=True),
-    sa.Column("step", sa.BigInteger, nullable=False),
     sa.Column("temperature", sa.Double),
     sa.Column("categories", sa.JSON, nullable=False),
     sa.Column("matrix", sa.LargeBinary, nullable=False),
@@ -167,7 +165,6 @@ checkpoints = sa.Table(
     sa.Column("file_name", Text, nullable=False),
     sa.Column("digest", Text, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("token", sa.Integer, nullable=False),
     _time("created_at"),
 )
 

@@ -59,7 +59,6 @@ class Datasets:
             families=new.families,
             digest=new.digest,
             warnings=new.warnings,
-            strict=new.strict,
             size_bytes=size_bytes,
             key_id=new.key_id,
             created_at=DatabaseNow(),
@@ -163,7 +162,6 @@ def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
         families=row["families"],
         digest=row["digest"],
         warnings=row["warnings"],
-        strict=row["strict"],
         key_id=row["key_id"],
         created_at=as_time(row["created_at"]),
     )

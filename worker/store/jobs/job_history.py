@@ -9,7 +9,7 @@ from worker.store.database.engine import Database
 from worker.store.database.ids import path_of
 from worker.store.database.job_rows import as_time, read_job
 from worker.store.database.schema import checkpoints, job_assignments, job_events, job_metrics
-from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
+from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
 
 MAX_NUMBER = 2**31 - 1  # the largest value of the columns
 
@@ -44,9 +44,7 @@ class Histories:
         categories: list[str] = row["categories"]
         matrix = np.frombuffer(row["matrix"], dtype="<f4").reshape(-1, len(categories))
         return AssignmentRecord(
-            job_id=job_id,
             epoch=row["epoch"],
-            step=row["step"],
             temperature=row["temperature"],
             categories=categories,
             matrix=matrix,
@@ -106,13 +104,11 @@ def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) ->
     ).mappings()
     return [
         CheckpointRecord(
-            job_id=row["job_id"],
             epoch=row["epoch"],
             step=row["step"],
             path=path_of(directory, row["file_name"]),
             digest=row["digest"],
             size_bytes=row["size_bytes"],
-            token=row["token"],
             created_at=as_time(row["created_at"]),
         )
         for row in rows

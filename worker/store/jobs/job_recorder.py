@@ -14,7 +14,8 @@ from worker.store.database.ids import path_of
 from worker.store.database.job_rows import append_event, read_job, update_held, visible_change
 from worker.store.database.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
 from worker.store.jobs.job_history import read_checkpoints
-from worker.store.records import CheckpointRecord, Claim, Progress, RequestedAction, Steering
+from worker.store.records import Claim, RequestedAction, Steering
+from worker.store.run_records import CheckpointRecord, Progress
 
 KEPT_CHECKPOINTS = 3  # two older ones in case the newest is corrupt
 KEPT_ASSIGNMENTS = 64  # enough for a smooth plot of a run
@@ -98,7 +99,6 @@ class Recordings:
                     file_name=path.name,
                     digest=digest,
                     size_bytes=size_bytes,
-                    token=claim.token,
                     created_at=DatabaseNow(),
                 )
             )
@@ -159,7 +159,6 @@ class Recordings:
             sa.insert(job_assignments).values(
                 job_id=job_id,
                 epoch=progress.epoch,
-                step=progress.step,
                 temperature=progress.temperature,
                 categories=progress.categories,
                 matrix=matrix.tobytes(),

@@ -16,6 +16,7 @@ from worker.store.database.job_rows import append_event, read_job, remember_expi
 from worker.store.database.pagination import Page, decode_cursor, fetch_page
 from worker.store.database.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 from worker.store.jobs.job_history import Histories
+from worker.store.jobs.label_filter import select_labelled
 from worker.store.jobs.quotas import JobQuotas, check_dataset
 from worker.store.models.models import resolve_model_id
 from worker.store.records import JobRecord, Json, RequestedAction, Submission
@@ -136,7 +137,7 @@ class Jobs(Histories):
         cursor: str | None = None,
     ) -> Page[JobRecord]:
         """A page of the jobs that match every given filter, newest first."""
-        query, order_by = _select_labelled(labels or {})
+        query, order_by = select_labelled(labels or {})
         if labels and cursor is not None:  # PostgreSQL does not infer it from the join
             query = query.where(jobs.c.seq < decode_cursor(cursor))
         if status is not None:
@@ -285,18 +286,3 @@ def _find_earlier(connection: sa.Connection, sender: _Sender) -> JobRecord | Non
     if row.request_digest != sender.request_digest:
         raise Conflict("This key was used for another request.", code="idempotency_key_reused")
     return read_job(connection, row.job_id)
-
-
-def _select_labelled(labels: Mapping[str, str]) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
-    """A query for jobs that have all labels, and the column that orders it."""
-    if not labels:
-        return sa.select(jobs), jobs.c.seq
-    first, *others = (_labelled(name, value) for name, value in labels.items())
-    query = sa.select(jobs, first.c.seq).join(first, first.c.seq == jobs.c.seq)
-    for other in others:
-        query = query.join(other, other.c.job_id == jobs.c.id)
-    return query, first.c.seq
-
-
-def _labelled(name: str, value: str) -> sa.Subquery:
-    return sa.select(job_labels).where(job_labels.c.name == name, job_labels.c.value == value).subquery()
