@@ -28,7 +28,7 @@ def move_file_into_place(source: Path, target: Path) -> None:
 
 
 def move_directory_into_place(source: Path, target: Path) -> None:
-    """Move a finished directory to its path, atomically, replacing one of the same name."""
+    """Move a finished directory to its path, after removing a leftover of the same name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in source.rglob("*"):
         sync_file(path)
