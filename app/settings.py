@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from app.auth.keys import is_loopback
+from app.loopback import is_loopback
 from worker.contract.settings import ServiceSettings
 
 MIB = 1 << 20

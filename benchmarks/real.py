@@ -69,16 +69,7 @@ def train(
 def _groups(table: RealTable, seed: int, method: str) -> dict[str, tuple[str, ...]]:
     """Group the features by a method that sees the training rows only."""
     run = _start(table, seed, {"mode": "static", "init": "random"}, None)
-    rows = run.cleaner.normalize(
-        table.values[
-            split_rows(
-                len(table.values),
-                validation_fraction=VALIDATION_FRACTION,
-                test_fraction=TEST_FRACTION,
-                seed=seed,
-            ).train
-        ]
-    )
+    rows = run.cleaner.normalize(table.values[split_rows(run.config.training, len(table.values)).train])
     allowed = np.ones((rows.shape[1], table.num_categories), dtype=bool)
     one_hot = np.eye(table.num_categories, dtype=np.float32)[group_within(method, rows, allowed, seed=seed)]
     category = run.categories.expand(one_hot, run.cleaner).argmax(axis=1)

@@ -5,17 +5,17 @@ The service's contract repeats the defaults (a test compares them). Null means t
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from catvq.errors import ConfigError
-from catvq.features.cleaner import CleaningConfig
-from catvq.model.temperature import ScheduleKind
-from catvq.training.alternation import StageOrder
 
 Auto = Literal["auto"]
 Init = Literal["auto", "dependence", "clustering", "random", "user", "model"]
+ScheduleKind = Literal["linear", "exponential", "cosine", "constant"]
+StageOrder = Literal["together", "model_first", "in_turn"]
 Estimator = Literal["mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
 
 # The recipe: what a null stands for.
@@ -153,6 +153,42 @@ class TrainingConfig:
     max_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class CleaningConfig:
+    """How features are cleaned.
+
+    Args:
+        enabled: When false nothing is dropped or clipped; missing values are still filled and
+            features still normalised.
+        variance_threshold: A feature is constant when its variance is at or below this part of
+            min(1, mean^2).
+        correlation_threshold: A feature is a duplicate when its |correlation| with an earlier one is
+            above this; 1 turns the search off.
+        missing: What stands for a missing value, taken from the training rows.
+        outliers: "mad" clips to the median plus or minus `outlier_threshold` robust deviations.
+        outlier_threshold: In robust standard deviations, above 0.
+    """
+
+    enabled: bool = True
+    variance_threshold: float = 1e-8
+    correlation_threshold: float = 0.99
+    missing: Literal["median", "mean", "zero"] = "median"
+    outliers: Literal["mad", "none"] = "mad"
+    outlier_threshold: float = 5.0
+
+    def __post_init__(self) -> None:
+        if self.missing not in {"median", "mean", "zero"}:
+            raise ConfigError(f"missing must be median, mean or zero, got {self.missing!r}")
+        if self.outliers not in {"mad", "none"}:
+            raise ConfigError(f"outliers must be mad or none, got {self.outliers!r}")
+        if not 0 <= self.variance_threshold < math.inf:
+            raise ConfigError(f"variance_threshold must be 0 or more, got {self.variance_threshold}")
+        if not 0 < self.correlation_threshold <= 1:
+            raise ConfigError(f"correlation_threshold must be in (0, 1], got {self.correlation_threshold}")
+        if not 0 < self.outlier_threshold < math.inf:
+            raise ConfigError(f"outlier_threshold must be above 0, got {self.outlier_threshold}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportConfig:
     """What is measured beside the run; the fields are documented in the service's contract."""
@@ -169,6 +205,11 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+
+    @property
+    def keeps_families(self) -> bool:
+        """Whether no category may span two families; a number for each family implies it."""
+        return self.assignment.per_family or isinstance(self.model.categories, Mapping)
 
     @classmethod
     def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> "RunConfig":

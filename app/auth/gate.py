@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from starlette.types import Scope as Connection
 
-from app.auth.keys import KeyChecker, is_loopback
+from app.auth.keys import KeyChecker
+from app.loopback import is_loopback
 from app.problems import ApiError
 from app.settings import ApiSettings
 from worker.store import KeyRecord, Scope, Store

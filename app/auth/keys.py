@@ -1,9 +1,7 @@
 """API keys: finds the key of a request and compares its scope with what the matched route needs."""
 
 import asyncio
-import ipaddress
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from time import monotonic
 
 from starlette.concurrency import run_in_threadpool
@@ -90,12 +88,3 @@ def _find(ring: KeyRing, headers: Mapping[str, str], needed: Scope) -> KeyRecord
     if not key.scope.includes(needed):
         raise ScopeError(f"this needs a key of the scope {needed}; this one is for {key.scope}", needed)
     return key
-
-
-@lru_cache  # looked at in every request, and nearly always the same
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -2,15 +2,9 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from importlib import import_module
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING
 
-from worker.contract.job_config import TRAIN_QUEUE, TRAIN_TASK
-
-if TYPE_CHECKING:
-    from celery import Celery
+from worker.contract.announcer import Announcer
 
 MAX_WAITING = 1000  # a worker finds what is dropped here within seconds
 
@@ -18,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class JobAnnouncer:
-    """Sends the id of a new job to the training queue, from a thread of its own.
+    """Sends the ids of new jobs to the training queue, from a thread of its own.
 
     Never raises and never waits: a worker's reconciler finds jobs whose message was lost.
 
@@ -28,8 +22,7 @@ class JobAnnouncer:
     """
 
     def __init__(self, redis_url: str, *, timeout_s: float) -> None:
-        self._redis_url = redis_url
-        self._timeout_s = timeout_s
+        self._announcer = Announcer(redis_url, timeout_s=timeout_s)
         self._room = BoundedSemaphore(MAX_WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="announcer")
 
@@ -41,28 +34,11 @@ class JobAnnouncer:
     def close(self) -> None:
         """Give up what was not sent yet."""
         self._thread.shutdown(wait=True, cancel_futures=True)
-        if "_celery" in self.__dict__:
-            self._celery.close()
-
-    @cached_property
-    def _celery(self) -> "Celery":
-        # Loaded on its first use: it takes 7 MB, and most processes that encode never announce a job.
-        celery: Celery = import_module("celery").Celery("catvq", broker=self._redis_url, set_as_current=False)
-        celery.conf.update(
-            task_serializer="json",
-            task_ignore_result=True,
-            broker_connection_timeout=self._timeout_s,
-            broker_transport_options={
-                "socket_timeout": self._timeout_s,
-                "socket_connect_timeout": self._timeout_s,
-                "max_retries": 0,
-            },
-        )
-        return celery
+        self._announcer.close()
 
     def _send(self, job_id: str) -> None:
         try:
-            self._celery.send_task(TRAIN_TASK, args=[job_id], queue=TRAIN_QUEUE, retry=False)
+            self._announcer.announce(job_id)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is safe without the message
             _log.warning(
                 "the broker does not answer; job %s waits for a worker to find it: %s", job_id, error

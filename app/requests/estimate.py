@@ -5,22 +5,21 @@ H embedding_dim, K codebook_size, E latent_dim.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-from worker.contract.job_config import JobConfig
-
-# The core's own choices where the configuration says "auto", for a category of middling size (a test compares
-# them).
-MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32
-MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
-CODES_PER_FEATURE = 16
-PARTIAL_HIDDEN_DIM = 32
-
-# The core's search for the assignment, as far as it matters here (a test compares them).
-SEARCH_STEPS = 800
-RESTARTS = 5
-SEARCH_BATCH_SIZE = 256
-SCORER_HIDDEN_DIM = 48
+from catvq.config import RunConfig
+from catvq.recipe import (
+    CODES_PER_FEATURE,
+    MAX_CODEBOOK_SIZE,
+    MIN_CODEBOOK_SIZE,
+    PARTIAL_HIDDEN_DIM,
+    SCORER_HIDDEN_DIM,
+    SEARCH_BATCH_SIZE,
+    SEARCH_RESTARTS,
+    choose_latent_dim,
+)
 
 FLOAT_BYTES = 4
 COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
@@ -74,10 +73,10 @@ class RunSize:
     device: str
 
 
-def guess_categories(config: JobConfig, features: int, families: int) -> int:
+def guess_categories(config: RunConfig, features: int, families: int) -> int:
     """The number of categories; for "auto", which only the data can tell, a middling one."""
     wanted = config.model.categories
-    if isinstance(wanted, dict):
+    if isinstance(wanted, Mapping):
         return sum(wanted.values())
     if isinstance(wanted, int):
         return wanted + config.assignment.surplus_categories
@@ -87,7 +86,7 @@ def guess_categories(config: JobConfig, features: int, families: int) -> int:
     return min(features, middling + config.assignment.surplus_categories)
 
 
-def estimate(config: JobConfig, size: RunSize) -> Estimate:
+def estimate(config: RunConfig, size: RunSize) -> Estimate:
     """Forecast a run's memory and duration."""
     kind = size.device.split(":")[0]
     seconds = START_S + sum(
@@ -102,7 +101,7 @@ def estimate(config: JobConfig, size: RunSize) -> Estimate:
     )
 
 
-def _stages(config: JobConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
+def _stages(config: RunConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
     """Return what each stage takes in a step, with its number of steps."""
     stages = [(size.training_steps, _training_cost(config, size))]
     if size.search_steps:
@@ -110,13 +109,13 @@ def _stages(config: JobConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
     return stages
 
 
-def _memory_bytes(config: JobConfig, size: RunSize) -> int:
+def _memory_bytes(config: RunConfig, size: RunSize) -> int:
     table = COPIES_OF_TABLE * size.rows * size.features
     largest = max(cost.floats for _, cost in _stages(config, size))  # they come one after the other
     return PROCESS_BYTES + FLOAT_BYTES * (table + largest)
 
 
-def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
+def _find_drivers(config: RunConfig, size: RunSize) -> dict[str, int | str]:
     """Return the settings that the memory depends on, by what half of each would save."""
     memory_bytes = _memory_bytes(config, size)
     values: dict[str, int | str] = {}
@@ -126,8 +125,9 @@ def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
         half = replace(size, **{field: max(1, value // 2)})
         values[name], saved[name] = value, memory_bytes - _memory_bytes(config, half)
     for field, value in _model_sizes(config, size).items():
-        model = config.model.model_copy(update={field: max(1, value // 2)})
-        half_config, name = config.model_copy(update={"model": model}), f"model.{field}"
+        name = f"model.{field}"
+        halved: dict[str, Any] = {field: max(1, value // 2)}
+        half_config = replace(config, model=replace(config.model, **halved))
         values[name], saved[name] = value, memory_bytes - _memory_bytes(half_config, size)
     if size.search_steps:
         unsearched = _memory_bytes(config, replace(size, search_steps=0))
@@ -136,16 +136,15 @@ def _find_drivers(config: JobConfig, size: RunSize) -> dict[str, int | str]:
     return {name: values[name] for name in names if saved[name] >= DRIVING_SHARE * memory_bytes}
 
 
-def _model_sizes(config: JobConfig, size: RunSize) -> dict[str, int]:
+def _model_sizes(config: RunConfig, size: RunSize) -> dict[str, int]:
     """Return the sizes of the model; those that the core will choose as for a middling category."""
     model = config.model
     width = size.features / size.categories
     codes = min(max(round(CODES_PER_FEATURE * width), MIN_CODEBOOK_SIZE), MAX_CODEBOOK_SIZE)
-    latents = min(max(round(width), MIN_LATENT_DIM), MAX_LATENT_DIM)
     return {
         "levels": model.levels,
         "codebook_size": model.codebook_size if model.codebook_size != "auto" else codes,
-        "latent_dim": model.latent_dim if model.latent_dim != "auto" else latents,
+        "latent_dim": model.latent_dim if model.latent_dim != "auto" else choose_latent_dim(width),
         "hidden_dim": model.hidden_dim,
         "embedding_dim": model.embedding_dim,
     }
@@ -157,7 +156,7 @@ class _StepCost:
     floats: int  # kept in memory
 
 
-def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
+def _training_cost(config: RunConfig, size: RunSize) -> _StepCost:
     sizes = _model_sizes(config, size)
     wide, narrow = sizes["hidden_dim"], sizes["embedding_dim"]
     latent_dim, codebook_size = sizes["latent_dim"], sizes["codebook_size"]
@@ -182,7 +181,7 @@ def _training_cost(config: JobConfig, size: RunSize) -> _StepCost:
 
 def _search_cost(size: RunSize) -> _StepCost:
     """Values and their visibility in, predictions out, for every restart and category."""
-    networks = RESTARTS * size.categories
+    networks = SEARCH_RESTARTS * size.categories
     weights = networks * 3 * size.features * SCORER_HIDDEN_DIM
     per_row = networks * (2 * size.features + 2 * SCORER_HIDDEN_DIM)
     batch_size = min(SEARCH_BATCH_SIZE, size.rows)

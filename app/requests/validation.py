@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from worker.contract.job_config import MIN_TRAINING_ROWS, JobConfig
+from catvq.config import RunConfig
+from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 from worker.store.records import DatasetRecord
 
 LISTED_NAMES = 5  # enough to see what went wrong, also with thousands of features
@@ -30,29 +31,8 @@ class InvalidPlanError(ValueError):
         self.errors = list(errors)
 
 
-@dataclass(frozen=True)
-class RowCounts:
-    """How many rows train, how many choices may look at, and how many no choice sees."""
-
-    train: int
-    validation: int
-    test: int
-
-
-def count_rows(config: JobConfig, rows: int) -> RowCounts:
-    """Split a number of rows as the training run will."""
-    test = round(rows * config.training.test_fraction)
-    validation = round(rows * config.training.validation_fraction)
-    return RowCounts(train=rows - test - validation, validation=validation, test=test)
-
-
-def keeps_families(config: JobConfig) -> bool:
-    """Whether no category may span two families; a number for each family implies it."""
-    return config.assignment.per_family or isinstance(config.model.categories, dict)
-
-
 def find_errors(
-    config: JobConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
+    config: RunConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
 ) -> list[FieldError]:
     """Everything about the configuration that does not fit the dataset.
 
@@ -66,8 +46,8 @@ def find_errors(
     ]
 
 
-def _row_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
-    rows = count_rows(config, dataset.rows)
+def _row_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+    rows = count_rows(config.training, dataset.rows)
     if rows.train < MIN_TRAINING_ROWS:
         held_out = rows.validation + rows.test
         yield FieldError(
@@ -81,10 +61,10 @@ def _row_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[FieldErro
         )
 
 
-def _category_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
     wanted, families = config.model.categories, dataset.families
     surplus = config.assignment.surplus_categories
-    if isinstance(wanted, dict):
+    if isinstance(wanted, Mapping):
         for name, count in wanted.items():
             if name not in families:
                 yield FieldError(f"model.categories.{name}", f"there is no such family; {_known(families)}")
@@ -104,23 +84,23 @@ def _category_errors(config: JobConfig, dataset: DatasetRecord) -> Iterator[Fiel
         yield FieldError(
             "model.categories", f"{wanted + surplus} is more than the {len(dataset.features)} features"
         )
-    elif wanted != "auto" and keeps_families(config) and wanted < len(families):
+    elif wanted != "auto" and config.keeps_families and wanted < len(families):
         yield FieldError(
             "model.categories", f"{wanted} is fewer than the {len(families)} families, which need one each"
         )
 
 
 def _group_errors(
-    config: JobConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
+    config: RunConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
 ) -> Iterator[FieldError]:
     if config.assignment.groups is not None:
         field, groups = "assignment.groups", config.assignment.groups
     elif start_groups is not None:
-        field, groups = "assignment.model", {name: list(members) for name, members in start_groups.items()}
+        field, groups = "assignment.model", {name: tuple(members) for name, members in start_groups.items()}
     else:
         return
     wanted = config.model.categories
-    if isinstance(wanted, dict):
+    if isinstance(wanted, Mapping):
         yield FieldError("model.categories", "must be a number or 'auto' when the groups are given")
     elif wanted != "auto" and wanted < len(groups):
         yield FieldError("model.categories", f"{wanted} is fewer than the {len(groups)} groups given")

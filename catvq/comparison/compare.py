@@ -27,12 +27,12 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit
+from catvq.features.table import FeatureTable, RowSplit, split_rows
 from catvq.grouping.baselines import Grouping, group_within
-from catvq.grouping.initial import Categories, keeps_families
+from catvq.grouping.initial import Categories
 from catvq.model.metrics import summarize_assignment
 from catvq.model.routing import HardRouting
-from catvq.model.sizes import resolve_batch_size, resolve_epochs, resolve_split
+from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import RunProgress
@@ -127,12 +127,12 @@ class _Arena:
         active, self._should_stop = learnt.cleaner.active, should_stop
         used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
-        whole = resolve_split(config, len(table.values))
+        whole = split_rows(config.training, len(table.values))
         values, split = _sample(table, whole, seed=config.training.seed)
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
         self._learnt = grouping.astype(np.int64)
-        self._allowed = _allowed(self._learnt, family, are_kept_apart=keeps_families(config))
+        self._allowed = _allowed(self._learnt, family, are_kept_apart=config.keeps_families)
         self._data = RunData(
             torch.from_numpy(learnt.cleaner.normalize(values)).to(device),
             split,
@@ -150,7 +150,7 @@ class _Arena:
             categories=len(used),
             levels=config.model.levels,
             codebook_size=round(2**bits),
-            epochs=resolve_epochs(self._config, len(split.train)),
+            epochs=choose_epochs(self._config.training, len(split.train)),
             seeds=tuple(config.training.seed + i for i in range(TRAININGS)),
             has_choice=bool((self._allowed.sum(axis=1) > 1).any()) and len(used) < len(active),
             has_structure=self._has_structure(),
@@ -281,15 +281,16 @@ def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: b
 
 def _rows_learnt(config: RunConfig, rows: int) -> int:
     """How many rows a run sees in all its epochs."""
-    return resolve_epochs(config, rows) * rows
+    return choose_epochs(config.training, rows) * rows
 
 
 def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
     """The settings that all contestants train by: the run's own, but for what must be equal, or short."""
-    most_epochs = math.ceil(MAX_STEPS / (rows // resolve_batch_size(config, rows)))
+    training = config.training
+    most_epochs = math.ceil(MAX_STEPS / (rows // choose_batch_size(training, rows)))
     return dataclasses.replace(
         config,
         model=dataclasses.replace(config.model, codebook_size=codebook_size),
         assignment=dataclasses.replace(config.assignment, mode="static", surplus_categories=0),
-        training=dataclasses.replace(config.training, epochs=min(resolve_epochs(config, rows), most_epochs)),
+        training=dataclasses.replace(training, epochs=min(choose_epochs(training, rows), most_epochs)),
     )

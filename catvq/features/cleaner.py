@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.duplicates import find_duplicates
 from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
@@ -23,42 +24,6 @@ DUPLICATE_ROWS = 20_000
 CONSTANT = -1  # in `representative`: stands on no feature at all
 FLOAT_FIELDS = ("fill", "lower", "upper", "centre", "scale", "slope", "intercept")
 INTEGER_FIELDS = ("representative", "missing", "clipped")
-
-
-@dataclass(frozen=True)
-class CleaningConfig:
-    """How features are cleaned.
-
-    Args:
-        enabled: When false nothing is dropped or clipped; missing values are still filled and
-            features still normalised.
-        variance_threshold: A feature is constant when its variance is at or below this part of
-            min(1, mean^2).
-        correlation_threshold: A feature is a duplicate when its |correlation| with an earlier one is
-            above this; 1 turns the search off.
-        missing: What stands for a missing value, taken from the training rows.
-        outliers: "mad" clips to the median plus or minus `outlier_threshold` robust deviations.
-        outlier_threshold: In robust standard deviations, above 0.
-    """
-
-    enabled: bool = True
-    variance_threshold: float = 1e-8
-    correlation_threshold: float = 0.99
-    missing: Literal["median", "mean", "zero"] = "median"
-    outliers: Literal["mad", "none"] = "mad"
-    outlier_threshold: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.missing not in {"median", "mean", "zero"}:
-            raise ConfigError(f"missing must be median, mean or zero, got {self.missing!r}")
-        if self.outliers not in {"mad", "none"}:
-            raise ConfigError(f"outliers must be mad or none, got {self.outliers!r}")
-        if not 0 <= self.variance_threshold < np.inf:
-            raise ConfigError(f"variance_threshold must be 0 or more, got {self.variance_threshold}")
-        if not 0 < self.correlation_threshold <= 1:
-            raise ConfigError(f"correlation_threshold must be in (0, 1], got {self.correlation_threshold}")
-        if not 0 < self.outlier_threshold < np.inf:
-            raise ConfigError(f"outlier_threshold must be above 0, got {self.outlier_threshold}")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

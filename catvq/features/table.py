@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.config import TrainingConfig
 from catvq.errors import ConfigError, ShapeError
-
-MIN_TRAINING_ROWS = 8  # below this neither a split nor a batch statistic means anything
+from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,15 @@ class RowSplit:
     test: NDArray[np.int64]
 
 
-def split_rows(num_rows: int, *, validation_fraction: float, test_fraction: float, seed: int) -> RowSplit:
+def split_rows(training: TrainingConfig, rows: int) -> RowSplit:
     """Draw the split; the same seed and number of rows give the same split.
 
     Raises:
         ConfigError: Fewer than MIN_TRAINING_ROWS remain for training.
     """
-    order = np.random.default_rng([seed, 0]).permutation(num_rows)
-    num_test = round(num_rows * test_fraction)
-    num_validation = round(num_rows * validation_fraction)
-    if num_rows - num_test - num_validation < MIN_TRAINING_ROWS:
-        raise ConfigError(f"{num_rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
-    test, validation, train = np.split(order, [num_test, num_test + num_validation])
+    counts = count_rows(training, rows)
+    if counts.train < MIN_TRAINING_ROWS:
+        raise ConfigError(f"{rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
+    order = np.random.default_rng([training.seed, 0]).permutation(rows)
+    test, validation, train = np.split(order, [counts.test, counts.test + counts.validation])
     return RowSplit(np.sort(train), np.sort(validation), np.sort(test))

@@ -107,15 +107,10 @@ def fit_cleaner(
     A duplicate joins the category of the feature it repeats, so duplicates are sought only among features
     that may share one: a family's when families are kept apart, a group's when given groups are final.
     """
-    scope = table.family_of_feature() if keeps_families(config) else None
+    scope = table.family_of_feature() if config.keeps_families else None
     if groups and config.assignment.mode == "static":
         scope = grouping_from_names(groups, table.features)
     return FeatureCleaner.fit(table.values, config.cleaning, family_of_feature=scope, rows=split.train)
-
-
-def keeps_families(config: RunConfig) -> bool:
-    """Whether no category may span two families."""
-    return config.assignment.per_family or isinstance(config.model.categories, Mapping)
 
 
 def start_categories(
@@ -138,11 +133,11 @@ def start_categories(
         ConfigError: The groups do not fit the features, families or number of categories.
     """
     surplus = config.assignment.surplus_categories
-    if surplus and (config.assignment.init in {"user", "model"} or keeps_families(config)):
+    if surplus and (config.assignment.init in {"user", "model"} or config.keeps_families):
         raise ConfigError("surplus_categories needs a start that groups the features of all families itself")
     if config.assignment.init in {"user", "model"}:
         return _given_categories(table, cleaner, config, groups)
-    if keeps_families(config):
+    if config.keeps_families:
         return _family_categories(table, cleaner, observed, config)
     wanted, found = config.model.categories, None
     if not isinstance(wanted, int):

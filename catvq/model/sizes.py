@@ -1,34 +1,14 @@
-"""Fills in what a configuration leaves open: rows of each part, sizes of the model, batches and epochs.
+"""Sizes of a model, once the number of features in each category is known.
 
 Letters: D' active features, G categories.
 """
-
-import math
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import RunConfig
-from catvq.features.table import RowSplit, split_rows
 from catvq.model.vqvae import ModelShape
-
-MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32  # wider latents quantise no better at these codebook sizes
-MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
-CODES_PER_FEATURE = 16  # at ratio 1, before rounding to a power of two
-ROWS_PER_CODE = 8  # fewer rows than this cannot place a code
-MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
-STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100
-
-
-def resolve_split(config: RunConfig, rows: int) -> RowSplit:
-    """Which of so many rows train, which choices may look at, and which no choice has seen."""
-    training = config.training
-    return split_rows(
-        rows,
-        validation_fraction=training.validation_fraction,
-        test_fraction=training.test_fraction,
-        seed=training.seed,
-    )
+from catvq.recipe import choose_codebook_size, choose_latent_dim
 
 
 def resolve_shape(
@@ -39,13 +19,11 @@ def resolve_shape(
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
     per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]
     codes = [
-        model.codebook_size if model.codebook_size != "auto" else _auto_codebook_size(size * ratio, rows)
+        model.codebook_size if model.codebook_size != "auto" else choose_codebook_size(size * ratio, rows)
         for size, ratio in per_feature
     ]
     widths = [
-        model.latent_dim
-        if model.latent_dim != "auto"
-        else int(np.clip(round(size * ratio), MIN_LATENT_DIM, MAX_LATENT_DIM))
+        model.latent_dim if model.latent_dim != "auto" else choose_latent_dim(size * ratio)
         for size, ratio in per_feature
     ]
     return ModelShape(
@@ -60,28 +38,3 @@ def resolve_shape(
         codebook_update=model.codebook_update,
         decay=model.decay,
     )
-
-
-def resolve_batch_size(config: RunConfig, rows: int) -> int:
-    """Rows per step: as given, or a power of two near a sixteenth of the training rows; at most `rows`."""
-    wanted = config.training.batch_size
-    if wanted == "auto":
-        wanted = int(np.clip(_power_of_two(rows / BATCHES_PER_EPOCH), MIN_BATCH_SIZE, MAX_BATCH_SIZE))
-    return min(wanted, rows)
-
-
-def resolve_epochs(config: RunConfig, rows: int) -> int:
-    """Epochs: as given, or those of about STEPS steps, within bounds."""
-    if config.training.epochs != "auto":
-        return config.training.epochs
-    steps_per_epoch = rows // resolve_batch_size(config, rows)
-    return int(np.clip(round(STEPS / steps_per_epoch), MIN_EPOCHS, MAX_EPOCHS))
-
-
-def _auto_codebook_size(features: float, rows: int) -> int:
-    most = min(MAX_CODEBOOK_SIZE, _power_of_two(rows / ROWS_PER_CODE))
-    return max(MIN_CODEBOOK_SIZE, min(most, _power_of_two(CODES_PER_FEATURE * features)))
-
-
-def _power_of_two(number: float) -> int:
-    return 1 << round(math.log2(max(number, 1.0)))

@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
+from catvq.config import ScheduleKind
 from catvq.errors import ConfigError
 
-ScheduleKind = Literal["linear", "exponential", "cosine", "constant"]
-SCHEDULE_KINDS: tuple[ScheduleKind, ...] = ("linear", "exponential", "cosine", "constant")
+SCHEDULE_KINDS: tuple[ScheduleKind, ...] = get_args(ScheduleKind)
 
 # softmax(logits / 0) is NaN. At 0.001 a lead of 0.1 between two logits is already a probability of 1
 # in float32 (e^-100 is far below its rounding), so nothing is lost by stopping here.

@@ -17,8 +17,7 @@ from catvq.errors import ConfigError
 from catvq.model.codebook import CodebookBank
 from catvq.model.quantizer import Quantization, quantize
 from catvq.model.routing import Routing
-
-PARTIAL_HIDDEN_DIM = 32  # narrow: a partial decoder probes what one stream tells, it is not the decoder
+from catvq.recipe import PARTIAL_HIDDEN_DIM
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,12 +25,10 @@ from torch import Tensor
 
 from catvq.config import AssignmentWeights
 from catvq.model.losses import assignment_balance_loss, assignment_family_loss, assignment_orthogonality_loss
+from catvq.recipe import SEARCH_RESTARTS, SEARCH_STEPS
 from catvq.search.scorer import HeldOutScorer
 from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 
-RESTARTS = 5
-SEARCH_STEPS = 800
-SEARCH_BATCH_SIZE = 256
 LEARNING_RATE = 0.004
 WARM_UP_STEPS = 50
 DECAY_FROM = 0.7  # of the search: from here the scorer's rate falls linearly
@@ -75,7 +73,7 @@ class AssignmentSearch:
         starts: Sequence[NDArray[np.int64]],
         weights: AssignmentWeights,
         family_one_hot: Tensor,
-        restarts: int = RESTARTS,
+        restarts: int = SEARCH_RESTARTS,
     ) -> None:
         num_features, num_categories = allowed.shape
         self.step_count = 0

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SCORER_HIDDEN_DIM = 48
+from catvq.recipe import SCORER_HIDDEN_DIM
+
 SCORER_LATENT_DIM = 4  # close to the dimension of one latent cause: wider lets a category swallow two
 GLOBAL_DIM = 1  # wide enough for one common factor; wider takes work from the categories
 LATENT_NOISE = 0.15  # of a standardised latent: keeps the bottleneck from smuggling

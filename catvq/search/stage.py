@@ -12,7 +12,8 @@ from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features.rows import RunData
 from catvq.grouping.initial import Categories
-from catvq.search.mirror_descent import SEARCH_BATCH_SIZE, SEARCH_STEPS, AssignmentSearch, SearchSummary
+from catvq.recipe import SEARCH_BATCH_SIZE, SEARCH_STEPS
+from catvq.search.mirror_descent import AssignmentSearch, SearchSummary
 from catvq.state.checkpoint import Checkpoint
 from catvq.state.rng import OwnRandomness
 

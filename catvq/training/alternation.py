@@ -1,9 +1,8 @@
 """Which of model and assignment learns in an epoch, as long as the assignment is not hard."""
 
 from enum import Enum, auto
-from typing import Literal
 
-StageOrder = Literal["together", "model_first", "in_turn"]
+from catvq.config import StageOrder
 
 MODEL_ALONE = 0.2  # of the epochs before the assignment is hard: codes then mean something and time is left
 

@@ -21,9 +21,9 @@ from catvq.grouping.initial import Categories
 from catvq.grouping.merging import Join, join_cheapest, joins_due
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.metrics import summarize_codebooks
-from catvq.model.sizes import resolve_batch_size, resolve_epochs
 from catvq.model.smoothing import Smoother
 from catvq.model.vqvae import CategoricalVQVAE
+from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.state.checkpoint import Checkpoint
 from catvq.state.rng import OwnRandomness
 from catvq.training import collapse
@@ -74,8 +74,8 @@ class ModelStage:
         )
         self._smoother = Smoother(data.features, data.train_rows, seed=config.training.seed)
         self._best: dict[str, Tensor] = {}
-        self._batch_size = resolve_batch_size(config, len(data.split.train))
-        self._epochs = resolve_epochs(config, len(data.split.train))
+        self._batch_size = choose_batch_size(config.training, len(data.split.train))
+        self._epochs = choose_epochs(config.training, len(data.split.train))
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
         self._frozen_soft = self._learner.assignment.soft().detach()
         if self._freeze_epoch == 0 and not progress.is_hardened:

@@ -21,13 +21,12 @@ from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable
+from catvq.features.table import FeatureTable, split_rows
 from catvq.frozen.artifact import FrozenModel
 from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import Categories, fit_cleaner, start_categories
 from catvq.model.metrics import summarize_assignment
-from catvq.model.sizes import resolve_epochs, resolve_split
-from catvq.search.mirror_descent import SEARCH_STEPS
+from catvq.recipe import SEARCH_STEPS, choose_epochs
 from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.training.build import family_one_hot, resolve_device
@@ -63,7 +62,7 @@ class TrainingRun:
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
         self._data = RunData(
             torch.from_numpy(cleaner.normalize(table.values)).to(device),
-            resolve_split(config, len(table.values)),
+            split_rows(config.training, len(table.values)),
             family_one_hot(family, len(table.families)).to(device),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
@@ -95,7 +94,7 @@ class TrainingRun:
         """
         started = time.monotonic()
         groups = config.assignment.groups if start_groups is None else start_groups
-        split = resolve_split(config, len(table.values))
+        split = split_rows(config.training, len(table.values))
         cleaner = fit_cleaner(table, split, config, groups)
         observed = cleaner.observed(table.values[split.train])
         categories = start_categories(table, cleaner, observed, config, groups)
@@ -280,7 +279,7 @@ class TrainingRun:
 
     @property
     def _epochs(self) -> int:
-        return resolve_epochs(self.config, len(self._data.split.train))
+        return choose_epochs(self.config.training, len(self._data.split.train))
 
     def _begin_search(self) -> SearchStage:
         return SearchStage(self.config, self.categories, data=self._data)

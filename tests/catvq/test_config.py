@@ -5,7 +5,6 @@ import pytest
 
 from catvq.config import AssignmentConfig, AssignmentWeights, ModelConfig, RunConfig
 from catvq.errors import ConfigError
-from catvq.features.table import MIN_TRAINING_ROWS
 from catvq.model.assignment import ESTIMATORS
 from worker.contract import job_config
 
@@ -13,7 +12,6 @@ from worker.contract import job_config
 def test_the_contracts_defaults_are_the_cores():
     assert RunConfig.from_dict(job_config.JobConfig().model_dump()) == RunConfig()
     assert job_config.JobConfig(**RunConfig().to_dict()) == job_config.JobConfig()
-    assert job_config.MIN_TRAINING_ROWS == MIN_TRAINING_ROWS
 
 
 def test_the_contract_and_the_core_have_the_same_fields():

@@ -14,8 +14,8 @@ from catvq_client import Client
 from app.embedded.guard import Guard
 from app.embedded.ports import free_port
 from app.embedded.redis import PrivateRedis
+from worker.contract.announcer import Announcer
 from worker.contract.settings import ServiceSettings
-from worker.queue.announcer import Announcer
 from worker.store import Store
 
 LEASE_S = 6.0

@@ -14,10 +14,10 @@ import psutil
 import pytest
 import redis
 
+from worker.contract.announcer import Announcer
 from worker.contract.job_config import TRAIN_QUEUE, JobRequest, JobStatus
 from worker.contract.settings import WorkerSettings
 from worker.process.health import find_problems
-from worker.queue.announcer import Announcer
 from worker.store import Store
 
 pytestmark = pytest.mark.slow

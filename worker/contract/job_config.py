@@ -15,7 +15,6 @@ from worker.contract.names import HIDDEN, hidden_character
 TRAIN_QUEUE = "catvq.train"
 TRAIN_TASK = "catvq.train"
 
-MIN_TRAINING_ROWS = 8  # below this neither a split nor a batch statistic means anything
 MAX_CATEGORIES = 1024
 MAX_LABELS = 32
 

@@ -6,8 +6,8 @@ A worker is healthy when it can write, the broker answers and its reconciler is 
 import sys
 from collections.abc import Callable
 
+from worker.contract.announcer import Announcer
 from worker.contract.settings import WorkerSettings
-from worker.queue.announcer import Announcer
 from worker.store import Store
 
 

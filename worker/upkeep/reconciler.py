@@ -5,11 +5,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from worker.contract.announcer import Announcer
 from worker.contract.settings import WorkerSettings
 from worker.process.devices import find_devices
 from worker.process.liveness_lock import dead_holder, process_prefix, remove_abandoned
 from worker.process.memory import find_memory_bytes
-from worker.queue.announcer import Announcer
 from worker.store import Store, WorkerRecord
 
 TIDY_INTERVAL_S = 60.0

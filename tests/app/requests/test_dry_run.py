@@ -2,21 +2,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
-import catvq.config
-import catvq.features.table
-import catvq.model.sizes
-import catvq.search.mirror_descent
-import catvq.search.scorer
-from app.requests import dry_run, estimate
 from app.requests.dry_run import FieldError, InvalidPlanError, resolve_plan
 from catvq.config import RunConfig
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
-from worker.contract import job_config
 from worker.contract.job_config import JobConfig
 from worker.store import DatasetRecord
 
@@ -54,90 +45,6 @@ def fields(*args, **sections):
 
 def test_the_contract_s_defaults_are_the_core_s():
     assert RunConfig.from_dict(JobConfig().model_dump()) == RunConfig()
-
-
-def test_the_recipe_and_the_limits_are_the_core_s():
-    for name, value in dry_run.RECIPE.items():
-        assert value == getattr(catvq.config, name.upper())
-    assert job_config.MIN_TRAINING_ROWS == catvq.features.table.MIN_TRAINING_ROWS
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"estimator": "mirror"},
-        {"estimator": "gumbel"},
-        {"estimator": "reinmax"},
-        {"estimator": "sinkhorn", "temperature_start": 2.0},
-        {"temperature_schedule": "adaptive"},
-        {"temperature_schedule": "adaptive", "temperature_start": 2.0},
-        {"estimator": "mirror", "temperature_end": 0.5},
-        {"temperature_schedule": "cosine"},
-        {"temperature_start": 2.0, "balance_weight": 0.3},
-        {"assignment_lr": 0.01},
-        {"mode": "static"},
-        {"mode": "static", "init": "dependence"},
-        {"init": "clustering"},
-        {"estimator": "softmax", "init": "random"},
-    ],
-)
-def test_the_start_the_estimator_and_its_weights_are_the_core_s(settings):
-    resolved = resolve(assignment=settings).config["assignment"]
-    core = RunConfig.from_dict({"assignment": settings}).assignment
-
-    assert (resolved["init"], resolved["estimator"]) == (core.resolved_init(), core.resolved_estimator())
-    weights = core.own_weights()
-    assert (resolved["orthogonality_weight"], resolved["balance_weight"]) == (
-        weights.orthogonality,
-        weights.balance,
-    )
-    assert RunConfig.from_dict(resolve(assignment=settings).config)
-
-
-@given(
-    rows=st.integers(10, 200_000),
-    epochs=st.integers(1, 1000) | st.just("auto"),
-    levels=st.integers(1, 8),
-    fractions=st.tuples(st.floats(0, 0.45), st.floats(0, 0.45)),
-    freeze=st.one_of(st.just("auto"), st.none(), st.integers(0, 2000)),
-    mode=st.sampled_from(["learnable", "static"]),
-)
-def test_the_plan_fills_in_what_the_core_will(rows, epochs, levels, fractions, freeze, mode):
-    validation, test = fractions
-    sections = {
-        "model": {"levels": levels},
-        "assignment": {"freeze_after_epochs": freeze, "mode": mode},
-        "training": {"epochs": epochs, "validation_fraction": validation, "test_fraction": test},
-    }
-    core = RunConfig.from_dict(JobConfig.model_validate(sections).model_dump())
-    try:
-        split = catvq.features.table.split_rows(
-            rows, validation_fraction=validation, test_fraction=test, seed=0
-        )
-    except catvq.config.ConfigError:
-        assert fields(rows, **sections) == ["dataset"]
-        return
-    planned = resolve(rows, **sections)
-    counts = (planned.rows.train, planned.rows.validation, planned.rows.test)
-    assert counts == (len(split.train), len(split.validation), len(split.test))
-    assert planned.config["training"]["batch_size"] == catvq.model.sizes.resolve_batch_size(
-        core, len(split.train)
-    )
-    wanted = catvq.model.sizes.resolve_epochs(core, len(split.train))
-    assert planned.config["training"]["epochs"] == wanted
-    assert planned.config["assignment"]["freeze_after_epochs"] == core.assignment.freeze_epoch(wanted)
-    assert tuple(planned.config["model"]["compression_ratios"]) == core.model.ratios()
-
-
-def test_the_search_is_the_core_s():
-    for name in ("SEARCH_STEPS", "RESTARTS", "SEARCH_BATCH_SIZE"):
-        assert getattr(estimate, name) == getattr(catvq.search.mirror_descent, name)
-    for name in (
-        *("MIN_LATENT_DIM", "MAX_LATENT_DIM", "MIN_CODEBOOK_SIZE", "MAX_CODEBOOK_SIZE", "CODES_PER_FEATURE"),
-    ):
-        assert getattr(estimate, name) == getattr(catvq.model.sizes, name)
-    assert estimate.SCORER_HIDDEN_DIM == catvq.search.scorer.SCORER_HIDDEN_DIM
 
 
 @pytest.mark.parametrize(

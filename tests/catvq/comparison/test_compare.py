@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from catvq.comparison.compare import METHODS, LearntModel, _sample, compare
+from catvq.config import TrainingConfig
 from catvq.errors import Interrupted
 from catvq.features.table import split_rows
 
@@ -65,7 +66,7 @@ def test_it_is_judged_by_test_rows_alone_and_learnt_from_training_rows_alone(
     published, make_table, make_config
 ):
     config, table = make_config(), make_table()
-    split = split_rows(60, validation_fraction=0.1, test_fraction=0.1, seed=0)
+    split = split_rows(TrainingConfig(), 60)
     plain = compare(table, config, published, should_stop=never)["contestants"]
 
     def with_rows(rows):
@@ -85,7 +86,7 @@ def test_rows_are_sampled_within_their_parts_of_the_split(published, make_table,
     monkeypatch.setattr("catvq.comparison.compare.MAX_STEPS", 3)  # of 1 per epoch
     result = compare(make_table(), make_config(), published, should_stop=never)
     assert (result["rows"], result["epochs"]) == ({"train": 20, "test": 4}, 3)
-    whole = split_rows(60, validation_fraction=0.1, test_fraction=0.1, seed=0)
+    whole = split_rows(TrainingConfig(), 60)
     values, split = _sample(make_table(), whole, seed=0)
     rows = {row.tobytes(): number for number, row in enumerate(make_table().values)}
     assert {rows[values[i].tobytes()] for i in split.train} <= set(whole.train.tolist())

@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features import statistics
-from catvq.features.cleaner import CleaningConfig, FeatureCleaner
+from catvq.features.cleaner import FeatureCleaner
 
 rng = np.random.default_rng(0)
 NOISE = rng.standard_normal((500, 6)).astype(np.float32)

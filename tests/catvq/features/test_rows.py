@@ -1,5 +1,6 @@
 import torch
 
+from catvq.config import TrainingConfig
 from catvq.features.rows import RunData
 from catvq.features.table import split_rows
 
@@ -7,7 +8,7 @@ FEATURES = torch.arange(40.0).reshape(20, 2)
 
 
 def data(validation):
-    split = split_rows(20, validation_fraction=validation, test_fraction=0.1, seed=0)
+    split = split_rows(TrainingConfig(validation_fraction=validation), 20)
     return RunData(FEATURES, split, torch.ones(2, 1))
 
 

@@ -3,8 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catvq.config import TrainingConfig
 from catvq.errors import ConfigError, ShapeError
-from catvq.features.table import MIN_TRAINING_ROWS, FeatureTable, split_rows
+from catvq.features.table import FeatureTable, split_rows
+from catvq.recipe import MIN_TRAINING_ROWS
 
 VALUES = np.zeros((4, 3), dtype=np.float32)
 
@@ -38,7 +40,9 @@ def test_families_that_do_not_cover_every_feature_once_are_refused(families):
 @given(st.integers(10, 500), st.floats(0, 0.45), st.floats(0, 0.45), st.integers(0, 2**53 - 1))
 def test_a_split_covers_every_row_once_and_leaves_enough_to_train(rows, validation, test, seed):
     try:
-        split = split_rows(rows, validation_fraction=validation, test_fraction=test, seed=seed)
+        split = split_rows(
+            TrainingConfig(validation_fraction=validation, test_fraction=test, seed=seed), rows
+        )
     except ConfigError:
         assert rows - round(rows * validation) - round(rows * test) < MIN_TRAINING_ROWS
         return
@@ -52,9 +56,7 @@ def test_a_split_covers_every_row_once_and_leaves_enough_to_train(rows, validati
 
 
 def test_the_split_follows_the_seed():
-    first, again, other = (
-        split_rows(100, validation_fraction=0.1, test_fraction=0.2, seed=seed) for seed in (3, 3, 4)
-    )
+    first, again, other = (split_rows(TrainingConfig(seed=seed), 100) for seed in (3, 3, 4))
 
     assert np.array_equal(first.train, again.train)
     assert np.array_equal(first.test, again.test)
@@ -64,14 +66,14 @@ def test_the_split_follows_the_seed():
 @pytest.mark.parametrize(("rows", "is_enough"), [(10, True), (9, False), (8, False)])
 def test_ten_rows_are_the_fewest_that_the_default_split_can_train_on(rows, is_enough):
     if is_enough:
-        assert len(split_rows(rows, validation_fraction=0.1, test_fraction=0.1, seed=0).train) == 8
+        assert len(split_rows(TrainingConfig(), rows).train) == 8
         return
     with pytest.raises(ConfigError, match=f"{rows} rows"):
-        split_rows(rows, validation_fraction=0.1, test_fraction=0.1, seed=0)
+        split_rows(TrainingConfig(), rows)
 
 
 def test_without_held_out_rows_all_rows_train():
-    split = split_rows(8, validation_fraction=0.0, test_fraction=0.0, seed=0)
+    split = split_rows(TrainingConfig(validation_fraction=0, test_fraction=0), 8)
 
     assert split.train.tolist() == list(range(8))
     assert len(split.validation) == len(split.test) == 0

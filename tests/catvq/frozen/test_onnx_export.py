@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from catvq.features.cleaner import CleaningConfig, FeatureCleaner
+from catvq.config import CleaningConfig
+from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.onnx_builder import IR_VERSION, OPSET
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.weights import FrozenWeights

@@ -2,17 +2,18 @@ import numpy as np
 import pytest
 import torch
 
+from catvq.config import TrainingConfig
 from catvq.errors import ConfigError
 from catvq.features.table import FeatureTable, split_rows
 from catvq.grouping.choose_initial import CLEAR_SEPARATION
-from catvq.grouping.initial import Categories, fit_cleaner, keeps_families, start_categories
+from catvq.grouping.initial import Categories, fit_cleaner, start_categories
 
 GROUPS = {"a": ("f0", "f1", "f2"), "b": ("f3", "f4", "f5"), "c": ("f6", "f7", "f8")}
 
 
 def settle(table, config, groups=None):
     """Cleaner and categories as a run settles them."""
-    split = split_rows(len(table.values), validation_fraction=0.1, test_fraction=0.1, seed=0)
+    split = split_rows(TrainingConfig(), len(table.values))
     cleaner = fit_cleaner(table, split, config, groups)
     normalized = cleaner.normalize(table.values[split.train])
     return cleaner, start_categories(table, cleaner, normalized, config, groups)
@@ -64,7 +65,7 @@ def test_no_category_spans_two_families_when_they_are_kept_apart(make_table, mak
     _, categories = settle(table, config)
 
     family = table.family_of_feature()
-    assert keeps_families(config)
+    assert config.keeps_families
     assert (categories.allowed.sum(dim=1) >= 1).all()
     for category, name in enumerate(categories.names):
         takers = {int(f) for f in family[categories.allowed[:, category].numpy()]}
@@ -91,8 +92,8 @@ def test_a_family_of_constants_only_still_has_a_category_of_its_own(
 
 
 def test_families_are_kept_apart_also_when_categories_are_counted_by_family(make_config):
-    assert keeps_families(make_config(model={"categories": {"x": 1}}))
-    assert not keeps_families(make_config())
+    assert make_config(model={"categories": {"x": 1}}).keeps_families
+    assert not make_config().keeps_families
 
 
 def test_categories_for_other_families_than_the_tables_are_refused(make_table, make_config):

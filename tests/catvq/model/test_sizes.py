@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from catvq.errors import ConfigError
-from catvq.model.sizes import resolve_batch_size, resolve_epochs, resolve_shape
+from catvq.model.sizes import resolve_shape
 
 
 def test_automatic_sizes_follow_the_features_of_a_category_and_the_ratio_of_a_level(make_config):
@@ -42,27 +42,3 @@ def test_ratios_that_are_not_one_per_level_are_refused(make_config):
             num_categories=1,
             rows=80,
         )
-
-
-@pytest.mark.parametrize(
-    ("wanted", "rows", "expected"),
-    [
-        ("auto", 8, 8),
-        ("auto", 100, 32),
-        ("auto", 1600, 128),
-        ("auto", 10**6, 1024),
-        (16, 100, 16),
-        (512, 100, 100),
-    ],
-)
-def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(make_config, wanted, rows, expected):
-    assert resolve_batch_size(make_config(training={"batch_size": wanted}), rows) == expected
-
-
-@pytest.mark.parametrize(
-    ("wanted", "rows", "expected"),
-    [("auto", 50, 100), ("auto", 400, 50), ("auto", 16_384, 38), ("auto", 10**7, 10), (300, 10**7, 300)],
-)
-def test_epochs_are_those_of_about_as_many_steps_for_all_tables(make_config, wanted, rows, expected):
-    config = make_config(training={"epochs": wanted, "batch_size": "auto"})
-    assert resolve_epochs(config, rows) == expected

@@ -6,9 +6,9 @@ import psutil
 import pytest
 import redis
 
+from worker.contract.announcer import Announcer
 from worker.contract.job_config import TRAIN_QUEUE, JobStatus
 from worker.contract.settings import WorkerSettings
-from worker.queue.announcer import Announcer
 from worker.upkeep.reconciler import Reconciler
 
 DIE = """

@@ -1,0 +1,31 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import catvq
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "without-the-service.md"
+
+
+def test_importing_the_core_loads_no_torch():
+    code = "import sys, catvq; dir(catvq); print({'torch', 'sklearn', 'onnx'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+
+
+def test_every_exported_name_is_there():
+    assert [getattr(catvq, name).__name__ for name in catvq.__all__] == catvq.__all__
+    assert set(catvq.__all__) <= set(dir(catvq))
+    with pytest.raises(AttributeError, match="'Other'"):
+        _ = catvq.Other
+
+
+def test_the_guide_s_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    scope = {}
+    exec(compile(example, GUIDE, "exec"), scope)
+    assert scope["codes"].shape == (178, len(scope["frozen"].categories) * scope["frozen"].levels)
+    assert "alcohol" in capsys.readouterr().out
