@@ -17,7 +17,7 @@ from app.http.transfer import SlowReaderError
 from app.problems import ApiError, problem_response
 from app.process.metrics import Telemetry
 from app.settings import ApiSettings
-from worker.contract.json_logs import about
+from worker.contract.json_logs import log_context
 
 REQUEST_ID = b"x-request-id"
 _PROCESS = secrets.token_hex(6)
@@ -86,7 +86,7 @@ class RequestMiddleware:
                 ]
             await send(message)
 
-        with about(request_id=request_id):
+        with log_context(request_id=request_id):
             try:
                 self._heads.check(scope)
                 self._connections.check()

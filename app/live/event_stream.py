@@ -14,7 +14,7 @@ from app.live.job_feed import JobFeed
 from app.schemas.job_records import to_event
 from app.tables.write import to_json
 from worker.store import EventRecord, NotFound, StoreUnavailable
-from worker.store.jobs.jobs import Jobs, Standing
+from worker.store.jobs.jobs import Jobs, JobVersion
 
 RETRY_AFTER_S = 1.0
 KEEP_ALIVE_S = 15
@@ -66,8 +66,8 @@ async def _follow(jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> AsyncIt
                 await feed.wait_for(job_id, partial(_has_other_events, after))
 
 
-def _has_other_events(count: int, standing: Standing | None) -> bool:
-    return standing is None or standing.event_count != count
+def _has_other_events(count: int, current: JobVersion | None) -> bool:
+    return current is None or current.event_count != count
 
 
 def _to_message(event: EventRecord) -> ServerSentEvent:

@@ -7,11 +7,11 @@ from contextlib import suppress
 from starlette.concurrency import run_in_threadpool
 
 from worker.store import StoreUnavailable
-from worker.store.jobs.jobs import Jobs, Standing
+from worker.store.jobs.jobs import Jobs, JobVersion
 
 LOOK_INTERVAL_S = 0.25  # nobody notices it
 
-IsNews = Callable[[Standing | None], bool]
+IsNews = Callable[[JobVersion | None], bool]
 
 
 class JobFeed:
@@ -41,8 +41,8 @@ class JobFeed:
             await asyncio.sleep(LOOK_INTERVAL_S)
             followed = {job_id for job_id, _ in self._waiting.values()}
             with suppress(StoreUnavailable):  # those who wait do so until it is back
-                standings = await run_in_threadpool(self._jobs.standings, followed)
+                versions = await run_in_threadpool(self._jobs.versions, followed)
                 for news, (job_id, is_news) in self._waiting.items():
                     # Whoever came during the query waits for the next one.
-                    if job_id in followed and is_news(standings.get(job_id)):
+                    if job_id in followed and is_news(versions.get(job_id)):
                         news.set()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from app.live.job_feed import JobFeed
 from worker.contract.job_config import JobStatus
 from worker.store import JobRecord
-from worker.store.jobs.jobs import Jobs, Standing
+from worker.store.jobs.jobs import Jobs, JobVersion
 
 POLL_AFTER_S = "1"
 MAX_WAIT_S = 60
@@ -29,9 +29,9 @@ class Seen:
         """An entity tag that changes with everything a user can see."""
         return f'"{self.job.version}-{self.position or 0}"'
 
-    def differs_from(self, standing: Standing | None) -> bool:
+    def differs_from(self, current: JobVersion | None) -> bool:
         """Whether the job stands otherwise by now."""
-        return standing is None or (standing.version, standing.position) != (self.job.version, self.position)
+        return current is None or (current.version, current.position) != (self.job.version, self.position)
 
 
 def look(jobs: Jobs, job_id: str) -> Seen:

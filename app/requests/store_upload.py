@@ -107,7 +107,6 @@ def store(api: Services, upload: Upload, sent: Sent) -> tuple[DatasetRecord, boo
             digest=digest,
             rows=read.written.rows,
             warnings=[asdict(warning) for warning in read.written.warnings],
-            strict=sent.strict,
             key_id=sent.key_id,
         )
         return api.store.datasets.create(new, read.values_path, keys_path if read.table.keys else None)

@@ -2,7 +2,7 @@ import csv
 import io
 import json
 import zipfile
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def read_arrow(body):
 
 
 def test_frames_of_any_columns_are_sent_as_arrow():
-    columns = {"a": [1.5, None], "who": ["x", None], "when": [datetime(2026, 1, 1), None]}
+    columns = {"a": [1.5, None], "who": ["x", None], "when": [datetime(2026, 1, 1, tzinfo=UTC), None]}
     for frame in (pd.DataFrame(columns), pa.table(columns)):
         table = read_arrow(table_body(frame))
         assert table.column_names == list(columns)

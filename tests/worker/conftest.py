@@ -30,7 +30,7 @@ def store(settings):
 
 @pytest.fixture
 def add_dataset(request):
-    """Stores a table whose two families each vary together, in the test's own store unless told otherwise."""
+    """Stores a table whose two families each vary together, in the test's own store unless given another."""
 
     def add(*, rows=64, seed=0, name="tiny", scale=1.0, store=None):
         store = store or request.getfixturevalue("store")
@@ -91,22 +91,22 @@ def make_progress():
 
 
 class PromptHeartbeat(Heartbeat):
-    """Does what is wished some steps after an epoch; the training goes on once it has heard of it."""
+    """Runs an action some steps into an epoch; training goes on once the heartbeat has read it."""
 
-    def __init__(self, store, claim, wishes, **options):
+    def __init__(self, store, claim, actions, **options):
         super().__init__(store.leases, claim, **options)
         self._store = store
         self._job_id = claim.job.id
-        self._wishes = wishes
+        self._actions = actions
         self._steps = 0
 
     def should_stop(self):
-        wishes = self._wishes.get(self._job_id)
-        if wishes and self._epoch() >= wishes[0][0]:
+        actions = self._actions.get(self._job_id)
+        if actions and self._epoch() >= actions[0][0]:
             self._steps += 1
         if self._steps == STEPS_INTO_EPOCH:
             self._steps = 0
-            _, act = wishes.pop(0)
+            _, act = actions.pop(0)
             act()
             while not self.is_steered and not super().should_stop():
                 time.sleep(0.01)
@@ -118,18 +118,18 @@ class PromptHeartbeat(Heartbeat):
 
 
 @pytest.fixture
-def wishes():
+def actions():
     return {}
 
 
 @pytest.fixture
-def when(wishes):
+def when(actions):
     """Does something while a job trains, in the middle of an epoch after the given one; in that order."""
-    return lambda job_id, epoch, act: wishes.setdefault(job_id, []).append((epoch, act))
+    return lambda job_id, epoch, act: actions.setdefault(job_id, []).append((epoch, act))
 
 
 @pytest.fixture
-def run(store, settings, wishes):
+def run(store, settings, actions):
     """Runs a claimed job by the code of the training process, in this one."""
     import torch  # noqa: PLC0415 - most tests here need no torch
 
@@ -141,7 +141,7 @@ def run(store, settings, wishes):
         with (
             stopped_by_sigterm() as is_stopping,
             PromptHeartbeat(
-                store, claim, wishes, lease_s=settings.lease_s, is_stopping=is_stopping
+                store, claim, actions, lease_s=settings.lease_s, is_stopping=is_stopping
             ) as heartbeat,
         ):
             run_claim(store, claim, heartbeat)

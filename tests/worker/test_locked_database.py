@@ -46,7 +46,7 @@ def locked(store, settings):
 
 @pytest.fixture
 def reconciling(store):
-    """Looks for expired leases, as workers do every second; returns what was taken."""
+    """Looks for expired leases, as workers do every second; returns the ids of requeued jobs."""
     is_over, taken = threading.Event(), []
 
     def look():
@@ -127,7 +127,7 @@ def test_a_holder_that_lost_its_job_meanwhile_writes_nothing(store, settings, su
     assert store.jobs.get(claim.job.id) == before
 
 
-def test_a_job_that_may_be_anothers_pauses_until_that_is_known(store, submit, lock_meanwhile):
+def test_a_job_that_may_be_lost_pauses_until_the_store_answers(store, submit, lock_meanwhile):
     claim = store.leases.claim(submit().id, "w", threads=1)
     with Heartbeat(store.leases, claim, lease_s=LEASE_S, is_stopping=threading.Event()) as heartbeat:
         times = lock_meanwhile()
@@ -138,7 +138,7 @@ def test_a_job_that_may_be_anothers_pauses_until_that_is_known(store, submit, lo
         assert not heartbeat.is_lost
 
 
-def test_a_worker_that_is_to_stop_does_not_wait_for_a_locked_database_for_ever(store, submit):
+def test_a_stopping_worker_does_not_wait_for_a_locked_database_for_ever(store, submit):
     claim = store.leases.claim(submit().id, "w", threads=1)
     is_stopping = threading.Event()
     heartbeat = Heartbeat(store.leases, claim, lease_s=LEASE_S, is_stopping=is_stopping)

@@ -182,10 +182,10 @@ def test_a_job_is_trained_and_its_model_published(service, dataset):
     assert list(service.store.spool_dir.iterdir()) == []
 
 
-def test_a_worker_is_well_while_it_runs(service):
+def test_a_worker_is_healthy_while_it_runs(service):
     wait_until(lambda: not find_problems(service.settings), "a healthy worker")
     other = WorkerSettings(**(service.settings.model_dump() | {"worker_name": "other"}))
-    assert find_problems(other) == ["no sign of life from the worker other"]
+    assert find_problems(other) == ["the worker other has not reported"]
 
 
 def test_the_job_of_a_killed_training_process_goes_on_within_seconds(service, dataset):
@@ -270,7 +270,7 @@ def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process(servic
     assert done["rows"] == {"train": 52, "test": 6}
 
 
-def test_a_worker_that_can_begin_no_job_ends_instead_of_looking_well(service, dataset):
+def test_a_worker_that_cannot_start_a_job_ends_instead_of_looking_healthy(service, dataset):
     servers = [p for p in psutil.Process(service.process.pid).children() if "forkserver" in str(p.cmdline())]
     (socket,) = {each.laddr for each in servers[0].net_connections("unix") if each.laddr}
     Path(socket).unlink()
@@ -280,7 +280,7 @@ def test_a_worker_that_can_begin_no_job_ends_instead_of_looking_well(service, da
     assert service.wait_for_end(job).status is JobStatus.SUCCEEDED
 
 
-def test_a_worker_told_to_stop_at_once_still_saves_its_job(service, dataset):
+def test_a_worker_that_must_stop_at_once_still_saves_its_job(service, dataset):
     job = service.submit(dataset, **LONG)
     service.wait_for_epoch(job, 2)
     service.process.send_signal(signal.SIGQUIT)

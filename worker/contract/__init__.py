@@ -1,4 +1,4 @@
-"""What the API and the workers agree on: configurations, names, settings, log lines.
+"""Definitions shared by the API and the workers: job configuration, names, settings, logging.
 
 Imports no other room.
 """

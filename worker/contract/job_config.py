@@ -47,7 +47,7 @@ class JobKind(StrEnum):
 
 
 class JobStatus(StrEnum):
-    """The states of a job; `terminal` ones never change again."""
+    """The states of a job. Of the terminal ones only `succeeded` is final: retry requeues the others."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -60,7 +60,7 @@ class JobStatus(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended for good."""
+        """Whether the job has ended; a retry may requeue it unless it succeeded."""
         return self in {JobStatus.CANCELLED, JobStatus.SUCCEEDED, JobStatus.FAILED}
 
 
@@ -196,7 +196,7 @@ class TrainingSettings(_Section):
     """Length, rates and reproducibility of a run."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] | Auto = Field(
-        "auto", description="'auto' is 100, and fewer with more than 16,384 training rows."
+        "auto", description="'auto' takes about 600 steps, within 10 to 100 epochs."
     )
     batch_size: Annotated[int, Field(ge=2, le=65_536)] | Auto = "auto"
     learning_rate: LearningRate = 0.003

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, each with the request or the job that it is about."""
+"""Logging as JSON lines that carry the id of the current request or job."""
 
 import json
 import logging
@@ -20,8 +20,8 @@ JSON_LOGS = {
 
 
 @contextmanager
-def about(**subject: str) -> Iterator[None]:
-    """Let every line that is logged here, not those of other threads, name what it is about."""
+def log_context(**subject: str) -> Iterator[None]:
+    """Add these fields to every line that this thread or task logs inside the block."""
     token = _subject.set(subject)
     try:
         yield
@@ -30,7 +30,7 @@ def about(**subject: str) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """One line for each record, whatever its message holds."""
+    """Formats each log record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Write a record as JSON."""

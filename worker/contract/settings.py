@@ -1,4 +1,4 @@
-"""Deployment settings that the API and the worker share, read from `CATVQ_*` when a process starts."""
+"""Deployment settings of the API and the worker, read from `CATVQ_*` when a process starts."""
 
 import os
 import platform
@@ -14,9 +14,9 @@ _WEBHOOK_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}
 
 
 class ServiceSettings(BaseSettings):
-    """Where data, database and broker are, and the limits of what is accepted."""
+    """Locations of data, database and broker, and the limits of requests and jobs."""
 
-    # Addresses may hold passwords, so no error shows what was given.
+    # Addresses may contain passwords, so errors do not show the input.
     model_config = SettingsConfigDict(
         env_prefix="CATVQ_", frozen=True, extra="ignore", hide_input_in_errors=True
     )
@@ -26,18 +26,20 @@ class ServiceSettings(BaseSettings):
     database_timeout_s: float = Field(
         10,
         gt=0,
-        description="Of a transaction, a lock, or PostgreSQL's silence; less than half of a lease keeps jobs"
-        " where they are. An address may ask for more by its `options`.",
+        description="Of a transaction, a wait for a lock, or a silent PostgreSQL server. Less than half of a"
+        " lease, or jobs lose their workers. The address may set more by its `options`.",
     )
     redis_url: str = "redis://127.0.0.1:6379/0"
 
     lease_s: float = Field(
         20,
         gt=0,
-        description="How long a silent worker keeps its job; a quarter more passes before it is taken away.",
+        description="How long a silent worker keeps its job; it is requeued after a quarter more.",
     )
     reconcile_interval_s: float = Field(1, gt=0)
-    max_attempts: int = Field(5, ge=1, description="Losses of the worker without a new checkpoint between.")
+    max_attempts: int = Field(
+        5, ge=1, description="Lost attempts in a row, without a new checkpoint, after which a job fails."
+    )
 
     max_body_bytes: int = Field(GIB, ge=1)
     max_rows: int = Field(10_000_000, ge=1)
@@ -46,32 +48,34 @@ class ServiceSettings(BaseSettings):
     max_encode_values: int = Field(
         1 << 25, ge=1, description="Of one request: its rows times the model's features or tokens."
     )
-    max_stored_bytes: int | None = Field(None, ge=1, description="Of all datasets; null: what the disk has.")
+    max_stored_bytes: int | None = Field(None, ge=1, description="Of all datasets; null: no limit.")
     max_stored_bytes_per_key: int | None = Field(
         100 * GIB, ge=1, description="Of the datasets of one API key; null: no limit."
     )
     max_queued_jobs: int = Field(10_000, ge=1)
-    max_jobs_per_key: int = Field(1000, ge=1, description="That have not ended.")
+    max_jobs_per_key: int = Field(1000, ge=1, description="Jobs of one API key that have not ended.")
 
-    keep_jobs_days: float | None = Field(None, gt=0, description="After their end; null: for ever.")
-    keep_models_days: float | None = Field(None, gt=0, description="Those without an alias; null: for ever.")
+    keep_jobs_days: float | None = Field(None, gt=0, description="Days after their end; null: for ever.")
+    keep_models_days: float | None = Field(
+        None, gt=0, description="Days, for models without an alias; null: for ever."
+    )
     keep_datasets_days: float | None = Field(
-        None, gt=0, description="After the last job on them; null: for ever."
+        None, gt=0, description="Days after the last job on them; null: for ever."
     )
 
     @property
     def sqlalchemy_url(self) -> str:
-        """The database's address, worked out where none was given."""
+        """The database's address; by default SQLite in the data directory."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'catvq.db'}"
 
 
 class WorkerSettings(ServiceSettings):
-    """What only a worker needs to know."""
+    """Settings that only a worker reads."""
 
     worker_name: str = Field(
         default_factory=platform.node,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-        description="Part of file names; workers on one machine get different ones.",
+        description="Used in file names; must differ between workers on one machine.",
     )
     threads: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
@@ -79,9 +83,11 @@ class WorkerSettings(ServiceSettings):
         description="Torch threads of a job's first attempt; later attempts repeat it, for equal results.",
     )
 
-    webhook_url: HttpUrl | None = Field(None, description="Told of every job that ends; null: nobody is.")
+    webhook_url: HttpUrl | None = Field(
+        None, description="Receives a POST for every job that ends; null: none is sent."
+    )
     webhook_secret: SecretStr | None = Field(
-        None, description="What the notices are signed with: `whsec_` and 24 bytes or more in base64."
+        None, description="Key of the webhook signatures: `whsec_` and 24 bytes or more in base64."
     )
 
     @model_validator(mode="after")
@@ -94,5 +100,5 @@ class WorkerSettings(ServiceSettings):
 
     @property
     def workers_dir(self) -> Path:
-        """Where live workers leave their locks and heartbeats."""
+        """The directory of the workers' liveness locks and reports."""
         return self.data_dir / "workers"

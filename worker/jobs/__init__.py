@@ -1,4 +1,4 @@
-"""What a job does: trains, encodes or compares, and records it.
+"""Runs jobs: training, encoding and comparison, with heartbeat, recording and steering.
 
 Imports `catvq`, `store`, `process`, `contract`.
 """

@@ -1,4 +1,4 @@
-"""Compares published models with simpler ones while no job waits."""
+"""Compares published models with baseline groupings while the queue is empty."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ from worker.jobs.failures import describe_failure
 from worker.jobs.load_dataset import load_table
 from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
 
-LONGEST_INTERVAL_S = 1.0  # a job that arrives shall not wait for longer, nor a worker that is to stop
+LONGEST_INTERVAL_S = 1.0  # the longest that a new job, or a stopping worker, waits
 
 _log = logging.getLogger(__name__)
 
@@ -27,21 +27,21 @@ DATASET_GONE = "its dataset was deleted before the comparison was made"
 def compare_while_idle(
     store: Store, settings: WorkerSettings, worker_name: str, is_stopping: threading.Event
 ) -> None:
-    """Make comparisons until none is due, a job waits, a claim is lost or `is_stopping` is set."""
+    """Make comparisons until none is due, a job is queued, a claim is lost or `is_stopping` is set."""
     torch.set_num_threads(settings.threads)
     with threadpool_limits(limits=settings.threads):
         while not is_stopping.is_set() and store.outbox.count_queued() == 0:
             claim = store.comparisons.claim(worker_name)
             if claim is None:
                 return
-            with Watch(store, claim, is_stopping, lease_s=settings.lease_s):
+            with ClaimRenewer(store, claim, is_stopping, lease_s=settings.lease_s):
                 _make(store, claim, is_stopping)
 
 
 def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) -> None:
-    """Make one comparison, or say why there is none; one that is stopped is put back."""
+    """Make one comparison and record its result or its error; an interrupted one is released."""
     model_id = claim.model_id
-    _log.info("comparison of %s begins", model_id)
+    _log.info("comparison of %s started", model_id)
     try:
         learnt = LearntModel.read(store.models.directory(model_id), claim.training_seconds)
         table = _load_table_or_none(store, claim.dataset_id)
@@ -52,10 +52,10 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         document = compare(table, config, learnt, should_stop=is_stopping.is_set)
     except Interrupted:
         store.comparisons.release(claim)
-        _log.info("comparison of %s is put back", model_id)
+        _log.info("comparison of %s was released", model_id)
     except StoreUnavailable:
         raise
-    except Exception as error:  # noqa: BLE001 - every comparison ends with a reason
+    except Exception as error:  # noqa: BLE001 - every failure is recorded
         _log.exception("comparison of %s failed", model_id)
         store.comparisons.fail(claim, describe_failure(error).text)
     else:
@@ -70,10 +70,10 @@ def _load_table_or_none(store: Store, dataset_id: str) -> FeatureTable | None:
         return None
 
 
-class Watch:
-    """A thread that renews the claim of a comparison and looks out for jobs; use it as a context manager.
+class ClaimRenewer:
+    """A thread that renews the claim of a comparison; use it as a context manager.
 
-    Once a job waits, or the claim was taken away, it sets `is_stopping`.
+    It sets `is_stopping` when a job is queued or the claim was lost.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Watch:
         self._is_stopping = is_stopping
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="renew-claim", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -101,7 +101,7 @@ class Watch:
                 if not is_held or self._store.outbox.count_queued() > 0:
                     self._is_stopping.set()
             except StoreUnavailable as error:
-                _log.warning("comparison of %s: not renewed: %s", self._claim.model_id, error)
-            except Exception:  # noqa: BLE001 - without this thread the comparison would go on unseen
-                _log.exception("comparison of %s: its watch failed", self._claim.model_id)
+                _log.warning("comparison of %s: claim not renewed: %s", self._claim.model_id, error)
+            except Exception:  # noqa: BLE001 - without this thread the comparison would never stop
+                _log.exception("comparison of %s: the renewing thread failed", self._claim.model_id)
                 self._is_stopping.set()

@@ -1,4 +1,4 @@
-"""Encodes a whole dataset: part after part into a file, which is the dataset that comes out."""
+"""Runs one attempt at an encoding job: encodes a dataset in parts into a file that becomes a dataset."""
 
 import hashlib
 import io
@@ -20,17 +20,17 @@ from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.recorder import Recorder
 from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, Store
 
-ROWS_PER_PART = 16_384  # half a second's work of one core, after which a wish is heard
+ROWS_PER_PART = 16_384  # half a second of one core: the longest delay of a cancel or pause
 RECORD_EVERY_S = 1.0
 FILE_NAME = "codes.npy"
-STORED = "<f4"  # as all datasets are; a code is far below what it holds exactly
+STORED = "<f4"  # the type of all datasets; float32 holds every code exactly
 
 
 class EncodingAttempt:
-    """One attempt at an encoding.
+    """One attempt at an encoding job.
 
-    The codes of a row depend on nothing but the row and the model. So what an earlier attempt has written
-    stays, and the same model and dataset make the same dataset of codes, which is made once.
+    The codes of a row depend only on the row and the model. So rows written by an earlier attempt are
+    kept, and one model and one dataset give one dataset of codes, which is stored once.
     """
 
     def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
@@ -43,7 +43,7 @@ class EncodingAttempt:
         """Encode every row and store the codes.
 
         Raises:
-            Interrupted: The job shall be put back into the queue, and is ready for it, or is lost.
+            Interrupted: The worker is stopping, or the job was lost.
         """
         job = self._claim.job
         model = self._store.models.get(job.config["model"])
@@ -95,19 +95,19 @@ class EncodingAttempt:
                     recorded_at = time.monotonic()
 
     def _rows_done(self, path: Path) -> int:
-        """Rows whose codes an earlier attempt has written for good, on a disk that is still there."""
+        """Rows whose codes an earlier attempt recorded as written; 0 when the file is missing."""
         live = self._claim.job.live
         return 0 if live is None or not path.exists() else int(live.progress["step"])
 
 
 @contextmanager
 def _opened(path: Path, shape: tuple[int, int], done: int) -> Iterator[BinaryIO]:
-    """Open an NPY file behind its first rows; anew where there are none."""
+    """Open an NPY file for writing after its first `done` rows; create it when there are none."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": STORED, "fortran_order": False, "shape": shape})
     if not done:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A new file: the holder of an earlier attempt, should it still run, keeps writing into its own.
+        # A new file: an earlier attempt that still runs keeps writing to the old one.
         path.unlink(missing_ok=True)
         path.write_bytes(header.getvalue())
     with path.open("r+b") as file:

@@ -1,4 +1,4 @@
-"""What a user is told when a job fails: a stable code and a sentence."""
+"""Maps an exception to the error that a failed job shows: a stable code and a sentence."""
 
 import errno
 import re
@@ -9,23 +9,23 @@ from catvq.errors import CatvqError, CheckpointError, ConfigError, ShapeError
 from worker.process.memory import OUT_OF_MEMORY
 from worker.store import JobError, NotFound, QuotaExceeded, is_disk_full
 
-# What torch says of the processor's memory, in an exception that has no kind of its own.
+# Messages of torch when host memory is exhausted; it raises a plain RuntimeError.
 NO_MEMORY = re.compile(r"DefaultCPUAllocator: |std::bad_alloc")
 MAX_TEXT = 2000
 
 
 class DivergedError(ArithmeticError):
-    """The losses are no longer finite, so there is nothing left to learn from."""
+    """A loss is no longer finite, so training cannot continue."""
 
 
 def describe_failure(error: Exception) -> JobError:
-    """Put an exception into words."""
+    """Return the code and text that describe an exception."""
     code = _code(error)
     text = str(error) or type(error).__name__
     if code == "internal_error":
         text = f"{type(error).__name__}: {text}"
     elif code == OUT_OF_MEMORY:
-        text = f"The job needs more memory than there is: {text}"
+        text = f"The job needs more memory than is available: {text}"
     return JobError(code=code, text=text[:MAX_TEXT])
 
 

@@ -1,4 +1,4 @@
-"""Keeps a claimed job alive while it trains, and hears what is wished of it."""
+"""Renews the lease of a running job, and reads what its user asked for."""
 
 import logging
 import signal
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Self, TypeVar
 
-from worker.store import Claim, LeaseLost, StoreUnavailable, Wish
+from worker.store import Claim, LeaseLost, RequestedAction, StoreUnavailable
 from worker.store.jobs.leases import Leases
 
-LONGEST_INTERVAL_S = 0.5  # a cancelled job shall end within a second
-PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker starts
+LONGEST_INTERVAL_S = 0.5  # so that a cancelled job ends within a second
+PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker may claim the job
 RETRY_AFTER_S = 0.5
 
 Result = TypeVar("Result")
@@ -22,23 +22,23 @@ _log = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """A thread that renews the lease of a claim; use it as a context manager around the training.
+    """A thread that renews the lease of a claim; use it as a context manager around the work.
 
-    A cancelled job is ended here, so that its user does not wait for a step that cannot be interrupted; the
-    training then finds the job lost. While the store does not answer, the job may be another's: nothing goes
-    on, and once the store answers it says whose the job is.
+    It ends a cancelled job itself, so that the user does not wait for a step that cannot be interrupted; the
+    work then finds the job lost. While the store does not answer, another worker may own the job, so the
+    work waits until the store answers.
 
     Args:
         leases: Where the claim is renewed.
-        claim: What is held.
-        lease_s: How long it holds without a renewal.
-        is_stopping: Set when the job shall be put back into the queue, by this thread or by others.
+        claim: The claim of this process.
+        lease_s: How long a claim is valid without renewal.
+        is_stopping: Set when the job must be requeued, by this thread or by others.
     """
 
     def __init__(self, leases: Leases, claim: Claim, *, lease_s: float, is_stopping: threading.Event) -> None:
         self._leases = leases
         self._claim = claim
-        self._patience_s = PAUSE_AFTER * lease_s
+        self._answer_timeout_s = PAUSE_AFTER * lease_s
         self._interval_s = min(lease_s / 4, LONGEST_INTERVAL_S)
         self._last_answer = time.monotonic()
         self._is_taken = threading.Event()
@@ -58,26 +58,26 @@ class Heartbeat:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the job is another's by now, or may be: nothing may be written."""
-        return self._is_taken.is_set() or time.monotonic() - self._last_answer > self._patience_s
+        """Whether another worker owns the job, or may own it; then nothing may be written."""
+        return self._is_taken.is_set() or time.monotonic() - self._last_answer > self._answer_timeout_s
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the job was ended because its user cancelled it."""
+        """Whether this thread ended the job because its user cancelled it."""
         return self._is_cancelled.is_set()
 
     def should_stop(self) -> bool:
-        """Whether training must not take another step, for whatever reason; waits while that is not known."""
+        """Whether the work must stop; blocks while the store does not answer."""
         while self.is_lost and not self._is_given_up:
             time.sleep(RETRY_AFTER_S)
         return self._is_stopping.is_set() or self._is_taken.is_set()
 
     def persist(self, write: Callable[[], Result]) -> Result:
-        """Write, and where the store does not answer, again until it does.
+        """Call `write`, again and again while the store does not answer.
 
         Raises:
-            LeaseLost: The job was given to another worker; nothing was written.
-            StoreUnavailable: The job is lost, or the worker is to stop and the job may be lost.
+            LeaseLost: Another worker has the job; nothing was written.
+            StoreUnavailable: The job is lost, or may be lost while the worker is stopping.
         """
         while True:
             try:
@@ -93,11 +93,11 @@ class Heartbeat:
 
     @property
     def is_steered(self) -> bool:
-        """Whether the user changed something that has not been looked at yet."""
+        """Whether a steering change has not been read yet."""
         return self._is_steered.is_set()
 
     def take_steering(self) -> bool:
-        """Whether the user changed something since this was last asked."""
+        """Whether a steering change arrived since the last call; clears the flag."""
         is_steered = self._is_steered.is_set()
         self._is_steered.clear()
         return is_steered
@@ -111,21 +111,21 @@ class Heartbeat:
             except LeaseLost:
                 self._is_taken.set()
             except StoreUnavailable as error:
-                if not is_silent:  # it may last for hours
+                if not is_silent:  # log once, it may last for hours
                     _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
                 is_silent = True
-            except Exception:  # noqa: BLE001 - a dead heartbeat would let the training run on unseen
+            except Exception:  # noqa: BLE001 - without this thread the training would never stop
                 _log.exception("job %s: the heartbeat failed", self._claim.job.id)
                 self._is_taken.set()
 
     def _beat(self) -> None:
-        wish = self._leases.heartbeat(self._claim)
+        action = self._leases.heartbeat(self._claim)
         self._last_answer = time.monotonic()
-        if wish in {Wish.DRAIN, Wish.PAUSE}:
+        if action in {RequestedAction.DRAIN, RequestedAction.PAUSE}:
             self._is_stopping.set()
-        elif wish is Wish.STEER:
+        elif action is RequestedAction.STEER:
             self._is_steered.set()
-        elif wish is Wish.CANCEL:
+        elif action is RequestedAction.CANCEL:
             self._leases.cancel(self._claim)
             self._is_cancelled.set()
             self._is_taken.set()
@@ -133,7 +133,7 @@ class Heartbeat:
 
 @contextmanager
 def stopped_by_sigterm() -> Iterator[threading.Event]:
-    """Give an event that SIGTERM sets, so that work is saved; let it surround the claiming of work, too.
+    """Yield an event that SIGTERM sets; it must surround the claim, too, so that no claimed job is lost.
 
     A service manager sends SIGTERM to every process of a worker at once.
     """

@@ -1,4 +1,4 @@
-"""Opens a stored dataset as the table that the core learns from."""
+"""Opens a stored dataset as the feature table that training reads."""
 
 import numpy as np
 
@@ -7,11 +7,11 @@ from worker.store import Store
 
 
 def load_table(store: Store, dataset_id: str) -> FeatureTable:
-    """Open a dataset; its values stay on the disk until they are read.
+    """Open a dataset memory-mapped.
 
     Raises:
         NotFound: There is no such dataset.
-        FileNotFoundError: Its values are gone.
+        FileNotFoundError: Its values file is missing.
     """
     dataset = store.datasets.get(dataset_id)
     values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)

@@ -1,4 +1,4 @@
-"""Records what a training run reports, in the store's terms, through short absences of the database."""
+"""Writes the progress, events and results of a running job to the store, waiting while it is down."""
 
 import math
 import time
@@ -13,8 +13,8 @@ from worker.jobs.heartbeat import Heartbeat
 from worker.store import Claim, Progress, Steering, Store
 from worker.store.database.durable_files import file_digest
 
-PACE_WEIGHT = 0.2  # of the newest pace
-MOVES_TOLD = 100  # in one event; the model's report has them all
+PACE_WEIGHT = 0.2  # of the newest measurement
+MOVES_PER_EVENT = 100  # the model's report lists all of them
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class _Moment:
 
 
 class Recorder:
-    """The only way in which a worker process writes about its job.
+    """Writes everything that a job process records about its job.
 
-    While the database does not answer, every method waits. Every method raises LeaseLost once the job is
-    another's.
+    Every method waits while the database does not answer, and raises LeaseLost once another worker has the
+    job.
     """
 
     def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
@@ -38,7 +38,7 @@ class Recorder:
         self._pace: float | None = None
 
     def record_epoch(self, run: TrainingRun) -> None:
-        """Record how a run stands after an epoch, or before the first.
+        """Record the state of a run after an epoch, or before the first.
 
         Raises:
             DivergedError: The losses are not finite.
@@ -60,13 +60,13 @@ class Recorder:
             )
         for join in state.joins:
             if join.epoch == state.epoch:
-                told = asdict(join)
+                joined = asdict(join)
                 self._heartbeat.persist(
-                    partial(self._store.recordings.add_event_once, self._claim, "joined", told)
+                    partial(self._store.recordings.add_event_once, self._claim, "joined", joined)
                 )
         moves = [asdict(move) for move in state.moves if move.epoch == state.epoch]
         if moves:
-            moved = {"epoch": state.epoch, "count": len(moves), "features": moves[:MOVES_TOLD]}
+            moved = {"epoch": state.epoch, "count": len(moves), "features": moves[:MOVES_PER_EVENT]}
             self._heartbeat.persist(
                 partial(self._store.recordings.add_event_once, self._claim, "moved", moved)
             )
@@ -77,11 +77,11 @@ class Recorder:
             )
 
     def save_checkpoint(self, run: TrainingRun) -> None:
-        """Write a checkpoint and make it the one to resume from."""
+        """Write a checkpoint and record it as the newest."""
         state = run.state()
         job_id, token = self._claim.job.id, self._claim.token
         directory = self._store.jobs.directory(job_id)
-        # The token keeps a holder that lost the job from writing over its successor's file.
+        # The token keeps a process that lost the job from overwriting its successor's file.
         path = directory / f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
         run.save(path)
         digest, size_bytes = file_digest(path), path.stat().st_size
@@ -96,15 +96,15 @@ class Recorder:
             )
         )
 
-    def settle_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
-        """Note that what the user changed takes effect before the run's next step; returns all changes."""
+    def record_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
+        """Record that pending changes take effect before the run's next step; returns all changes."""
         moment, temperature = run.moment, run.next_temperature
         return self._heartbeat.persist(
-            lambda: self._store.recordings.settle_steering(self._claim, moment, temperature)
+            lambda: self._store.recordings.record_steering(self._claim, moment, temperature)
         )
 
     def add_event(self, event: str, **data: Any) -> None:
-        """Tell the job's users that something happened."""
+        """Append an event to the job."""
         self._heartbeat.persist(lambda: self._store.recordings.add_event(self._claim, event, data))
 
     def publish(self, model_id: str, document: dict[str, Any], digest: str) -> None:
@@ -112,14 +112,14 @@ class Recorder:
         self._heartbeat.persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
 
     def record_rows(self, done: int, rows: int) -> None:
-        """Record how many rows an encoding has written for good."""
+        """Record how many rows of an encoding are on the disk."""
         eta_s = self._eta(done, rows)
         self._heartbeat.persist(
             lambda: self._store.recordings.record_rows(self._claim, done=done, rows=rows, eta_seconds=eta_s)
         )
 
     def deliver(self, dataset_id: str) -> None:
-        """End an encoding with the dataset that it made."""
+        """End an encoding job with its dataset of codes."""
         self._heartbeat.persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
 
     def _progress(self, run: TrainingRun, state: RunState) -> Progress:
@@ -148,18 +148,18 @@ class Recorder:
         )
 
     def _eta(self, step: int, steps: int) -> float | None:
-        """Time left at the present pace; None before this attempt took a step."""
+        """Estimated seconds left; None before this attempt took a step."""
         now = time.monotonic()
         if self._last is not None and step > self._last.step:
             pace = (now - self._last.time) / (step - self._last.step)
-            # Smoothed, and soon forgetting: a run's stages differ in pace.
+            # A fast-moving average: the stages of a run differ in pace.
             self._pace = pace if self._pace is None else self._pace + PACE_WEIGHT * (pace - self._pace)
         self._last = _Moment(step, now)
         return None if self._pace is None else round(self._pace * (steps - step), 1)
 
 
 def _describe_onsets(state: RunState) -> list[dict[str, Any]]:
-    """The collapses that began with this epoch, those of one kind, cause and action together."""
+    """The collapses that began in this epoch, merged by kind, cause and action."""
     onsets: dict[tuple[str, str, str], dict[str, float]] = {}
     for each in state.collapses:
         if each.first_epoch == state.epoch:

@@ -1,4 +1,4 @@
-"""Trains: starts or resumes a run, records every epoch, freezes and publishes."""
+"""Runs one attempt at a training job: start or resume, record every epoch, freeze, publish."""
 
 import hashlib
 import logging
@@ -14,7 +14,7 @@ from catvq.training.run import TrainingRun
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.load_dataset import load_table
 from worker.jobs.recorder import Recorder
-from worker.jobs.steering import Helm
+from worker.jobs.steering import SteeringReplay
 from worker.store import (
     CancelRequested,
     CheckpointRecord,
@@ -29,12 +29,12 @@ _log = logging.getLogger(__name__)
 
 
 def model_id_of(job_id: str, token: int) -> str:
-    """The id of the model that an attempt may publish; known beforehand, so that leftovers can be found."""
+    """The id of the model that an attempt may publish, fixed in advance so that its files can be found."""
     return f"model_{hashlib.sha256(f'{job_id}/{token}'.encode()).hexdigest()[:24]}"
 
 
 class TrainingAttempt:
-    """One attempt at a training."""
+    """One attempt at a training job."""
 
     def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
         self._store = store
@@ -46,7 +46,7 @@ class TrainingAttempt:
         """Train and publish.
 
         Raises:
-            Interrupted: The job shall be put back into the queue, and is ready for it, or is lost.
+            Interrupted: The worker is stopping and the state is saved, or the job was lost.
         """
         job = self._claim.job
         threads = job.threads or 1
@@ -60,21 +60,21 @@ class TrainingAttempt:
     def _train(self, run: TrainingRun) -> None:
         checkpoint_every = run.config.training.checkpoint_every_epochs
         changes = self._claim.job.steering
-        helm = Helm(changes, run, recorder=self._recorder, heartbeat=self._heartbeat)
+        replay = SteeringReplay(changes, run, recorder=self._recorder, heartbeat=self._heartbeat)
         is_recorded = run.is_finished
         while not is_recorded:
-            helm.turn()
-            if not run.is_finished and not self._train_epoch(run, helm):
+            replay.apply_due()
+            if not run.is_finished and not self._train_epoch(run, replay):
                 continue
             self._recorder.record_epoch(run)
             if run.is_finished or run.epoch % checkpoint_every == 0:
                 self._recorder.save_checkpoint(run)
             is_recorded = run.is_finished
 
-    def _train_epoch(self, run: TrainingRun, helm: Helm) -> bool:
-        """Train to the end of the epoch; False when something is to be changed on the way."""
+    def _train_epoch(self, run: TrainingRun, replay: SteeringReplay) -> bool:
+        """Train to the end of the epoch; False when a steering change must be applied first."""
         try:
-            run.train_epoch(lambda: self._heartbeat.should_stop() or helm.is_due())
+            run.train_epoch(lambda: self._heartbeat.should_stop() or replay.is_due())
         except Interrupted:
             if not self._heartbeat.should_stop():
                 return False
@@ -99,7 +99,7 @@ class TrainingAttempt:
             document = frozen.document() | {"training_seconds": round(run.seconds, 1)}
             self._recorder.publish(model_id, document, frozen.digest)
         except (LeaseLost, CancelRequested):
-            # The job is also no longer held after a commit whose answer was lost on its way.
+            # The job is also no longer held after a commit whose confirmation was lost.
             if not self._is_published(model_id):
                 durable_files.remove_directory(directory)
                 raise
@@ -132,7 +132,7 @@ class TrainingAttempt:
         return run
 
     def _remove_leftovers(self) -> None:
-        """Remove the files of models that earlier attempts did not come to publish."""
+        """Remove model files that earlier attempts wrote but did not publish."""
         for token in range(1, self._claim.token):
             model_id = model_id_of(self._claim.job.id, token)
             durable_files.remove_directory(self._store.models.directory(model_id))

@@ -1,4 +1,4 @@
-"""Finds out what a worker can compute on, without loading torch into this process."""
+"""Lists the devices of a worker without loading torch into this process."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ TIMEOUT_S = 120
 
 
 def find_devices() -> tuple[str, ...]:
-    """The devices torch sees: "cpu", then "cuda:0", "cuda:1", ...; takes seconds where there is a GPU."""
+    """The devices torch sees: "cpu", then "cuda:0", "cuda:1", ...; takes seconds on a machine with a GPU."""
     if not any(Path("/dev").glob("nvidia[0-9]*")):
         return ("cpu",)
     counted = subprocess.run(

@@ -1,6 +1,6 @@
-"""`python -m worker.process.health`: whether the worker of this container can work; the exit status says it.
+"""`python -m worker.process.health`: health check of a worker; exit status 0 when healthy.
 
-A worker can work when it can write, the broker answers and its reconciler is alive.
+A worker is healthy when it can write, the broker answers and its reconciler is alive.
 """
 
 import sys
@@ -12,7 +12,7 @@ from worker.store import Store
 
 
 def find_problems(settings: WorkerSettings) -> list[str]:
-    """What keeps the worker from working; empty when it is well."""
+    """The failed checks of a worker, one sentence each; empty when it is healthy."""
     store = Store.connect(settings)
     announcer = Announcer(settings.redis_url)
     checks: dict[str, Callable[[], object]] = {
@@ -23,10 +23,10 @@ def find_problems(settings: WorkerSettings) -> list[str]:
     for problem, check in checks.items():
         try:
             check()
-        except Exception as error:  # noqa: BLE001 - every failure is the answer
+        except Exception as error:  # noqa: BLE001 - every failure is reported
             problems.append(f"{problem}: {error}")
     if settings.worker_name not in {worker.name for worker in store.workers.list()}:
-        problems.append(f"no sign of life from the worker {settings.worker_name}")
+        problems.append(f"the worker {settings.worker_name} has not reported")
     announcer.close()
     store.close()
     return problems
@@ -35,7 +35,7 @@ def find_problems(settings: WorkerSettings) -> list[str]:
 def main() -> int:
     """Run the command; returns the exit status."""
     problems = find_problems(WorkerSettings())
-    sys.stdout.write("\n".join(problems or ["well"]) + "\n")
+    sys.stdout.write("\n".join(problems or ["healthy"]) + "\n")
     return 1 if problems else 0
 
 

@@ -1,7 +1,7 @@
-"""Locks that die with their holder, so that a killed training process is noticed at once.
+"""File locks that show at once whether a job process of this machine is still alive.
 
-A training process holds a file lock under a name of its own while it has a job. The system frees the lock
-when the process ends, however it ends; whoever on the same machine can take it knows that the holder is dead.
+A job process holds a lock under its own name. The system frees the lock however the process ends, so a
+process of the same machine that can take the lock knows that the holder is dead.
 """
 
 import fcntl
@@ -19,9 +19,9 @@ ABANDONED_AFTER_S = 60.0  # a younger file may belong to a process that is about
 
 @contextmanager
 def held_lock(directory: Path, worker_name: str, worker_process_id: int) -> Iterator[str]:
-    """Hold a fresh lock for this process, which works for that worker; gives the name it is held under."""
+    """Hold a new lock for this job process; yields the lock's name."""
     directory.mkdir(parents=True, exist_ok=True)
-    # The random part keeps a reused process id, common in containers, from looking like the dead one.
+    # The random part distinguishes processes with a reused process id, common in containers.
     name = f"{process_prefix(worker_name, worker_process_id)}{os.getpid()}.{secrets.token_hex(4)}"
     path = directory / f"{name}{SUFFIX}"
     with path.open("x") as file:
@@ -36,9 +36,9 @@ def held_lock(directory: Path, worker_name: str, worker_process_id: int) -> Iter
 
 @contextmanager
 def dead_holder(directory: Path, name: str) -> Iterator[bool]:
-    """Tell whether the holder of a lock is known to be dead; if so, its file goes at the end of the block.
+    """Yield whether the holder of a lock is known to be dead; if so, its file is removed after the block.
 
-    Only holders on this machine since its last start can be judged; of others nothing is known.
+    Only holders on this machine since its last boot can be judged; for others it is False.
     """
     path = directory / f"{name}{SUFFIX}"
     try:
@@ -55,7 +55,7 @@ def dead_holder(directory: Path, name: str) -> Iterator[bool]:
 
 
 def remove_abandoned(directory: Path) -> None:
-    """Remove the files of processes that died before they had a job."""
+    """Remove the lock files of processes that died without a job."""
     oldest = time.time() - ABANDONED_AFTER_S
     for path in directory.glob(f"*{SUFFIX}"):
         with path.open() as file:
@@ -64,7 +64,7 @@ def remove_abandoned(directory: Path) -> None:
 
 
 def process_prefix(worker_name: str, worker_process_id: int) -> str:
-    """What the names of all training processes of one worker begin with, from its start to its end."""
+    """The prefix of the lock names of all job processes of one worker process."""
     return f"{worker_name}.{worker_process_id}."
 
 
@@ -77,7 +77,7 @@ def _take(descriptor: int) -> bool:
 
 
 def _machine() -> str:
-    """Tells machines apart, and one machine before and after a restart; containers share their host's."""
+    """An id of this machine's boot; containers share their host's."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

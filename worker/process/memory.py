@@ -1,4 +1,4 @@
-"""How much memory the jobs of this machine may take, and what happens when that is too little."""
+"""Memory limits of the machine or container, and detection of out-of-memory kills."""
 
 import os
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import psutil
 
 from worker.store.records import JobRecord
 
-OUT_OF_MEMORY = "out_of_memory"  # the code of such a failure
+OUT_OF_MEMORY = "out_of_memory"  # the error code of a job
 MEMBERSHIP = Path("/proc/self/cgroup")
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
 EVENTS_OF_THE_MACHINE = Path("/proc/vmstat")
@@ -18,7 +18,7 @@ HIGHEST_SCORE = 1000  # such a process is killed before all others, however litt
 
 
 def find_memory_bytes() -> int:
-    """Return the machine's memory, or what the control group may take where that is less."""
+    """Return the memory of the machine, or the limit of its control group if that is lower."""
     texts = (path.read_text().strip() for path in _group_files("memory.max", "memory.limit_in_bytes"))
     return min([psutil.virtual_memory().total, *(int(text) for text in texts if text.isdigit())])
 
@@ -26,7 +26,7 @@ def find_memory_bytes() -> int:
 def count_memory_kills() -> int:
     """Return how many processes the system has killed because memory ran out.
 
-    Those of this control group alone where the system counts them, else all of the machine.
+    Counted for this control group where the system does so, else for the machine.
     """
     for path in (*_group_files("memory.events", "memory.oom_control"), EVENTS_OF_THE_MACHINE):
         with suppress(OSError):
@@ -38,27 +38,27 @@ def count_memory_kills() -> int:
 
 
 def be_killed_first() -> None:
-    """Have the system kill this process, before any other, when memory runs out."""
-    with suppress(OSError):  # systems other than Linux have no such score
+    """Make this process the first that the system kills when memory runs out."""
+    with suppress(OSError):  # only Linux has this file
         OWN_SCORE.write_text(str(HIGHEST_SCORE))
 
 
-def describe_shortage(job: JobRecord) -> str:
-    """Say that a job's process was killed for memory, and which settings would make it need less."""
-    return f"The system ended the job's process because memory ran out.{name_drivers(job)}"
+def describe_memory_kill(job: JobRecord) -> str:
+    """Return the error text of a job whose process was killed for memory."""
+    return f"The system ended the job's process because memory ran out.{describe_memory_drivers(job)}"
 
 
-def name_drivers(job: JobRecord) -> str:
-    """Return a sentence about what a job's need of memory depends on; nothing where no estimate was made."""
+def describe_memory_drivers(job: JobRecord) -> str:
+    """Return a sentence naming the settings that drive a job's memory; empty without an estimate."""
     drivers = job.resolved.get("estimate", {}).get("driven_by", {})
     listed = ", ".join(f"{name} {value}" for name, value in drivers.items())
-    return f" What its need of memory depends on most: {listed}." if listed else ""
+    return f" Its memory depends most on: {listed}." if listed else ""
 
 
 def _group_files(name: str, name_in_version_1: str) -> Iterator[Path]:
-    """Yield a file of this process's control group and of those around it, as far as they can be seen.
+    """Yield a file of this process's control group and of its parents, where they can be read.
 
-    A container often sees its own group as the outermost one, under a path that is its host's.
+    A container often sees its own group as the root, while its path is the host's.
     """
     lines = MEMBERSHIP.read_text().splitlines() if MEMBERSHIP.exists() else []
     for line in lines:

@@ -1,4 +1,4 @@
-"""The Celery application, and the process that each job gets.
+"""The Celery application, its task, and the process that runs each job.
 
 Imports every other room.
 """

@@ -1,7 +1,7 @@
 """The Celery application of the workers: `celery -A worker.queue.celery_app worker`.
 
-Messages only wake a worker up; what is to be done and by whom is decided in the store. The settings follow
-from that: a message may be lost or doubled, but a worker must outlive every failure of the broker.
+A message only wakes a worker; the store decides which job runs where. The settings follow from that: a
+message may be lost or duplicated, but a worker must survive every failure of the broker.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from celery import Celery
 from worker.contract.job_config import TRAIN_QUEUE
 from worker.contract.settings import ServiceSettings
 
-# Longer than any job: a message is never given to a second worker while the first still works on it.
+# Longer than any job, so that a message is not redelivered while its worker still runs the job.
 VISIBILITY_TIMEOUT_S = 604_800
 
 

@@ -1,7 +1,7 @@
-"""What makes a process the fork server of a worker: imported there first, and nowhere else.
+"""Sets the signals of a worker's fork server when imported; only the fork server imports it.
 
-It lives and dies with its worker: the signals that a terminal or a service manager sends to a whole group,
-meant for the worker, do not end it, and the system kills it when the worker has died.
+The fork server ignores the signals that a terminal or a service manager sends to the worker's process group,
+and the system kills it when the worker dies.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""What a worker does beside taking messages: its parent process reconciles, and drains when told to stop."""
+"""Celery signal handlers: open the store, start the worker's threads, drain on shutdown."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Worker:
-    """The one worker of this process."""
+    """The store and threads of the worker in this process."""
 
     store: Store | None = None
     reconciler: Reconciler | None = None
@@ -28,20 +28,20 @@ class _Worker:
 
 
 def current_store() -> Store:
-    """The store of the worker that this process is."""
+    """The store of this worker process."""
     if _Worker.store is None:
         raise RuntimeError("no worker runs in this process")
     return _Worker.store
 
 
 def _prepare(**_: Any) -> None:
-    """Prepare the database, and the processes to come, before the first message is taken."""
+    """Open the store and start the fork server before the first message is taken."""
     settings = WorkerSettings()
     durable_files.keep_private()
-    # For the training processes: threads that spin while they wait for each other make every step ten
-    # times as long as soon as anything else wants the cores.
+    # For the job processes: threads that spin while they wait make every step ten times as long on cores
+    # that are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # Whether there is a GPU is asked without waking it, which no fork would survive.
+    # Lets torch look for a GPU without initialising CUDA, which would break every forked process.
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     try:
         _Worker.store = Store.open(settings)
@@ -52,7 +52,7 @@ def _prepare(**_: Any) -> None:
     try:
         start_fork_server()
     except OSError as error:
-        _log.critical("cannot start: no process for jobs: %s", error)
+        _log.critical("cannot start: the fork server did not start: %s", error)
         sys.exit(1)
     _Worker.reconciler = Reconciler(_Worker.store, settings, process_id=os.getpid())
     if settings.webhook_url is not None:

@@ -1,4 +1,4 @@
-"""The pool of a worker: one thread, which waits for the process of its job."""
+"""The Celery pool of a worker: one thread that waits for the process of its job."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from worker.queue.spawn import stop_jobs
 
 
 class JobPool(TaskPool):  # type: ignore[misc]  # Celery has no types
-    """Celery's pool of threads, which can end what it has begun: a worker told to stop at once needs that."""
+    """Celery's thread pool, extended so that a worker that must stop at once can end its job."""
 
     def terminate_job(self, *_: Any, **__: Any) -> None:
-        """Stop the job, whichever process Celery takes it to run in."""
+        """Stop the job of this worker; Celery's arguments are ignored."""
         stop_jobs()

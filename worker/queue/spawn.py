@@ -1,8 +1,7 @@
-"""A process of its own for every job, forked from one that has loaded torch already.
+"""Runs every job in its own process, forked from a fork server that has loaded torch.
 
-All memory of a job, a GPU's too, is given back with its process. Loading torch and the rest takes seconds of
-a core, so it is done once for all jobs, in the worker's fork server. That has used neither a thread of torch
-nor a GPU, which would not survive the fork.
+The end of the process frees all memory of a job, a GPU's too. Loading torch takes seconds, so the fork server
+does it once for all jobs. It starts no torch thread and no CUDA context, which would not survive a fork.
 """
 
 import logging
@@ -18,45 +17,45 @@ from multiprocessing.process import BaseProcess
 
 from celery.platforms import set_pdeathsig
 
-from worker.contract.json_logs import JSON_LOGS, about
+from worker.contract.json_logs import JSON_LOGS, log_context
 from worker.contract.settings import WorkerSettings
 from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
 from worker.process.liveness_lock import held_lock, process_prefix
-from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_shortage
+from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_memory_kill
 from worker.store import Store, StoreUnavailable
 
 # Torch loads its compiler with the first optimiser of a process.
 PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.compare", "torch._dynamo"]
 
-# Elsewhere what the system's own libraries start while they are loaded does not survive a fork.
+# On other systems, threads that system libraries start when loaded do not survive a fork.
 _context = (
     multiprocessing.get_context("forkserver")
     if sys.platform == "linux"
     else multiprocessing.get_context("spawn")
 )
 
-# The system counts a kill before the process has ended, which takes a while where it had much memory.
-LOOK_EVERY_S = 1.0
-LOOKS_REMEMBERED = 10
+# The system counts a kill before the process has ended, which takes a while for a large process.
+SAMPLE_INTERVAL_S = 1.0
+SAMPLES_KEPT = 10
 
 _log = logging.getLogger(__name__)
 
 
 def start_fork_server() -> None:
-    """Let the fork server load what jobs need while the worker waits for the first one."""
+    """Start the fork server, which loads the modules of jobs while the worker waits for the first one."""
     if _context.get_start_method() == "forkserver":
         _context.set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()
 
 
 def run_in_process(job_id: str) -> None:
-    """Run the job, or whatever else is due by now, in a new process, and wait until that has ended."""
+    """Run a job, or other due work, in a new process and wait for its end."""
     process = _context.Process(target=_begin, args=(job_id, os.getpid()), daemon=True)
     try:
         process.start()
     except FileNotFoundError:
-        # Somebody has cleared the temporary files: the fork server lives, but is out of reach for ever.
-        _log.critical("no process can be started for jobs: the worker ends, to be started again")
+        # Its socket was deleted with the temporary files: the fork server runs, but cannot be reached.
+        _log.critical("the fork server cannot be reached: the worker stops, to be restarted")
         signal.raise_signal(signal.SIGTERM)
         raise
     if _wait_for_end(process):
@@ -66,45 +65,45 @@ def run_in_process(job_id: str) -> None:
 
 
 def stop_jobs() -> None:
-    """Have the job of this worker save itself and end."""
+    """Ask the job process of this worker to save its state and end."""
     for process in multiprocessing.active_children():
         process.terminate()
 
 
 def _wait_for_end(process: BaseProcess) -> bool:
-    """Wait for the end of a process; return whether the system killed it because memory ran out."""
-    kills = deque([count_memory_kills()], maxlen=LOOKS_REMEMBERED)
+    """Wait for the end of a process; returns whether the system killed it because memory ran out."""
+    kills = deque([count_memory_kills()], maxlen=SAMPLES_KEPT)
     while process.exitcode is None:
-        process.join(LOOK_EVERY_S)
+        process.join(SAMPLE_INTERVAL_S)
         kills.append(count_memory_kills())
     return process.exitcode == -signal.SIGKILL and kills[-1] > kills[0]
 
 
 def _fail_for_memory(process: BaseProcess) -> None:
-    """End the job of a process that was killed for memory, as its next attempts would be."""
+    """Fail the job of a process that was killed for memory: another attempt would be killed, too."""
     settings = WorkerSettings()
     store = Store.connect(settings)
     holder = f"{process_prefix(settings.worker_name, os.getpid())}{process.pid}."
     try:
-        for job_id in store.outbox.fail_worker(holder, OUT_OF_MEMORY, describe_shortage):
-            _log.warning("job %s needed more memory than there is; the system killed its process", job_id)
+        for job_id in store.outbox.fail_worker(holder, OUT_OF_MEMORY, describe_memory_kill):
+            _log.warning("job %s needed more memory than is available; the system killed its process", job_id)
     except StoreUnavailable:
-        _log.warning("the database does not answer; what %s ran is tried again", holder, exc_info=True)
+        _log.warning("the database does not answer; the job of %s will be retried", holder, exc_info=True)
     finally:
         store.close()
 
 
 def _begin(job_id: str, worker_process_id: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the worker, which stops its jobs itself
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker stops its jobs itself
     set_pdeathsig("SIGKILL")
     be_killed_first()
     worker = multiprocessing.parent_process()
-    if worker is None or not worker.is_alive():  # it died before the line above
+    if worker is None or not worker.is_alive():  # it died before set_pdeathsig
         return
     dictConfig(JSON_LOGS)
     try:
         _run(job_id, worker_process_id)
-    except Exception:  # noqa: BLE001 - its last words shall be a line of the log like all others
+    except Exception:  # noqa: BLE001 - logged as a line of JSON
         _log.exception("the process for job %s failed", job_id)
         sys.exit(1)
 
@@ -127,16 +126,16 @@ def _run(job_id: str, worker_process_id: int) -> None:
 def _work(
     store: Store, settings: WorkerSettings, job_id: str, name: str, is_stopping: threading.Event
 ) -> None:
-    """Run the job, or, should it have found another worker meanwhile, the one that waits longest.
+    """Run the job, or the one that has waited longest if another worker took it; then make comparisons.
 
-    Then, or should no job wait, compare published models, as long as no job waits.
+    Comparisons are made only while no job is queued.
     """
     claim = store.leases.claim(job_id, name, threads=settings.threads)
     claim = claim or store.leases.claim_next(name, threads=settings.threads)
     if claim is not None:
         heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
-        with about(job_id=claim.job.id), heartbeat:
-            # Loaded by the fork server; where there is none, the job shall be seen to run meanwhile.
+        with log_context(job_id=claim.job.id), heartbeat:
+            # The fork server has loaded it; without one, the job is already shown as running meanwhile.
             from worker.jobs.run_job import run_claim  # noqa: PLC0415
 
             run_claim(store, claim, heartbeat)

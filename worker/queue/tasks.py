@@ -1,4 +1,4 @@
-"""The task that the queue's messages ask for."""
+"""The Celery task that runs a job."""
 
 import logging
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 @shared_task(name=TRAIN_TASK)  # type: ignore[untyped-decorator]  # Celery has no types
 def train(job_id: str) -> None:
-    """Run the job in a process of its own, and wait for its end, unless neither it nor any other is due."""
+    """Run the job in its own process and wait for its end; returns at once when no work is due."""
     try:
         is_work = current_store().has_work()
     except StoreUnavailable:

@@ -15,22 +15,18 @@ from worker.store.jobs.statistics import Statistics
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.records import (
     AliasRecord,
-    AssignmentRecord,
-    CheckpointRecord,
     Claim,
     DatasetRecord,
-    EventRecord,
     JobError,
     JobRecord,
-    MetricRecord,
     ModelRecord,
     NewDataset,
-    Progress,
+    RequestedAction,
     Steering,
     Submission,
-    Wish,
     WorkerRecord,
 )
+from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord, Progress
 from worker.store.store import Store
 
 __all__ = [
@@ -55,6 +51,7 @@ __all__ = [
     "NotFound",
     "Progress",
     "QuotaExceeded",
+    "RequestedAction",
     "Scope",
     "Statistics",
     "Steering",
@@ -62,7 +59,6 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Submission",
-    "Wish",
     "WorkerRecord",
     "WrongFormat",
     "is_disk_full",

@@ -1,4 +1,4 @@
-"""`python -m worker.store`: prepare the database, back everything up and restore it, manage API keys."""
+"""`python -m worker.store`: migrate the database, back up and restore the store, manage API keys."""
 
 import argparse
 import sys
@@ -31,11 +31,9 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m worker.store", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    migrate = commands.add_parser("migrate", help="bring the database to the newest layout")
+    migrate = commands.add_parser("migrate", help="create the tables or update them to the newest layout")
     migrate.set_defaults(run=_say_migrated)
-    backup = commands.add_parser(
-        "backup", help="copy everything into a new directory, while the service runs"
-    )
+    backup = commands.add_parser("backup", help="copy the store into a new directory; the service may run")
     backup.add_argument("directory", type=Path)
     backup.set_defaults(run=_back_up)
     restore = commands.add_parser("restore", help="fill an empty data directory and database from a backup")
@@ -46,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _say_migrated(_store: Store, _arguments: argparse.Namespace) -> None:
-    sys.stdout.write("The database is in the newest layout.\n")  # opening the store has done it
+    sys.stdout.write("The database is in the newest layout.\n")  # opening the store migrated it
 
 
 def _back_up(store: Store, arguments: argparse.Namespace) -> None:

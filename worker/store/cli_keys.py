@@ -1,4 +1,4 @@
-"""`python -m worker.store keys ...`: the keys of a service, managed on its machine; no restart is needed."""
+"""`python -m worker.store keys ...`: creates, lists, rotates and revokes API keys; no restart is needed."""
 
 import argparse
 import sys
@@ -13,14 +13,14 @@ from worker.store.store import Store
 def add_to(parser: argparse.ArgumentParser) -> None:
     """Add the commands to a parser."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    create = commands.add_parser("create", help="make a key and print it, once")
+    create = commands.add_parser("create", help="create a key and print its secret once")
     create.add_argument("--scope", type=Scope, choices=list(Scope), required=True)
-    create.add_argument("--name", type=_name, help="for people: whose it is")
+    create.add_argument("--name", type=_name, help="a name for people, such as the owner")
     create.set_defaults(run=_create)
     commands.add_parser("list", help="list the keys").set_defaults(run=_list)
     for name, run, text in (
-        ("rotate", _rotate, "print a new secret of a key, whose old one ends"),
-        ("revoke", _revoke, "end a key"),
+        ("rotate", _rotate, "replace a key's secret and print the new one"),
+        ("revoke", _revoke, "delete a key"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("id", help="the key's id, as in the list")
@@ -59,7 +59,7 @@ def _revoke(store: Store, arguments: argparse.Namespace) -> None:
 
 
 def _print_secret(new: NewKey) -> None:
-    """The secret alone on standard output, so that a script can take it."""
+    """Print only the secret on standard output, so that a script can read it."""
     sys.stderr.write(f"{_line(new.record)}\nThe key, which is not shown again:\n")
     sys.stdout.write(f"{new.secret}\n")
 

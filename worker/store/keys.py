@@ -1,4 +1,4 @@
-"""API keys: who may use the service. A key is shown once, when it is made; only its digest is kept."""
+"""API keys. A secret is shown once, when it is created; only its digest is stored."""
 
 import hashlib
 import hmac
@@ -18,27 +18,27 @@ from worker.store.database.job_rows import as_time
 from worker.store.database.pagination import Page, fetch_page
 from worker.store.database.schema import DatabaseNow, api_keys
 
-SECRET_BYTES = 32  # beyond guessing, so that a fast digest protects it as well as a slow one
+SECRET_BYTES = 32  # too random to guess, so a fast digest protects it as well as a slow one
 _PLAUSIBLE = re.compile(r"catvq_([0-9a-f]{24})_[A-Za-z0-9_-]{43}", re.ASCII)
-_NO_DIGEST = "0" * 64  # compared with when a key is unknown, which then takes as long as a wrong one
+_NO_DIGEST = "0" * 64  # compared with when the key is unknown, so that this takes as long as a wrong secret
 
 
 class Scope(StrEnum):
-    """What a key is good for; each scope includes the ones before it."""
+    """What a key may do; each scope includes the ones before it."""
 
     READ = "read"
     WRITE = "write"
     ADMIN = "admin"
 
     def includes(self, other: "Scope") -> bool:
-        """Whether a key of this scope may do what needs the other."""
+        """Whether a key of this scope may do what the other allows."""
         order = list(Scope)
         return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True)
 class KeyRecord:
-    """What is known of a key; not the key itself."""
+    """A stored key, without its secret."""
 
     id: str
     name: str | None
@@ -49,7 +49,7 @@ class KeyRecord:
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key that was just made, with the secret that nobody can see again."""
+    """A new key with its secret, which is not stored."""
 
     record: KeyRecord
     secret: str = field(repr=False)
@@ -57,7 +57,7 @@ class NewKey:
 
 @dataclass(frozen=True)
 class KeyRing:
-    """All keys as they were at one moment.
+    """A snapshot of all keys.
 
     Args:
         entries: Record and SHA-256 of each key, by id.
@@ -66,7 +66,7 @@ class KeyRing:
     entries: Mapping[str, tuple[KeyRecord, str]] = field(repr=False)
 
     def find(self, secret: str) -> KeyRecord | None:
-        """The key that this is the secret of, if there is one; the time it takes tells nothing about it."""
+        """The key with this secret, if any; runs in constant time, so that the time reveals nothing."""
         match = _PLAUSIBLE.fullmatch(secret)
         record, digest = self.entries.get(f"key_{match[1]}" if match else "", (None, _NO_DIGEST))
         return record if hmac.compare_digest(digest, _digest(secret)) else None
@@ -79,7 +79,7 @@ class Keys:
         self._database = database
 
     def create(self, scope: Scope, name: str | None = None) -> NewKey:
-        """Make a key."""
+        """Create a key."""
         key_id = new_id("key")
         secret = _new_secret(key_id)
         values = {"id": key_id, "name": name, "scope": scope, "digest": _digest(secret)}
@@ -88,7 +88,7 @@ class Keys:
             return NewKey(_read(connection, key_id), secret)
 
     def rotate(self, key_id: str) -> NewKey:
-        """Give a key a new secret; the old one ends at once.
+        """Give a key a new secret; the old one stops working at once.
 
         Raises:
             NotFound: There is no such key.
@@ -100,7 +100,7 @@ class Keys:
             return NewKey(_read(connection, key_id), secret)
 
     def revoke(self, key_id: str) -> None:
-        """End a key; what was made with it stays.
+        """Delete a key; what it created stays.
 
         Raises:
             NotFound: There is no such key.
@@ -125,7 +125,7 @@ class Keys:
             )
 
     def ring(self) -> KeyRing:
-        """All keys as they are now."""
+        """A snapshot of all keys."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(api_keys)).mappings().all()
         return KeyRing({row["id"]: (_to_key(row), row["digest"]) for row in rows})

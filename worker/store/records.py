@@ -1,22 +1,17 @@
-"""What the store hands out and takes in: frozen records, times as aware datetimes in UTC."""
+"""Frozen records that the store returns and accepts; times are aware datetimes in UTC."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from worker.contract.job_config import JobKind, JobStatus
 
 Json = dict[str, Any]
 
 
-class Wish(StrEnum):
-    """What somebody wants the worker of a running job to do."""
+class RequestedAction(StrEnum):
+    """What the worker of a running job is asked to do at its next heartbeat."""
 
     NONE = "none"
     CANCEL = "cancel"
@@ -27,7 +22,7 @@ class Wish(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NewDataset:
-    """A table whose values were parsed and written, but not yet put into the store.
+    """A parsed table whose values are in a file, before it is stored.
 
     Args:
         families: The features of each family, in column order.
@@ -47,7 +42,6 @@ class NewDataset:
     warnings: list[Any]
     columns: list[Json] = field(default_factory=list)
     left_out: list[Json] = field(default_factory=list)
-    strict: bool = False
     key_id: str | None = None
 
 
@@ -61,12 +55,12 @@ class DatasetRecord(NewDataset):
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptRecord:
-    """Which attempt at a job this is.
+    """The current attempt at a job.
 
     Args:
         number: 1 at first and again after an attempt that saved a checkpoint; 0 before the first start.
-        max: The job fails when the worker of this attempt is lost, too.
-        history: One object for each lost worker: number, worker, reason, epoch, ended_at.
+        max: The job fails when the attempt of this number is lost.
+        history: One object for each lost attempt: number, worker, reason, epoch.
     """
 
     number: int
@@ -76,7 +70,7 @@ class AttemptRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveState:
-    """How a job stands, as of its last recorded epoch; each field as the API shows it."""
+    """The state of a job after its last recorded epoch; each field as the API shows it."""
 
     progress: Json
     temperature: float | None
@@ -95,14 +89,14 @@ class JobError:
 
 @dataclass(frozen=True, kw_only=True)
 class Steering:
-    """A change of a run's course, noted with the moment at which it took effect, so that it can be repeated.
+    """A change that a user made to a run, with the moment of its effect, so that it can be replayed.
 
     Args:
-        held: Whether the temperature is held from there on; None leaves that as it was.
-        temperature: What it is held at; None until the run says at which temperature it stands.
-        finish: Whether the run shall end with what it has learnt.
-        step: Completed steps at that moment; None until it took effect.
-        is_training: Whether the search was over at that moment.
+        held: Whether the temperature is held from then on; None leaves that unchanged.
+        temperature: The held temperature, above 0; None until the run records its own.
+        finish: Whether the run ends early and publishes its current model.
+        step: Completed steps when it took effect; None while it has not.
+        is_training: Whether the search had ended by then.
     """
 
     held: bool | None = None
@@ -113,24 +107,27 @@ class Steering:
 
     @property
     def moment(self) -> tuple[int, bool] | None:
-        """When it took effect, None while it has not; moments of one run are ordered."""
+        """When it took effect, None while it has not; the moments of a run are ordered."""
         return None if self.step is None else (self.step, self.is_training)
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """A job as it stands.
+    """A stored job.
 
     Args:
-        version: Grows with every change that a user can see, so it may serve as an ETag.
-        config: The `JobConfig` as given. resolved: What the plan made of it. Of an encoding: its model.
-        start_model_id: The model that it needs: the one to encode with, or with init "model" the one to start
-            from. Its alias was resolved when the job was submitted.
-        model_id: What training has made. result_dataset_id: What encoding has made.
-        threads: Torch threads of the first attempt, which all others repeat; None before it.
+        version: Grows with every change that a user can see; used as an ETag.
+        config: The `JobConfig` as submitted; of an encoding job: its model.
+        resolved: The plan made from it.
+        requested_action: What its worker is asked to do; NONE when nothing is pending.
+        start_model_id: The model to encode with or, with init "model", to start from. An alias was resolved
+            when the job was submitted.
+        model_id: The model of a training job that succeeded.
+        result_dataset_id: The dataset of an encoding job that succeeded.
+        threads: Torch threads of the first attempt, used by all later ones; None before it.
         event_count: The number of the newest event.
-        steering: What its user changed while it ran, in order.
-        key_id: The API key that submitted it, where one was needed.
+        steering: The changes that its user made while it ran, in order.
+        key_id: The API key that submitted it; None without keys.
     """
 
     id: str
@@ -143,7 +140,7 @@ class JobRecord:
     resolved: Json
     status: JobStatus
     status_reason: str | None
-    wish: Wish
+    requested_action: RequestedAction
     version: int
     created_at: datetime
     updated_at: datetime
@@ -163,13 +160,13 @@ class JobRecord:
 
     @property
     def is_temperature_held(self) -> bool:
-        """Whether its user holds the temperature."""
-        wishes = [change.held for change in self.steering if change.held is not None]
-        return bool(wishes) and wishes[-1]
+        """Whether the user holds the temperature."""
+        choices = [change.held for change in self.steering if change.held is not None]
+        return bool(choices) and choices[-1]
 
     @property
     def temperature(self) -> float | None:
-        """The temperature that it steps with; None before the first step and in static mode."""
+        """The current temperature; None before the first step and in static mode."""
         held_at = None
         for change in self.steering:
             if change.held is not None:
@@ -178,23 +175,23 @@ class JobRecord:
 
     @property
     def is_finishing(self) -> bool:
-        """Whether its user wants what was learnt so far."""
+        """Whether the user asked to finish early."""
         return any(change.finish for change in self.steering)
 
     @property
     def seed(self) -> int | None:
-        """The seed of all randomness in the run; None where there is no randomness."""
+        """The seed of all randomness in the run; None for an encoding job."""
         return None if self.kind is JobKind.ENCODING else int(self.config["training"]["seed"])
 
     @property
     def epochs(self) -> int:
-        """How often it goes through the rows."""
+        """Passes over the rows."""
         return 1 if self.kind is JobKind.ENCODING else int(self.resolved["config"]["training"]["epochs"])
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The job of a submission; `replayed` when an earlier one with the same key had made it."""
+    """The job of a submission; `replayed` when an earlier request with the same idempotency key made it."""
 
     job: JobRecord
     replayed: bool
@@ -209,83 +206,8 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """What a running job records after an epoch.
-
-    Args:
-        epoch: Completed ones; 0 for the state before the first.
-        is_finished: Whether no epoch is left; it may have ended before the last.
-        matrix: float32 [features, categories], the soft assignment over every uploaded feature.
-        categories: Names of the columns.
-        metrics: Finite or not, one value per name; empty at epoch 0.
-        settled_epoch: When the assignment was made hard ahead of time; None where it was not.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    temperature: float | None
-    losses: Mapping[str, float | None]
-    assignment: Mapping[str, Any]
-    codebook: Mapping[str, Any]
-    eta_seconds: float | None
-    matrix: NDArray[np.float32]
-    categories: list[str]
-    metrics: Mapping[str, float | None] = field(default_factory=dict)
-    is_finished: bool = False
-    settled_epoch: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AssignmentRecord:
-    """The soft assignment after an epoch; matrix is float32 [features, categories]."""
-
-    job_id: str
-    epoch: int
-    step: int
-    temperature: float | None
-    categories: list[str]
-    matrix: NDArray[np.float32]
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetricRecord:
-    """The metrics of one epoch."""
-
-    epoch: int
-    step: int
-    time: datetime
-    values: dict[str, float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EventRecord:
-    """Something that happened to a job; numbered from 1."""
-
-    seq: int
-    time: datetime
-    type: str
-    data: Json
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckpointRecord:
-    """A state from which a job can be resumed; path is absolute, digest is SHA-256 of the file."""
-
-    job_id: str
-    epoch: int
-    step: int
-    path: Path
-    digest: str
-    size_bytes: int
-    token: int
-    created_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelRecord:
-    """An immutable result; document is what `GET /v1/models/{id}` shows of it."""
+    """A published, immutable model; document holds what `GET /v1/models/{id}` shows."""
 
     id: str
     digest: str
@@ -297,15 +219,14 @@ class ModelRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRecord:
-    """A worker that is there.
+    """A running worker.
 
     Args:
         devices: Such as "cpu" or "cuda:0".
-        memory_bytes: What one of its jobs may take at most: all of its machine's or container's.
+        memory_bytes: The most that one of its jobs may take: the memory of its machine or container.
     """
 
     name: str
-    threads: int
     devices: tuple[str, ...]
     memory_bytes: int
 

@@ -1,4 +1,4 @@
-"""Opens the whole store: database, tables and directories."""
+"""Opens the store: database, tables and directories."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from worker.store.jobs.job_controls import Controls
 from worker.store.jobs.job_recorder import Recordings
 from worker.store.jobs.jobs import Jobs
 from worker.store.jobs.leases import Leases
-from worker.store.jobs.quotas import Admission
+from worker.store.jobs.quotas import JobQuotas
 from worker.store.jobs.requeue import Outbox
-from worker.store.jobs.webhook_outbox import Notices
+from worker.store.jobs.webhook_outbox import WebhookOutbox
 from worker.store.jobs.worker_registry import Workers
 from worker.store.keys import Keys
 from worker.store.models.aliases import Aliases
@@ -27,7 +27,7 @@ from worker.store.upkeep.backup import Backups
 from worker.store.upkeep.retention import Retention
 
 _log = logging.getLogger(__name__)
-PROOF_BYTES = 1 << 16  # more than a file system keeps in spare
+PROOF_BYTES = 1 << 16  # more than a file system keeps in reserve
 
 
 class Store:
@@ -48,15 +48,15 @@ class Store:
             max_stored_bytes_per_key=settings.max_stored_bytes_per_key,
         )
         self.datasets = Datasets(database, data_dir / "datasets", quota)
-        admission = Admission(
+        quotas = JobQuotas(
             max_queued_jobs=settings.max_queued_jobs, max_jobs_per_key=settings.max_jobs_per_key
         )
-        self.jobs = Jobs(database, job_files, admission=admission, max_attempts=settings.max_attempts)
-        self.controls = Controls(database, admission)
+        self.jobs = Jobs(database, job_files, quotas=quotas, max_attempts=settings.max_attempts)
+        self.controls = Controls(database, quotas)
         self.leases = Leases(database, lease_s=settings.lease_s)
         self.recordings = Recordings(database, job_files)
         self.outbox = Outbox(database, grace_s=settings.lease_s / 4)
-        self.notices = Notices(database)
+        self.webhook_outbox = WebhookOutbox(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, data_dir / "models")
         self.workers = Workers(settings.data_dir / "workers")
@@ -69,9 +69,9 @@ class Store:
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> "Store":
-        """Connect, making directories and tables as needed; several processes may do so at once.
+        """Connect, and create directories and tables as needed; several processes may do so at once.
 
-        A data directory that others can look into is closed to them.
+        A data directory that other users can read is made private.
 
         Raises:
             WrongFormat: The store was written in another format; nothing was changed.
@@ -89,15 +89,15 @@ class Store:
 
     @classmethod
     def connect(cls, settings: ServiceSettings) -> "Store":
-        """Use a store that another process has opened: connects when first used, and changes no layout."""
+        """Use a store that another process has opened: connects at first use and runs no migration."""
         return cls(Database(settings.sqlalchemy_url, timeout_s=settings.database_timeout_s), settings)
 
     def check(self) -> None:
-        """Make sure that a write succeeds, into the database and into a file.
+        """Check that the database and the data directory can be written to.
 
         Raises:
-            DiskFull: The database has no room.
-            StoreUnavailable: It does not answer, or is locked.
+            DiskFull: The database's disk is full.
+            StoreUnavailable: The database does not answer, or is locked.
             OSError: The data directory cannot be written to.
         """
         self._database.prove_writable()
@@ -107,7 +107,7 @@ class Store:
             os.fsync(file.fileno())
 
     def has_work(self) -> bool:
-        """Whether a job waits for a worker, or a comparison for one that has nothing better to do.
+        """Whether a job is queued or a comparison is due.
 
         Raises:
             StoreUnavailable: The database does not answer.
@@ -115,7 +115,7 @@ class Store:
         return self.outbox.count_queued() > 0 or self.comparisons.first_due() is not None
 
     def prepare(self) -> None:
-        """Make what is missing of tables and directories."""
+        """Create missing tables and directories."""
         migrate(self._database, self._data_dir)
         _make_private(self._data_dir)
         self.spool_dir.mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ class Store:
 
 
 def _make_private(data_dir: Path) -> None:
-    """Close a data directory to others, once: below a closed one nothing can be reached."""
+    """Make a data directory private, once: nothing below a private one can be reached."""
     if durable_files.is_private(data_dir):
         return
     try:

@@ -1,4 +1,4 @@
-"""What a worker does beside jobs: gives lost jobs back, calls webhooks.
+"""Background threads of a worker: the reconciler and the webhook sender.
 
 Imports `store`, `process`, `contract`.
 """

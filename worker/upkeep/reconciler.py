@@ -1,4 +1,4 @@
-"""A thread of every worker that sets right what crashes left behind."""
+"""A thread of every worker that requeues lost jobs, announces waiting ones and removes expired data."""
 
 import logging
 import threading
@@ -18,9 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """Takes jobs from dead workers and announces waiting jobs whose message was lost.
+    """Requeues the jobs of dead workers and announces waiting jobs whose message was lost.
 
-    Every worker runs one; they do not disturb each other. Nothing that fails here ends the thread.
+    Every worker runs one, and they may run at the same time. A failure is logged and retried in the next
+    round.
 
     Args:
         process_id: Of the worker.
@@ -34,19 +35,19 @@ class Reconciler:
         self._is_draining = threading.Event()
         self._is_over = threading.Event()
         self._wake = threading.Event()
-        self._complaints: dict[str, str] = {}
+        self._last_errors: dict[str, str] = {}
         self._devices: tuple[str, ...] | None = None
         self._next_tidying = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        """Begin, with a first round at once."""
+        """Start the thread; the first round runs at once."""
         self._settings.workers_dir.mkdir(parents=True, exist_ok=True)
         remove_abandoned(self._settings.workers_dir)
         self._thread.start()
 
     def drain(self) -> None:
-        """Have this worker's training processes save their jobs and put them back; announce nothing more."""
+        """Ask this worker's job processes to save and requeue their jobs; stop announcing."""
         self._is_draining.set()
         self._wake.set()
 
@@ -60,14 +61,14 @@ class Reconciler:
 
     def _run(self) -> None:
         while not self._is_over.is_set():
-            self._attempt("reporting for duty", self._report)
+            self._attempt("reporting this worker", self._report)
             if self._is_draining.is_set():
                 self._attempt("draining", self._drain)
             self._attempt("looking for dead workers", self._release_dead_workers)
             self._attempt("looking for expired leases", self._expire_leases)
             if time.monotonic() >= self._next_tidying:
                 self._next_tidying = time.monotonic() + TIDY_INTERVAL_S
-                self._attempt("removing what has expired", self._tidy)
+                self._attempt("removing expired data", self._tidy)
             if not self._is_draining.is_set():
                 self._attempt("announcing waiting jobs", self._announce)
             self._wake.wait(self._settings.reconcile_interval_s)
@@ -76,21 +77,20 @@ class Reconciler:
     def _attempt(self, what: str, act: Callable[[], None]) -> None:
         try:
             act()
-        except Exception as error:  # noqa: BLE001 - the database or the broker may be away for a while
-            complaint = f"{type(error).__name__}: {error}"
-            if self._complaints.get(what) != complaint:
-                _log.warning("%s failed, and is tried again: %s", what, complaint)
-            self._complaints[what] = complaint
+        except Exception as error:  # noqa: BLE001 - the database or the broker may be down for a while
+            message = f"{type(error).__name__}: {error}"
+            if self._last_errors.get(what) != message:
+                _log.warning("%s failed and will be retried: %s", what, message)
+            self._last_errors[what] = message
         else:
-            if self._complaints.pop(what, None) is not None:
-                _log.info("%s works again", what)
+            if self._last_errors.pop(what, None) is not None:
+                _log.info("%s succeeded again", what)
 
     def _report(self) -> None:
         self._devices = self._devices or find_devices()
         self._store.workers.report(
             WorkerRecord(
                 name=self._settings.worker_name,
-                threads=self._settings.threads,
                 devices=self._devices,
                 memory_bytes=find_memory_bytes(),
             )
@@ -107,22 +107,22 @@ class Reconciler:
                 if is_dead:
                     self._store.comparisons.release_worker(name)
                     for job_id in self._store.outbox.release_worker(name):
-                        _log.warning("job %s was taken from %s, which died", job_id, name)
+                        _log.warning("job %s was requeued: %s died", job_id, name)
 
     def _expire_leases(self) -> None:
         self._store.comparisons.expire_claims()
         for job_id in self._store.outbox.expire_leases():
-            _log.warning("job %s was taken from a worker that stopped answering", job_id)
+            _log.warning("job %s was requeued: its worker stopped answering", job_id)
 
     def _tidy(self) -> None:
         for identifier in self._store.retention.expire():
-            _log.info("%s was kept long enough and is removed", identifier)
+            _log.info("%s expired and was removed", identifier)
         for path in self._store.retention.remove_orphans():
-            _log.warning("%s was left behind by a process that died, and is removed", path)
+            _log.warning("%s was left by a process that died, and was removed", path)
         self._store.reserve.refill()
 
     def _announce(self) -> None:
-        """Send as many messages as there are jobs waiting without one; which job is which does not matter."""
+        """Send a message for each waiting job that lacks one; a message may serve any of the jobs."""
         queued = self._store.outbox.count_queued()
         if queued == 0:
             self._announce_comparison()
@@ -133,7 +133,7 @@ class Reconciler:
                 self._announcer.announce(job_id)
 
     def _announce_comparison(self) -> None:
-        """Wake a worker, by a message like a job's, where models are to be compared and no job waits."""
+        """Send a message for a due comparison when no job is waiting."""
         model_id = self._store.comparisons.first_due()
         if model_id is not None and self._announcer.count_waiting() == 0:
             self._announcer.announce(model_id)

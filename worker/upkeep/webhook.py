@@ -1,4 +1,4 @@
-"""Tells one address, named by the operator, which jobs have ended: signed as standardwebhooks.com has it."""
+"""Posts ended jobs to the operator's webhook, signed as standardwebhooks.com specifies."""
 
 import base64
 import hashlib
@@ -16,23 +16,23 @@ from worker.store import JobRecord, Store, StoreUnavailable
 
 TIMEOUT_S = 10.0
 INTERVAL_S = 1.0
-AT_ONCE = 10
-SECRET_PREFIX = "whsec_"  # noqa: S105 - what a secret begins with
+BATCH = 10
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 
 _log = logging.getLogger(__name__)
 
 
 class _NoRedirect(HTTPRedirectHandler):
-    """An answer that leads elsewhere is a failure: only the operator names addresses."""
+    """Treats a redirect as a failure: only the operator chooses addresses."""
 
     def redirect_request(self, *_args: Any) -> None:
-        """Follow nothing."""
+        """Do not follow the redirect."""
 
 
 class Notifier:
-    """A thread of every worker, apart from the one that reconciles: the address may take its time.
+    """A thread of every worker that sends webhooks; separate from the reconciler, as a receiver may be slow.
 
-    An end is told at least once, and under one id each time; whoever hears it twice can tell.
+    The end of a job is delivered at least once, always with the same `webhook-id`.
     """
 
     def __init__(self, store: Store, settings: WorkerSettings) -> None:
@@ -45,23 +45,23 @@ class Notifier:
         self._thread = threading.Thread(target=self._run, name="notifier", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; what was not heard is told by the next worker."""
+        """End the thread; another worker sends what was not delivered."""
         self._is_over.set()
         self._thread.join()
 
     def _run(self) -> None:
         while not self._is_over.wait(INTERVAL_S):
             try:
-                for job in self._store.notices.take_due(AT_ONCE):
-                    self._tell(job)
+                for job in self._store.webhook_outbox.take_due(BATCH):
+                    self._send(job)
             except StoreUnavailable as error:
-                _log.warning("nobody is told of ended jobs for now: %s", error)
+                _log.warning("webhooks are not sent for now: %s", error)
 
-    def _tell(self, job: JobRecord) -> None:
+    def _send(self, job: JobRecord) -> None:
         message_id = f"{job.id}.{job.event_count}"
         body = json.dumps(_describe(job)).encode()
         sent_at = int(time.time())
@@ -72,13 +72,13 @@ class Notifier:
             "webhook-signature": sign(self._key, message_id, sent_at, body),
         }
         try:
-            # The settings let no other scheme in than http and https.
+            # The settings accept only http and https.
             with self._opener.open(Request(self._url, body, headers), timeout=TIMEOUT_S):  # noqa: S310
                 pass
         except (URLError, OSError) as error:
-            _log.warning("job %s: the webhook did not hear that it has ended: %s", job.id, error)
+            _log.warning("job %s: the webhook was not delivered: %s", job.id, error)
         else:
-            self._store.notices.settle(job)
+            self._store.webhook_outbox.acknowledge(job)
 
 
 def sign(key: bytes, message_id: str, sent_at: int, body: bytes) -> str:

@@ -123,9 +123,7 @@ def add_worker(api):
 
     def add(memory_bytes):
         names.append(f"worker-{len(names)}")
-        api.store.workers.report(
-            WorkerRecord(name=names[-1], threads=1, devices=("cpu",), memory_bytes=memory_bytes)
-        )
+        api.store.workers.report(WorkerRecord(name=names[-1], devices=("cpu",), memory_bytes=memory_bytes))
 
     yield add
     for name in names:

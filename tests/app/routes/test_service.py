@@ -24,7 +24,7 @@ def test_the_entrance_leads_everywhere(client):
 def test_devices_are_those_of_the_workers(api):
     assert api.client.get("/v1").json()["devices"] == []
     for name, devices in (("w1", ("cpu",)), ("w2", ("cpu", "cuda:0"))):
-        api.store.workers.report(WorkerRecord(name=name, threads=1, devices=devices, memory_bytes=1 << 40))
+        api.store.workers.report(WorkerRecord(name=name, devices=devices, memory_bytes=1 << 40))
     plan = api.client.post("/v1/jobs", json={"dataset": api.dataset()}, params={"dry_run": "true"}).json()
     assert api.client.get("/v1").json()["devices"] == ["cpu", "cuda:0"]
     for name in ("w1", "w2"):

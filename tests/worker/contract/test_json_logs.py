@@ -5,7 +5,7 @@ import logging
 import sys
 import threading
 
-from worker.contract.json_logs import JsonLines, about
+from worker.contract.json_logs import JsonLines, log_context
 
 
 def line(message, *arguments, exc_info=None):
@@ -24,7 +24,7 @@ def test_a_line_says_when_who_and_what():
 
 
 def test_a_line_names_its_subject_where_there_is_one():
-    with about(request_id="req_1"):
+    with log_context(request_id="req_1"):
         assert line("x")["request_id"] == "req_1"
         others = []
         thread = threading.Thread(target=lambda: others.append(line("y")))

@@ -35,7 +35,7 @@ def test_hidden_characters_are_written_as_escapes_and_all_others_stay():
     "name",
     ["Größe", "長さ", "\N{GRINNING FACE}", "a b", "-log10(p)", "שם", "می\N{ZERO WIDTH NON-JOINER}خواهم"],
 )
-def test_names_of_every_script_are_taken(name):
+def test_names_of_every_script_are_accepted(name):
     assert TypeAdapter(Name).validate_python(name) == name
     assert TypeAdapter(LabelValue).validate_python(name) == name
 

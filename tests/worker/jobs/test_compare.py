@@ -1,4 +1,4 @@
-"""Comparisons made by the very code of the training process, called in this one."""
+"""Comparisons made by the code of the job process, called in this one."""
 
 import os
 import shutil
@@ -88,7 +88,7 @@ def test_a_waiting_job_comes_first(store, publish, compare, once_running, submit
     assert store.comparisons.first_due() == model_id  # not even begun
 
 
-def test_sigterm_puts_the_comparison_back(store, publish, compare, once_running):
+def test_sigterm_releases_the_comparison(store, publish, compare, once_running):
     model_id = publish(**LONG)
     once_running(lambda: os.kill(os.getpid(), signal.SIGTERM))
     compare()
@@ -118,7 +118,7 @@ def test_a_dataset_deleted_before_ends_the_comparison_with_the_reason(store, pub
     assert store.comparisons.get(model_id).error == DATASET_GONE
 
 
-def test_a_comparison_that_cannot_be_made_says_why(store, publish, compare):
+def test_a_failed_comparison_records_the_reason(store, publish, compare):
     model_id = publish()
     shutil.rmtree(store.models.directory(model_id))
     compare()

@@ -1,4 +1,4 @@
-"""Datasets encoded by the very code of the worker's process, called in this one."""
+"""Datasets encoded by the code of the job process, called in this one."""
 
 import json
 import os
@@ -192,9 +192,9 @@ def test_a_model_and_a_dataset_stay_while_they_are_needed(store, model, ask):
 
 def test_an_encoding_is_not_steered(store, ask):
     job_id = ask().job.id
-    for wish in (store.controls.finish, lambda job: store.controls.steer(job, held=True)):
+    for change in (store.controls.finish, lambda job: store.controls.steer(job, held=True)):
         with pytest.raises(Conflict, match="encodes") as refused:
-            wish(job_id)
+            change(job_id)
         assert refused.value.code == "not_training"
 
 

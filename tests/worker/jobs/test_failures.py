@@ -38,9 +38,9 @@ def test_an_unexpected_error_is_named_and_cut_to_a_readable_length():
     assert len(describe_failure(RuntimeError("x" * 10_000)).text) == MAX_TEXT
 
 
-def test_torch_s_own_complaint_about_the_processor_s_memory_is_a_lack_of_memory():
+def test_a_failed_allocation_of_host_memory_in_torch_is_out_of_memory():
     with pytest.raises(RuntimeError) as raised:
         torch.empty(1 << 50, dtype=torch.uint8)
     failure = describe_failure(raised.value)
     assert failure.code == "out_of_memory"
-    assert failure.text.startswith("The job needs more memory than there is: ")
+    assert failure.text.startswith("The job needs more memory than is available: ")

@@ -27,7 +27,7 @@ def soon(condition):
         time.sleep(0.01)
 
 
-def test_nothing_stops_a_job_that_nobody_wants_to_stop(settings, submit):
+def test_a_job_without_a_requested_action_is_not_stopped(settings, submit):
     store = Store.connect(ServiceSettings(**(settings.model_dump() | {"lease_s": 2.0})))
     claim = store.leases.claim(submit().id, "w", threads=1)
     with Heartbeat(store.leases, claim, lease_s=2.0, is_stopping=threading.Event()) as heartbeat:
@@ -51,14 +51,14 @@ def test_a_drained_job_stops_but_is_still_held(store, claim, heartbeat):
     assert not heartbeat.is_lost
 
 
-def test_a_job_that_was_taken_away_stops(store, heartbeat):
+def test_a_job_that_was_lost_stops(store, heartbeat):
     store.outbox.release_worker("w")
     soon(heartbeat.should_stop)
     assert heartbeat.is_lost
     assert not heartbeat.is_cancelled
 
 
-def test_without_an_answer_a_job_is_lost_before_its_lease_ends(store, claim):
+def test_a_job_counts_as_lost_before_its_lease_ends_when_the_store_does_not_answer(store, claim):
     heartbeat = Heartbeat(
         store.leases, claim, lease_s=1.0, is_stopping=threading.Event()
     )  # not started: no answer ever comes

@@ -42,7 +42,7 @@ def test_checkpoints_are_as_rare_as_asked_but_for_the_last(store, run):
     assert [record.epoch for record in store.jobs.checkpoints(job.id)] == [5, 4, 2]
 
 
-def test_a_search_is_seen_to_go_on_before_the_first_epoch(store, run):
+def test_the_progress_of_a_search_is_recorded_before_the_first_epoch(store, run):
     job = run(training={"epochs": 1}, model={"categories": 2}, assignment={"init": "clustering"})
     events = [event for event in store.jobs.events(job.id, limit=1000) if event.type == "checkpoint"]
     searched = [event.data["step"] for event in events if event.data["epoch"] == 0]

@@ -1,4 +1,4 @@
-"""Jobs paused, finished and steered while they train, by the very code of the training process."""
+"""Jobs paused, finished and steered while they train, by the code of the job process."""
 
 import json
 
@@ -76,7 +76,7 @@ def test_a_finished_job_publishes_what_it_has_learnt(store, submit, claim, run, 
     assert store.jobs.checkpoints(job.id)[0].step == steered["step"]
 
 
-def test_a_job_told_to_finish_in_its_search_does_so_after_one_epoch(store, submit, claim, run):
+def test_a_job_finished_during_its_search_ends_after_one_epoch(store, submit, claim, run):
     job = submit(assignment={})
     held = claim(job)
     store.controls.finish(job.id)
@@ -85,7 +85,7 @@ def test_a_job_told_to_finish_in_its_search_does_so_after_one_epoch(store, submi
     assert (ended.status, ended.live.progress["epoch"]) == (JobStatus.SUCCEEDED, 1)
 
 
-def test_a_job_steered_on_its_way_can_be_repeated_and_resumed_exactly(store, submit, claim, run, when):
+def test_a_steered_job_is_repeated_and_resumed_exactly(store, submit, claim, run, when):
     steered = submit()
 
     def steer():

@@ -1,4 +1,4 @@
-"""Jobs run by the very code of the training process, called in this one."""
+"""Jobs run by the code of the job process, called in this one."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def claim(store, submit):
-    """Claims a new job, or one that waits again; static unless told otherwise, which trains faster."""
+    """Claims a new job, or one that waits again; static unless given otherwise, which trains faster."""
 
     def take(job=None, **sections):
         job = job or submit(**({"training": {"epochs": 3}, "assignment": STATIC} | sections))
@@ -140,7 +140,7 @@ def test_a_holder_that_lost_its_job_stops_and_writes_nothing(store, claim, run, 
     store.leases.cancel(successor[0])
 
 
-def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim, run, when):
+def test_a_collapse_is_recorded_once_though_its_epoch_is_trained_again(store, claim, run, when):
     hot = {"temperature_start": 50.0, "temperature_schedule": "constant", "freeze_after_epochs": 2}
     training = {"epochs": 20, "batch_size": 8, "checkpoint_every_epochs": 1000}
     held = claim(training=training, assignment=LEARNABLE | hot)
@@ -164,7 +164,7 @@ def test_a_collapse_is_told_once_though_its_epoch_is_trained_again(store, claim,
     assert told.data["subjects"] == {collapse["subject"]: collapse["measure"]}
 
 
-def test_a_job_whose_assignment_settles_tells_when(store, claim, run):
+def test_a_job_records_the_epoch_at_which_its_assignment_settles(store, claim, run):
     settling = {
         "temperature_start": 0.05,
         "temperature_end": 0.05,
@@ -204,7 +204,7 @@ def replace(checkpoint, older):
 
 
 @pytest.mark.parametrize(("spoil", "spoilt"), [(cut, 1), (replace, 1), (remove, 3)])
-def test_a_spoilt_checkpoint_is_passed_over(store, claim, run, when, spoil, spoilt):
+def test_a_corrupt_checkpoint_is_skipped(store, claim, run, when, spoil, spoilt):
     held = claim(training={"epochs": 20, "batch_size": 8})
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
@@ -248,9 +248,7 @@ def little_memory():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of Linux")
-def test_a_job_that_needs_more_memory_than_there_is_fails_and_names_the_settings(
-    store, dataset, run, little_memory
-):
+def test_a_job_that_runs_out_of_memory_fails_and_names_the_settings(store, dataset, run, little_memory):
     large = {
         "model": {"categories": 6, "levels": 8, "codebook_size": 4096, "latent_dim": 512},
         "assignment": STATIC,

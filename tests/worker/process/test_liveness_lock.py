@@ -52,7 +52,7 @@ def test_a_killed_holder_is_known_to_be_dead_once(tmp_path, holder):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_a_holder_elsewhere_nothing_is_known(tmp_path, holder):
+def test_a_holder_on_another_machine_is_not_judged(tmp_path, holder):
     process, name = holder
     process.kill()
     process.wait()
@@ -62,14 +62,14 @@ def test_of_a_holder_elsewhere_nothing_is_known(tmp_path, holder):
             assert not is_dead
 
 
-def test_a_lock_is_named_after_its_worker_and_gone_when_given_back(tmp_path):
+def test_a_lock_is_named_after_its_worker_and_removed_when_released(tmp_path):
     with held_lock(tmp_path, "w", 7) as name:
         assert name.startswith(process_prefix("w", 7))
         assert [path.name for path in tmp_path.iterdir()] == [f"{name}.lock"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_old_files_that_nobody_holds_are_removed(tmp_path, holder):
+def test_only_old_unlocked_files_are_removed(tmp_path, holder):
     _, name = holder
     old, young, held = (tmp_path / f"{name}.lock" for name in ("old", "young", name))
     old.touch()

@@ -45,7 +45,7 @@ def test_without_control_groups_jobs_may_take_what_the_machine_has(groups):
         ("2:memory,hugetlb:/of/the/host\n", {"memory/memory.limit_in_bytes": f"{GIB}\n"}),
     ],
 )
-def test_the_limit_of_a_container_counts_however_it_is_told(groups, membership, files):
+def test_the_limit_of_a_container_is_read_from_either_version_of_control_groups(groups, membership, files):
     groups(membership, files)
     assert memory.find_memory_bytes() == GIB
 
@@ -73,7 +73,7 @@ def test_an_old_kernel_s_group_without_a_count_leaves_it_to_the_machine(groups):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the score of Linux")
-def test_a_process_can_put_itself_first_in_line():
+def test_a_process_can_raise_its_out_of_memory_score():
     command = [
         sys.executable,
         "-c",

@@ -110,7 +110,7 @@ def test_a_job_whose_process_the_system_kills_for_memory_fails_and_names_the_set
     assert "model.hidden_dim 8192, rows 64" in job.error.text
 
 
-def test_a_job_whose_process_somebody_else_kills_is_left_to_be_tried_again(run, kills, service):
+def test_a_job_whose_process_is_killed_by_a_user_is_retried(run, kills, service):
     kills.write_text("oom_kill 9\n")  # of another process, before
     running = run()
     running.process().kill()

@@ -106,13 +106,13 @@ def test_keys_are_managed_on_the_command_line(store, settings):
 
 
 @pytest.mark.parametrize("name", ["ci\u202e", "ci\n", "ci\udcff"])
-def test_a_key_is_not_given_a_name_that_cannot_be_seen(store, settings, name):
+def test_a_key_is_not_given_an_invisible_name(store, settings, name):
     ended = command(settings, "create", "--scope", "write", "--name", name)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "argument --name" in ended.stderr
     assert store.keys.list().items == []
 
 
-def test_a_key_that_is_not_there_is_said_in_one_line(store, settings):
+def test_an_unknown_key_is_reported_in_one_line(store, settings):
     ended = command(settings, "revoke", "key_0")
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "There is no key 'key_0'.\n")

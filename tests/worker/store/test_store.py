@@ -56,7 +56,7 @@ def test_sqlite_lets_readers_go_on_while_somebody_writes(tmp_path):
     store.close()
 
 
-def test_an_unreachable_database_is_said_to_be_unavailable(tmp_path):
+def test_an_unreachable_database_is_reported_as_unavailable(tmp_path):
     settings = ServiceSettings(data_dir=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/none")
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Store.open(settings)

@@ -124,7 +124,7 @@ def test_draining_stops_the_own_processes_and_announces_nothing(store, reconcile
     assert announcer.count_waiting() == 0
 
 
-def test_a_broker_that_is_away_is_complained_of_once_and_the_rest_goes_on(store, settings, submit, caplog):
+def test_an_unreachable_broker_is_logged_once_and_the_other_duties_go_on(store, settings, submit, caplog):
     away = WorkerSettings(**(settings.model_dump() | {"redis_url": "redis://127.0.0.1:1/0"}))
     store.leases.release(store.leases.claim(submit().id, "w", threads=1), "test")
     reconciler = Reconciler(store, away, process_id=1)

@@ -1,4 +1,4 @@
-"""A webhook hears of every job that ends, at least once, and can tell that it was the service who said so."""
+"""Webhooks: at least one signed notification of every job that ends."""
 
 import json
 import time
@@ -82,7 +82,7 @@ def test_signatures_are_the_standards():
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
-def test_the_webhook_hears_once_of_a_job_that_ends(notifier, receiver, store, fail, submit):
+def test_the_webhook_receives_one_notification_of_a_job_that_ends(notifier, receiver, store, fail, submit):
     submit()  # goes on waiting
     job_id = fail(name="n", labels={"team": "x"})
     ((path, headers, body),) = wait_for(receiver, 1)
@@ -102,13 +102,13 @@ def test_the_webhook_hears_once_of_a_job_that_ends(notifier, receiver, store, fa
     assert abs(time.time() - sent_at) < 60
     assert headers["webhook-signature"] == sign(KEY, headers["webhook-id"], sent_at, body)
     deadline = time.monotonic() + 20
-    while store.notices.take_due(10):
+    while store.webhook_outbox.take_due(10):
         assert time.monotonic() < deadline
     assert len(receiver.heard) == 1
 
 
 @pytest.mark.parametrize("answer", [500, 302])
-def test_it_is_told_again_until_it_has_heard(notifier, receiver, settings, fail, answer):
+def test_a_notification_is_sent_again_until_it_is_acknowledged(notifier, receiver, settings, fail, answer):
     receiver.answers.append(answer)
     fail()
     wait_for(receiver, 1)
@@ -118,7 +118,7 @@ def test_it_is_told_again_until_it_has_heard(notifier, receiver, settings, fail,
     assert first[1]["webhook-id"] == second[1]["webhook-id"]
 
 
-def test_a_job_that_ends_again_is_told_of_again(notifier, receiver, store, fail):
+def test_a_job_that_ends_again_is_notified_again(notifier, receiver, store, fail):
     job_id = fail()
     wait_for(receiver, 1)
     store.controls.retry(job_id)

@@ -1,4 +1,4 @@
-"""The database engine, its tables and migrations, ids, pages and durable files.
+"""The database engine, tables and migrations; ids, pagination and durable files.
 
 Imports `contract` at most.
 """

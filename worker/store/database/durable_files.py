@@ -1,4 +1,4 @@
-"""Files that are either complete or absent, also after a crash: written aside, synced, renamed."""
+"""Writes files atomically: written elsewhere, synced, renamed, so that a crash leaves no partial file."""
 
 import hashlib
 import os
@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1 << 20
-OTHERS = 0o077  # what the group and all others may do
+OTHERS = 0o077  # the permission bits of group and others
 
 
 def sync_file(path: Path) -> None:
-    """Force a file's bytes (or a directory's entries) to the disk."""
+    """Flush a file's bytes, or a directory's entries, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -20,7 +20,7 @@ def sync_file(path: Path) -> None:
 
 
 def move_file_into_place(source: Path, target: Path) -> None:
-    """Make a finished file appear at its place, on the same file system."""
+    """Move a finished file to its path, atomically; both must be on one file system."""
     target.parent.mkdir(parents=True, exist_ok=True)
     sync_file(source)
     source.replace(target)
@@ -28,7 +28,7 @@ def move_file_into_place(source: Path, target: Path) -> None:
 
 
 def move_directory_into_place(source: Path, target: Path) -> None:
-    """Make a finished directory appear at its place, replacing a leftover of the same name."""
+    """Move a finished directory to its path, after removing a leftover of the same name."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for path in source.rglob("*"):
         sync_file(path)
@@ -39,26 +39,26 @@ def move_directory_into_place(source: Path, target: Path) -> None:
 
 
 def remove_directory(path: Path) -> None:
-    """Remove a directory with what is in it, if it is there; others may be doing the same."""
+    """Remove a directory and its contents, if it exists; other processes may do the same."""
     with suppress(FileNotFoundError):
         shutil.rmtree(path)
 
 
 def keep_private() -> None:
-    """Let nobody but this user read what this process, and those that it starts, write from now on."""
+    """Set the umask so that only this user can read files that this process and its children create."""
     os.umask(OTHERS)
 
 
 def is_private(directory: Path) -> bool:
-    """Whether nobody but its owner can look into a directory, and so at anything below it."""
+    """Whether only its owner has access to a directory, and so to everything below it."""
     return not directory.stat().st_mode & OTHERS
 
 
 def make_private(directory: Path) -> None:
-    """Let nobody but its owner read a directory and what is below it; it comes last, so that a stop shows.
+    """Restrict a directory tree to its owner; its root last, so that an interrupted run is repeated.
 
     Raises:
-        PermissionError: Something there is somebody else's.
+        PermissionError: A file belongs to another user.
     """
     for parent, _, names in os.walk(directory, topdown=False):
         for name in names:

@@ -1,4 +1,4 @@
-"""One way to talk to SQLite and PostgreSQL: reading and writing transactions, each with an end."""
+"""Transactions on SQLite or PostgreSQL, with time limits and translated errors."""
 
 import sqlite3
 import time
@@ -13,31 +13,31 @@ from sqlalchemy import event, exc
 
 from worker.store.database.errors import DiskFull, StoreUnavailable, is_disk_full
 from worker.store.database.reserve import Reserve
-from worker.store.database.silence import SilenceWatch
+from worker.store.database.watchdog import ConnectionWatchdog
 
 CONNECT_TIMEOUT_S = 5
-CUT_AFTER_S = 1.0  # beyond the timeout, at which the server itself says why
-# After a silence nobody else tries for this time: whoever stands in line is answered instead of waiting, too.
-AVOIDED_S = 1.0
+CUT_AFTER_S = 1.0  # after the timeout, when the server itself should have reported it
+# After a timeout, other callers fail at once for this time instead of waiting one after the other.
+BACKOFF_S = 1.0
 WRITES = "catvq_writes"
 
 Result = TypeVar("Result")
 
 
 def _dump_json(value: Any) -> str:
-    """JSON without NaN and infinity, which become null."""
+    """JSON text; NaN and infinity become null."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY).decode()
 
 
 class Database:
     """A pool of connections.
 
-    SQLite runs in WAL mode: readers never wait, and a writing transaction takes the one write lock when
-    it begins, so that two writers queue up instead of failing half-way.
+    SQLite runs in WAL mode: readers never wait, and a writing transaction takes the write lock when it
+    begins, so that two writers wait for each other instead of failing half-way.
 
     Args:
-        timeout_s: Of a transaction, or of the wait for a lock: of PostgreSQL's also where the server is
-            reached but never answers.
+        timeout_s: Of a transaction or the wait for a lock; with PostgreSQL also of a server that does not
+            answer.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
@@ -46,8 +46,8 @@ class Database:
         self.name = parsed.database or ""
         self.reserve = Reserve(Path(f"{parsed.database}-reserve") if self.is_sqlite else None)
         self._timeout_s = timeout_s
-        self._silence = SilenceWatch()
-        self._avoided_until = 0.0
+        self._watchdog = ConnectionWatchdog()
+        self._backoff_until = 0.0
         self._engine = sa.create_engine(
             parsed,
             json_serializer=_dump_json,
@@ -62,12 +62,12 @@ class Database:
             event.listen(self._engine, "begin", _begin_sqlite)
         else:
             event.listen(self._engine, "checkout", self._ping_and_watch)
-            event.listen(self._engine, "checkin", lambda connection, _: self._silence.forget(connection))
-            event.listen(self._engine, "close", lambda connection, _: self._silence.forget(connection))
+            event.listen(self._engine, "checkin", lambda connection, _: self._watchdog.forget(connection))
+            event.listen(self._engine, "close", lambda connection, _: self._watchdog.forget(connection))
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads.
+        """A read-only transaction.
 
         Raises:
             StoreUnavailable: The database cannot be reached, or is locked or silent for too long.
@@ -77,7 +77,7 @@ class Database:
 
     @contextmanager
     def look(self) -> Iterator[sa.Connection]:
-        """A transaction that reads and leaves no trace: SQLite's file and its WAL stay as they are.
+        """A read-only transaction that leaves SQLite's file and its WAL unchanged.
 
         An SQLite database that does not exist reads as an empty one. Meant for a single query at start.
 
@@ -94,16 +94,16 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
-        """A transaction that reads everything as it was at one moment, for as long as that takes.
+        """A read-only transaction on a snapshot, without a time limit.
 
         Raises:
             StoreUnavailable: As for `read`.
         """
         with self._translated_errors(), self._engine.connect() as connection:
-            if not self.is_sqlite:  # where every transaction does
+            if not self.is_sqlite:  # whose transactions always read a snapshot
                 connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
-                self._take_time(connection)
+                self._lift_timeouts(connection)
                 yield connection
 
     @contextmanager
@@ -111,21 +111,21 @@ class Database:
         """A transaction that writes, committed when the block ends without an error.
 
         Args:
-            takes_long: It may take as long as it does, once the database has answered.
+            takes_long: No time limit once the database has answered.
 
         Raises:
-            DiskFull: There is no room. Nothing was written.
+            DiskFull: The disk is full. Nothing was written.
             StoreUnavailable: As for `read`. Nothing was written, unless the commit was what failed.
         """
         with self._translated_errors(), self._engine.connect() as connection:
             connection.execution_options(**{WRITES: True})
             with connection.begin():
                 if takes_long:
-                    self._take_time(connection)
+                    self._lift_timeouts(connection)
                 yield connection
 
     def write_on_full_disk(self, change: Callable[[sa.Connection], Result]) -> Result:
-        """Write what makes room: a transaction as by `write`, which on a full disk takes from the reserve.
+        """Run a transaction that frees space: as `write`, but it may use the reserve on a full disk.
 
         Args:
             change: May be called several times, each time in a new transaction.
@@ -138,34 +138,34 @@ class Database:
         return self.reserve.spend_on(write)
 
     def prove_writable(self) -> None:
-        """Write something that nobody needs, so that it shows whether a write succeeds."""
+        """Write a counter, to check that a write succeeds."""
         with self.write() as connection:
             connection.execute(_WRITE_PROOF)
 
     def turn_on_wal(self) -> None:
-        """Make an SQLite file readable while it is written to; the file remembers it."""
+        """Set SQLite's journal to WAL; the setting is stored in the file."""
         with self._translated_errors(), closing(self._engine.raw_connection()) as connection:
             connection.cursor().execute("PRAGMA journal_mode = WAL")
 
     def close(self) -> None:
         """Close every pooled connection."""
         self._engine.dispose()
-        self._silence.stop()
+        self._watchdog.stop()
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
         began = time.monotonic()
-        if began < self._avoided_until:
+        if began < self._backoff_until:
             raise StoreUnavailable("The database did not answer a moment ago.", code="store_unavailable")
         try:
             yield
         except (exc.DBAPIError, exc.TimeoutError, sqlite3.OperationalError) as error:
             if is_disk_full(getattr(error, "orig", error)):
                 raise DiskFull("The database has no room: its disk is full.", code="disk_full") from error
-            if isinstance(error, exc.DBAPIError) and not _comes_from_absence(error):
+            if isinstance(error, exc.DBAPIError) and not _is_connection_failure(error):
                 raise
-            if _is_unsaid(error) and time.monotonic() - began > AVOIDED_S:
-                self._avoided_until = time.monotonic() + AVOIDED_S
+            if _has_no_sqlstate(error) and time.monotonic() - began > BACKOFF_S:
+                self._backoff_until = time.monotonic() + BACKOFF_S
             raise StoreUnavailable(
                 f"The database does not answer: {error.__class__.__name__}.", code="store_unavailable"
             ) from error
@@ -180,27 +180,27 @@ class Database:
         return sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=self._timeout_s)
 
     def _configure_sqlite(self, connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver opens no transactions of its own: see _begin_sqlite
+        connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA busy_timeout = {round(1000 * self._timeout_s)}")
         cursor.execute("PRAGMA foreign_keys = ON")
-        # Some builds write zeros over all that is deleted: a deletion would need the room that it frees.
+        # Some builds overwrite deleted data with zeros: a deletion would need the space that it frees.
         cursor.execute("PRAGMA secure_delete = FAST")
         cursor.close()
 
     def _ping_and_watch(self, connection: Any, _record: Any, _fairy: Any) -> None:
-        """Make sure of a connection before it is used; one that was lost meanwhile is replaced."""
-        self._silence.watch(connection, CONNECT_TIMEOUT_S)
+        """Test a connection before it is used; a lost one is replaced."""
+        self._watchdog.watch(connection, CONNECT_TIMEOUT_S)
         try:
             self._engine.dialect.do_ping(connection)
         except self._engine.dialect.loaded_dbapi.Error as error:
             raise exc.InvalidatePoolError from error
-        self._silence.watch(connection, self._timeout_s + CUT_AFTER_S)
+        self._watchdog.watch(connection, self._timeout_s + CUT_AFTER_S)
 
-    def _take_time(self, connection: sa.Connection) -> None:
+    def _lift_timeouts(self, connection: sa.Connection) -> None:
         if self.is_sqlite:
             return
-        self._silence.forget(connection.connection.dbapi_connection)
+        self._watchdog.forget(connection.connection.dbapi_connection)
         for name in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
             connection.execute(sa.text(f"SET LOCAL {name} = 0"))
 
@@ -212,7 +212,7 @@ _WRITE_PROOF = sa.text(
 
 
 def _libpq_options(url: sa.URL, timeout_s: float) -> dict[str, Any]:
-    """What bounds the waits for PostgreSQL, except where the address itself says otherwise."""
+    """Connection options with the time limits of PostgreSQL; options in the URL take precedence."""
     milliseconds = round(1000 * timeout_s)
     bounds = " ".join(
         f"-c {name}={milliseconds}"
@@ -235,10 +235,10 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _comes_from_absence(error: exc.DBAPIError) -> bool:
+def _is_connection_failure(error: exc.DBAPIError) -> bool:
     return isinstance(error, exc.OperationalError | exc.InterfaceError) or error.connection_invalidated
 
 
-def _is_unsaid(error: Exception) -> bool:
-    """Whether PostgreSQL was silent, rather than said what was wrong."""
+def _has_no_sqlstate(error: Exception) -> bool:
+    """Whether the error came from a timeout, not from a response of PostgreSQL."""
     return getattr(getattr(error, "orig", None), "sqlstate", "") is None

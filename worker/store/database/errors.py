@@ -1,20 +1,20 @@
-"""What the store refuses, each refusal with a stable code."""
+"""The errors of the store, each with a stable code."""
 
 import errno
 import sqlite3
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# SQLite grows its shared memory's file by a way of its own.
+# Raised when SQLite cannot grow its shared-memory file.
 _SQLITE_NO_ROOM = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 _POSTGRESQL_NO_ROOM = "53100"
 
 
 class StoreError(Exception):
-    """Base of everything the store raises on purpose.
+    """Base class of the store's errors.
 
     Args:
         message: A sentence for the user.
-        code: Stable, for programs.
+        code: A stable identifier for programs.
     """
 
     def __init__(self, message: str, *, code: str) -> None:
@@ -22,8 +22,8 @@ class StoreError(Exception):
         self.code = code
 
 
-class NotFound(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """There is no such dataset, job, model, alias or key."""
+class NotFound(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """No such dataset, job, model, alias or key."""
 
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(f"There is no {kind} {key!r}.", code=f"{kind}_not_found")
@@ -31,39 +31,39 @@ class NotFound(StoreError):  # noqa: N818 - reads as the answer it becomes
         self.key = key
 
 
-class Conflict(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """The thing is not in a state that allows this."""
+class Conflict(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """The current state of a job, model or other object does not allow the action."""
 
 
-class PreconditionFailed(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """The thing is not in the version the caller expected."""
+class PreconditionFailed(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """The object is not in the version that the caller expected."""
 
 
-class InvalidCursor(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """A page was asked for with a cursor that no list gave out."""
+class InvalidCursor(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """A page was requested with an invalid cursor."""
 
 
-class QueueFull(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """As many jobs are waiting as the service takes."""
+class QueueFull(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """The queue holds the maximal number of jobs."""
 
 
-class TooManyJobs(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """As many jobs of one key are unfinished as it may have."""
+class TooManyJobs(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """An API key has the maximal number of unfinished jobs."""
 
 
-class QuotaExceeded(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """As many bytes are stored as may be."""
+class QuotaExceeded(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """A dataset would exceed the bytes that may be stored."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - reads as the answer it becomes
-    """The database does not answer now; trying again may help."""
+class StoreUnavailable(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
+    """The database does not answer; a retry may succeed."""
 
 
 class DiskFull(StoreUnavailable):
-    """There is no room for what was to be written; deleting something helps."""
+    """The disk is full; a write may succeed after something was deleted."""
 
 
-class WrongFormat(StoreError):  # noqa: N818 - reads as the answer it becomes
+class WrongFormat(StoreError):  # noqa: N818 - named after the HTTP problem it becomes
     """The store, or a backup, was written in a format that this version does not read."""
 
     def __init__(self, message: str) -> None:
@@ -71,7 +71,7 @@ class WrongFormat(StoreError):  # noqa: N818 - reads as the answer it becomes
 
 
 class LeaseLost(StoreError):  # noqa: N818 - an order to stop, not a defect
-    """The job is no longer this worker's, which therefore may write nothing more."""
+    """Another worker has the job, so this one may write nothing more."""
 
 
 class CancelRequested(StoreError):  # noqa: N818 - an order to stop, not a defect
@@ -79,7 +79,7 @@ class CancelRequested(StoreError):  # noqa: N818 - an order to stop, not a defec
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error of the system, of a database's driver or of the store comes from a full disk."""
+    """Whether an error of the system, the database driver or the store means that the disk is full."""
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
     if isinstance(error, sqlite3.Error):

@@ -1,4 +1,4 @@
-"""Identifiers: a prefix that tells the kind, and enough randomness never to meet again."""
+"""Ids of jobs, models, datasets and keys, and the paths of their files."""
 
 import re
 import secrets
@@ -11,18 +11,18 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}", re.ASCII)
 
 
 def new_id(kind: str) -> str:
-    """A fresh id such as `job_8c0f...`."""
+    """A new random id such as `job_8c0f...`."""
     return f"{kind}_{secrets.token_hex(RANDOM_BYTES)}"
 
 
 def path_of(directory: Path, name: str) -> Path:
-    """Where the files of this id, or the file of this name, are: directly below the directory.
+    """The path of an id's directory or of a file, directly below `directory`.
 
-    Every path that is made of something in the database is made here: a row may come from a backup that
-    somebody else has written, and say that it is somewhere else.
+    Every path that is built from a value in the database is built here: a row may come from a backup that
+    another person wrote, and name a path outside of the directory.
 
     Raises:
-        Conflict: The name leads elsewhere.
+        Conflict: The name is not a plain file name.
     """
     if not _FILE_NAME.fullmatch(name):
         raise Conflict(

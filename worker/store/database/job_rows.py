@@ -1,4 +1,4 @@
-"""What every part of the store does with rows of jobs: read them, change them, number their events."""
+"""Reads and updates rows of `jobs`, and appends job events; shared by the rest of the store."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,13 +9,21 @@ import sqlalchemy as sa
 from worker.contract.job_config import JobKind, JobStatus
 from worker.store.database.errors import LeaseLost, NotFound
 from worker.store.database.schema import DatabaseNow, expired, job_events, jobs
-from worker.store.records import AttemptRecord, Claim, JobError, JobRecord, LiveState, Steering, Wish
+from worker.store.records import (
+    AttemptRecord,
+    Claim,
+    JobError,
+    JobRecord,
+    LiveState,
+    RequestedAction,
+    Steering,
+)
 
 HELD = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.CANCELLING)  # a worker has the job
 
 
 def as_time(seconds: float) -> datetime:
-    """The moment that a stored number of seconds stands for."""
+    """A stored number of seconds as a datetime."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
@@ -24,7 +32,7 @@ def _as_time_or_none(seconds: float | None) -> datetime | None:
 
 
 def to_job(row: sa.RowMapping) -> JobRecord:
-    """A row of `jobs` as a record."""
+    """Convert a row of `jobs` to a record."""
     return JobRecord(
         id=row["id"],
         kind=JobKind(row["kind"]),
@@ -36,7 +44,7 @@ def to_job(row: sa.RowMapping) -> JobRecord:
         resolved=row["resolved"],
         status=JobStatus(row["status"]),
         status_reason=row["status_reason"],
-        wish=Wish(row["wish"]),
+        requested_action=RequestedAction(row["requested_action"]),
         version=row["version"],
         created_at=as_time(row["created_at"]),
         updated_at=as_time(row["updated_at"]),
@@ -57,10 +65,13 @@ def to_job(row: sa.RowMapping) -> JobRecord:
 
 
 def read_job(connection: sa.Connection, job_id: str, *, for_update: bool = False) -> JobRecord:
-    """The job of this id, its row locked until the transaction ends when asked.
+    """The job of this id.
+
+    Args:
+        for_update: Lock the row until the transaction ends.
 
     Raises:
-        NotFound: There is none.
+        NotFound: No such job.
     """
     query = sa.select(jobs).where(jobs.c.id == job_id)
     row = connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
@@ -70,17 +81,17 @@ def read_job(connection: sa.Connection, job_id: str, *, for_update: bool = False
 
 
 def visible_change(**values: Any) -> dict[str, Any]:
-    """Values of an UPDATE that users can see, so that the job's version grows with it."""
+    """UPDATE values for a change that users can see; increments the job's version."""
     return {**values, "version": jobs.c.version + 1, "updated_at": DatabaseNow()}
 
 
 def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any]:
-    """Values of the UPDATE that ends a job, which then belongs to no worker, and is to be told of at once."""
+    """UPDATE values that end a job, release it from its worker and make its webhook due."""
     return visible_change(
         status=status,
         status_reason=reason,
         finished_at=DatabaseNow(),
-        wish=Wish.NONE,
+        requested_action=RequestedAction.NONE,
         worker_name=None,
         lease_expires_at=None,
         next_send_at=DatabaseNow(),
@@ -90,11 +101,11 @@ def ended(status: JobStatus, reason: str | None, **values: Any) -> dict[str, Any
 
 
 def paused(**values: Any) -> dict[str, Any]:
-    """Values of the UPDATE that takes a job out of the queue until its user wants it back."""
+    """UPDATE values that pause a job."""
     return visible_change(
         status=JobStatus.PAUSED,
         status_reason="paused by the user",
-        wish=Wish.NONE,
+        requested_action=RequestedAction.NONE,
         worker_name=None,
         lease_expires_at=None,
         next_send_at=None,
@@ -103,11 +114,11 @@ def paused(**values: Any) -> dict[str, Any]:
 
 
 def requeued(reason: str | None, **values: Any) -> dict[str, Any]:
-    """Values of the UPDATE that puts a job back into the queue, to be announced at once."""
+    """UPDATE values that requeue a job and make its announcement due."""
     return visible_change(
         status=JobStatus.QUEUED,
         status_reason=reason,
-        wish=Wish.NONE,
+        requested_action=RequestedAction.NONE,
         worker_name=None,
         lease_expires_at=None,
         next_send_at=DatabaseNow(),
@@ -117,7 +128,7 @@ def requeued(reason: str | None, **values: Any) -> dict[str, Any]:
 
 
 def update_held(connection: sa.Connection, claim: Claim, values: Mapping[str, Any]) -> None:
-    """Change the row of a job, as its holder.
+    """Update the row of a job that this claim holds.
 
     Raises:
         LeaseLost: The job is no longer held with this token; nothing was changed.
@@ -128,12 +139,12 @@ def update_held(connection: sa.Connection, claim: Claim, values: Mapping[str, An
 
 
 def remember_expired(connection: sa.Connection, identifier: str) -> None:
-    """Note that something is gone by retention, so that whoever asks for it is told."""
+    """Record that an id was deleted by retention, so that requests for it answer 410."""
     connection.execute(sa.insert(expired).values(id=identifier, expired_at=DatabaseNow()))
 
 
 def append_event(connection: sa.Connection, job_id: str, event: str, data: Mapping[str, Any]) -> None:
-    """Add an event; the counter on the job's row numbers them without gaps, also between processes."""
+    """Append an event; a counter on the job's row numbers events without gaps, across processes."""
     seq = connection.execute(
         sa.update(jobs)
         .where(jobs.c.id == job_id)

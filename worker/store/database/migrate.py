@@ -1,7 +1,7 @@
 """Creates and updates the database's tables, and refuses a store that was written in another format.
 
 A revision is named FORMAT_NUMBER, such as 1_0002. The format rises when old rows or files no longer fit; then
-the migrations begin anew.
+the migrations start from a new first file.
 """
 
 import fcntl
@@ -19,7 +19,7 @@ ADVISORY_LOCK = 0x63617476  # "catv": any number that nothing else in the databa
 
 
 def migrate(database: Database, directory: Path) -> None:
-    """Apply the missing migrations in one transaction; processes that start together take turns.
+    """Apply the missing migrations in one transaction; concurrent processes wait for each other.
 
     Args:
         directory: Of the store's files.
@@ -42,7 +42,7 @@ def check_format(database: Database, remedy: str) -> str | None:
     """Return the revision of a database, None for one without tables, and change nothing.
 
     Args:
-        remedy: What a user can do other than to run the version that wrote the store.
+        remedy: The alternative to running the version that wrote the store, for the message.
 
     Raises:
         WrongFormat: This version knows no such revision.
@@ -102,7 +102,7 @@ def _upgrade(database: Database) -> None:
 
 @contextmanager
 def _only_process(directory: Path) -> Iterator[None]:
-    """Let one process of this machine at a time into the block."""
+    """Hold a lock that admits one process of this machine at a time."""
     with (directory / ".migrate.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

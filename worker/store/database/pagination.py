@@ -1,4 +1,4 @@
-"""Pages of long lists, newest first, each page in constant time."""
+"""Cursor pagination of long lists, newest first, in constant time for each page."""
 
 import re
 from collections.abc import Callable
@@ -12,10 +12,10 @@ from worker.store.database.errors import InvalidCursor
 
 Item = TypeVar("Item")
 
-MAX_PAGE_BYTES = 8 << 20  # of the stored rows, as text; what comes out is of about this size
-ROWS_AT_ONCE = 20
+MAX_PAGE_BYTES = 8 << 20  # of the stored rows as JSON; the response has about this size
+FETCH_ROWS = 20
 
-CURSOR_PATTERN = "^c[0-9a-f]{1,15}$"  # fits 64 bits; a pattern, so that the API's description can say it
+CURSOR_PATTERN = "^c[0-9a-f]{1,15}$"  # fits 64 bits; also in the OpenAPI document
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ def fetch_page(
     cursor: str | None,
     to_record: Callable[[sa.RowMapping], Item],
 ) -> Page[Item]:
-    """Run a query for one page, from the highest `order_by` down; it is full early where its items are large.
+    """Fetch one page, from the highest `order_by` down; a page of large items holds fewer.
 
     Args:
         order_by: Unique, and a column of the query.
         limit: At least 1.
 
     Raises:
-        InvalidCursor: The cursor was not made here.
+        InvalidCursor: The cursor is malformed.
     """
     if cursor is not None:
         query = query.where(order_by < decode_cursor(cursor))
-    # Read as they are needed: the rows of a page may be gigabytes in all.
-    query = query.order_by(order_by.desc()).limit(limit + 1).execution_options(yield_per=ROWS_AT_ONCE)
+    # Streamed, because the rows of a page may be gigabytes in total.
+    query = query.order_by(order_by.desc()).limit(limit + 1).execution_options(yield_per=FETCH_ROWS)
     shown: list[Item] = []
     last, size_bytes = 0, 0
     with connection.execute(query) as result:
@@ -61,15 +61,15 @@ def fetch_page(
 
 
 def encode_cursor(place: int) -> str:
-    """A cursor that continues a list after the item of this number."""
+    """The cursor that continues a list after the item with this number."""
     return f"c{place:x}"
 
 
 def decode_cursor(cursor: str) -> int:
-    """The number that a cursor stands for.
+    """The number in a cursor.
 
     Raises:
-        InvalidCursor: The cursor was not made here.
+        InvalidCursor: The cursor is malformed.
     """
     if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise InvalidCursor("This cursor was not given out by this list.", code="invalid_cursor")

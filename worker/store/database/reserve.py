@@ -1,4 +1,4 @@
-"""Room that is kept back on the database's disk, so that something can be deleted when the disk is full."""
+"""Disk space reserved beside an SQLite database, so that deletions succeed on a full disk."""
 
 import os
 from collections.abc import Callable
@@ -15,20 +15,20 @@ Result = TypeVar("Result")
 
 
 class Reserve:
-    """A file that takes up room until a deletion needs it.
+    """A file that occupies disk space until a deletion needs it.
 
     Args:
-        path: Of the file; None where the database is on a disk of others, and nothing is kept back.
+        path: Of the file; None for PostgreSQL, where nothing is reserved.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
 
     def spend_on(self, act: Callable[[], Result]) -> Result:
-        """Do something, again with a piece more of the reserve each time that the disk is full.
+        """Call `act`; while the disk is full, release a piece of the reserve and call it again.
 
         Raises:
-            DiskFull: It still is, and nothing of the reserve is left.
+            DiskFull: The disk is full and the reserve is used up. An OSError of `act` is raised as it is.
         """
         while True:
             try:
@@ -38,15 +38,15 @@ class Reserve:
                     raise
 
     def refill(self) -> None:
-        """Take up again what there is room for."""
+        """Grow the file back to its full size, as far as there is space."""
         if self._path is None or not hasattr(os, "posix_fallocate"):
             return
-        with suppress(OSError), self._path.open("ab") as file:  # the next deletion tries again
+        with suppress(OSError), self._path.open("ab") as file:  # retried after the next deletion
             for start in range(os.fstat(file.fileno()).st_size, RESERVE_BYTES, PIECE_BYTES):
                 os.posix_fallocate(file.fileno(), start, PIECE_BYTES)
 
     def _release_piece(self) -> bool:
-        """Give a piece back to the disk; False when there is none left."""
+        """Shrink the file by a piece; False when it is used up."""
         if self._path is None:
             return False
         try:

@@ -1,7 +1,7 @@
-"""The tables. The migrations build them; this module is how the code reads and writes them.
+"""The SQLAlchemy tables, as the migrations create them.
 
-Times are seconds since 1970 (UTC) on the database's clock, so that workers on different machines agree.
-`seq` gives lists their order and pages their place. JSON columns keep the order of their keys.
+Times are seconds since 1970 (UTC) by the database's clock, so that workers on different machines agree.
+`seq` orders lists and is their pagination cursor. JSON columns keep the order of keys.
 """
 
 from typing import Any
@@ -15,20 +15,20 @@ metadata = sa.MetaData()
 
 
 class DatabaseNow(FunctionElement[float]):
-    """The database's own clock, moving within a transaction."""
+    """The database's current time; it advances within a transaction."""
 
     type = sa.Double()
     inherit_cache = True
 
 
 class Text(sa.types.TypeDecorator[str]):
-    """Text without NUL, which PostgreSQL cannot hold; so an id that has one is simply not found."""
+    """Text without NUL, which PostgreSQL cannot store; an id that contains one is not found."""
 
     impl = sa.String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, _dialect: sa.Dialect) -> str | None:
-        """Replace NUL on the way in."""
+        """Replace NUL in a bound value."""
         return None if value is None else value.replace("\0", "\ufffd")
 
 
@@ -67,7 +67,6 @@ datasets = sa.Table(
     sa.Column("left_out", sa.JSON, nullable=False),
     sa.Column("digest", Text, nullable=False, unique=True),
     sa.Column("warnings", sa.JSON, nullable=False),
-    sa.Column("strict", sa.Boolean, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("key_id", Text),
     _time("created_at"),
@@ -88,7 +87,7 @@ jobs = sa.Table(
     sa.Column("resolved", sa.JSON, nullable=False),
     sa.Column("status", Text, nullable=False),
     sa.Column("status_reason", Text),
-    sa.Column("wish", Text, nullable=False),
+    sa.Column("requested_action", Text, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     _time("created_at"),
     _time("updated_at"),
@@ -118,7 +117,7 @@ jobs = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# The labels once more, with the place of their job, so that a list filtered by one is read in its order.
+# The labels again, with the `seq` of their job, so that a list filtered by a label is read in order.
 job_labels = sa.Table(
     "job_labels",
     metadata,
@@ -134,7 +133,6 @@ job_assignments = sa.Table(
     metadata,
     _of_job(),
     sa.Column("epoch", sa.Integer, primary_key=True),
-    sa.Column("step", sa.BigInteger, nullable=False),
     sa.Column("temperature", sa.Double),
     sa.Column("categories", sa.JSON, nullable=False),
     sa.Column("matrix", sa.LargeBinary, nullable=False),
@@ -169,7 +167,6 @@ checkpoints = sa.Table(
     sa.Column("file_name", Text, nullable=False),
     sa.Column("digest", Text, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
-    sa.Column("token", sa.Integer, nullable=False),
     _time("created_at"),
 )
 
@@ -202,8 +199,7 @@ expired = sa.Table(
     _time("expired_at"),
 )
 
-# Of models that are, or are still to be, compared with simpler ones. Due while nobody holds it, and neither
-# document nor error is there.
+# Finished, running and due comparisons of models with baselines. Due: no worker, document or error.
 comparisons = sa.Table(
     "comparisons",
     metadata,
@@ -217,7 +213,7 @@ comparisons = sa.Table(
     _time("created_at"),
 )
 
-# What is counted for operators; a row comes with the first count.
+# Counters for operators; a row is created by the first count.
 counters = sa.Table(
     "counters",
     metadata,
@@ -236,7 +232,7 @@ aliases = sa.Table(
     sqlite_autoincrement=True,
 )
 
-# A key's secret is never stored: digest is SHA-256 over it.
+# A key's secret is not stored; digest is its SHA-256.
 api_keys = sa.Table(
     "api_keys",
     metadata,

@@ -1,4 +1,4 @@
-"""Rows and files of datasets, and how many bytes they may take.
+"""Rows, files and quotas of datasets.
 
 Imports `database`.
 """

@@ -19,7 +19,7 @@ UNFINISHED = [status for status in JobStatus if not status.is_terminal]
 
 
 class Datasets:
-    """The datasets below one directory."""
+    """All datasets; their files are below one directory."""
 
     def __init__(self, database: Database, directory: Path, quota: Quota) -> None:
         self._database = database
@@ -27,10 +27,10 @@ class Datasets:
         self._quota = quota
 
     def check_room(self, size_bytes: int, key_id: str | None) -> None:
-        """Refuse what there is no room for before it is made.
+        """Check the quota before a dataset is written.
 
         Raises:
-            QuotaExceeded: It would take more than is left.
+            QuotaExceeded: A dataset of this size would exceed the quota.
         """
         with self._database.read() as connection:
             self._quota.check(connection, size_bytes, key_id)
@@ -46,10 +46,10 @@ class Datasets:
             keys_path: A finished Parquet file of the keys, text [rows], if there are any; likewise.
 
         Returns:
-            The dataset, and whether it is a new one.
+            The dataset, and whether it is new.
 
         Raises:
-            QuotaExceeded: It would take more than may be stored; nothing of it is left.
+            QuotaExceeded: It would exceed the quota; its file was removed.
         """
         dataset_id = new_id("ds")
         size_bytes = values_path.stat().st_size
@@ -67,7 +67,6 @@ class Datasets:
             left_out=new.left_out,
             digest=new.digest,
             warnings=new.warnings,
-            strict=new.strict,
             size_bytes=size_bytes,
             key_id=new.key_id,
             created_at=DatabaseNow(),
@@ -91,7 +90,7 @@ class Datasets:
         """The dataset of this id.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such dataset.
         """
         found = self._find(datasets.c.id == dataset_id)
         if found is None:
@@ -99,7 +98,7 @@ class Datasets:
         return found
 
     def find_by_digest(self, digest: str) -> DatasetRecord | None:
-        """The dataset of this digest, if there is one."""
+        """The dataset of this digest, if any."""
         return self._find(datasets.c.digest == digest)
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[DatasetRecord]:
@@ -115,18 +114,18 @@ class Datasets:
             )
 
     def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
-        """Forget a dataset and its file.
+        """Delete a dataset and its file.
 
         Args:
-            is_expired: Remember that it is gone by retention.
+            is_expired: Record that retention deleted it.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such dataset.
             Conflict: An unfinished job needs it.
         """
 
         def forget(connection: sa.Connection) -> None:
-            # Locks the row against a submission that is reading it.
+            # Locks the row against a concurrent submission.
             row = connection.execute(
                 sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update()
             ).one_or_none()
@@ -177,7 +176,6 @@ def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
         left_out=row["left_out"],
         digest=row["digest"],
         warnings=row["warnings"],
-        strict=row["strict"],
         key_id=row["key_id"],
         created_at=as_time(row["created_at"]),
     )

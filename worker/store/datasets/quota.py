@@ -1,4 +1,4 @@
-"""How many bytes of datasets may be stored, in all and by one API key."""
+"""Quota of stored bytes, of all datasets and of one API key."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ from worker.store.database.schema import datasets
 
 @dataclass(frozen=True, kw_only=True)
 class Quota:
-    """What may be stored; None is no limit. Datasets that arrive at one moment may each find the same room.
+    """The limits on stored bytes; None means no limit. Concurrent datasets may together exceed a limit.
 
     Args:
         max_stored_bytes: Of all datasets.
-        max_stored_bytes_per_key: Of those that one API key uploaded, or had made by encoding jobs.
+        max_stored_bytes_per_key: Of the datasets that one API key uploaded or made by encoding jobs.
     """
 
     max_stored_bytes: int | None
     max_stored_bytes_per_key: int | None
 
     def check(self, connection: sa.Connection, size_bytes: int, key_id: str | None) -> None:
-        """Refuse a dataset for which there is no room.
+        """Check that a dataset fits the quota.
 
         Raises:
-            QuotaExceeded: It would take more than is left.
+            QuotaExceeded: It would exceed a limit.
         """
         if self.max_stored_bytes is not None:
             _check(connection, sa.true(), size_bytes, self.max_stored_bytes, "All datasets")

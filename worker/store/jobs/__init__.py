@@ -1,4 +1,4 @@
-"""Rows of jobs: who runs them, what they recorded, what is asked of them.
+"""Jobs in the database: submission, leases, controls, records, requeueing, comparisons.
 
 Imports the other rooms but `upkeep`.
 """

@@ -1,4 +1,4 @@
-"""Comparisons of published models with simpler ones: which are due, who makes them, and what came out."""
+"""Comparisons of published models with baseline groupings: due ones, claims, results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from worker.store.database.engine import Database
 from worker.store.database.schema import DatabaseNow, comparisons, models
 
-MAX_ATTEMPTS = 3  # losses of the worker: a comparison that kills its worker must not come back for ever
+MAX_ATTEMPTS = 3  # lost workers, so that a comparison that kills its worker is not retried for ever
 
 _IS_OPEN = sa.and_(comparisons.c.document.is_(None), comparisons.c.error.is_(None))
 _IS_DUE = sa.and_(_IS_OPEN, comparisons.c.worker_name.is_(None))
@@ -17,7 +17,7 @@ _IS_DUE = sa.and_(_IS_OPEN, comparisons.c.worker_name.is_(None))
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonRecord:
-    """How the comparison of a model stands: what came out, or why nothing did, or neither yet."""
+    """The comparison of a model: its document, or the error, or neither while it is due or running."""
 
     document: dict[str, Any] | None
     error: str | None
@@ -26,11 +26,11 @@ class ComparisonRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonClaim:
-    """The right to make a comparison.
+    """A worker's claim of a comparison.
 
     Attributes:
         config: The `JobConfig` of the job that made the model.
-        training_seconds: That this job took for its start and training.
+        training_seconds: Duration of that job's training, its start included.
     """
 
     model_id: str
@@ -41,12 +41,12 @@ class ComparisonClaim:
 
 
 class Comparisons:
-    """All comparisons; any number of workers may take them.
+    """All comparisons; any number of workers may claim them.
 
-    Nobody but the holder of a claim writes a result, and only once.
+    Only the holder of a claim writes a result, once.
 
     Args:
-        lease_s: How long a claim holds without being renewed.
+        lease_s: How long a claim is valid without renewal.
     """
 
     def __init__(self, database: Database, *, lease_s: float) -> None:
@@ -54,7 +54,7 @@ class Comparisons:
         self._lease_s = lease_s
 
     def get(self, model_id: str) -> ComparisonRecord | None:
-        """How the comparison of a model stands; None where none was asked for."""
+        """The comparison of a model; None when none was requested."""
         query = sa.select(comparisons).where(comparisons.c.model_id == model_id)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
@@ -65,16 +65,16 @@ class Comparisons:
         )
 
     def first_due(self) -> str | None:
-        """The model that has waited longest for a comparison that nobody makes."""
+        """The id of the model whose due comparison has waited longest; None when none is due."""
         query = sa.select(comparisons.c.model_id).where(_IS_DUE).order_by(comparisons.c.created_at).limit(1)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one_or_none()
 
     def claim(self, worker_name: str) -> ComparisonClaim | None:
-        """Take the comparison that has waited longest, if any is due; of many who try, one gets it.
+        """Claim the due comparison that has waited longest; of several callers, one gets it.
 
         Args:
-            worker_name: Of this process alone.
+            worker_name: Unique to this process.
         """
         due = sa.select(comparisons.c.model_id).where(_IS_DUE).order_by(comparisons.c.created_at).limit(1)
         first = due.with_for_update(skip_locked=True).scalar_subquery()
@@ -104,29 +104,29 @@ class Comparisons:
         )
 
     def renew(self, claim: ComparisonClaim) -> bool:
-        """Keep a claim for another lease; False when it was taken away, or the model deleted."""
+        """Extend a claim by a lease; False when it was lost or the model deleted."""
         return self._change(claim, claimed_until=DatabaseNow() + self._lease_s)
 
     def release(self, claim: ComparisonClaim) -> None:
-        """Put a comparison back, to be made later; this does not count as a lost attempt."""
+        """Make a comparison due again; this does not count as a lost attempt."""
         self._change(claim, worker_name=None, claimed_until=None, attempts=comparisons.c.attempts - 1)
 
     def finish(self, claim: ComparisonClaim, document: Mapping[str, Any]) -> None:
-        """Record what came out, unless the claim was taken away."""
+        """Store the result, unless the claim was lost."""
         self._change(claim, worker_name=None, claimed_until=None, document=dict(document))
 
     def fail(self, claim: ComparisonClaim, reason: str) -> None:
-        """Record why there will be no comparison, unless the claim was taken away."""
+        """Store why there is no result, unless the claim was lost."""
         self._change(claim, worker_name=None, claimed_until=None, error=reason)
 
     def busy_workers(self) -> set[str]:
-        """The names of all workers that make a comparison."""
+        """The names of all workers that hold a comparison."""
         query = sa.select(comparisons.c.worker_name).where(comparisons.c.worker_name.is_not(None))
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
     def drain_workers(self, name_prefix: str) -> None:
-        """Put back what workers of these names are making; they notice when they next renew their claim."""
+        """Release the comparisons of workers with this prefix; they stop at their next renewal."""
         named = comparisons.c.worker_name.startswith(name_prefix, autoescape=True)
         self._write(
             sa.update(comparisons)
@@ -135,15 +135,15 @@ class Comparisons:
         )
 
     def release_worker(self, worker_name: str) -> None:
-        """Take its comparison away from a worker that is known to be dead."""
-        self._take_away(comparisons.c.worker_name == worker_name)
+        """Release the comparison of a dead worker; this counts as a lost attempt."""
+        self._release_lost(comparisons.c.worker_name == worker_name)
 
     def expire_claims(self) -> None:
-        """Take comparisons away from workers that were silent for a whole lease."""
-        self._take_away(comparisons.c.claimed_until < DatabaseNow())
+        """Release comparisons whose lease has expired; this counts as a lost attempt."""
+        self._release_lost(comparisons.c.claimed_until < DatabaseNow())
 
-    def _take_away(self, which: sa.ColumnElement[bool]) -> None:
-        with self._database.read() as connection:  # the usual case, nothing lost, takes no lock
+    def _release_lost(self, which: sa.ColumnElement[bool]) -> None:
+        with self._database.read() as connection:  # usually nothing is lost, and no lock is taken
             if connection.execute(sa.select(comparisons.c.model_id).where(which).limit(1)).first() is None:
                 return
         text = f"{MAX_ATTEMPTS} workers were lost while they made it"
@@ -155,7 +155,7 @@ class Comparisons:
         )
 
     def _change(self, claim: ComparisonClaim, **values: Any) -> bool:
-        """Change a row as its holder; False when it is the claim's no more."""
+        """Update the row of a claim; False when the claim was lost."""
         is_held = sa.and_(
             comparisons.c.model_id == claim.model_id, comparisons.c.worker_name == claim.worker_name
         )
@@ -166,9 +166,9 @@ class Comparisons:
             return connection.execute(query).rowcount
 
 
-def ask_for_comparison(connection: sa.Connection, model_id: str, config: Mapping[str, Any]) -> None:
-    """Have a model, published in the same transaction, compared some time, unless its job said not to."""
-    if config.get("report", {}).get("baselines", True):  # jobs older than this setting lack it
+def request_comparison(connection: sa.Connection, model_id: str, config: Mapping[str, Any]) -> None:
+    """Request a comparison of a model, in the transaction that publishes it, if its job asks for one."""
+    if config["report"]["baselines"]:
         connection.execute(
             sa.insert(comparisons).values(
                 model_id=model_id, config=dict(config), attempts=0, created_at=DatabaseNow()

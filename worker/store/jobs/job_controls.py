@@ -1,6 +1,7 @@
-"""What users wish of their jobs: cancel, pause, resume, finish, retry, steer.
+"""The actions of users on jobs: cancel, pause, resume, finish, retry, steer.
 
-A waiting job obeys at once. Of a running one the wish is noted; its worker reads it at its next heartbeat.
+A job that no worker holds changes at once. For a held job the action is stored, and its worker reads it at
+the next heartbeat.
 """
 
 from dataclasses import asdict
@@ -13,20 +14,20 @@ from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound
 from worker.store.database.job_rows import append_event, ended, paused, read_job, requeued, visible_change
 from worker.store.database.schema import jobs
-from worker.store.jobs.quotas import Admission, check_dataset
+from worker.store.jobs.quotas import JobQuotas, check_dataset
 from worker.store.models.models import resolve_model_id
-from worker.store.records import JobRecord, Steering, Wish
+from worker.store.records import JobRecord, RequestedAction, Steering
 
 FINISHING = "finishing with what was learnt so far"
-MAX_CHANGES = 1000  # of one run: all of them are needed to repeat it
+MAX_CHANGES = 1000  # of one run: all are stored, as a resumed run replays them
 
 
 class Controls:
-    """The wishes of users; every method raises NotFound for an unknown job, Conflict in the wrong state."""
+    """The actions; each method raises NotFound for an unknown job and Conflict in the wrong state."""
 
-    def __init__(self, database: Database, admission: Admission) -> None:
+    def __init__(self, database: Database, quotas: JobQuotas) -> None:
         self._database = database
-        self._admission = admission
+        self._quotas = quotas
 
     def cancel(self, job_id: str) -> JobRecord:
         """End a job."""
@@ -40,13 +41,13 @@ class Controls:
                 return _change(connection, job, "cancelled", values)
             if job.status is JobStatus.CANCELLING:
                 return job
-            values = visible_change(status=JobStatus.CANCELLING, wish=Wish.CANCEL)
+            values = visible_change(status=JobStatus.CANCELLING, requested_action=RequestedAction.CANCEL)
             return _change(connection, job, "cancelling", values)
 
         return self._database.write_on_full_disk(end)
 
     def pause(self, job_id: str) -> JobRecord:
-        """Take a job from its worker, or out of the queue, until it is resumed."""
+        """Stop a running job at its current step, or remove a job from the queue, until it is resumed."""
         with self._database.write() as connection:
             job = read_job(connection, job_id, for_update=True)
             if job.status is JobStatus.QUEUED:
@@ -55,11 +56,11 @@ class Controls:
                 return job
             if job.status is not JobStatus.RUNNING:
                 raise _wrong_state(job, "paused")
-            values = visible_change(status=JobStatus.PAUSING, wish=Wish.PAUSE)
+            values = visible_change(status=JobStatus.PAUSING, requested_action=RequestedAction.PAUSE)
             return _change(connection, job, "pausing", values)
 
     def resume(self, job_id: str) -> JobRecord:
-        """Let a paused job go on where it stopped.
+        """Requeue a paused job, to continue where it stopped.
 
         Raises:
             QueueFull: Too many jobs are waiting.
@@ -67,15 +68,15 @@ class Controls:
         with self._database.write() as connection:
             job = read_job(connection, job_id, for_update=True)
             if job.status is JobStatus.PAUSED:
-                self._admission.check_room(connection)
+                self._quotas.check_room(connection)
                 return _change(connection, job, "resuming", requeued(None))
-            if job.status is JobStatus.PAUSING:  # its worker stops all the same, and puts it back
-                values = visible_change(status=JobStatus.RUNNING, wish=Wish.STEER)
+            if job.status is JobStatus.PAUSING:  # its worker stops nevertheless, and requeues it
+                values = visible_change(status=JobStatus.RUNNING, requested_action=RequestedAction.STEER)
                 return _change(connection, job, "resuming", values)
             raise _wrong_state(job, "resumed")
 
     def finish(self, job_id: str) -> JobRecord:
-        """Let a job that has begun end with what it has learnt so far."""
+        """End a started job early, with the model as trained so far."""
         with self._database.write() as connection:
             job = read_job(connection, job_id, for_update=True)
             _check_steerable(job, "finished early")
@@ -83,14 +84,14 @@ class Controls:
                 return job
             values = _steered(job, Steering(finish=True))
             if job.status is JobStatus.PAUSED:
-                self._admission.check_room(connection)
+                self._quotas.check_room(connection)
                 values = requeued(FINISHING, steering=values["steering"])
             elif job.status is not JobStatus.QUEUED:
                 values |= {"status": JobStatus.RUNNING, "status_reason": FINISHING}
             return _change(connection, job, "finishing", values)
 
     def retry(self, job_id: str) -> JobRecord:
-        """Put a job that failed or was cancelled back into the queue, to go on from its last checkpoint.
+        """Requeue a failed or cancelled job, to continue from its last checkpoint.
 
         Raises:
             QueueFull: Too many jobs are waiting.
@@ -100,9 +101,9 @@ class Controls:
             job = read_job(connection, job_id, for_update=True)
             if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
                 raise _wrong_state(job, "retried")
-            self._admission.check_room(connection)
+            self._quotas.check_room(connection)
             key_id = connection.execute(sa.select(jobs.c.key_id).where(jobs.c.id == job_id)).scalar_one()
-            self._admission.check_share(connection, key_id)
+            self._quotas.check_share(connection, key_id)
             try:
                 check_dataset(connection, job.dataset_id)
                 if job.start_model_id is not None:
@@ -113,10 +114,10 @@ class Controls:
             return _change(connection, job, "retrying", values)
 
     def steer(self, job_id: str, *, held: bool, temperature: float | None = None) -> JobRecord:
-        """Hold a running job's temperature where it is or at a value, or let it follow its schedule again.
+        """Hold a job's temperature at its current or a given value, or return it to its schedule.
 
         Raises:
-            Conflict: Also when the job has no temperature to steer: in static mode, and once it is hard.
+            Conflict: Also in static mode, and once the assignment is hard.
         """
         with self._database.write() as connection:
             job = read_job(connection, job_id, for_update=True)
@@ -140,12 +141,12 @@ def _change(
 
 
 def _steered(job: JobRecord, change: Steering) -> dict[str, Any]:
-    """Values of the UPDATE that adds a change and lets the worker know, unless it is to stop anyway."""
+    """UPDATE values that add a change and notify the worker, unless it is about to stop."""
     if len(job.steering) >= MAX_CHANGES:
         raise Conflict(f"The job was steered {MAX_CHANGES} times already.", code="steered_too_often")
     values: dict[str, Any] = {"steering": [asdict(each) for each in (*job.steering, change)]}
-    if job.status is JobStatus.RUNNING and job.wish is Wish.NONE:
-        values["wish"] = Wish.STEER
+    if job.status is JobStatus.RUNNING and job.requested_action is RequestedAction.NONE:
+        values["requested_action"] = RequestedAction.STEER
     return visible_change(**values)
 
 

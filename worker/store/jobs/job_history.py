@@ -1,4 +1,4 @@
-"""What was recorded of a job: its assignments, metrics, events and checkpoints."""
+"""Reads the records of a job: assignments, metrics, events, checkpoints."""
 
 from pathlib import Path
 
@@ -9,16 +9,16 @@ from worker.store.database.engine import Database
 from worker.store.database.ids import path_of
 from worker.store.database.job_rows import as_time, read_job
 from worker.store.database.schema import checkpoints, job_assignments, job_events, job_metrics
-from worker.store.records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
+from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
 
-MAX_NUMBER = 2**31 - 1  # what the columns hold; anything above is beyond the newest
+MAX_NUMBER = 2**31 - 1  # the largest value of the columns
 
 
 class Histories:
-    """Reads what running jobs wrote; each method raises NotFound for an unknown job.
+    """The records of jobs; each method raises NotFound for an unknown job.
 
     Args:
-        directory: Where the jobs' files are, one directory for each job.
+        directory: The parent of the jobs' directories.
     """
 
     def __init__(self, database: Database, directory: Path) -> None:
@@ -26,11 +26,11 @@ class Histories:
         self._directory = directory
 
     def directory(self, job_id: str) -> Path:
-        """Where the checkpoints of a job are."""
+        """The directory of a job's files."""
         return path_of(self._directory, job_id)
 
     def assignment(self, job_id: str, epoch: int | None = None) -> AssignmentRecord | None:
-        """The soft assignment after an epoch, or the newest; None where none was kept."""
+        """The soft assignment after an epoch, or the newest; None when it is not stored."""
         query = sa.select(job_assignments).where(job_assignments.c.job_id == job_id)
         if epoch is None:
             query = query.order_by(job_assignments.c.epoch.desc()).limit(1)
@@ -44,16 +44,14 @@ class Histories:
         categories: list[str] = row["categories"]
         matrix = np.frombuffer(row["matrix"], dtype="<f4").reshape(-1, len(categories))
         return AssignmentRecord(
-            job_id=job_id,
             epoch=row["epoch"],
-            step=row["step"],
             temperature=row["temperature"],
             categories=categories,
             matrix=matrix,
         )
 
     def metrics(self, job_id: str, max_points: int = 500) -> list[MetricRecord]:
-        """The metrics of all epochs, or of that many evenly spread ones, the first and last among them.
+        """The metrics of all epochs, or of `max_points` evenly spaced ones with the first and the last.
 
         Args:
             max_points: At least 2.
@@ -93,26 +91,24 @@ class Histories:
         ]
 
     def checkpoints(self, job_id: str) -> list[CheckpointRecord]:
-        """The states from which the job can be resumed, newest first."""
+        """The checkpoints of a job, newest first."""
         with self._database.read() as connection:
             read_job(connection, job_id)
             return read_checkpoints(connection, job_id, self.directory(job_id))
 
 
 def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) -> list[CheckpointRecord]:
-    """The checkpoints of a job, newest first; directory is where its files are."""
+    """The checkpoints of a job, newest first; `directory` holds its files."""
     rows = connection.execute(
         sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step.desc())
     ).mappings()
     return [
         CheckpointRecord(
-            job_id=row["job_id"],
             epoch=row["epoch"],
             step=row["step"],
             path=path_of(directory, row["file_name"]),
             digest=row["digest"],
             size_bytes=row["size_bytes"],
-            token=row["token"],
             created_at=as_time(row["created_at"]),
         )
         for row in rows

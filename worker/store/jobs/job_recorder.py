@@ -1,4 +1,4 @@
-"""What a running job leaves behind after each epoch, every write checked by its token."""
+"""Writes the records of running jobs; every write checks the claim's token."""
 
 import math
 from collections.abc import Mapping
@@ -14,18 +14,19 @@ from worker.store.database.ids import path_of
 from worker.store.database.job_rows import append_event, read_job, update_held, visible_change
 from worker.store.database.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
 from worker.store.jobs.job_history import read_checkpoints
-from worker.store.records import CheckpointRecord, Claim, Progress, Steering, Wish
+from worker.store.records import Claim, RequestedAction, Steering
+from worker.store.run_records import CheckpointRecord, Progress
 
-KEPT_CHECKPOINTS = 3  # two to fall back to when the newest is torn
-KEPT_ASSIGNMENTS = 64  # enough for a smooth picture of a run
+KEPT_CHECKPOINTS = 3  # two older ones in case the newest is corrupt
+KEPT_ASSIGNMENTS = 64  # enough for a smooth plot of a run
 KEPT_ASSIGNMENT_BYTES = 64 << 20
 
 
 class Recordings:
-    """The history of jobs as it is written; every method raises LeaseLost once the job was taken away.
+    """The writer of job records; every method raises LeaseLost, having written nothing, once the job is lost.
 
     Args:
-        directory: Where the jobs' files are, one directory for each job.
+        directory: The parent of the jobs' directories.
     """
 
     def __init__(self, database: Database, directory: Path) -> None:
@@ -33,7 +34,7 @@ class Recordings:
         self._directory = directory
 
     def record_progress(self, claim: Claim, progress: Progress) -> None:
-        """Store how the job stands after an epoch; recording an epoch again replaces it."""
+        """Store the progress after an epoch; recording an epoch again replaces it and later ones."""
         with self._database.write() as connection:
             update_held(connection, claim, visible_change(live=_live(progress)))
             _forget_later_epochs(connection, claim.job.id, progress.epoch)
@@ -50,7 +51,7 @@ class Recordings:
                 )
 
     def record_rows(self, claim: Claim, *, done: int, rows: int, eta_seconds: float | None) -> None:
-        """Store how many rows an encoding has written for good; the attempts start counting anew."""
+        """Store how many rows an encoding has on the disk; resets the count of lost attempts."""
         progress = {
             "fraction": done / rows,
             "epoch": done // rows,
@@ -64,27 +65,27 @@ class Recordings:
             update_held(connection, claim, visible_change(live=live, losses=0))
 
     def add_event(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
-        """Tell the job's users that something happened."""
+        """Append an event to the job."""
         with self._database.write() as connection:
             update_held(connection, claim, visible_change())
             append_event(connection, claim.job.id, event, {**data, "token": claim.token})
 
     def add_event_once(self, claim: Claim, event: str, data: Mapping[str, Any]) -> None:
-        """Tell it unless it was told before in the same words, by an attempt that is now done again."""
-        told = sa.select(job_events.c.data).where(
+        """Append an event, unless an earlier attempt has appended it with the same data."""
+        recorded = sa.select(job_events.c.data).where(
             job_events.c.job_id == claim.job.id, job_events.c.type == event
         )
         with self._database.write() as connection:
-            if data not in connection.scalars(told).all():
+            if data not in connection.scalars(recorded).all():
                 update_held(connection, claim, visible_change())
                 append_event(connection, claim.job.id, event, data)
 
     def record_checkpoint(
         self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
     ) -> None:
-        """Make a finished file in the job's directory the newest checkpoint.
+        """Record a finished file in the job's directory as the newest checkpoint.
 
-        The attempts start counting anew, and all but the newest checkpoints are removed.
+        Resets the count of lost attempts, and removes all but the newest checkpoints.
         """
         job_id = claim.job.id
         with self._database.write() as connection:
@@ -98,7 +99,6 @@ class Recordings:
                     file_name=path.name,
                     digest=digest,
                     size_bytes=size_bytes,
-                    token=claim.token,
                     created_at=DatabaseNow(),
                 )
             )
@@ -108,13 +108,14 @@ class Recordings:
             append_event(connection, job_id, "checkpoint", data)
         _remove_files_except(path.parent, {record.path.name for record in kept})
 
-    def settle_steering(
+    def record_steering(
         self, claim: Claim, moment: tuple[int, bool], temperature: float
     ) -> tuple[Steering, ...]:
-        """Let what the user changed meanwhile take effect at a moment of the run; returns all changes so far.
+        """Record that pending steering changes take effect at a moment of the run; returns all changes.
 
         Args:
-            temperature: Of the run's next step: what it is held at when the user named no value.
+            moment: Completed steps, and whether the search has ended.
+            temperature: Of the run's next step; a hold without a value keeps it.
         """
         job_id = claim.job.id
         with self._database.write() as connection:
@@ -127,9 +128,15 @@ class Recordings:
                 else:
                     settled.append(change)
                 temperature = settled[-1].temperature or temperature
-            if settled != list(job.steering) or job.wish is Wish.STEER:
-                wish = Wish.NONE if job.wish is Wish.STEER else job.wish
-                values = visible_change(steering=[asdict(each) for each in settled], wish=wish)
+            if settled != list(job.steering) or job.requested_action is RequestedAction.STEER:
+                requested = (
+                    RequestedAction.NONE
+                    if job.requested_action is RequestedAction.STEER
+                    else job.requested_action
+                )
+                values = visible_change(
+                    steering=[asdict(each) for each in settled], requested_action=requested
+                )
                 update_held(connection, claim, values)
         return tuple(settled)
 
@@ -139,7 +146,7 @@ class Recordings:
             return read_checkpoints(connection, claim.job.id, path_of(self._directory, claim.job.id))
 
     def _record_assignment(self, connection: sa.Connection, job_id: str, progress: Progress) -> None:
-        """Keep the newest assignment, and of the older ones an evenly spread choice."""
+        """Store the newest assignment; keep an evenly spaced selection of the older ones."""
         matrix = np.ascontiguousarray(progress.matrix, dtype="<f4")
         kept = max(2, min(KEPT_ASSIGNMENTS, KEPT_ASSIGNMENT_BYTES // max(1, matrix.nbytes)))
         spacing = math.ceil(progress.epochs / kept)
@@ -152,7 +159,6 @@ class Recordings:
             sa.insert(job_assignments).values(
                 job_id=job_id,
                 epoch=progress.epoch,
-                step=progress.step,
                 temperature=progress.temperature,
                 categories=progress.categories,
                 matrix=matrix.tobytes(),
@@ -161,7 +167,7 @@ class Recordings:
 
 
 def _at(moment: tuple[int, bool], change: Steering, temperature: float) -> Steering:
-    """The change with the moment of its effect, and the temperature at which it holds."""
+    """The change with the moment of its effect and the temperature that it holds."""
     held_at = (change.temperature or temperature) if change.held else None
     return replace(change, step=moment[0], is_training=moment[1], temperature=held_at)
 
@@ -185,7 +191,7 @@ def _live(progress: Progress) -> dict[str, Any]:
 
 
 def _forget_later_epochs(connection: sa.Connection, job_id: str, epoch: int) -> None:
-    """Drop what an earlier attempt recorded from this epoch on, which is now done again."""
+    """Delete what an earlier attempt recorded from this epoch on."""
     for table in (job_assignments, job_metrics):
         connection.execute(sa.delete(table).where(table.c.job_id == job_id, table.c.epoch >= epoch))
 
@@ -195,7 +201,7 @@ def _forget_checkpoints(connection: sa.Connection, job_id: str, which: sa.Column
 
 
 def _remove_files_except(directory: Path, kept: set[str]) -> None:
-    """Remove every other file, also those that a killed attempt left half-written."""
+    """Remove every other file, including partial ones of a killed attempt."""
     for path in directory.iterdir():
         if path.name not in kept:
             path.unlink(missing_ok=True)

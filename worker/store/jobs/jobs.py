@@ -1,4 +1,4 @@
-"""Jobs as their users see them: submitted, listed, deleted."""
+"""Submits, reads, lists and deletes jobs."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ from worker.store.database.job_rows import append_event, read_job, remember_expi
 from worker.store.database.pagination import Page, decode_cursor, fetch_page
 from worker.store.database.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 from worker.store.jobs.job_history import Histories
-from worker.store.jobs.quotas import Admission, check_dataset
+from worker.store.jobs.label_filter import select_labelled
+from worker.store.jobs.quotas import JobQuotas, check_dataset
 from worker.store.models.models import resolve_model_id
-from worker.store.records import JobRecord, Json, Submission, Wish
+from worker.store.records import JobRecord, Json, RequestedAction, Submission
 
-# Whoever submits also sends the message; only after this time does a worker make up for a lost one.
+# The API sends the first message of a job; after this time a worker sends one in case it was lost.
 SEND_GRACE_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _NewJob:
-    """What is particular to a job that is submitted; needed_model is an id or `@alias`."""
+    """The values of a submitted job; needed_model is an id or `@alias`."""
 
     kind: JobKind
     request: JobRequest | EncodingJobRequest
@@ -36,8 +37,8 @@ class _NewJob:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What tells that a job has changed, the numbers of its version and its last event, and its place."""
+class JobVersion:
+    """The version, last event number and queue position of a job; one differs after every change."""
 
     version: int
     event_count: int
@@ -46,7 +47,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class _Sender:
-    """Who submits a job, and how to tell whether it was submitted before."""
+    """The API key and idempotency key of a submission."""
 
     idempotency_key: str | None
     request_digest: str
@@ -54,13 +55,11 @@ class _Sender:
 
 
 class Jobs(Histories):
-    """The jobs, and what was recorded of them."""
+    """All jobs and their records."""
 
-    def __init__(
-        self, database: Database, directory: Path, *, admission: Admission, max_attempts: int
-    ) -> None:
+    def __init__(self, database: Database, directory: Path, *, quotas: JobQuotas, max_attempts: int) -> None:
         super().__init__(database, directory)
-        self._admission = admission
+        self._quotas = quotas
         self._max_attempts = max_attempts
 
     def submit(
@@ -72,16 +71,16 @@ class Jobs(Histories):
         request_digest: str = "",
         key_id: str | None = None,
     ) -> Submission:
-        """Put a training into the queue, once for each idempotency key.
+        """Queue a training job, once for each idempotency key.
 
         Args:
-            resolved: What the plan made of the request; stored for the user.
-            request_digest: Tells whether two requests with one idempotency key are the same.
-            key_id: The API key that asks, where one is needed; its unfinished jobs are counted.
+            resolved: The plan made from the request; stored for the user.
+            request_digest: Differs for different requests with one idempotency key.
+            key_id: The API key of the request; None without keys. Its unfinished jobs are limited.
 
         Raises:
-            NotFound: The dataset, or the model to start from, is unknown.
-            Conflict: The key was used for another request (code idempotency_key_reused).
+            NotFound: No such dataset, or no such model to start from.
+            Conflict: The idempotency key was used for another request (code idempotency_key_reused).
             QueueFull: Too many jobs are waiting.
             TooManyJobs: The API key has too many unfinished jobs.
         """
@@ -104,7 +103,7 @@ class Jobs(Histories):
         request_digest: str = "",
         key_id: str | None = None,
     ) -> Submission:
-        """Put the encoding of a dataset into the queue; otherwise as `submit`.
+        """Queue an encoding job; otherwise as `submit`.
 
         Args:
             rows: Of the dataset.
@@ -123,7 +122,7 @@ class Jobs(Histories):
         """The job of this id.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such job.
         """
         with self._database.read() as connection:
             return read_job(connection, job_id)
@@ -137,9 +136,9 @@ class Jobs(Histories):
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[JobRecord]:
-        """A page of the jobs that fit every given filter, newest first."""
-        query, order_by = _select_labelled(labels or {})
-        if labels and cursor is not None:  # PostgreSQL does not conclude it from the place of the label
+        """A page of the jobs that match every given filter, newest first."""
+        query, order_by = select_labelled(labels or {})
+        if labels and cursor is not None:  # PostgreSQL does not infer it from the join
             query = query.where(jobs.c.seq < decode_cursor(cursor))
         if status is not None:
             query = query.where(jobs.c.status == status)
@@ -150,10 +149,10 @@ class Jobs(Histories):
                 connection, query, order_by=order_by, limit=limit, cursor=cursor, to_record=to_job
             )
 
-    def standings(self, job_ids: Collection[str]) -> dict[str, Standing]:
-        """How these jobs stand, all at once; unknown ones are left out."""
+    def versions(self, job_ids: Collection[str]) -> dict[str, JobVersion]:
+        """The versions of these jobs, in one query; unknown ids are left out."""
         query = sa.select(jobs.c.id, jobs.c.seq, jobs.c.status, jobs.c.version, jobs.c.event_count)
-        # Numbered in one pass over the index; counting for each job apart would pass it again and again.
+        # One pass over the index numbers all queued jobs; a count for each job would repeat it.
         place = sa.func.row_number().over(order_by=jobs.c.seq).label("place")
         queue = sa.select(jobs.c.seq, place).where(jobs.c.status == JobStatus.QUEUED).subquery()
         places: dict[int, int] = {}
@@ -163,19 +162,19 @@ class Jobs(Histories):
             if queued:
                 found = connection.execute(sa.select(queue).where(queue.c.seq.in_(queued)))
                 places = {row.seq: row.place for row in found}
-        return {row.id: Standing(row.version, row.event_count, places.get(row.seq)) for row in rows}
+        return {row.id: JobVersion(row.version, row.event_count, places.get(row.seq)) for row in rows}
 
     def queue_position(self, job_id: str) -> int | None:
-        """1 for the job that is next, None for one that is not waiting."""
+        """The position in the queue, from 1; None for a job that is not queued."""
         is_waiting = jobs.c.status == JobStatus.QUEUED
-        # No join: PostgreSQL would keep the order that was good for an empty table.
+        # No join: PostgreSQL would keep a plan that suits an empty table.
         place = sa.select(jobs.c.seq).where(jobs.c.id == job_id, is_waiting).scalar_subquery()
         query = sa.select(sa.func.count()).select_from(jobs).where(is_waiting, jobs.c.seq <= place)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one() or None
 
     def queue_positions(self, job_ids: Collection[str]) -> dict[str, int]:
-        """The positions of jobs that are waiting, and near each other in the queue as on a page."""
+        """The positions of queued jobs that are close to each other in the queue, as those of a page are."""
         is_waiting = jobs.c.status == JobStatus.QUEUED
         ends = sa.select(sa.func.min(jobs.c.seq), sa.func.max(jobs.c.seq)).where(jobs.c.id.in_(job_ids))
         with self._database.read() as connection:
@@ -187,14 +186,14 @@ class Jobs(Histories):
         return {each: place for place, each in enumerate(waiting, number_before + 1) if each in job_ids}
 
     def delete(self, job_id: str, *, is_expired: bool = False) -> None:
-        """Forget a job that has ended, with all that was recorded of it; its model stays.
+        """Delete a job that has ended, with its records; its model stays.
 
         Args:
-            is_expired: Remember that it is gone by retention.
+            is_expired: Record that retention deleted it.
 
         Raises:
-            NotFound: There is no such job.
-            Conflict: It has not ended.
+            NotFound: No such job.
+            Conflict: The job has not ended.
         """
 
         def forget(connection: sa.Connection) -> None:
@@ -214,7 +213,7 @@ class Jobs(Histories):
         try:
             with self._database.write() as connection:
                 return self._submit_once(connection, new, sender)
-        except sa.exc.IntegrityError:  # the same key at the same moment: its job is there now
+        except sa.exc.IntegrityError:  # a concurrent request with the same key: its job exists now
             with self._database.write() as connection:
                 return self._submit_once(connection, new, sender)
 
@@ -222,8 +221,8 @@ class Jobs(Histories):
         if (earlier := _find_earlier(connection, sender)) is not None:
             return Submission(earlier, replayed=True)
         check_dataset(connection, new.request.dataset)
-        self._admission.check_room(connection)
-        self._admission.check_share(connection, sender.key_id)
+        self._quotas.check_room(connection)
+        self._quotas.check_share(connection, sender.key_id)
         job_id = self._insert(connection, new, sender.key_id)
         if sender.idempotency_key is not None:
             connection.execute(
@@ -252,7 +251,7 @@ class Jobs(Histories):
             "config": new.config,
             "resolved": new.resolved,
             "status": JobStatus.QUEUED,
-            "wish": Wish.NONE,
+            "requested_action": RequestedAction.NONE,
             "version": 1,
             "created_at": DatabaseNow(),
             "updated_at": DatabaseNow(),
@@ -287,18 +286,3 @@ def _find_earlier(connection: sa.Connection, sender: _Sender) -> JobRecord | Non
     if row.request_digest != sender.request_digest:
         raise Conflict("This key was used for another request.", code="idempotency_key_reused")
     return read_job(connection, row.job_id)
-
-
-def _select_labelled(labels: Mapping[str, str]) -> tuple[sa.Select[Any], sa.ColumnElement[int]]:
-    """Jobs that have all labels, and what orders them: with labels, the index of the first one."""
-    if not labels:
-        return sa.select(jobs), jobs.c.seq
-    first, *others = (_labelled(name, value) for name, value in labels.items())
-    query = sa.select(jobs, first.c.seq).join(first, first.c.seq == jobs.c.seq)
-    for other in others:
-        query = query.join(other, other.c.job_id == jobs.c.id)
-    return query, first.c.seq
-
-
-def _labelled(name: str, value: str) -> sa.Subquery:
-    return sa.select(job_labels).where(job_labels.c.name == name, job_labels.c.value == value).subquery()

@@ -1,4 +1,4 @@
-"""Who runs a job: claims it, keeps it, gives it back or ends it, checked by a token at every step."""
+"""Claims, renews, releases and ends jobs for workers; every write checks the claim's token."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,17 +20,17 @@ from worker.store.database.job_rows import (
     visible_change,
 )
 from worker.store.database.schema import DatabaseNow, jobs, models
-from worker.store.jobs.comparisons import ask_for_comparison
-from worker.store.records import Claim, JobRecord, Wish
+from worker.store.jobs.comparisons import request_comparison
+from worker.store.records import Claim, JobRecord, RequestedAction
 
 
 class Leases:
-    """The worker's side of jobs.
+    """The claims of workers on jobs.
 
-    Every method that takes a claim raises LeaseLost, having written nothing, once the job was taken away.
+    Every method that takes a claim raises LeaseLost, having written nothing, once the job is lost.
 
     Args:
-        lease_s: How long a claim holds without a heartbeat.
+        lease_s: How long a claim is valid without a heartbeat.
     """
 
     def __init__(self, database: Database, *, lease_s: float) -> None:
@@ -38,58 +38,58 @@ class Leases:
         self._lease_s = lease_s
 
     def claim(self, job_id: str, worker_name: str, *, threads: int) -> Claim | None:
-        """Take this job, if it is waiting; of many who try at once, one gets it.
+        """Claim this job, if it is queued; of several callers, one gets it.
 
         Args:
-            threads: Recorded at the first attempt; the claim's job says which number to use.
+            threads: Stored at the first attempt; the claim's job holds the number to use.
         """
         return self._claim(jobs.c.id == job_id, worker_name, threads)
 
     def claim_next(self, worker_name: str, *, threads: int) -> Claim | None:
-        """Take the job that waits longest, if any waits."""
+        """Claim the job that has been queued longest, if any is."""
         waiting = sa.select(jobs.c.id).where(jobs.c.status == JobStatus.QUEUED).order_by(jobs.c.seq).limit(1)
         longest = waiting.with_for_update(skip_locked=True).scalar_subquery()
         return self._claim(jobs.c.id == longest, worker_name, threads)
 
-    def heartbeat(self, claim: Claim) -> Wish:
-        """Keep the job for another lease, and hear what is wished of its worker."""
+    def heartbeat(self, claim: Claim) -> RequestedAction:
+        """Extend the claim by a lease, and return the requested action."""
         held = sa.and_(jobs.c.id == claim.job.id, jobs.c.token == claim.token, jobs.c.status.in_(HELD))
         query = sa.update(jobs).where(held).values(lease_expires_at=DatabaseNow() + self._lease_s)
         with self._database.write() as connection:
-            wish = connection.execute(query.returning(jobs.c.wish)).scalar_one_or_none()
-        if wish is None:
+            requested = connection.execute(query.returning(jobs.c.requested_action)).scalar_one_or_none()
+        if requested is None:
             raise LeaseLost(f"Job {claim.job.id} was given to another worker.", code="lease_lost")
-        return Wish(wish)
+        return RequestedAction(requested)
 
     def release(self, claim: Claim, reason: str) -> None:
-        """Put the job back into the queue, to be resumed, or lay it aside where its user paused it.
+        """Requeue the job, to be resumed; pause or cancel it if its user asked for that.
 
         This does not count as a lost attempt.
         """
         with self._database.write() as connection:
             status = self._current(connection, claim).status
             if status is JobStatus.CANCELLING:
-                self._leave(
+                self._give_up(
                     connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user")
                 )
             elif status is JobStatus.PAUSING:
-                self._leave(connection, claim, "paused", paused())
+                self._give_up(connection, claim, "paused", paused())
             else:
-                self._leave(connection, claim, "released", requeued(reason), {"reason": reason})
+                self._give_up(connection, claim, "released", requeued(reason), {"reason": reason})
 
     def cancel(self, claim: Claim) -> None:
-        """End the job, as its user wished."""
+        """End the job as cancelled."""
         with self._database.write() as connection:
-            self._leave(connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user"))
+            self._give_up(connection, claim, "cancelled", ended(JobStatus.CANCELLED, "cancelled by the user"))
 
     def fail(self, claim: Claim, code: str, text: str) -> None:
-        """End the job, saying why it cannot go on."""
+        """End the job as failed, with the reason."""
         error = {"code": code, "text": text}
         with self._database.write() as connection:
-            self._leave(connection, claim, "failed", ended(JobStatus.FAILED, text, error=error), error)
+            self._give_up(connection, claim, "failed", ended(JobStatus.FAILED, text, error=error), error)
 
     def publish(self, claim: Claim, model_id: str, document: Mapping[str, Any], digest: str) -> None:
-        """Let the model, whose files are in place, exist, and the job have succeeded: both or neither.
+        """Insert the model, whose files are in place, and mark the job succeeded, in one transaction.
 
         Raises:
             CancelRequested: The user cancelled the job first; nothing was written.
@@ -107,9 +107,9 @@ class Leases:
                     created_at=DatabaseNow(),
                 )
             )
-            ask_for_comparison(connection, model_id, job.config)
+            request_comparison(connection, model_id, job.config)
             values = ended(JobStatus.SUCCEEDED, None, model_id=model_id)
-            self._leave(
+            self._give_up(
                 connection,
                 claim,
                 "published",
@@ -118,7 +118,7 @@ class Leases:
             )
 
     def deliver(self, claim: Claim, dataset_id: str) -> None:
-        """Let an encoding have succeeded with a dataset of codes.
+        """Mark an encoding job succeeded, with its dataset of codes.
 
         Raises:
             CancelRequested: The user cancelled the job first; nothing was written.
@@ -126,7 +126,7 @@ class Leases:
         with self._database.write() as connection:
             _check_not_cancelled(self._current(connection, claim))
             values = ended(JobStatus.SUCCEEDED, None, result_dataset_id=dataset_id)
-            self._leave(connection, claim, "delivered", values, {"dataset": dataset_id})
+            self._give_up(connection, claim, "delivered", values, {"dataset": dataset_id})
 
     def _claim(self, which: sa.ColumnElement[bool], worker_name: str, threads: int) -> Claim | None:
         query = (
@@ -136,7 +136,7 @@ class Leases:
                 **visible_change(
                     status=JobStatus.RUNNING,
                     status_reason=None,
-                    wish=Wish.NONE,
+                    requested_action=RequestedAction.NONE,
                     token=jobs.c.token + 1,
                     attempt=jobs.c.losses + 1,
                     worker_name=worker_name,
@@ -158,14 +158,14 @@ class Leases:
             return Claim(read_job(connection, job.id), job.token)
 
     def _current(self, connection: sa.Connection, claim: Claim) -> JobRecord:
-        """The job as it stands, locked, if it is still the claim's."""
+        """The claim's job, its row locked."""
         held = sa.and_(jobs.c.id == claim.job.id, jobs.c.token == claim.token, jobs.c.status.in_(HELD))
         row = connection.execute(sa.select(jobs).where(held).with_for_update()).mappings().one_or_none()
         if row is None:
             raise LeaseLost(f"Job {claim.job.id} was given to another worker.", code="lease_lost")
         return to_job(row)
 
-    def _leave(
+    def _give_up(
         self,
         connection: sa.Connection,
         claim: Claim,

@@ -1,4 +1,4 @@
-"""What must hold before a job may wait in the queue."""
+"""Limits on queued jobs and on the jobs of an API key."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from worker.store.datasets.datasets import UNFINISHED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Admission:
-    """How many jobs are let in.
+class JobQuotas:
+    """The limits on accepted jobs.
 
     Args:
-        max_queued_jobs: That may wait.
-        max_jobs_per_key: Of one API key that have not ended.
+        max_queued_jobs: Queued jobs.
+        max_jobs_per_key: Unfinished jobs of one API key.
     """
 
     max_queued_jobs: int
     max_jobs_per_key: int
 
     def check_room(self, connection: sa.Connection) -> None:
-        """Refuse a job when enough are waiting.
+        """Check that the queue has room for a job.
 
         Raises:
             QueueFull: Too many jobs are waiting.
@@ -35,7 +35,7 @@ class Admission:
             raise QueueFull(f"{waiting} jobs are waiting already.", code="queue_full")
 
     def check_share(self, connection: sa.Connection, key_id: str | None) -> None:
-        """Refuse a job when its API key has enough of them.
+        """Check that an API key may have another unfinished job.
 
         Raises:
             TooManyJobs: Too many of its jobs have not ended.
@@ -52,10 +52,10 @@ class Admission:
 
 
 def check_dataset(connection: sa.Connection, dataset_id: str) -> None:
-    """Refuse an unknown dataset, and keep a known one from being deleted before the job is in.
+    """Check that a dataset exists, and lock it against deletion until the transaction ends.
 
     Raises:
-        NotFound: There is no such dataset.
+        NotFound: No such dataset.
     """
     query = sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update(read=True)
     if connection.execute(query).one_or_none() is None:

@@ -1,4 +1,4 @@
-"""Keeps jobs moving when workers die or messages vanish: lost ones go back, waiting ones are announced."""
+"""Requeues jobs of lost workers, and finds queued jobs whose message must be sent again."""
 
 import time
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from worker.store.database.engine import Database
 from worker.store.database.job_rows import HELD, append_event, ended, paused, requeued, to_job
 from worker.store.database.schema import DatabaseNow, jobs
 from worker.store.jobs.statistics import Statistics, count_lease_loss, read_statistics
-from worker.store.records import JobRecord, Json, Wish
+from worker.store.records import JobRecord, Json, RequestedAction
 
 SEND_DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)  # after the first announcement, the second, ...
 LONGEST_SEND_DELAY_S = 60.0
-AT_ONCE_S = 1.0  # to get a lock: whoever waits longer was not the only one
-KEPT_LOSSES = 20  # a job that lives for months must not carry every crash along
+LONGEST_LOCK_WAIT_S = 1.0  # a longer wait for a lock means that others could not write either
+KEPT_LOSSES = 20  # bounds the history of a job that is retried for months
 
 
 class Outbox:
-    """Looks after all jobs; any number of workers may do so at once.
+    """Requeues and announces jobs; any number of workers may use it at once.
 
     Args:
-        grace_s: How long a lease is seen to be over, by somebody who could write, before the job is taken.
+        grace_s: How long a lease must be seen as expired, by a caller that can write, before it is lost.
     """
 
     def __init__(self, database: Database, *, grace_s: float) -> None:
@@ -32,13 +32,13 @@ class Outbox:
         self._overdue: dict[tuple[str, int, float], float] = {}
 
     def expire_leases(self) -> list[str]:
-        """Take jobs away from workers that were silent for a whole lease; returns their ids.
+        """Requeue or end jobs whose lease has expired; returns their ids.
 
-        Where the database was locked or away, workers could not renew their leases. So a lease that is over
-        is seen twice, by one who could write at once both times, and its job is taken the second time.
+        While the database is locked or down, workers cannot renew their leases. So a lease must be seen as
+        expired twice, `grace_s` apart, by a caller that could write at once both times.
         """
         is_over = sa.and_(jobs.c.lease_expires_at < DatabaseNow(), jobs.c.status.in_(HELD))
-        seen_before, self._overdue = self._overdue, {}  # forgotten if what follows fails
+        seen_before, self._overdue = self._overdue, {}  # reset if the following fails
         if not self._exists(is_over):
             return []
         query = sa.select(jobs).where(is_over).with_for_update(skip_locked=True)
@@ -46,7 +46,7 @@ class Outbox:
         with self._database.write() as connection:
             rows = connection.execute(query).mappings().all()
             now = time.monotonic()
-            if now - began > AT_ONCE_S:
+            if now - began > LONGEST_LOCK_WAIT_S:
                 seen_before = {}
             held = {(row["id"], row["token"], row["lease_expires_at"]): to_job(row) for row in rows}
             self._overdue = {key: seen_before.get(key, now) for key in held}
@@ -56,7 +56,7 @@ class Outbox:
         return [job.id for job in lost]
 
     def release_worker(self, worker_name: str) -> list[str]:
-        """Take jobs away from a worker that is known to be dead; returns their ids."""
+        """Requeue or end the jobs of a dead worker; returns their ids."""
         is_its = sa.and_(jobs.c.worker_name == worker_name, jobs.c.status.in_(HELD))
         if not self._exists(is_its):
             return []
@@ -68,9 +68,9 @@ class Outbox:
         return [job.id for job in lost]
 
     def fail_worker(self, name_prefix: str, code: str, describe: Callable[[JobRecord], str]) -> list[str]:
-        """End the jobs that a dead worker held, instead of trying them again; returns their ids.
+        """Fail the jobs of a dead worker instead of retrying them; returns their ids.
 
-        Also one that was put back into the queue for its death a moment ago, unless it was cancelled.
+        This includes a job that was requeued for this death a moment ago, unless it was cancelled.
         """
         held = sa.and_(jobs.c.worker_name.startswith(name_prefix, autoescape=True), jobs.c.status.in_(HELD))
         put_back = sa.and_(jobs.c.status == JobStatus.QUEUED, jobs.c.losses > 0)
@@ -89,13 +89,17 @@ class Outbox:
         return ended_ids
 
     def drain_workers(self, name_prefix: str) -> None:
-        """Wish that the workers of these names put their jobs back into the queue."""
+        """Ask the workers with this name prefix to save and requeue their jobs."""
         named = jobs.c.worker_name.startswith(name_prefix, autoescape=True)
         with self._database.write() as connection:
             connection.execute(
                 sa.update(jobs)
-                .where(named, jobs.c.status == JobStatus.RUNNING, jobs.c.wish.in_((Wish.NONE, Wish.STEER)))
-                .values(wish=Wish.DRAIN)
+                .where(
+                    named,
+                    jobs.c.status == JobStatus.RUNNING,
+                    jobs.c.requested_action.in_((RequestedAction.NONE, RequestedAction.STEER)),
+                )
+                .values(requested_action=RequestedAction.DRAIN)
             )
 
     def busy_workers(self) -> set[str]:
@@ -105,19 +109,19 @@ class Outbox:
             return set(connection.execute(query).scalars())
 
     def count_queued(self) -> int:
-        """How many jobs wait for a worker."""
+        """The number of queued jobs."""
         query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.status == JobStatus.QUEUED)
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
     def statistics(self) -> Statistics:
-        """What operators watch."""
+        """The numbers that `/metrics` shows."""
         return read_statistics(self._database)
 
     def take_due(self, limit: int) -> list[str]:
-        """The longest waiting jobs that should be announced now, each handed to one caller only.
+        """The ids of queued jobs whose message is due, oldest first, each returned to one caller.
 
-        A job that stays in the queue comes up again, after a delay that doubles each time.
+        A job that stays queued becomes due again, after a delay that doubles each time.
         """
         due = (
             sa.select(jobs.c.id)
@@ -137,7 +141,7 @@ class Outbox:
         return ids
 
     def _exists(self, which: sa.ColumnElement[bool]) -> bool:
-        """Whether there is such a job; where none was lost, as usual, no lock is taken."""
+        """Whether there is such a job; usually not, and then no lock is taken."""
         with self._database.read() as connection:
             return connection.execute(sa.select(jobs.c.id).where(which).limit(1)).first() is not None
 
@@ -147,7 +151,7 @@ def _send_delay() -> sa.ColumnElement[float]:
 
 
 def _end_attempt(connection: sa.Connection, job: JobRecord, reason: str, error: Json | None = None) -> None:
-    """Put a job whose worker is lost back into the queue, or end it where it must, as with an error."""
+    """Requeue a job whose worker is lost, or end it: with an error, after too many losses, or as asked."""
     count_lease_loss(connection)
     losses = connection.execute(sa.select(jobs.c.losses).where(jobs.c.id == job.id)).scalar_one() + 1
     loss = {

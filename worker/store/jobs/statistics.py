@@ -1,4 +1,4 @@
-"""What operators watch: jobs that have not ended, how old they are, how fast they train, and workers lost."""
+"""Job statistics for `/metrics`: numbers and ages by state, training speed, lost workers."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ LEASE_LOSSES = "lease_losses"
 
 @dataclass(frozen=True)
 class Statistics:
-    """The jobs as they are at one moment.
+    """A snapshot of the unfinished jobs.
 
     Args:
-        jobs: How many there are in each state that is not the last.
-        oldest_s: Time since the oldest of them was submitted.
-        steps_per_s: Of all that train together, as their own estimates have it.
-        lease_losses: How often a job was taken from its worker, ever.
+        jobs: Number of jobs in each unfinished state.
+        oldest_s: Seconds since the oldest of them was submitted; 0 without one.
+        steps_per_s: Of all running jobs together, from their own estimates.
+        lease_losses: How often a job has lost its worker, since the store was created.
     """
 
     jobs: dict[JobStatus, int]
@@ -32,7 +32,7 @@ class Statistics:
 
 
 def read_statistics(database: Database) -> Statistics:
-    """Count and time the jobs."""
+    """Read the statistics."""
     age = DatabaseNow() - sa.func.min(jobs.c.created_at)
     by_status = sa.select(jobs.c.status, sa.func.count(), age).where(jobs.c.status.in_(UNFINISHED))
     lives = sa.select(jobs.c.live).where(jobs.c.status.in_(HELD))
@@ -48,7 +48,7 @@ def read_statistics(database: Database) -> Statistics:
 
 
 def count_lease_loss(connection: sa.Connection) -> None:
-    """Note that a job was taken from its worker."""
+    """Count a job that has lost its worker."""
     counted = sa.update(counters).where(counters.c.name == LEASE_LOSSES).values(value=counters.c.value + 1)
     if connection.execute(counted).rowcount == 0:
         connection.execute(sa.insert(counters).values(name=LEASE_LOSSES, value=1))

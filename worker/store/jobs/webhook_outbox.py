@@ -1,4 +1,4 @@
-"""Who has to be told that jobs have ended, until he has heard it."""
+"""Webhook outbox: ended jobs whose notification has not been acknowledged."""
 
 import sqlalchemy as sa
 
@@ -10,21 +10,21 @@ from worker.store.records import JobRecord
 
 RETRY_DELAYS_S = (5.0, 30.0, 120.0, 600.0)  # after the first failure, the second, ...
 LONGEST_RETRY_DELAY_S = 3600.0
-# Nobody wants to hear of older ones, also when a webhook is named for the first time.
+# Older ones are not sent, also when a webhook is configured for the first time.
 GIVEN_UP_AFTER_S = 86_400.0
 ENDED = [status for status in JobStatus if status.is_terminal]
 
 
-class Notices:
-    """The rows of ended jobs as an outbox: `next_send_at` is when to tell, null once it was heard."""
+class WebhookOutbox:
+    """The outbox is the rows of ended jobs: `next_send_at` is null once a notification is acknowledged."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def take_due(self, limit: int) -> list[JobRecord]:
-        """Ended jobs that should be told of now, each handed to one caller only.
+        """Ended jobs whose notification is due, each returned to one caller.
 
-        One that is not settled comes up again, after a delay that grows each time.
+        A job that is not acknowledged becomes due again, after a delay that grows each time.
         """
         due = (
             sa.select(jobs)
@@ -37,7 +37,7 @@ class Notices:
             .limit(limit)
             .with_for_update(skip_locked=True)
         )
-        with self._database.read() as connection:  # the usual case, nothing to tell, takes no lock
+        with self._database.read() as connection:  # usually nothing is due, and no lock is taken
             if connection.execute(due.with_only_columns(jobs.c.id).limit(1)).first() is None:
                 return []
         delay = sa.case(dict(enumerate(RETRY_DELAYS_S)), value=jobs.c.sends, else_=LONGEST_RETRY_DELAY_S)
@@ -48,8 +48,8 @@ class Notices:
             connection.execute(sa.update(jobs).where(which).values(**later))
         return found
 
-    def settle(self, job: JobRecord) -> None:
-        """Note that this end of the job, not one that came since, was heard of."""
+    def acknowledge(self, job: JobRecord) -> None:
+        """Record that the notification of this end, not of a later one, was delivered."""
         this_end = sa.and_(jobs.c.id == job.id, jobs.c.event_count == job.event_count)
         with self._database.write() as connection:
             connection.execute(sa.update(jobs).where(this_end).values(next_send_at=None))

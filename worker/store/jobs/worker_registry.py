@@ -1,4 +1,4 @@
-"""Which workers there are: each keeps a small file fresh."""
+"""Registry of running workers: each rewrites a small file every second."""
 
 import time
 from pathlib import Path
@@ -8,17 +8,17 @@ import orjson
 from worker.store.records import WorkerRecord
 
 SUFFIX = ".worker.json"
-FRESH_S = 15.0  # a worker reports every second; a machine under load may skip a few
+FRESH_S = 15.0  # workers report every second, and miss some on a busy machine
 
 
 class Workers:
-    """The workers that report below one directory."""
+    """The workers that report to one directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def report(self, worker: WorkerRecord) -> None:
-        """Say that a worker is there."""
+        """Write a worker's file."""
         self._directory.mkdir(parents=True, exist_ok=True)
         path = self._directory / f"{worker.name}{SUFFIX}"
         temporary = path.with_suffix(".tmp")
@@ -26,11 +26,11 @@ class Workers:
         temporary.replace(path)
 
     def leave(self, name: str) -> None:
-        """Say that a worker is gone."""
+        """Remove a worker's file."""
         (self._directory / f"{name}{SUFFIX}").unlink(missing_ok=True)
 
     def list(self) -> list[WorkerRecord]:
-        """The workers that reported within the last seconds, by name."""
+        """The workers that reported within the last `FRESH_S` seconds, by name."""
         return [record for path in sorted(self._directory.glob(f"*{SUFFIX}")) if (record := _read(path))]
 
 
@@ -39,6 +39,6 @@ def _read(path: Path) -> WorkerRecord | None:
         if time.time() - path.stat().st_mtime > FRESH_S:
             return None
         report = orjson.loads(path.read_bytes())
-    except FileNotFoundError:  # it left meanwhile
+    except FileNotFoundError:  # removed meanwhile
         return None
     return WorkerRecord(**report | {"devices": tuple(report["devices"])})

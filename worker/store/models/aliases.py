@@ -1,4 +1,4 @@
-"""Movable names for models, such as `production`."""
+"""Aliases: movable names of models, such as `production`."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +15,10 @@ from worker.store.records import AliasRecord
 
 
 class Aliases:
-    """The aliases; each stands for one model.
+    """All aliases; each names one model.
 
     Args:
-        journal: A file that grows with every change: other processes notice that by a look at its size.
+        journal: A file that grows with every change, so that other processes see a change by its size.
     """
 
     def __init__(self, database: Database, journal: Path) -> None:
@@ -27,26 +27,26 @@ class Aliases:
 
     @property
     def revision(self) -> int:
-        """A number that differs once an alias was moved or deleted, by whichever process."""
+        """A number that changes when any process moves or deletes an alias."""
         try:
             return self._journal.stat().st_size
         except FileNotFoundError:
             return 0
 
     def put(self, name: str, model_id: str, expected_version: int | None = None) -> AliasRecord:
-        """Let a name stand for a model from now on.
+        """Create an alias or move it to a model.
 
         Args:
-            model_id: The model's id, or an `@alias` of it.
-            expected_version: Move the name only from this version; 0 means that it must be new.
+            model_id: The model's id or an `@alias` of it.
+            expected_version: Only move the alias from this version; 0: it must not exist.
 
         Raises:
-            NotFound: There is no such model.
+            NotFound: No such model.
             PreconditionFailed: The alias is in another version.
         """
         try:
             record = self._put(name, model_id, expected_version)
-        except sa.exc.IntegrityError:  # the same new name at the same moment: it is there now
+        except sa.exc.IntegrityError:  # a concurrent request created it
             record = self._put(name, model_id, expected_version)
         self._note_change()
         return record
@@ -55,16 +55,16 @@ class Aliases:
         """The alias of this name.
 
         Raises:
-            NotFound: There is none.
+            NotFound: No such alias.
         """
         with self._database.read() as connection:
             return _read(connection, name)
 
     def delete(self, name: str, expected_version: int | None = None) -> None:
-        """Forget a name; its model stays.
+        """Delete an alias; its model stays.
 
         Raises:
-            NotFound: There is no such alias.
+            NotFound: No such alias.
             PreconditionFailed: The alias is in another version than expected.
         """
 
@@ -76,7 +76,7 @@ class Aliases:
         self._note_change()
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
-        """A page of all aliases, the first made last."""
+        """A page of all aliases, newest first."""
         with self._database.read() as connection:
             return fetch_page(
                 connection,
@@ -88,7 +88,7 @@ class Aliases:
             )
 
     def _note_change(self) -> None:
-        # On a full disk others notice it all the same, when what they remember is a second old.
+        # If the write fails on a full disk, other processes still reread an alias after a second.
         with suppress(OSError), self._journal.open("ab") as journal:
             journal.write(b".")
 

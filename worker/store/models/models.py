@@ -1,4 +1,4 @@
-"""Published models: a row each, and a directory of files."""
+"""Published models: a row and a directory of files each."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ ALIAS_MARK = "@"
 
 
 class Models:
-    """The models below one directory. They never change."""
+    """All models, which never change; their files are below one directory."""
 
     def __init__(self, database: Database, directory: Path) -> None:
         self._database = database
         self._directory = directory
 
     def get(self, key: str) -> ModelRecord:
-        """The model of this id, or the one that `@alias` stands for.
+        """The model of this id or `@alias`.
 
         Raises:
-            NotFound: There is no such model or alias.
+            NotFound: No such model or alias.
         """
         with self._database.read() as connection:
             model_id = resolve_model_id(connection, key)
@@ -53,18 +53,18 @@ class Models:
             )
 
     def delete(self, model_id: str, *, is_expired: bool = False) -> None:
-        """Forget a model and its files.
+        """Delete a model and its files.
 
         Args:
-            is_expired: Remember that it is gone by retention.
+            is_expired: Record that retention deleted it.
 
         Raises:
-            NotFound: There is no such model.
-            Conflict: An alias stands for it, or an unfinished job needs it.
+            NotFound: No such model.
+            Conflict: An alias names it, or an unfinished job needs it.
         """
 
         def forget(connection: sa.Connection) -> None:
-            # Locks the row against an alias or a job that is about to need it.
+            # Locks the row against a concurrent alias or job.
             row = connection.execute(
                 sa.select(models.c.seq).where(models.c.id == model_id).with_for_update()
             ).one_or_none()
@@ -81,14 +81,14 @@ class Models:
         self._database.reserve.refill()
 
     def directory(self, model_id: str) -> Path:
-        """Where the files of a model are."""
+        """The directory of a model's files."""
         return path_of(self._directory, model_id)
 
     def groups(self, model_id: str) -> dict[str, tuple[str, ...]]:
-        """The features of each of a model's categories, for a run that starts from them.
+        """The features of each category of a model, by the category's name.
 
         Raises:
-            NotFound: There is no such model.
+            NotFound: No such model.
         """
         try:
             grouping = orjson.loads((self.directory(model_id) / "grouping.json").read_bytes())
@@ -98,13 +98,13 @@ class Models:
 
 
 def resolve_model_id(connection: sa.Connection, key: str, *, for_share: bool = False) -> str:
-    """The id of a model given by id or `@alias`.
+    """Resolve an id or `@alias` to a model's id.
 
     Args:
-        for_share: Keep the model from being deleted until the transaction ends.
+        for_share: Lock the model against deletion until the transaction ends.
 
     Raises:
-        NotFound: There is no such model or alias.
+        NotFound: No such model or alias.
     """
     query = sa.select(models.c.id)
     if for_share:
@@ -125,7 +125,7 @@ def _check_unused(connection: sa.Connection, model_id: str) -> None:
         sa.select(aliases.c.name).where(aliases.c.model_id == model_id).order_by(aliases.c.name).limit(1)
     ).scalar_one_or_none()
     if alias is not None:
-        raise Conflict(f"The alias {alias!r} stands for this model.", code="model_aliased")
+        raise Conflict(f"The alias {alias!r} names this model.", code="model_aliased")
     job_id = connection.execute(
         sa.select(jobs.c.id)
         .where(jobs.c.start_model_id == model_id, jobs.c.status.in_(UNFINISHED))

@@ -1,4 +1,4 @@
-"""Backups, and the removal of what has been kept long enough.
+"""Backups, and deletion by age.
 
 Imports every other room of the store.
 """

@@ -1,8 +1,7 @@
-"""Copies everything that the service knows, while it runs, and puts it back into an empty place.
+"""Makes backups of the store while the service runs, and restores them into an empty store.
 
-A backup is a directory: an SQLite database with every row, whatever database the service uses, and the files
-of datasets, models and jobs, for nobody but its owner to read. So it can also be restored into the other kind
-of database.
+A backup is a directory that only its owner can read: an SQLite database with every row, and the files of
+datasets, models and jobs. It can be restored into SQLite or PostgreSQL, whichever it came from.
 """
 
 import shutil
@@ -21,13 +20,13 @@ from worker.store.database.schema import checkpoints, datasets, jobs, metadata, 
 
 DATABASE_NAME = "catvq.db"
 TABLES = {"datasets": datasets, "models": models, "jobs": jobs}
-NEEDED = ("datasets", "models")  # a job without its checkpoints starts anew, and ends the same
+NEEDED = ("datasets", "models")  # a job without its checkpoints restarts and gives the same result
 BATCH = 500
 ATTEMPTS = 5
 
 
 class BackupError(StoreError):
-    """A backup cannot be made or restored here."""
+    """A backup cannot be made or restored."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, code="backup_refused")
@@ -37,7 +36,7 @@ class Backups:
     """Makes and restores backups of one store.
 
     Args:
-        directory: Of the store's files.
+        directory: The data directory.
     """
 
     def __init__(self, database: Database, directory: Path) -> None:
@@ -48,25 +47,25 @@ class Backups:
         """Write a backup; the service may run meanwhile.
 
         Args:
-            target: A directory that is not there yet.
+            target: A directory that does not exist.
 
         Raises:
-            BackupError: It is there.
+            BackupError: The target exists, or datasets or models were deleted in every attempt.
         """
         if target.exists():
-            raise BackupError(f"{target} is there already; name a new directory.")
+            raise BackupError(f"{target} exists already; name a new directory.")
         partial = target.with_name(f"{target.name}.partial")
         durable_files.remove_directory(partial)
         partial.mkdir(mode=0o700, parents=True)
         for _ in range(ATTEMPTS):
-            # Files never change, but they may be removed between the copy of their rows and their own.
+            # Files never change, but they may be deleted between the copy of the rows and of the files.
             (partial / DATABASE_NAME).unlink(missing_ok=True)
             with closing(_open(partial)) as copy:
                 _copy_rows(self._database, copy)
                 if not _copy_files(copy, self._directory, partial):
                     break
         else:
-            raise BackupError("datasets or models were deleted all the while; try again.")
+            raise BackupError("datasets or models were deleted during the backup; try again.")
         durable_files.make_private(partial)
         for path in partial.rglob("*"):
             durable_files.sync_file(path)
@@ -78,8 +77,8 @@ class Backups:
 
         Raises:
             WrongFormat: The backup was written in another format; nothing was changed.
-            BackupError: Something is stored here, or the directory holds no complete backup.
-            Conflict: A row of the backup names files that would lie outside of their directory.
+            BackupError: The store is not empty, or the directory holds no complete backup.
+            Conflict: A row of the backup names files outside of their directory.
         """
         if not (source / DATABASE_NAME).is_file():
             raise BackupError(f"{source} holds no backup.")
@@ -88,9 +87,9 @@ class Backups:
         if any(path.is_symlink() for path in source.rglob("*")):
             raise BackupError(f"{source} holds links, which no backup does.")
         if any(_ids(self._database, table) for table in TABLES.values()):
-            raise BackupError("something is stored here already; restore into an empty place.")
+            raise BackupError("the store is not empty; restore into an empty one.")
         with tempfile.TemporaryDirectory(dir=self._directory) as name:
-            # An older layout is brought up to date on a copy.
+            # An older layout is migrated on a copy.
             shutil.copy(source / DATABASE_NAME, name)
             with closing(_open(Path(name))) as rows:
                 if missing := _copy_files(rows, source, self._directory):
@@ -100,7 +99,7 @@ class Backups:
 
 
 def _open(directory: Path) -> Database:
-    """The rows of a backup, in the newest layout."""
+    """Open the database of a backup, migrated to the newest layout."""
     database = Database(f"sqlite:///{directory / DATABASE_NAME}")
     migrate(database, directory)
     (directory / ".migrate.lock").unlink()
@@ -108,7 +107,7 @@ def _open(directory: Path) -> Database:
 
 
 def _copy_rows(source: Database, target: Database) -> None:
-    """Copy every row of one moment into empty tables."""
+    """Copy a snapshot of all rows into empty tables."""
     with source.snapshot() as reading, target.write(takes_long=True) as writing:
         for table in metadata.sorted_tables:
             for rows in reading.execute(sa.select(table).execution_options(yield_per=BATCH)).partitions():
@@ -118,7 +117,7 @@ def _copy_rows(source: Database, target: Database) -> None:
 
 
 def _continue_numbers(connection: sa.Connection, table: sa.Table) -> None:
-    """Let PostgreSQL number new rows after the copied ones."""
+    """Set PostgreSQL's sequence to continue after the copied rows."""
     last = connection.execute(sa.select(sa.func.max(table.c.seq))).scalar()
     if last is not None:
         sequence = sa.func.pg_get_serial_sequence(table.name, "seq")
@@ -135,7 +134,7 @@ def _copy_files(rows: Database, source: Path, target: Path) -> list[str]:
             durable_files.remove_directory(to)
             try:
                 shutil.copytree(path_of(source / name, identifier), to)
-            except (FileNotFoundError, shutil.Error):  # removed before, or while, it was copied
+            except (FileNotFoundError, shutil.Error):  # deleted before or during the copy
                 durable_files.remove_directory(to)
                 if name in NEEDED:
                     missing.append(identifier)
@@ -143,7 +142,7 @@ def _copy_files(rows: Database, source: Path, target: Path) -> list[str]:
 
 
 def _check_names(rows: Database) -> None:
-    """Raise `Conflict` when a row would lead out of its directory, before the first file is touched."""
+    """Raise `Conflict` if a row names files outside of its directory, before any file is copied."""
     with rows.read() as connection:
         for column in (*(table.c.id for table in TABLES.values()), checkpoints.c.file_name):
             for name in connection.execute(sa.select(column)).scalars():

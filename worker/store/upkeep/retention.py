@@ -1,4 +1,4 @@
-"""Removes what has been kept long enough, and files that nothing knows any more."""
+"""Deletes jobs, models and datasets by age, and files that no row refers to."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,14 +18,14 @@ from worker.store.jobs.jobs import Jobs
 from worker.store.models.models import Models
 
 DAY_S = 86_400.0
-BATCH = 100  # removed in one round: the next one is soon
-# Files appear before their row does. Younger ones may still get one.
+BATCH = 100  # deleted in one round; the next round follows soon
+# Files are written before their row is inserted.
 ORPHANED_AFTER_S = 3600.0
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of thing that expires."""
+    """How one kind of object expires."""
 
     keep_days: float | None
     find: Callable[[float], sa.Select[Any]]
@@ -33,10 +33,10 @@ class _Kind:
 
 
 class Retention:
-    """What may go, by the settings; nothing that is in use ever does.
+    """Deletes what is older than the settings allow and not in use.
 
-    A job may go when it has ended, a model when no alias stands for it and no unfinished job needs it,
-    a dataset when the last job on it ended long ago.
+    A job can expire once it has ended, a model when no alias names it and no unfinished job needs it, a
+    dataset when the last job on it ended long enough ago.
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class Retention:
         )
 
     def is_expired(self, identifier: str) -> bool:
-        """Whether there was something of this id that is gone by retention."""
+        """Whether retention has deleted the object of this id."""
         query = sa.select(expired.c.id).where(expired.c.id == identifier)
         with self._database.read() as connection:
             return connection.execute(query).first() is not None
 
     def expire(self) -> list[str]:
-        """Remove some of what was kept long enough; returns the ids."""
+        """Delete up to `BATCH` expired objects of each kind; returns their ids."""
         removed = []
         for kind in self._kinds:
             if kind.keep_days is None:
@@ -82,10 +82,10 @@ class Retention:
         return removed
 
     def remove_orphans(self) -> list[Path]:
-        """Remove files whose row was never written, or is gone: a process died in between. Returns them."""
+        """Delete files without a row, left by processes that died; returns their paths."""
         orphans = []
         for name, table in (("datasets", datasets), ("models", models), ("jobs", jobs)):
-            # Looked at before their rows are: what has no row by then will not get one.
+            # Files are listed before rows: an old file without a row by then will not get one.
             aged = {path.name: path for path in _aged(self._directory / name)}
             orphans += [aged[identifier] for identifier in aged.keys() - self._known(table, aged)]
         orphans += [path for path in _aged(self._directory / "spool") if path.name.startswith("model_")]
@@ -106,13 +106,13 @@ class Retention:
 def _is_removed(remove: Callable[[str], None], identifier: str) -> bool:
     try:
         remove(identifier)
-    except (Conflict, NotFound):  # taken into use, or removed by somebody else, a moment ago
+    except (Conflict, NotFound):  # taken into use or deleted meanwhile
         return False
     return True
 
 
 def _old_jobs(age_s: float) -> sa.Select[Any]:
-    # Only jobs that have ended have this time.
+    # Only ended jobs have a `finished_at`.
     return sa.select(jobs.c.id).where(jobs.c.finished_at < DatabaseNow() - age_s).order_by(jobs.c.finished_at)
 
 
@@ -133,7 +133,7 @@ def _old_datasets(age_s: float) -> sa.Select[Any]:
 
 
 def _aged(directory: Path) -> Iterator[Path]:
-    """The directories in a directory that have not changed for a while."""
+    """The subdirectories that have not changed for `ORPHANED_AFTER_S`."""
     oldest = time.time() - ORPHANED_AFTER_S
     if not directory.is_dir():
         return

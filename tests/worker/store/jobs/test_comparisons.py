@@ -33,7 +33,7 @@ def test_a_published_model_is_to_be_compared_unless_its_job_said_not_to(store, p
     assert (store.comparisons.first_due(), store.comparisons.claim("w.2")) == (None, None)
 
 
-def test_of_many_who_claim_at_once_each_gets_another_one_in_order(store, publish):
+def test_concurrent_claims_get_different_comparisons_in_order(store, publish):
     ids = [f"model_{number}" for number in range(4)]
     for model_id in ids:
         publish(model_id)
@@ -61,7 +61,7 @@ def test_the_first_result_stays(store, publish):
     assert (store.comparisons.first_due(), store.comparisons.busy_workers()) == (None, set())
 
 
-def test_a_failed_comparison_says_why_and_is_not_made_again(store, publish):
+def test_a_failed_comparison_has_the_reason_and_is_not_retried(store, publish):
     publish("model_1")
     store.comparisons.fail(store.comparisons.claim("w.1"), "its dataset was deleted")
     failed = store.comparisons.get("model_1")
@@ -69,7 +69,7 @@ def test_a_failed_comparison_says_why_and_is_not_made_again(store, publish):
     assert store.comparisons.claim("w.1") is None
 
 
-def test_who_lost_the_claim_learns_it_and_writes_nothing(store, publish):
+def test_a_worker_that_lost_its_claim_is_informed_and_writes_nothing(store, publish):
     publish("model_1")
     first = store.comparisons.claim("w.1")
     assert store.comparisons.renew(first)
@@ -92,7 +92,7 @@ def test_a_comparison_whose_workers_are_lost_again_and_again_fails(store, publis
     assert store.comparisons.claim("w.9") is None
 
 
-def test_putting_a_comparison_back_counts_as_no_loss(store, publish):
+def test_a_released_comparison_counts_as_no_loss(store, publish):
     publish("model_1")
     for _ in range(MAX_ATTEMPTS + 1):
         store.comparisons.release(store.comparisons.claim("w.1"))
@@ -121,7 +121,7 @@ def test_a_silent_worker_loses_its_comparison(store, publish, settings):
     assert [store.comparisons.renew(claim) for claim in (silent, alive)] == [False, True]
 
 
-def test_the_comparison_of_a_deleted_model_goes_with_it(store, publish):
+def test_the_comparison_of_a_deleted_model_is_deleted(store, publish):
     publish("model_1")
     claim = store.comparisons.claim("w.1")
     store.models.delete("model_1")

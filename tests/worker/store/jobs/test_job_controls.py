@@ -1,4 +1,4 @@
-"""What users may wish of a job in each of its states, and what becomes of it."""
+"""The actions that each state of a job accepts, and the state that follows."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 from app.requests.dry_run import resolve_plan
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import NotFound, Store, Wish
+from worker.store import NotFound, RequestedAction, Store
 from worker.store.database.errors import Conflict, QueueFull
 
 
@@ -66,31 +66,32 @@ OUTCOMES = {
 }
 
 
-@pytest.mark.parametrize("wish", OUTCOMES)
+@pytest.mark.parametrize("action", OUTCOMES)
 @pytest.mark.parametrize("status", JobStatus)
-def test_a_wish_is_granted_in_the_right_states_only(store, submit, wish, status):
+def test_an_action_is_accepted_in_the_right_states_only(store, submit, action, status):
     job = in_state(store, submit, status)
     before = store.jobs.get(job.id)
-    if status in OUTCOMES[wish]:
-        assert getattr(store.controls, wish)(job.id).status is OUTCOMES[wish][status]
+    if status in OUTCOMES[action]:
+        assert getattr(store.controls, action)(job.id).status is OUTCOMES[action][status]
     else:
         with pytest.raises(Conflict):
-            getattr(store.controls, wish)(job.id)
+            getattr(store.controls, action)(job.id)
         assert store.jobs.get(job.id) == before
 
 
-@pytest.mark.parametrize("wish", OUTCOMES)
-def test_of_an_unknown_job_nothing_can_be_wished(store, wish):
+@pytest.mark.parametrize("action", OUTCOMES)
+def test_no_action_is_accepted_for_an_unknown_job(store, action):
     with pytest.raises(NotFound):
-        getattr(store.controls, wish)("job_0")
+        getattr(store.controls, action)("job_0")
 
 
 @pytest.mark.parametrize(
-    ("wish", "heard"), [("cancel", Wish.CANCEL), ("pause", Wish.PAUSE), ("finish", Wish.STEER)]
+    ("action", "requested"),
+    [("cancel", RequestedAction.CANCEL), ("pause", RequestedAction.PAUSE), ("finish", RequestedAction.STEER)],
 )
-def test_the_worker_hears_what_is_wished(store, running, wish, heard):
-    getattr(store.controls, wish)(running.job.id)
-    assert store.leases.heartbeat(running) is heard
+def test_the_heartbeat_returns_the_requested_action(store, running, action, requested):
+    getattr(store.controls, action)(running.job.id)
+    assert store.leases.heartbeat(running) is requested
 
 
 def test_a_paused_job_waits_for_its_user_whatever_its_worker_does(store, running):
@@ -131,15 +132,15 @@ def test_a_job_cannot_be_retried_without_its_dataset(store, submit, dataset):
 
 
 @pytest.mark.parametrize(
-    ("status", "wish"),
+    ("status", "action"),
     [(JobStatus.PAUSED, "resume"), (JobStatus.PAUSED, "finish"), (JobStatus.FAILED, "retry")],
 )
-def test_a_full_queue_takes_nothing_back(store, settings, submit, status, wish):
+def test_a_full_queue_refuses_a_job_that_would_return_to_it(store, settings, submit, status, action):
     job = in_state(store, submit, status)
     submit()
     full = Store.connect(ServiceSettings(**(settings.model_dump() | {"max_queued_jobs": 1})))
     with pytest.raises(QueueFull):
-        getattr(full.controls, wish)(job.id)
+        getattr(full.controls, action)(job.id)
     full.close()
     assert store.jobs.get(job.id).status is status
 
@@ -150,24 +151,24 @@ def test_what_was_steered_takes_effect_at_a_moment_that_is_kept(store, running):
     store.controls.steer(job_id, held=True, temperature=0.5)
     store.controls.steer(job_id, held=True)
     assert store.jobs.get(job_id).temperature == 0.5
-    first = store.recordings.settle_steering(running, (7, True), 0.8)
+    first = store.recordings.record_steering(running, (7, True), 0.8)
     assert [(change.moment, change.temperature) for change in first] == [
         *(((7, True), 0.8), ((7, True), 0.5), ((7, True), 0.5))
     ]
-    assert store.leases.heartbeat(running) is Wish.NONE
+    assert store.leases.heartbeat(running) is RequestedAction.NONE
     assert store.jobs.get(job_id).temperature == 0.5
     store.controls.steer(job_id, held=False)
-    later = store.recordings.settle_steering(running, (9, True), 0.5)
+    later = store.recordings.record_steering(running, (9, True), 0.5)
     assert later[:3] == first
     assert (later[3].moment, later[3].temperature) == ((9, True), None)
     assert not store.jobs.get(job_id).is_temperature_held
-    assert store.recordings.settle_steering(running, (11, True), 0.5) == later
+    assert store.recordings.record_steering(running, (11, True), 0.5) == later
 
 
 def test_a_drained_job_is_steered_by_its_next_worker(store, running):
     store.outbox.drain_workers("w")
     store.controls.steer(running.job.id, held=True, temperature=0.5)
-    assert store.leases.heartbeat(running) is Wish.DRAIN
+    assert store.leases.heartbeat(running) is RequestedAction.DRAIN
     store.leases.release(running, "its worker was stopped")
     (change,) = store.leases.claim(running.job.id, "w", threads=1).job.steering
     assert (change.moment, change.temperature) == (None, 0.5)
@@ -176,7 +177,7 @@ def test_a_drained_job_is_steered_by_its_next_worker(store, running):
 def test_draining_comes_before_steering(store, running):
     store.controls.steer(running.job.id, held=True)
     store.outbox.drain_workers("w")
-    assert store.leases.heartbeat(running) is Wish.DRAIN
+    assert store.leases.heartbeat(running) is RequestedAction.DRAIN
 
 
 def steer(store, job_id):

@@ -53,7 +53,7 @@ def test_an_epoch_done_again_replaces_it_and_all_later_ones(store, claim, make_p
     assert [store.jobs.assignment(job_id, epoch) is None for epoch in range(6)] == [False] * 4 + [True] * 2
 
 
-def test_of_a_long_run_evenly_spread_assignments_are_kept(store, claim, make_progress, monkeypatch):
+def test_evenly_spaced_assignments_of_a_long_run_are_kept(store, claim, make_progress, monkeypatch):
     monkeypatch.setattr(job_recorder, "KEPT_ASSIGNMENTS", 4)
     for epoch in range(19):
         store.recordings.record_progress(claim, make_progress(epoch, epochs=20))

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import NotFound, Store, Wish
+from worker.store import NotFound, RequestedAction, Store
 from worker.store.database.errors import Conflict, InvalidCursor, QueueFull, TooManyJobs
 
 
@@ -169,11 +169,11 @@ def test_a_waiting_job_is_cancelled_at_once(store, submit):
     assert raised.value.code == "job_ended"
 
 
-def test_cancelling_a_running_job_twice_is_one_wish(store, submit):
+def test_cancelling_a_running_job_twice_is_one_request(store, submit):
     job = submit()
     claim(store, job)
     once = store.controls.cancel(job.id)
-    assert (once.status, once.wish) == (JobStatus.CANCELLING, Wish.CANCEL)
+    assert (once.status, once.requested_action) == (JobStatus.CANCELLING, RequestedAction.CANCEL)
     assert store.controls.cancel(job.id) == once
     assert [event.type for event in store.jobs.events(job.id)] == ["submitted", "started", "cancelling"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from worker.contract.job_config import JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.store import CancelRequested, LeaseLost, NotFound, Store, Wish
+from worker.store import CancelRequested, LeaseLost, NotFound, RequestedAction, Store
 
 CLAIM_ALL = """
 import json, sys
@@ -32,7 +32,7 @@ def kinds(store, job):
     return [event.type for event in store.jobs.events(job.id)]
 
 
-def test_of_many_processes_one_gets_each_job(store, settings, submit):
+def test_one_of_many_processes_claims_each_job(store, settings, submit):
     ids = [submit().id for _ in range(40)]
     arguments = json.dumps([str(settings.data_dir), settings.database_url, *ids])
     processes = [
@@ -78,12 +78,12 @@ def test_the_next_job_is_the_one_that_waits_longest(store, submit):
     assert store.leases.claim_next("w", threads=1) is None
 
 
-def test_a_heartbeat_brings_the_wishes_of_others(store, claim):
-    assert store.leases.heartbeat(claim) is Wish.NONE
+def test_a_heartbeat_returns_the_requested_action(store, claim):
+    assert store.leases.heartbeat(claim) is RequestedAction.NONE
     store.outbox.drain_workers("w")
-    assert store.leases.heartbeat(claim) is Wish.DRAIN
+    assert store.leases.heartbeat(claim) is RequestedAction.DRAIN
     store.controls.cancel(claim.job.id)
-    assert store.leases.heartbeat(claim) is Wish.CANCEL
+    assert store.leases.heartbeat(claim) is RequestedAction.CANCEL
 
 
 def test_a_heartbeat_keeps_a_job_that_would_have_expired(settings, dataset, submit):
@@ -111,13 +111,13 @@ def test_a_released_job_waits_again_and_has_lost_no_attempt(store, claim):
     assert kinds(store, job) == ["submitted", "started", "released", "started"]
 
 
-def test_a_cancelled_job_is_not_put_back(store, claim):
+def test_a_cancelled_job_is_not_requeued(store, claim):
     store.controls.cancel(claim.job.id)
     store.leases.release(claim, "its worker was stopped")
     assert store.jobs.get(claim.job.id).status is JobStatus.CANCELLED
 
 
-def test_a_failed_job_says_why(store, claim):
+def test_a_failed_job_has_the_reason(store, claim):
     store.leases.fail(claim, "disk_full", "No space left.")
     job = store.jobs.get(claim.job.id)
     assert (job.status, job.error.code, job.error.text) == (JobStatus.FAILED, "disk_full", "No space left.")

@@ -44,7 +44,7 @@ def test_the_job_of_a_dead_worker_waits_again_with_the_loss_in_its_history(store
     assert store.leases.claim(job.id, "w", threads=1).job.attempt.number == 2
 
 
-def test_only_the_jobs_of_the_dead_worker_are_taken(store, submit, claim):
+def test_only_the_jobs_of_the_dead_worker_are_requeued(store, submit, claim):
     mine, others = submit(), submit()
     claim(mine)
     claim(others, "w2")
@@ -107,7 +107,7 @@ def test_a_cancelled_job_whose_process_was_killed_for_memory_is_cancelled(store,
     assert store.jobs.get(job.id).status is JobStatus.CANCELLED
 
 
-def test_a_new_checkpoint_starts_the_count_of_attempts_anew(store, submit, tmp_path):
+def test_a_new_checkpoint_resets_the_count_of_lost_attempts(store, submit, tmp_path):
     job = submit()
     for step in range(1, 6):
         claim = store.leases.claim(job.id, "w", threads=1)
@@ -150,7 +150,7 @@ def test_a_fresh_job_is_left_to_its_sender_and_a_returned_one_is_due_at_once(sto
     assert store.outbox.take_due(10) == [job.id]
 
 
-def test_a_due_job_is_handed_out_once_and_comes_up_ever_later(store, settings, submit):
+def test_a_due_job_is_returned_once_and_becomes_due_again_later_each_time(store, settings, submit):
     job = submit()
     make_due(settings)
     with ThreadPoolExecutor(4) as pool:

@@ -33,7 +33,7 @@ def test_a_model_is_found_by_its_id_and_by_its_aliases(store, publish, dataset):
             store.models.get(key)
 
 
-def test_a_model_tells_its_groups(store, publish):
+def test_the_groups_of_a_model_are_read(store, publish):
     publish("model_1")
     assert store.models.groups("model_1") == {"x": ("a0",), "y": ()}
     with pytest.raises(NotFound):

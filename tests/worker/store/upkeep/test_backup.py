@@ -63,7 +63,7 @@ def contents(directory):
     }
 
 
-def test_a_restored_store_is_the_one_that_was_backed_up(filled, settings, empty, tmp_path):
+def test_a_restored_store_equals_the_one_that_was_backed_up(filled, settings, empty, tmp_path):
     filled.backups.make(tmp_path / "backup")
     empty.backups.restore(tmp_path / "backup")
     assert rows(empty) == rows(filled)
@@ -104,7 +104,7 @@ def test_nothing_is_restored_over_something_or_from_nothing(filled, empty, tmp_p
     filled.backups.make(tmp_path / "backup")
     with pytest.raises(BackupError, match="already"):
         filled.backups.make(tmp_path / "backup")
-    with pytest.raises(BackupError, match="empty place"):
+    with pytest.raises(BackupError, match="not empty"):
         filled.backups.restore(tmp_path / "backup")
     with pytest.raises(BackupError, match="holds no backup"):
         empty.backups.restore(tmp_path / "nothing")
@@ -185,5 +185,5 @@ def test_the_commands_say_what_they_did(filled, settings, tmp_path):
     restored = run("restore", tmp_path / "new")
     assert (restored.returncode, "was restored" in restored.stdout) == (0, True)
     again = run("restore", tmp_path / "new")
-    assert (again.returncode, "empty place" in again.stderr) == (1, True)
+    assert (again.returncode, "not empty" in again.stderr) == (1, True)
     assert json.loads((tmp_path / "new" / "models" / "model_1" / "grouping.json").read_text()) == {}

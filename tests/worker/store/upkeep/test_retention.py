@@ -38,7 +38,7 @@ def end(store):
 
 
 def age(store, table, days, *times):
-    """Let everything in a table have happened days earlier."""
+    """Move everything in a table back by some days."""
     earlier = {name: table.c[name] - days * DAY_S for name in times}
     with store._database.write() as connection:
         connection.execute(sa.update(table).values(**earlier))
@@ -90,7 +90,7 @@ def test_a_dataset_that_is_uploaded_again_is_a_new_one(store, dataset, add_datas
     assert (again.digest, again.id != dataset.id) == (dataset.digest, True)
 
 
-def test_nothing_expires_unless_it_is_told_to(tmp_path, database_url, dataset):
+def test_nothing_expires_without_a_setting(tmp_path, database_url, dataset):
     store = Store.connect(ServiceSettings(data_dir=tmp_path / "data", database_url=database_url))
     age(store, schema.datasets, 10_000, "created_at")
     assert store.retention.expire() == []

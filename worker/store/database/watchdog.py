@@ -1,7 +1,7 @@
-"""Ends the wait for a PostgreSQL server that is there but says nothing, such as a stopped process.
+"""Cuts connections to a PostgreSQL server that does not answer, such as a stopped process.
 
-Its system still acknowledges every packet, so that neither TCP nor the server's own timeouts end the wait,
-and the driver has no timeout for an answer. What ends it is that the connection is cut.
+Its machine still acknowledges every packet, so neither TCP nor the server's own timeouts end the wait, and
+the driver has no timeout for a response.
 """
 
 import logging
@@ -10,20 +10,20 @@ import threading
 import time
 from typing import Protocol
 
-LOOK_INTERVAL_S = 0.5
+CHECK_INTERVAL_S = 0.5
 
 _log = logging.getLogger(__name__)
 
 
 class Connection(Protocol):
-    """What is needed of a driver's connection."""
+    """The part of a driver's connection that is used here."""
 
     def fileno(self) -> int:
-        """The descriptor of its socket."""
+        """The file descriptor of its socket."""
 
 
-class SilenceWatch:
-    """A thread that cuts connections which are in use beyond their time; it begins with the first one."""
+class ConnectionWatchdog:
+    """A thread that cuts connections in use beyond their time limit; it starts with the first connection."""
 
     def __init__(self) -> None:
         self._deadlines: dict[int, tuple[float, Connection]] = {}
@@ -32,15 +32,15 @@ class SilenceWatch:
         self._thread: threading.Thread | None = None
 
     def watch(self, connection: Connection, limit_s: float) -> None:
-        """Cut the connection after this time, unless it is forgotten or watched anew before."""
+        """Cut the connection after `limit_s`, unless `forget` or `watch` is called for it before."""
         with self._lock:
             self._deadlines[id(connection)] = (time.monotonic() + limit_s, connection)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="silence", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="database-watchdog", daemon=True)
                 self._thread.start()
 
     def forget(self, connection: object) -> None:
-        """Leave the connection alone from now on."""
+        """Stop watching the connection."""
         with self._lock:
             self._deadlines.pop(id(connection), None)
 
@@ -51,8 +51,8 @@ class SilenceWatch:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._is_over.wait(LOOK_INTERVAL_S):
-            with self._lock:  # so that none is closed, and its number used by another file, meanwhile
+        while not self._is_over.wait(CHECK_INTERVAL_S):
+            with self._lock:  # so that no descriptor is closed and reused meanwhile
                 now = time.monotonic()
                 late = [key for key, (deadline, _) in self._deadlines.items() if deadline < now]
                 for key in late:
@@ -60,11 +60,11 @@ class SilenceWatch:
 
 
 def _cut(connection: Connection) -> None:
-    from psycopg import Error  # noqa: PLC0415 - nobody needs the driver where there is no PostgreSQL
+    from psycopg import Error  # noqa: PLC0415 - not loaded with SQLite
 
     try:
         with socket.fromfd(connection.fileno(), socket.AF_UNSPEC, socket.SOCK_STREAM) as end:
             end.shutdown(socket.SHUT_RDWR)
-    except (OSError, Error):  # it has just ended by itself
+    except (OSError, Error):  # it has just been closed
         return
-    _log.warning("the database was silent for too long: its connection is cut")
+    _log.warning("the database did not answer in time: the connection was cut")

@@ -1,4 +1,4 @@
-"""A PostgreSQL that is there but says nothing, behind a proxy that stops passing anything on."""
+"""A PostgreSQL server that does not answer, behind a proxy that stops forwarding."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from tests.conftest import OUTSIDE_POSTGRES
 from tests.proxy import proxied
 from worker.contract.settings import ServiceSettings
 from worker.store import Store, StoreUnavailable
-from worker.store.database.engine import AVOIDED_S, Database
+from worker.store.database.engine import BACKOFF_S, Database
 
 TIMEOUT_S = 1.0
 
@@ -41,7 +41,7 @@ def proxy(behind_proxy):
     return behind_proxy[1]
 
 
-def test_a_database_that_falls_silent_is_unavailable_within_its_time_and_serves_again(store, proxy):
+def test_a_database_that_stops_answering_is_unavailable_within_the_timeout_and_serves_again(store, proxy):
     store.check()
     proxy.be_silent()
     began = time.monotonic()
@@ -49,11 +49,11 @@ def test_a_database_that_falls_silent_is_unavailable_within_its_time_and_serves_
         store.check()
     assert time.monotonic() - began < 15  # the connection is found dead, and no other one comes about
     proxy.be_silent(is_silent=False)
-    time.sleep(AVOIDED_S)
+    time.sleep(BACKOFF_S)
     store.check()
 
 
-def test_a_transaction_during_which_the_database_falls_silent_ends(store, proxy):
+def test_a_transaction_ends_when_the_database_stops_answering(store, proxy):
     def write():
         with store._database.write() as connection:
             proxy.be_silent()
@@ -66,13 +66,13 @@ def test_a_transaction_during_which_the_database_falls_silent_ends(store, proxy)
     assert store._database._engine.pool.checkedout() == 0
 
 
-def test_many_threads_that_ask_a_silent_database_all_come_back(store, proxy):
+def test_many_threads_that_query_a_silent_database_all_return(store, proxy):
     proxy.be_silent()
     with ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(store.check) for _ in range(20)]
         assert {type(answer.exception(timeout=20)) for answer in asked} == {StoreUnavailable}
     proxy.be_silent(is_silent=False)
-    time.sleep(AVOIDED_S)
+    time.sleep(BACKOFF_S)
     store.check()
 
 
@@ -101,14 +101,14 @@ def test_a_transaction_that_does_nothing_for_too_long_is_ended_by_the_server(sto
     assert "idle-in-transaction" in str(caught.value.__cause__)
 
 
-def test_what_may_take_long_is_ended_neither_by_the_server_nor_by_us(store):
+def test_a_long_transaction_is_ended_neither_by_the_server_nor_by_the_watchdog(store):
     with store._database.write(takes_long=True) as connection:
         connection.execute(sa.text("SELECT pg_sleep(3)"))
     with store._database.snapshot() as connection:
         connection.execute(sa.text("SELECT pg_sleep(3)"))
 
 
-def test_an_address_may_ask_for_other_bounds(database_url):
+def test_a_url_may_set_other_time_limits(database_url):
     url = sa.make_url(database_url).update_query_dict({"options": "-c statement_timeout=1234"})
     database = Database(url.render_as_string(hide_password=False))
     with database.read() as connection:
