@@ -1,4 +1,4 @@
-"""Receives a body into a file while it arrives, so that memory holds only a piece of it."""
+"""Receives a body into a temporary file while hashing it; memory holds only a piece of it."""
 
 import hashlib
 import io
@@ -13,14 +13,14 @@ from starlette.concurrency import run_in_threadpool
 
 from app.http.bounded_route import BoundedRequest
 
-PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
+PIECE_BYTES = 1 << 20  # this much is collected before a thread writes it
 SHORT_BYTES = 1 << 16
 BODY_MEMORY_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A complete body; digest is SHA-256 over it."""
+    """A complete body; `digest` is its SHA-256."""
 
     file: BinaryIO
     digest: str
@@ -28,20 +28,20 @@ class Upload:
 
 
 class BodyMemory:
-    """The room that bodies in memory share; those that find none are kept in files."""
+    """The memory that small bodies may share; when it is used up, further ones go into files."""
 
     def __init__(self, max_bytes: int = BODY_MEMORY_BYTES) -> None:
         self._left = max_bytes
 
     def take(self, size_bytes: int) -> bool:
-        """Take room for a body, if there is enough."""
+        """Reserve memory for a body; False if there is not enough."""
         if size_bytes > self._left:
             return False
         self._left -= size_bytes
         return True
 
     def give_back(self, size_bytes: int) -> None:
-        """Leave the room to others."""
+        """Release reserved memory."""
         self._left += size_bytes
 
 
@@ -52,12 +52,12 @@ async def received(
     """Receive a whole body.
 
     Args:
-        directory: Where the file is, which is removed at the end.
-        max_bytes: Limit of the body.
-        memory_bytes: Bodies up to this stay in memory.
+        directory: Holds the temporary file, which is removed at the end.
+        max_bytes: Limit on the body.
+        memory_bytes: Bodies up to this size stay in memory.
 
     Raises:
-        TooLargeError: The body is larger than the limit, or says so.
+        TooLargeError: The body or its `Content-Length` is larger than the limit.
     """
     request.max_bytes = max_bytes
     memory: BodyMemory = request.app.state.services.body_memory
@@ -72,14 +72,14 @@ async def received(
                 spool.write(file.getbuffer())
                 file = spool
             if isinstance(file, io.BytesIO) and len(piece) <= SHORT_BYTES:
-                _append(file, digest, piece)  # sooner done than a thread is woken
+                _append(file, digest, piece)  # faster than waking a thread
             else:
                 await run_in_threadpool(_append, file, digest, piece)
         file.flush()
         yield Upload(file, digest.hexdigest(), file.tell())
     finally:
         memory.give_back(memory_bytes)
-        # Memory goes with its last reference: an error on its way up may still hold an array that views it.
+        # Memory is freed with its last reference: an error on its way up may hold an array that views it.
         if not isinstance(file, io.BytesIO):
             file.close()
 
