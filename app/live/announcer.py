@@ -1,4 +1,4 @@
-"""Tells the workers about a new job, when the broker answers; the job is safe in the store either way."""
+"""Sends the ids of new jobs to the queue; if the broker is down, workers find the jobs in the store."""
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +12,19 @@ from worker.contract.job_config import TRAIN_QUEUE, TRAIN_TASK
 if TYPE_CHECKING:
     from celery import Celery
 
-MAX_WAITING = 1000  # a worker finds what is dropped here within seconds
+MAX_WAITING = 1000  # further messages are dropped; a worker finds those jobs within seconds
 
 _log = logging.getLogger(__name__)
 
 
 class JobAnnouncer:
-    """Sends the id of a new job to the training queue, from a thread of its own.
+    """Sends the id of a new job to the training queue, on its own thread.
 
-    Never raises and never waits: a worker's reconciler finds jobs whose message was lost.
+    Never raises and never blocks: a worker's reconciler finds jobs whose message was lost.
 
     Args:
         redis_url: The broker.
-        timeout_s: After this a message is given up.
+        timeout_s: A message is dropped after this time.
     """
 
     def __init__(self, redis_url: str, *, timeout_s: float) -> None:
@@ -34,19 +34,19 @@ class JobAnnouncer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="announcer")
 
     def announce(self, job_id: str) -> None:
-        """Send a job's id soon."""
+        """Queue a job's id for sending."""
         if self._room.acquire(blocking=False):
             self._thread.submit(self._send, job_id)
 
     def close(self) -> None:
-        """Give up what was not sent yet."""
+        """Drop the messages that were not sent yet."""
         self._thread.shutdown(wait=True, cancel_futures=True)
         if "_celery" in self.__dict__:
             self._celery.close()
 
     @cached_property
     def _celery(self) -> "Celery":
-        # Loaded on its first use: it takes 7 MB, and most processes that encode never announce a job.
+        # Imported on first use: it takes 7 MB, and most processes that encode never announce a job.
         celery: Celery = import_module("celery").Celery("catvq", broker=self._redis_url, set_as_current=False)
         celery.conf.update(
             task_serializer="json",
@@ -65,7 +65,7 @@ class JobAnnouncer:
             self._celery.send_task(TRAIN_TASK, args=[job_id], queue=TRAIN_QUEUE, retry=False)
         except Exception as error:  # noqa: BLE001 - whatever it is, the job is safe without the message
             _log.warning(
-                "the broker does not answer; job %s waits for a worker to find it: %s", job_id, error
+                "the broker does not answer; job %s starts when a worker finds it: %s", job_id, error
             )
         finally:
             self._room.release()

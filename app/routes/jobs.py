@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.http.bounded_route import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.http.conditional import REVALIDATE, is_known, not_modified
 from app.http.responses import json_answer, list_answer
-from app.live.long_poll import Seen, look, wait_for_change, wished_wait_s
+from app.live.long_poll import JobSnapshot, requested_wait_s, take_snapshot, wait_for_change
 from app.openapi import problems
 from app.problems import InvalidError, Place
 from app.requests.plan import find_shortage, plan_of
@@ -117,9 +117,9 @@ async def get_job(
     ] = None,
 ) -> Response:
     """Describe a job as it stands."""
-    seen: Seen = await run_in_threadpool(look, api.store.jobs, job_id)
+    seen: JobSnapshot = await run_in_threadpool(take_snapshot, api.store.jobs, job_id)
     headers = {"Cache-Control": REVALIDATE}
-    wait_s = wished_wait_s(prefer)
+    wait_s = requested_wait_s(prefer)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         if if_none_match is None or is_known(request, seen.tag):
