@@ -1,1 +1,1 @@
-"""The learning core of catvq: learnt feature categories and their VQ-VAE, in pure torch."""
+"""Learning core of catvq: a VQ-VAE with learnt feature categories, in pure torch."""
