@@ -1,4 +1,4 @@
-"""Fills in what a configuration leaves open: rows of each part, sizes of the model, batches and epochs.
+"""Resolves automatic settings: split of the rows, sizes of the model, batch size, epochs.
 
 Letters: D' active features, G categories.
 """
@@ -12,7 +12,7 @@ from catvq.config import RunConfig
 from catvq.features.table import RowSplit, split_rows
 from catvq.model.vqvae import ModelShape
 
-MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32  # wider latents quantise no better at these codebook sizes
+MIN_LATENT_DIM, MAX_LATENT_DIM = 2, 32  # wider latents do not lower the error at these codebook sizes
 MIN_CODEBOOK_SIZE, MAX_CODEBOOK_SIZE = 16, 256
 CODES_PER_FEATURE = 16  # at ratio 1, before rounding to a power of two
 ROWS_PER_CODE = 8  # fewer rows than this cannot place a code
@@ -21,7 +21,7 @@ STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100
 
 
 def resolve_split(config: RunConfig, rows: int) -> RowSplit:
-    """Which of so many rows train, which choices may look at, and which no choice has seen."""
+    """Split `rows` rows into training, validation and test rows."""
     training = config.training
     return split_rows(
         rows,
@@ -34,7 +34,7 @@ def resolve_split(config: RunConfig, rows: int) -> RowSplit:
 def resolve_shape(
     config: RunConfig, *, grouping: NDArray[np.int64], num_categories: int, rows: int
 ) -> ModelShape:
-    """Fill in every automatic size: wider latents and larger codebooks for categories of more features."""
+    """Resolve all sizes of the model; larger categories get wider latents and larger codebooks."""
     model = config.model
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
     per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]
@@ -63,7 +63,7 @@ def resolve_shape(
 
 
 def resolve_batch_size(config: RunConfig, rows: int) -> int:
-    """Rows per step: as given, or a power of two near a sixteenth of the training rows; at most `rows`."""
+    """Return the batch size: as given, or a power of two near a sixteenth of the rows; at most `rows`."""
     wanted = config.training.batch_size
     if wanted == "auto":
         wanted = int(np.clip(_power_of_two(rows / BATCHES_PER_EPOCH), MIN_BATCH_SIZE, MAX_BATCH_SIZE))
@@ -71,7 +71,7 @@ def resolve_batch_size(config: RunConfig, rows: int) -> int:
 
 
 def resolve_epochs(config: RunConfig, rows: int) -> int:
-    """Epochs: as given, or those of about STEPS steps, within bounds."""
+    """Return the number of epochs: as given, or about STEPS steps, within bounds."""
     if config.training.epochs != "auto":
         return config.training.epochs
     steps_per_epoch = rows // resolve_batch_size(config, rows)
