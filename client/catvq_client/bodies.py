@@ -1,4 +1,4 @@
-"""Turns tables (arrays, data frames, files) into request bodies that are streamed and can be sent again."""
+"""Converts tables (arrays, data frames, files) to streamed request bodies that can be sent again."""
 
 import csv
 import io
@@ -19,7 +19,7 @@ from catvq_client.errors import CatvqError
 NPY = "application/x-npy"
 NPZ = "application/x-npz"
 CSV = "text/csv"
-# The service takes off an apostrophe before what a spreadsheet would take for a formula.
+# The service removes an apostrophe before text that a spreadsheet would evaluate as a formula.
 QUOTABLE = re.compile("(^|;)('*[=+@\uff1d\uff0b\uff0d\uff20-])")
 MEDIA_TYPES = {
     ".csv": CSV,
@@ -40,7 +40,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @runtime_checkable
 class DataFrameLike(Protocol):
-    """What is needed of a pandas DataFrame; pandas itself is never imported."""
+    """The part of a pandas DataFrame that is used; pandas itself is never imported."""
 
     @property
     def columns(self) -> Any:
@@ -55,7 +55,7 @@ Table: TypeAlias = Array | DataFrameLike | Mapping[str, Array] | Path | str
 
 @dataclass(frozen=True)
 class Body:
-    """A request body that can be produced more than once, because a refused request is sent again."""
+    """A request body that can be produced again for a retry."""
 
     content_type: str
     chunks: Callable[[], Iterator[bytes]]
@@ -64,16 +64,16 @@ class Body:
 
 
 def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
-    """Choose the body for a table: files as they are, arrays in binary.
+    """Create the request body of a table: files unchanged, arrays in binary.
 
-    Names travel in the URL where they fit, otherwise the table is sent as CSV.
+    Column names are sent in the URL if they fit, otherwise the table is sent as CSV.
 
     Args:
         table: Array [rows, D], DataFrame, one array per family, or a file's path.
-        columns: Names of an array's columns; a DataFrame brings its own.
+        columns: Names of an array's columns; a DataFrame has its own.
 
     Raises:
-        CatvqError: The table has no form that the service reads.
+        CatvqError: The table's format is not supported.
     """
     if isinstance(table, str | Path):
         return _file_body(Path(table))
@@ -86,15 +86,15 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
 
 
 def frame_values(frame: DataFrameLike) -> Array:
-    """Return what a data frame holds.
+    """Return the values of a data frame as float32.
 
     Raises:
-        CatvqError: Something else than numbers.
+        CatvqError: The data frame holds values that are not numbers.
     """
     try:
         values: Array = frame.to_numpy(dtype=np.float32, na_value=np.nan)
     except (TypeError, ValueError) as error:
-        raise CatvqError(f"the data frame holds something other than numbers: {error}") from error
+        raise CatvqError(f"the data frame holds values that are not numbers: {error}") from error
     return values
 
 
@@ -115,13 +115,13 @@ def _with_columns(body: Body, columns: Sequence[str] | None) -> Body:
         return body
     if len(_names(columns)) > MAX_URL_JSON:
         raise CatvqError(
-            "too many column names for a URL: upload a file that carries them (CSV, Parquet, Arrow)"
+            "too many column names for a URL: upload a file with column names (CSV, Parquet, Arrow)"
         )
     return Body(body.content_type, body.chunks, body.size_bytes, {**body.params, "columns": _names(columns)})
 
 
 def families_param(families: str | Mapping[str, Sequence[str]]) -> str:
-    """Write families as the query parameter: a rule as it is, lists as JSON."""
+    """Return families as a query parameter: a rule unchanged, lists as JSON."""
     if isinstance(families, str):
         return families
     text = json.dumps({name: list(features) for name, features in families.items()}, separators=(",", ":"))
@@ -137,7 +137,7 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _float32(values: Array) -> Array:
-    with np.errstate(over="ignore"):  # too large becomes infinite, which the service refuses by its place
+    with np.errstate(over="ignore"):  # too large values become infinite; the service reports their place
         return np.ascontiguousarray(values, dtype="<f4")
 
 
@@ -191,7 +191,7 @@ def _npz_chunks(families: Mapping[str, Array]) -> Iterator[bytes]:
 
 
 class _Sink(io.RawIOBase):
-    """Hands on what an archive writes, which is why it cannot seek."""
+    """Buffers what an archive writes; it cannot seek."""
 
     def __init__(self) -> None:
         self._written = bytearray()
@@ -213,7 +213,7 @@ class _Sink(io.RawIOBase):
 def _file_body(path: Path) -> Body:
     media_type = MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None:
-        raise CatvqError(f"{path}: unknown kind of file; the service reads {', '.join(sorted(MEDIA_TYPES))}")
+        raise CatvqError(f"{path}: unsupported file type; use one of {', '.join(sorted(MEDIA_TYPES))}")
     size = path.stat().st_size
 
     def chunks() -> Iterator[bytes]:

@@ -108,8 +108,8 @@ def test_a_file_is_sent_as_it_is(tmp_path, name, media_type):
     [
         (np.zeros(3), "1 dimension"),
         ({"pixels": np.zeros(3)}, "family pixels"),
-        (pd.DataFrame({"a": ["text"]}), "other than numbers"),
-        ("table.xlsx", "unknown kind of file"),
+        (pd.DataFrame({"a": ["text"]}), "not numbers"),
+        ("table.xlsx", "unsupported file type"),
     ],
 )
 def test_a_table_without_a_form_that_the_service_reads_is_refused(table, needle):

@@ -1,4 +1,4 @@
-"""Datasets: tables of named features in named families."""
+"""Datasets: uploads, downloads, lists and deletes tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from catvq_client.rows import read_npy
 
 
 class AsyncDatasets:
-    """Uploads, lists and deletes datasets."""
+    """Uploads, reads, lists and deletes datasets."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -27,17 +27,17 @@ class AsyncDatasets:
         columns: Sequence[str] | None = None,
         strict: bool = False,
     ) -> Dataset:
-        """Stream a table to the service; the same table and settings again give the same dataset.
+        """Upload a table; the same table and settings give the same dataset.
 
         Args:
             table: Array [rows, features], DataFrame, one array per family, or a file's path.
-            name: A name for people.
+            name: A label for people.
             families: `{family: [feature, ...]}`, or a rule such as `prefix:_`.
             columns: Names of an array's columns.
             strict: Refuse missing values and constant columns instead of handling them.
 
         Raises:
-            ApiError: The service refused the table, naming column and row.
+            ApiError: The table is invalid; the error names column and row.
         """
         params = {"strict": "true"} if strict else {}
         if name is not None:
@@ -52,14 +52,14 @@ class AsyncDatasets:
         return await self._transport.record(Dataset, Call("GET", f"/v1/datasets/{segment(dataset_id)}"))
 
     async def rows(self, dataset_id: str) -> npt.NDArray[np.float32]:
-        """Return every row [rows, features]; NaN is missing."""
+        """Return all rows [rows, features]; NaN means missing."""
         call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content).astype(np.float32, copy=False)
 
     async def list(self) -> list[Dataset]:
-        """Return every dataset, newest first."""
+        """Return all datasets, newest first."""
         return [item async for item in self._transport.records(Dataset, Call("GET", "/v1/datasets"))]
 
     async def delete(self, dataset_id: str) -> None:
-        """Delete a dataset that no job needs."""
+        """Delete a dataset that no job uses."""
         await self._transport.send(Call("DELETE", f"/v1/datasets/{segment(dataset_id)}"))

@@ -16,7 +16,7 @@ app = typer.Typer(help="Upload, list and delete datasets.")
 
 @app.callback(invoke_without_command=True)
 def datasets(context: typer.Context) -> None:
-    """Upload, list and delete datasets; without a further command: list them."""
+    """Upload, list and delete datasets; without a subcommand, list them."""
     if context.invoked_subcommand is None:
         list_datasets(os.environ.get(URL_VARIABLE, DEFAULT_URL))
 
@@ -36,7 +36,7 @@ def list_datasets(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) 
 def upload(
     file: Annotated[Path, typer.Argument(help="CSV, Parquet, Arrow, NPY, NPZ or HDF5.")],
     name: Annotated[
-        str | None, typer.Option("--name", help="A name for people; the file's by default.")
+        str | None, typer.Option("--name", help="Label of the dataset; by default the file's name.")
     ] = None,
     families: Annotated[
         str | None, typer.Option("--families", help="Rule such as prefix:_, or JSON {family: [features]}.")
@@ -66,10 +66,10 @@ def upload(
 def delete(
     dataset: Annotated[str, typer.Argument(help="Id of a dataset.")], url: UrlOption = DEFAULT_URL
 ) -> None:
-    """Delete a dataset that no job needs."""
+    """Delete a dataset that no job uses."""
     with connected(url) as client:
         client.datasets.delete(dataset)
-        say(f"{dataset} is deleted")
+        say(f"deleted {dataset}")
 
 
 def _row(dataset: Dataset) -> tuple[object, ...]:
