@@ -139,7 +139,7 @@ def _refusals_of_any(path: str, operation: Mapping[str, Any]) -> Iterator[int]:
     """Yield the statuses by which the middleware may refuse any request."""
     yield HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if "{" in path:
-        yield HTTPStatus.BAD_REQUEST  # a control character
+        yield HTTPStatus.BAD_REQUEST  # a control character in the path
     if "requestBody" in operation:
         yield HTTPStatus.REQUEST_TIMEOUT
 

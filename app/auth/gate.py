@@ -12,7 +12,7 @@ from app.settings import ApiSettings
 from worker.store import KeyRecord, Scope, Store
 
 SAFE_METHODS = {"GET", "HEAD"}
-OWN_SITES = {"same-origin", "none"}  # of Sec-Fetch-Site; "none" is what a user typed
+OWN_SITES = {"same-origin", "none"}  # values of Sec-Fetch-Site; "none" if the user typed the address
 MAX_HOST_LENGTH = 255  # of a name in the DNS
 
 

@@ -41,7 +41,7 @@ class StartError(RuntimeError):
 
 
 class StoppedEarlyError(Exception):
-    """The service was asked to stop before it was ready."""
+    """A stop was requested before the service was ready."""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class ConnectionLimit:
 
     @property
     def is_full(self) -> bool:
-        """Whether more connections are open than are served."""
+        """Whether more connections are open than may be served."""
         return self._open > self.served
 
     def check(self) -> None:

@@ -275,7 +275,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
 
 
 def to_alias(record: AliasRecord) -> dict[str, Any]:
-    """Return what the API shows of an alias."""
+    """Return the body of an alias."""
     return {
         "name": record.name,
         "model": record.model_id,

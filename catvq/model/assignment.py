@@ -140,7 +140,7 @@ class CategoryAssignment(nn.Module):
         return F.one_hot(self.grouping(), self.logits.shape[1]).to(self.logits.dtype)
 
     def confidence(self) -> AssignmentConfidence:
-        """Category, its probability and the runner-up of each feature at the present temperature."""
+        """Category, confidence and runner-up of each feature at the current temperature."""
         return assignment_confidence(self.soft().detach(), self.allowed)
 
     def _reinmax(self) -> Tensor:
