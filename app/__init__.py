@@ -1,1 +1,1 @@
-"""The HTTP face of catvq."""
+"""The HTTP API of catvq."""

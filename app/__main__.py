@@ -1,4 +1,4 @@
-"""The command `python -m app`: the API, in as many processes as are asked for, where the settings say."""
+"""Command `python -m app`: serves the API in one or more processes."""
 
 import argparse
 import os
@@ -20,19 +20,19 @@ from worker.contract.json_logs import JSON_LOGS
 from worker.store import WrongFormat
 from worker.store.database import durable_files
 
-LOOK_EVERY_S = 0.5
-CANNOT_START = 3  # the exit status of a process that would not come up a second time either
+CHECK_EVERY_S = 0.5
+CANNOT_START = 3  # exit status of a process that should not be restarted
 
 
 def main() -> int:
-    """Serve until asked to stop; return the exit status."""
+    """Serve until a stop is requested; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app", description=__doc__)
     parser.add_argument(
         "--workers",
         type=int,
         default=1,
         metavar="N",
-        help="processes, which share the port and the store (default: %(default)s)",
+        help="number of processes; they share the port and the store (default: %(default)s)",
     )
     parser.add_argument("--join", action="store_true", help=argparse.SUPPRESS)  # one of several processes
     arguments = parser.parse_args()
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _run_processes(count: int, port: int) -> int:
-    """Keep this many processes running until asked to stop."""
+    """Keep `count` processes running until a stop is requested; return the exit status."""
     is_asked_to_stop = False
 
     def stop(*_: object) -> None:
@@ -68,7 +68,7 @@ def _run_processes(count: int, port: int) -> int:
     while not is_asked_to_stop and all(each.poll() != CANNOT_START for each in processes):
         processes = [each for each in processes if each.poll() is None]
         processes += [subprocess.Popen(command, env=environment) for _ in range(count - len(processes))]
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(CHECK_EVERY_S)
     for each in processes:
         each.terminate()
     deadline = time.monotonic() + 2 * STOP_TIMEOUT_S

@@ -1,4 +1,4 @@
-"""Which array formats the API speaks, and how a request says which one it sends and wants."""
+"""Media types of arrays, and the negotiation by `Content-Type` and `Accept`."""
 
 from collections.abc import Sequence
 from email.message import Message
@@ -8,7 +8,7 @@ from app.problems import NotAcceptableError, NotParseableError, UnsupportedMedia
 
 
 class Format(Enum):
-    """A way to write an array; the value is its media type."""
+    """An array format; the value is its media type."""
 
     JSON = "application/json"
     NPY = "application/x-npy"
@@ -19,7 +19,7 @@ class Format(Enum):
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
     EVENT_STREAM = "text/event-stream"
-    RAW = "application/octet-stream"  # little-endian numbers of known width, nothing else
+    RAW = "application/octet-stream"  # little-endian numbers of known width, without a header
 
 
 ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
@@ -52,9 +52,9 @@ def sent_format(content_type: str | None, offered: Sequence[Format]) -> Format:
         if option.value == media_type:
             charset = str(message.get_content_charset("utf-8"))
             if option in _TEXT_FORMATS and charset not in _UTF8:
-                raise UnsupportedMediaTypeError(f"text is read as UTF-8, not {charset}")
+                raise UnsupportedMediaTypeError(f"the charset {charset} is not supported; send UTF-8")
             return option
-    raise UnsupportedMediaTypeError(f"{media_type} is not read here; send one of {listing}")
+    raise UnsupportedMediaTypeError(f"the content type {media_type} is not supported; send one of {listing}")
 
 
 def media_parameter(content_type: str | None, name: str) -> str | None:
@@ -66,25 +66,25 @@ def media_parameter(content_type: str | None, name: str) -> str | None:
 
 
 def asked_format(accept: str | None, offered: Sequence[Format]) -> Format:
-    """Return the offered format that an `Accept` header likes best; the first one when it does not care.
+    """Return the offered format that an `Accept` header prefers; the first one without a preference.
 
     Raises:
-        NotAcceptableError: It rules out every offered format.
+        NotAcceptableError: The header accepts none of the offered formats.
         NotParseableError: It is not an `Accept` header.
     """
     if not accept or not accept.strip():
         return offered[0]
-    wishes = [_wish(part) for part in accept.split(",") if part.strip()]
-    qualities = [_quality(option.value, wishes) for option in offered]
+    ranges = [_media_range(part) for part in accept.split(",") if part.strip()]
+    qualities = [_quality(option.value, ranges) for option in offered]
     best = max(qualities, default=0.0)
     if best <= 0:
         raise NotAcceptableError(
-            f"none of the accepted formats is offered; ask for one of {_listing(offered)}"
+            f"none of the accepted formats is available; accept one of {_listing(offered)}"
         )
     return offered[qualities.index(best)]
 
 
-def _wish(part: str) -> tuple[str, float]:
+def _media_range(part: str) -> tuple[str, float]:
     media_range, _, parameters = part.partition(";")
     quality = 1.0
     for parameter in parameters.split(";"):
@@ -93,16 +93,16 @@ def _wish(part: str) -> tuple[str, float]:
             try:
                 quality = float(value)
             except ValueError:
-                raise NotParseableError(f"Accept holds a quality that is not a number: {value!r}") from None
+                raise NotParseableError(f"the quality in Accept is not a number: {value!r}") from None
     return media_range.strip().lower(), quality
 
 
-def _quality(media_type: str, wishes: Sequence[tuple[str, float]]) -> float:
-    """Return the quality of the most specific range that covers `media_type`."""
+def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
+    """Return the quality of the most specific media range that includes `media_type`."""
     family = media_type.partition("/")[0]
-    for media_range in (media_type, f"{family}/*", "*/*"):
-        for wish, quality in wishes:
-            if wish == media_range:
+    for candidate in (media_type, f"{family}/*", "*/*"):
+        for media_range, quality in ranges:
+            if media_range == candidate:
                 return quality
     return 0.0
 

@@ -1,4 +1,4 @@
-"""Makes the API: an ASGI application, and the parts that its requests share."""
+"""Creates the FastAPI application and the services that its routes use."""
 
 import asyncio
 import gc
@@ -47,19 +47,20 @@ from app.services import Services
 from app.settings import ApiSettings
 from worker.store import Store
 
-GC_THRESHOLD = 20_000  # objects; Python's own 700 would have it look every few requests
+GC_THRESHOLD = 20_000  # objects; with Python's default of 700 the collector runs every few requests
 
 DESCRIPTION = """
 Learns which features belong together, and serves the result: upload a dataset, submit a job, read the
-grouping of its model, encode rows. Errors are RFC 9457 problems; lists are paged by their `Link` header.
+grouping of its model, encode rows. Errors are RFC 9457 problem documents; the `Link` header of a list points
+to its next page.
 """
 
 
 def create_app(settings: ApiSettings | None = None) -> FastAPI:
-    """Make an API process; it opens its store when it starts to serve.
+    """Create the application; it opens its store on startup.
 
     Args:
-        settings: Read from the environment when left out.
+        settings: By default read from the environment.
     """
     settings = settings or ApiSettings()
     telemetry = Telemetry()
@@ -75,7 +76,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
             services = _open_services(settings, telemetry, connections, store, scratch_dir)
             app.state.services = services
             regular = [asyncio.create_task(each) for each in (release_regularly(), connections.watch())]
-            # What lives as long as the process need not be looked through again and again.
+            # Objects that live as long as the process need no garbage collection.
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD)
@@ -92,9 +93,9 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         version=version("catvq"),
         description=DESCRIPTION,
         lifespan=lifespan,
-        openapi_url=None,  # with its page, among the routes that ask for keys
+        openapi_url=None,  # served by our own routes, which check keys
         redirect_slashes=False,
-        # The service has numbers and logs of its own.
+        # The service has its own metrics and logs.
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
     app.add_middleware(TransferMiddleware, settings=settings)
@@ -102,7 +103,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
     modules = (
-        encodings,  # routers are asked in turn, and this one most often
+        encodings,  # first, since it gets most requests and routers are tried in order
         inference,
         service,
         datasets,
@@ -131,7 +132,7 @@ def _open_services(
         try:
             return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
         except DamagedModelError:
-            store.models.get(model_id)  # deleted a moment ago, it is unknown rather than damaged
+            store.models.get(model_id)  # raises NotFound if it was deleted meanwhile
             raise
 
     encoders = EncoderCache(load, max_bytes=settings.encoder_cache_bytes)

@@ -1,4 +1,4 @@
-"""What OpenAPI says beyond the types: errors, binary formats, and an example for every body."""
+"""Completes the OpenAPI document: errors, binary formats, security, examples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -22,9 +22,9 @@ _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TEXT = {
     "type": "string",
-    "description": "Text, never a number, that a spreadsheet would take for a formula (`=`, `+`, `-` or `@` "
-    "at its beginning or after `;`) is written with an apostrophe before that, which is taken off the names "
-    "of a header that is read. The other formats hold text as it is.",
+    "description": "Text that a spreadsheet would evaluate as a formula (`=`, `+`, `-` or `@` at its "
+    "beginning or after `;`) is written with an apostrophe before that character; numbers are not changed. "
+    "When a header is read, the apostrophe is removed from its names. Other formats hold text unchanged.",
 }
 _ADAPTIVE_IS_MIRROR = {
     "if": {
@@ -36,18 +36,18 @@ _ADAPTIVE_IS_MIRROR = {
 _KEY_SCHEME = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A key of the scope that is named with each operation. A service on loopback, or on a "
-    "network that is said to be trusted, needs none, except to manage keys.",
+    "description": "An API key with the scope given at each operation. A service on loopback, or on a "
+    "network declared as trusted, needs a key only for the management of keys.",
 }
 _REQUEST_ID = {
-    "description": "Names the request in logs and errors.",
+    "description": "Id of the request in logs and errors.",
     "required": True,
     "schema": {"type": "string"},
 }
 
 
 def problems(*statuses: int) -> Responses:
-    """Document that these errors may be the answer; what may be missing may also be gone by retention."""
+    """Document error responses; 404 includes 410, for what was removed by retention."""
     if HTTPStatus.NOT_FOUND in statuses:
         statuses = (*statuses, HTTPStatus.GONE)
     return {
@@ -60,7 +60,7 @@ def problems(*statuses: int) -> Responses:
 
 
 def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_example: str) -> Responses:
-    """Document a 200 in several formats, JSON of this model among them."""
+    """Document a 200 response in several formats; JSON has the schema of `model`."""
     content: dict[str, Any] = {
         option.value: binary_content(option, csv_example) for option in formats if option is not Format.JSON
     }
@@ -68,7 +68,7 @@ def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_exa
 
 
 def table_body(schema: dict[str, Any], formats: Sequence[Format], *, csv_example: str) -> dict[str, Any]:
-    """Document a request body in several formats, JSON of this schema among them."""
+    """Document a request body in several formats; JSON has the schema `schema`."""
     content: dict[str, Any] = {
         option.value: {"schema": schema} if option is Format.JSON else binary_content(option, csv_example)
         for option in formats
@@ -77,12 +77,12 @@ def table_body(schema: dict[str, Any], formats: Sequence[Format], *, csv_example
 
 
 def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
-    """Document one format that is not JSON."""
+    """Document a body in a format other than JSON."""
     return {"schema": _TEXT, "example": csv_example} if option is Format.CSV else {"schema": _BINARY}
 
 
 def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
-    """Make `app` describe itself completely."""
+    """Replace the `openapi` method of `app` by one that returns the completed document."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -112,7 +112,7 @@ def _complete(
     document: dict[str, Any], scopes: Mapping[tuple[str, str], Scope | None], *, demands_keys: bool
 ) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
-    for model in (Problem, InferenceRequest):  # no parameter of any route
+    for model in (Problem, InferenceRequest):  # not the type of any route's parameter
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs"))
         schemas[model.__name__] = schema
@@ -136,16 +136,16 @@ def _complete(
 
 
 def _refusals_of_any(path: str, operation: Mapping[str, Any]) -> Iterator[int]:
-    """Yield how requests are refused whose head or body is none."""
+    """Yield the statuses by which the middleware may refuse any request."""
     yield HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
     if "{" in path:
-        yield HTTPStatus.BAD_REQUEST  # a control character
+        yield HTTPStatus.BAD_REQUEST  # a control character in the path
     if "requestBody" in operation:
         yield HTTPStatus.REQUEST_TIMEOUT
 
 
 def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_keys: bool) -> None:
-    """Say which scope an operation needs, and how it refuses whoever lacks it."""
+    """Document the scope that an operation needs, and its responses 401, 403 and 429."""
     if needed is None:
         return
     is_optional = not demands_keys and needed is not Scope.ADMIN
@@ -155,7 +155,7 @@ def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_ke
 
 
 def _close_patterns(schema: Any) -> None:
-    """Say that keys which fit no pattern are refused; pydantic leaves that out."""
+    """Forbid properties that match no pattern, which pydantic does not document."""
     parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     if isinstance(schema, dict) and "patternProperties" in schema:
         schema["additionalProperties"] = False
@@ -164,7 +164,7 @@ def _close_patterns(schema: Any) -> None:
 
 
 def _add_conditions(schemas: dict[str, Any]) -> None:
-    """Say in the schema what the job's own validators demand of several fields together."""
+    """Document the conditions between fields that the job's validators check."""
     schemas["AssignmentSettings"]["allOf"] = [
         _belongs("groups", to_init="user", of_type="object"),
         _belongs("model", to_init="model", of_type="string"),
@@ -187,7 +187,7 @@ def _add_conditions(schemas: dict[str, Any]) -> None:
 
 
 def _belongs(field: str, *, to_init: str, of_type: str) -> dict[str, Any]:
-    """The field is there with this `init`, and only then."""
+    """Require `field` with this `init`, and forbid it otherwise."""
     return {
         "if": {"properties": {"init": {"const": to_init}}, "required": ["init"]},
         "then": {"properties": {field: {"type": of_type}}, "required": [field]},
@@ -204,7 +204,7 @@ def _add_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:
 
 
 def _example_of(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
-    """Return a schema's own example, or one put together from its properties' examples."""
+    """Return a schema's own example, or one built from its properties' examples."""
     if "example" in schema:
         return schema["example"]
     properties = schema.get("properties", {})

@@ -1,4 +1,4 @@
-"""Every error the API answers with, rendered in one form: RFC 9457 problem+json."""
+"""Errors of the API, rendered as RFC 9457 problem+json."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,13 +13,13 @@ from starlette.responses import Response
 from worker.contract.names import escape_hidden
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
-MAX_PLACES = 20  # enough to mend a file, too few to echo an upload back
-INFERENCE_PREFIX = "/v2"  # the Open Inference Protocol, whose clients look for the text under `error`
+MAX_PLACES = 20  # enough to correct a file, too few to echo an upload
+INFERENCE_PREFIX = "/v2"  # clients of the Open Inference Protocol read the text from `error`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where in a request the fault is. Rows of data count from 1; `line` is the line of a text file."""
+    """Location of an error in a request; rows of data count from 1, `line` is a line of a text file."""
 
     detail: str
     field: str | None = None
@@ -30,12 +30,12 @@ class Place:
 
 
 class ApiError(HTTPException):
-    """An answer other than success, with a stable `code` and the places at fault.
+    """An error response with a stable `code` and the locations of the error.
 
     Args:
-        detail: One sentence for the user, saying what was needed and what came.
-        places: Where the fault is; the first `MAX_PLACES` are shown.
-        code: Overrides the class's own code.
+        detail: One sentence for the user: what was expected and what was received.
+        places: Locations of the error; the first `MAX_PLACES` are shown.
+        code: Replaces the class's `default_code`.
         headers: Added to the response.
     """
 
@@ -57,35 +57,35 @@ class ApiError(HTTPException):
 
 
 class NotParseableError(ApiError):
-    """The body or a header cannot be read at all."""
+    """The body or a header cannot be parsed."""
 
     status = 400
     default_code = "not_parseable"
 
 
 class NotFoundError(ApiError):
-    """There is nothing under this name."""
+    """The resource does not exist."""
 
     status = 404
     default_code = "not_found"
 
 
 class NotAcceptableError(ApiError):
-    """None of the formats asked for is offered here."""
+    """None of the accepted formats is available."""
 
     status = 406
     default_code = "not_acceptable"
 
 
 class ConflictError(ApiError):
-    """The resource is not in a state that allows this."""
+    """The resource's state does not allow this."""
 
     status = 409
     default_code = "conflict"
 
 
 class GoneError(ApiError):
-    """There was something under this name, which was kept long enough."""
+    """The resource existed, and was removed when its retention time ended."""
 
     status = 410
     default_code = "gone"
@@ -99,7 +99,7 @@ class PreconditionFailedError(ApiError):
 
 
 class TooLargeError(ApiError):
-    """More than the service takes in one request; the connection closes, as the rest was not read."""
+    """The request exceeds a size limit; the connection is closed, as the rest was not read."""
 
     status = 413
     default_code = "too_large"
@@ -109,21 +109,21 @@ class TooLargeError(ApiError):
 
 
 class UnsupportedMediaTypeError(ApiError):
-    """The body's format is not read here."""
+    """The body's format is not supported."""
 
     status = 415
     default_code = "unsupported_media_type"
 
 
 class InvalidError(ApiError):
-    """Well-formed, but not something the service can work with."""
+    """The request is well-formed but invalid."""
 
     status = 422
     default_code = "invalid"
 
 
 class TooManyError(ApiError):
-    """One key asks for more than its share."""
+    """A limit for one key was exceeded."""
 
     status = 429
     default_code = "too_many"
@@ -134,7 +134,7 @@ class TooManyError(ApiError):
 
 
 class UnavailableError(ApiError):
-    """Something the service needs does not answer now."""
+    """The service, or something it depends on, is temporarily unavailable."""
 
     status = 503
     default_code = "unavailable"
@@ -145,7 +145,7 @@ class UnavailableError(ApiError):
 
 
 class DiskFullError(ApiError):
-    """There is no room for what was sent; it may be sent again once something was deleted."""
+    """The disk is full; the request may be repeated once something was deleted."""
 
     status = 507
     default_code = "disk_full"
@@ -153,9 +153,9 @@ class DiskFullError(ApiError):
 
 
 def problem_response(request: Request, error: ApiError) -> Response:
-    """Render `error` as problem+json, naming the request it belongs to.
+    """Render `error` as problem+json, with the id of its request.
 
-    What it quotes from the request is shown as it is, but for characters that could not be seen.
+    Invisible characters in text quoted from the request are escaped.
     """
     document = {
         "type": f"urn:catvq:problem:{error.code}",

@@ -1,4 +1,4 @@
-"""Serves the API over HTTP by granian, whose parser bounds heads and ends idle connections."""
+"""Runs the HTTP server (granian), with limits on heads and idle connections."""
 
 import asyncio
 import logging
@@ -19,14 +19,14 @@ from app.http.connections import end_connections
 from app.requests.fast_path import FastPath
 from app.settings import ApiSettings
 
-STOP_TIMEOUT_S = 5  # long polls and event streams would keep a process from ending
+STOP_TIMEOUT_S = 5  # then long polls and event streams are cut off
 BACKLOG = 4096
 
 _log = logging.getLogger(__name__)
 
 
 class CannotListenError(RuntimeError):
-    """The address cannot be listened on; the text says why."""
+    """Listening on the address failed; the text says why."""
 
 
 async def serve(
@@ -36,13 +36,13 @@ async def serve(
     port: int,
     on_ready: Callable[[Callable[[], None]], None] = lambda _: None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT comes, or what `on_ready` is given is called.
+    """Serve until SIGTERM or SIGINT, or until the function passed to `on_ready` is called.
 
     Args:
-        app: As made by `create_app` with the same settings; it is started and ended here.
+        app: Created by `create_app` with the same settings; it is started and stopped here.
         settings: Hold the address and the limits.
-        port: A number above 0; several processes may listen on it.
-        on_ready: Called when requests are answered, with what stops the server.
+        port: Above 0; several processes may listen on it.
+        on_ready: Called once requests are answered, with a function that stops the server.
     """
     async with LifespanManager(app, startup_timeout=None, shutdown_timeout=None):
         fast_path = FastPath(app)
@@ -80,13 +80,15 @@ async def serve(
 
 
 def check_port(host: str, port: int) -> None:
-    """Make sure that nobody else listens: the system would share the connections between both.
+    """Check that no other server listens on the port: the system would distribute connections to both.
 
     Raises:
-        CannotListenError: Somebody does, or the address is none of this machine's.
+        CannotListenError: The port is taken, or the address is not one of this machine.
     """
     if not is_free(host, port):
-        raise CannotListenError(f"port {port} on {host} is taken, or {host} is no address of this machine")
+        raise CannotListenError(
+            f"port {port} on {host} is taken, or {host} is not an address of this machine"
+        )
 
 
 def _address_of(host: str) -> str:

@@ -1,4 +1,4 @@
-"""What routes are given: the parts of the service, and values of the path that look like names."""
+"""Dependencies of routes: the service's components, and validated path parameters."""
 
 import pathlib
 import re
@@ -27,14 +27,14 @@ from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from worker.store import Store
 
-UNQUESTIONED_BYTES = 64 << 20  # what any upload may unpack to, however small it is
+UNQUESTIONED_BYTES = 64 << 20  # any upload may unpack to this size, however small it is
 
 PLAUSIBLE_ID = re.compile(r"@?[A-Za-z0-9._-]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of one API process, made at its start."""
+    """The components of one API process, created at its start."""
 
     settings: ApiSettings
     store: Store
@@ -53,7 +53,7 @@ class Services:
     scratch_dir: pathlib.Path
 
     def table_limits(self, file: BinaryIO) -> TableLimits:
-        """What one upload may hold; how far it may be unpacked depends on its own size."""
+        """Return the limits for one upload; the limit on unpacking depends on its size."""
         size_bytes = file.seek(0, SEEK_END)
         file.seek(0)
         return TableLimits(
@@ -70,7 +70,7 @@ class Services:
 
     @property
     def devices(self) -> list[str]:
-        """What the workers that are there can compute on."""
+        """The devices of all live workers."""
         return sorted({device for worker in self.store.workers.list() for device in worker.devices})
 
 
@@ -80,14 +80,14 @@ async def _services(request: Request) -> Services:  # a plain function would be 
 
 
 def _plausible_id(value: str) -> str:
-    """Let no database see what cannot be an id, such as a NUL character, which PostgreSQL refuses."""
+    """Refuse what cannot be an id before it reaches the database; PostgreSQL fails on NUL characters."""
     if not PLAUSIBLE_ID.fullmatch(value):
-        raise NotFoundError("there is nothing of this id")
+        raise NotFoundError("no such id")
     return value
 
 
 def _id_of(description: str) -> Any:
-    documented = {"pattern": f"^{PLAUSIBLE_ID.pattern}$"}  # any other is unknown, rather than invalid
+    documented = {"pattern": f"^{PLAUSIBLE_ID.pattern}$"}  # anything else gets 404, not 422
     return Path(description=description, json_schema_extra=documented)
 
 
@@ -100,6 +100,7 @@ AliasName = Annotated[str, _id_of("Name of an alias."), AfterValidator(_plausibl
 NewAliasName = Annotated[
     str,
     Path(
-        description="Letters, digits, and `.`, `_`, `-` within.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+        description="Letters and digits; `.`, `_` and `-` are allowed after the first character.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
     ),
 ]

@@ -1,25 +1,25 @@
-"""The errors of the learning core, so that a caller can tell a bad request from a bug."""
+"""Exceptions of the learning core; callers can tell a bad request from a bug."""
 
 
 class CatvqError(Exception):
-    """Base of every error the core raises on purpose; its text is written for the user."""
+    """Base of all errors that the core raises deliberately; the text is for the user."""
 
 
 class ConfigError(CatvqError, ValueError):
-    """The settings, or the settings together with the data, cannot be trained as asked."""
+    """The settings are invalid, or do not fit the data."""
 
 
 class ShapeError(CatvqError, ValueError):
-    """An array does not have the shape that the model or the table was made for."""
+    """An array has another shape than the model or table requires."""
 
 
 class CheckpointError(CatvqError, ValueError):
-    """A checkpoint is torn, corrupt or of another run, so nothing was resumed from it."""
+    """A checkpoint is incomplete, corrupt or from another run; nothing was resumed from it."""
 
 
-class Interrupted(CatvqError):  # noqa: N818 - a wish that was granted, not an error
-    """The caller asked a run to stop in the middle of an epoch; its last checkpoint still holds."""
+class Interrupted(CatvqError):  # noqa: N818 - a requested stop, not an error
+    """The caller requested a stop within an epoch; the last checkpoint remains valid."""
 
 
 class FreezeError(CatvqError, RuntimeError):
-    """A frozen model gives other codes than the model it was frozen from; it must not be published."""
+    """A frozen model gives other codes than the trained model; it must not be published."""

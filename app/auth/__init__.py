@@ -1,4 +1,4 @@
-"""Who may use the service: API keys, the gate before every request, quotas.
+"""Authentication and authorization: API keys, host and origin checks, rate limits of each key.
 
 Imports settings, problems and the store.
 """

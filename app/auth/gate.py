@@ -1,4 +1,4 @@
-"""Admission: who may use the service, from which pages and under which host names."""
+"""Admission of requests: API keys, host names and cross-site requests are checked here."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -13,30 +13,30 @@ from app.settings import ApiSettings
 from worker.store import KeyRecord, Scope, Store
 
 SAFE_METHODS = {"GET", "HEAD"}
-OWN_SITES = {"same-origin", "none"}  # of Sec-Fetch-Site; "none" is what a user typed
+OWN_SITES = {"same-origin", "none"}  # values of Sec-Fetch-Site; "none" if the user typed the address
 MAX_HOST_LENGTH = 255  # of a name in the DNS
 
 
 class NoKeysError(RuntimeError):
-    """The service would be open to other machines; the text says what to do."""
+    """The address needs API keys, but none exists; the text says what to do."""
 
 
 class ForeignSiteError(ApiError):
-    """A web page of somebody else's makes a browser talk to a service without keys."""
+    """A browser sent a cross-site request, or one for an unknown host, to a service without keys."""
 
     status = 403
     default_code = "foreign_site"
 
 
 class Admission:
-    """Decides who may come in.
+    """Decides whether a request is allowed.
 
-    On loopback, and where the network is said to be trusted, everybody may: only the management of keys
-    always needs one, so that nobody makes himself a key for later.
+    On loopback, and on a trusted network, no key is needed. Only the management of keys always needs an
+    admin key: otherwise anybody could create a key there and use it later.
 
     Args:
-        settings: Say where keys are demanded, and which names the service has.
-        keys: Finds them.
+        settings: Where keys are required, and which host names are allowed.
+        keys: Finds the key of a request.
     """
 
     def __init__(self, settings: ApiSettings, keys: KeyChecker) -> None:
@@ -48,15 +48,15 @@ class Admission:
     async def admit(
         self, connection: Connection, headers: Mapping[str, str], needed: Scope | None
     ) -> KeyRecord | None:
-        """Return the key that a request comes in by, None where it needs none.
+        """Return the key of an allowed request, None if it needs no key.
 
         Args:
             connection: The request's scope.
             headers: Its headers, by names in lower case.
-            needed: What the matched route asks for; None where it is open to everybody.
+            needed: The scope that the matched route needs; None for an open route.
 
         Raises:
-            ApiError: It may not come in.
+            ApiError: The request is not allowed.
         """
         if self._needs_no_key(connection, headers, needed):
             return None
@@ -65,7 +65,7 @@ class Admission:
     def admit_at_once(
         self, connection: Connection, headers: Mapping[str, str], needed: Scope
     ) -> KeyRecord | None:
-        """Return what `admit` does, or raise `StaleKeysError` where that would take time."""
+        """Return the result of `admit` without waiting; raise `StaleKeysError` if it must read the keys."""
         if self._needs_no_key(connection, headers, needed):
             return None
         return self._keys.check_at_once(headers, needed)
@@ -73,17 +73,17 @@ class Admission:
     def _needs_no_key(self, connection: Connection, headers: Mapping[str, str], needed: Scope | None) -> bool:
         if needed is None:
             return True
-        if not self._is_open or not (self._settings.trusted_network or _came_from_here(connection)):
+        if not self._is_open or not (self._settings.trusted_network or _is_local(connection)):
             return False
         self._refuse_foreign_pages(connection, headers)
         return needed is not Scope.ADMIN
 
     def _refuse_foreign_pages(self, connection: Connection, headers: Mapping[str, str]) -> None:
-        """Keep out web pages that make a browser send requests, also under a name made to lead here."""
+        """Refuse cross-site requests of browsers, and host names that are not ours (DNS rebinding)."""
         host = headers.get("host", "")
         if not self._is_own_name(host):
             raise ForeignSiteError(
-                f"{host[:MAX_HOST_LENGTH]!r} is no name of this service: add it to CATVQ_ALLOWED_HOSTS, or "
+                f"the host {host[:MAX_HOST_LENGTH]!r} is not allowed: add it to CATVQ_ALLOWED_HOSTS, or "
                 "set CATVQ_REQUIRE_KEYS=true behind a proxy",
                 code="foreign_host",
             )
@@ -92,7 +92,7 @@ class Admission:
         origin = headers.get("origin")
         is_own_origin = origin is None or origin.partition("://")[2].lower() == host.lower()
         if not is_own_origin or headers.get("sec-fetch-site", "none") not in OWN_SITES:
-            raise ForeignSiteError("a page of another site sent this; a service without keys refuses it")
+            raise ForeignSiteError("cross-site requests are refused by a service without keys")
 
     def _is_own_name(self, host: str) -> bool:
         if host in {"127.0.0.1", "localhost"}:  # most requests
@@ -103,25 +103,25 @@ class Admission:
             return False
         if name in self._allowed_hosts or name.endswith(".localhost") or is_loopback(name):
             return True
-        return self._settings.trusted_network and _is_address(name)  # which no name can be made to be
+        return self._settings.trusted_network and _is_address(name)  # DNS rebinding needs a name
 
 
 def check_may_listen(settings: ApiSettings, store: Store) -> None:
-    """Make sure that the service can tell who comes in, where strangers can come.
+    """Check that keys exist if the settings require them.
 
     Raises:
-        NoKeysError: It cannot: there are no keys.
+        NoKeysError: Keys are required, but none exists.
     """
     if settings.demands_keys and not store.keys.ring().entries:
         raise NoKeysError(
-            f"refusing to listen on {settings.host}: there are no keys, so nobody could be let in. Make one "
-            "with `python -m worker.store keys create --scope admin`; or set CATVQ_TRUSTED_NETWORK=true if "
-            "everybody who can reach the service may use it"
+            f"refusing to listen on {settings.host}: there are no keys, so every request would be refused. "
+            "Create one with `python -m worker.store keys create --scope admin`; or set "
+            "CATVQ_TRUSTED_NETWORK=true if everybody who can reach the service may use it"
         )
 
 
-def _came_from_here(connection: Connection) -> bool:
-    """Whether a connection came in on a loopback address, a Unix socket or no network at all."""
+def _is_local(connection: Connection) -> bool:
+    """Whether a connection arrived on a loopback address or a Unix socket, not over a network."""
     address = (connection.get("server") or ("", None))[0]
     return is_loopback(address) or not _is_address(address)
 

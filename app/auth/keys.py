@@ -1,4 +1,4 @@
-"""API keys: finds the key of a request and compares its scope with what the matched route needs."""
+"""Finds the API key of a request and checks its scope."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from app.problems import ApiError
 from worker.store import KeyRecord, KeyRing, Scope
 
-FRESH_S = 1.0  # how long a new, rotated or revoked key may go unnoticed
+FRESH_S = 1.0  # a new, rotated or revoked key takes effect after at most this time
 REALM = 'Bearer realm="catvq"'
 
 
 class NoKeyError(ApiError):
-    """There is no key with the request, or none that the service knows."""
+    """The request has no key, or an invalid or revoked one."""
 
     status = 401
     default_code = "no_key"
@@ -25,7 +25,7 @@ class NoKeyError(ApiError):
 
 
 class ScopeError(ApiError):
-    """The key is not good for this."""
+    """The key's scope does not allow this."""
 
     status = 403
     default_code = "insufficient_scope"
@@ -36,11 +36,11 @@ class ScopeError(ApiError):
 
 
 class StaleKeysError(Exception):
-    """The copy of the keys is too old to be asked."""
+    """The cached keys are older than `FRESH_S`."""
 
 
 class KeyChecker:
-    """Finds the key of a request, in a copy of all keys that is never older than a second.
+    """Finds the key of a request in a cached copy of all keys, at most a second old.
 
     Args:
         read: Reads all keys.
@@ -53,11 +53,11 @@ class KeyChecker:
         self._lock = asyncio.Lock()
 
     async def check(self, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
-        """Return the key that a request carries, reading all keys anew where the copy is too old.
+        """Return the key that a request carries; read all keys again if the copy is too old.
 
         Raises:
-            NoKeyError: It carries none, or an unknown one.
-            ScopeError: The key is known, but not good for this.
+            NoKeyError: It carries no key, or an invalid or revoked one.
+            ScopeError: The key is valid, but its scope is too small.
         """
         async with self._lock:
             if not self._is_fresh:
@@ -68,7 +68,7 @@ class KeyChecker:
         return _find(ring, headers, needed)
 
     def check_at_once(self, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
-        """Return what `check` does, or raise `StaleKeysError` where that would take time."""
+        """Return the result of `check` without waiting; raise `StaleKeysError` if it must read the keys."""
         if not self._is_fresh:
             raise StaleKeysError
         return _find(self._ring, headers, needed)
@@ -81,10 +81,10 @@ class KeyChecker:
 def _find(ring: KeyRing, headers: Mapping[str, str], needed: Scope) -> KeyRecord:
     kind, _, secret = headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer":
-        raise NoKeyError("this needs a key: send `Authorization: Bearer KEY`")
+        raise NoKeyError("an API key is required: send `Authorization: Bearer KEY`")
     key = ring.find(secret.strip(" "))
     if key is None:
-        raise NoKeyError("this key is not known, or no longer", code="invalid_token")
+        raise NoKeyError("invalid or revoked API key", code="invalid_token")
     if not key.scope.includes(needed):
-        raise ScopeError(f"this needs a key of the scope {needed}; this one is for {key.scope}", needed)
+        raise ScopeError(f"a key of scope {needed} is required; this one has scope {key.scope}", needed)
     return key

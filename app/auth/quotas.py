@@ -1,4 +1,4 @@
-"""Quotas: how much of what costs one API key may ask for in a minute."""
+"""Rate limits of each API key: jobs, uploads and encoded rows in a minute."""
 
 from collections.abc import MutableMapping
 from math import ceil
@@ -10,13 +10,13 @@ from app.settings import ApiSettings
 
 
 class Quotas:
-    """Counts what each key asks for, in this process."""
+    """Counts the jobs, uploads and rows of each key, in this process."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._items: dict[str, Any] = {}
         if not settings.demands_keys:
             return
-        # Loaded only where somebody is counted: it takes 3 MB.
+        # Imported only where keys are required: it takes 3 MB.
         from limits import RateLimitItemPerMinute  # noqa: PLC0415
         from limits.storage import MemoryStorage  # noqa: PLC0415
         from limits.strategies import FixedWindowRateLimiter  # noqa: PLC0415
@@ -32,16 +32,16 @@ class Quotas:
         self._counts = FixedWindowRateLimiter(MemoryStorage())
 
     def count(self, state: MutableMapping[str, Any], what: str, amount: int = 1) -> None:
-        """Count what a request asks for; the answer will say in its headers what is left.
+        """Count a request against the limit of its key, and set the RateLimit headers of its response.
 
-        Nobody is counted who needs no key.
+        Requests without a key are not counted.
 
         Args:
-            state: The request's.
+            state: The request's state.
             what: `jobs`, `uploads` or `rows`.
 
         Raises:
-            TooManyError: It is more than is left of the minute.
+            TooManyError: The key's limit for this minute is exceeded.
         """
         item, key = self._items.get(what), state["key"]
         if item is None or key is None:
@@ -53,7 +53,7 @@ class Quotas:
         state["rate_limit"] = [(f"ratelimit-{name}".encode(), b"%d" % left[name]) for name in left]
         if not is_within:
             raise TooManyError(
-                f"more than {item.amount} {what} of one key in a minute",
+                f"more than {item.amount} {what} in a minute with one key",
                 code=f"too_many_{what}",
                 retry_after_s=reset_s,
             )

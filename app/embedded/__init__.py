@@ -1,1 +1,1 @@
-"""The whole service on one machine: a private Redis, the API and a worker under one supervisor."""
+"""The whole service on one machine: one supervisor runs a private Redis, the API and a worker."""

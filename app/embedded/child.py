@@ -1,4 +1,4 @@
-"""One process of the service, started again whenever it ends."""
+"""A child process of the supervisor that is restarted whenever it ends."""
 
 import logging
 import os
@@ -19,8 +19,8 @@ LOG_COUNT = 3
 LINES_SHOWN = 20
 COPY_TIMEOUT_S = 2.0  # for the last output, once the process group is gone
 
-# A process that ran this long before it ended is started again at once. One that ends sooner waits longer
-# each time, but never so long that a single kill costs more than the five seconds that are promised.
+# A process that ran this long is restarted at once. One that ends sooner is restarted with a growing delay,
+# but a short one: after a single kill the service must be back within five seconds.
 STABLE_S = 10.0
 FIRST_DELAY_S = 0.25
 LONGEST_DELAY_S = 2.0
@@ -30,9 +30,9 @@ _log = logging.getLogger("catvq")
 
 @dataclass(frozen=True)
 class Command:
-    """What to run, and where.
+    """A command line with its environment and working directory.
 
-    The process leads a process group of its own: what it starts belongs to the group and ends with it.
+    It runs in its own process group, so that the processes it starts can be ended with it.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Command:
 
 
 class Child:
-    """Keeps a command running and its output in a file.
+    """Keeps a command running and writes its output to a log file.
 
     Args:
-        command: What to run.
-        log_path: Where its output goes; old output is kept in a few files of bounded size.
-        guard: Told of each process group that starts and ends.
+        command: The command.
+        log_path: Log file; it is rotated by size.
+        guard: Is notified of each process group that starts and ends.
     """
 
     def __init__(self, command: Command, log_path: Path, guard: Guard) -> None:
@@ -65,11 +65,11 @@ class Child:
 
     @property
     def is_running(self) -> bool:
-        """Whether the process lives."""
+        """Whether the process is alive."""
         return self._process is not None and self._process.poll() is None
 
     def keep_running(self) -> None:
-        """Start the process if it has not been started, or has ended and waited long enough."""
+        """Start the process if it is not running and the restart delay is over."""
         if self.is_running:
             return
         if self._process is not None:
@@ -78,23 +78,23 @@ class Child:
             self._start()
 
     def ask_to_end(self) -> None:
-        """Send SIGTERM to the process, not to those it started: how they end is its own affair."""
+        """Send SIGTERM to the process only; it ends its own children itself."""
         if self._process is not None and self.is_running:
             self._process.terminate()
 
     def end(self, deadline: float) -> None:
-        """Wait for the process until `deadline` (monotonic), then kill whatever is left of its group."""
+        """Wait for the process until `deadline` (monotonic), then kill the rest of its process group."""
         if self._process is None:
             return
         try:
             self._process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            _log.warning("%s did not end in time and is killed", self.command.name)
+            _log.warning("%s did not stop in time and is killed", self.command.name)
         self._kill_group(self._process)
         self._process = None
 
     def last_output(self) -> str:
-        """Return the last lines that the process wrote."""
+        """Return the last lines of the log file."""
         lines = self._log_path.read_text(errors="replace").splitlines()
         return "\n".join(lines[-LINES_SHOWN:])
 
@@ -118,9 +118,7 @@ class Child:
         self._copier.start()
 
     def _clear_away(self, process: subprocess.Popen[str]) -> None:
-        _log.warning(
-            "%s ended with %s and is started again", self.command.name, describe_end(process.returncode)
-        )
+        _log.warning("%s ended with %s and is restarted", self.command.name, describe_end(process.returncode))
         self._kill_group(process)
         self._process = None
         self.number_of_ends += 1
@@ -140,7 +138,7 @@ class Child:
 
 
 def describe_end(return_code: int) -> str:
-    """Put a return code into words: `status 1`, or `SIGKILL` for a process ended by a signal."""
+    """Describe a return code: `status 1`, or `SIGKILL` for a process ended by a signal."""
     return signal.Signals(-return_code).name if return_code < 0 else f"status {return_code}"
 
 

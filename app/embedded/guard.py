@@ -1,8 +1,8 @@
-"""Ends the service's processes when their supervisor is killed and cannot do so itself.
+"""Kills the service's processes if their supervisor is killed.
 
-The module is also the program that does it. Its standard input is a pipe from the supervisor, which tells
-there, one a line, of each process group that starts (`+123`) and ends (`-123`). The pipe's end means that the
-supervisor is gone.
+The module is also the program that does it. Its standard input is a pipe from the supervisor, which writes a
+line for each process group that starts (`+123`) or ends (`-123`). End of file means that the supervisor is
+dead.
 """
 
 import os
@@ -15,11 +15,11 @@ from typing import Self
 
 
 class Guard:
-    """The supervisor's end of the pipe; a context manager, started again should it be killed.
+    """The supervisor's side of the guard program; a context manager.
 
     Args:
-        held: Descriptors that the program keeps open as well: a lock is then released only when the processes
-            are gone.
+        held: File descriptors that the program inherits: a lock on one of them is released only when the
+            service's processes are dead.
     """
 
     def __init__(self, *held: int) -> None:
@@ -28,34 +28,34 @@ class Guard:
         self._process = self._start()
 
     def __enter__(self) -> Self:
-        """Guard from now on."""
+        """Return the running guard."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop guarding: whatever still runs is ended."""
+        """End the guard program; it kills the process groups that are still registered."""
         with suppress(BrokenPipeError):
             self._process.communicate()
 
     def add(self, group: int) -> None:
-        """Guard a process group that has started."""
+        """Register a process group that has started."""
         self._groups.add(group)
-        self._tell(f"+{group}")
+        self._write(f"+{group}")
 
     def remove(self, group: int) -> None:
-        """Forget a process group that has ended."""
+        """Unregister a process group that has ended."""
         self._groups.discard(group)
-        self._tell(f"-{group}")
+        self._write(f"-{group}")
 
     def keep_running(self) -> None:
-        """Start the program again if it has ended."""
+        """Restart the guard program if it has ended."""
         if self._process.poll() is not None:
             self._process.communicate()
             self._process = self._start()
             for group in self._groups:
-                self._tell(f"+{group}")
+                self._write(f"+{group}")
 
     def _start(self) -> "subprocess.Popen[str]":
-        # A process group of its own: what a terminal or `kill` sends to the supervisor's group passes it by.
+        # Its own process group, so that signals to the supervisor's group do not reach it.
         return subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
@@ -65,14 +65,14 @@ class Guard:
             pass_fds=self._held,
         )
 
-    def _tell(self, line: str) -> None:
+    def _write(self, line: str) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended: keep_running tells its successor
+        with suppress(BrokenPipeError):  # it has ended: keep_running repeats the lines for its successor
             print(line, file=self._process.stdin, flush=True)
 
 
 def living_groups(lines: Iterable[str]) -> set[int]:
-    """Return the process groups that were started and not ended when `lines` come to their end."""
+    """Return the process groups that `lines` report as started and not as ended."""
     groups: set[int] = set()
     for line in lines:
         group = int(line[1:])

@@ -1,4 +1,4 @@
-"""Keeps a data directory to one embedded service at a time."""
+"""File lock: at most one embedded service uses a data directory."""
 
 import fcntl
 import os
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# A service that was killed needs a moment until the last of its processes is gone.
+# After a kill, the last process of a service may live for a moment.
 PATIENCE_S = 3.0
 RETRY_INTERVAL_S = 0.1
 
@@ -17,24 +17,26 @@ class DirectoryInUseError(RuntimeError):
 
 
 class DirectoryUnusableError(RuntimeError):
-    """Nothing can be kept in this data directory."""
+    """The data directory cannot be created or written to."""
 
 
 @contextmanager
 def locked(directory: Path) -> Iterator[int]:
     """Hold the lock of `directory` for the length of a `with` block, which receives its file descriptor.
 
-    A process that inherits the descriptor holds the lock as well, for as long as it lives.
+    A process that inherits the descriptor also holds the lock, as long as it lives.
 
     Raises:
-        DirectoryInUseError: Somebody else holds it.
-        DirectoryUnusableError: It cannot be made, or not be written to.
+        DirectoryInUseError: Another process holds the lock.
+        DirectoryUnusableError: The directory cannot be created or written to.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise DirectoryUnusableError(f"data cannot be kept in {directory}: {error.strerror}") from None
+        raise DirectoryUnusableError(
+            f"the data directory {directory} cannot be used: {error.strerror}"
+        ) from None
     try:
         _acquire(descriptor, directory)
         os.ftruncate(descriptor, 0)

@@ -1,8 +1,8 @@
-"""Notices that `make`, which started us, is asked to stop.
+"""Detects that the parent process `make` was interrupted or killed.
 
-GNU make passes SIGTERM on to the commands it runs, but keeps a SIGINT sent to make alone to itself: it blocks
-further ones and waits for its command to end by itself. That block is visible from outside on Linux, in
-`/proc/<pid>/status`, and is taken for a wish to stop. Elsewhere only the end of make is noticed.
+GNU make forwards SIGTERM to its command, but not a SIGINT sent to make alone: it blocks further ones and
+waits for its command to end. On Linux the blocked SIGINT is visible in `/proc/<pid>/status` and is treated as
+a request to stop. On other systems only the end of make is detected.
 """
 
 import os
@@ -16,16 +16,16 @@ SIGINT_BIT = 1 << (signal.SIGINT - 1)
 
 
 class MakeWatch:
-    """Watches the parent process, where that is make; any other parent may do what it likes."""
+    """Watches the parent process if it is make; any other parent is ignored."""
 
     def __init__(self) -> None:
         self._make_pid = os.getppid() if psutil.Process(os.getppid()).name() in MAKE_NAMES else None
         self._was_blocking = False
 
     def asks_to_stop(self) -> bool:
-        """Whether make is gone, or blocked SIGINT in two calls in a row.
+        """Whether make has ended, or blocked SIGINT in two calls in a row.
 
-        Once is not enough: make blocks signals for an instant whenever it starts a command.
+        One call is not enough: make blocks signals for an instant whenever it starts a command.
         """
         if self._make_pid is None:
             return False
@@ -36,7 +36,7 @@ class MakeWatch:
 
 
 def blocks_sigint(pid: int) -> bool:
-    """Whether a process blocks SIGINT now; False where the system does not tell."""
+    """Whether a process blocks SIGINT now; False if the system has no `/proc`."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -1,10 +1,10 @@
-"""Finds a port to listen on."""
+"""Finds a free port."""
 
 import random
 import socket
 
-# Below the range from which systems take ports for outgoing connections, so that nothing takes the port of a
-# server while it restarts.
+# Below the systems' range for outgoing connections, so that no connection takes a server's port while it
+# restarts.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 ATTEMPTS = 200
 
@@ -25,7 +25,7 @@ def is_free(host: str, port: int) -> bool:
     """Whether a server could listen on `port` of `host`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: connections that linger after a restart do not make a port taken.
+        # As servers do: connections in TIME_WAIT after a restart do not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

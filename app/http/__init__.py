@@ -1,4 +1,4 @@
-"""HTTP below the routes: heads, bodies, conditional requests, errors, connections.
+"""HTTP below the routes: limits on heads, bodies and connections, conditional requests, errors.
 
 Imports `auth`, `process`, `tables`.
 """

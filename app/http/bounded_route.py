@@ -1,4 +1,4 @@
-"""How routes read requests: strict JSON, bodies counted while they arrive, no unknown query parameters."""
+"""Routes with strict JSON, a limit on the body's size, and no unknown query parameters."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from typing import Any
@@ -21,13 +21,14 @@ GZIP = "gzip"
 IDENTITY = "identity"  # the content encoding of a body that is sent as it is
 # Commas and colons: enough for groups of all features that a dataset may have.
 MAX_DOCUMENT_VALUES = 50_000
-LABEL_PREFIX = "label."  # `label.team=x` filters a list of jobs; the names are the users' own
+LABEL_PREFIX = "label."  # `label.team=x` filters a list of jobs; users choose the names
 
 
 class BoundedRequest(Request):
-    """A request whose body is refused as soon as it is too large, before it is read if it says so.
+    """A request whose body may hold at most `max_bytes`.
 
-    JSON is parsed strictly and in memory, so it has a limit of its own, below that of other bodies.
+    A larger `Content-Length` is refused before the body is read. JSON is parsed strictly and in memory, so
+    its limit is lower than that of other bodies.
     """
 
     max_bytes: int
@@ -58,10 +59,10 @@ class BoundedRequest(Request):
             yield chunk
 
     async def json(self) -> Any:
-        """Return the parsed body; 5.0 is the whole number 5, as JSON knows only one kind of number.
+        """Return the parsed body; 5.0 becomes the integer 5, since JSON has one type of number.
 
         Raises:
-            TooLargeError: It holds so many values that to say what is wrong with each would take seconds.
+            TooLargeError: It holds more than `MAX_DOCUMENT_VALUES` values; validation would take seconds.
             NotParseableError: It is not strict JSON.
         """
         body = await self.body()
@@ -74,18 +75,18 @@ class BoundedRequest(Request):
 
 
 class Route(APIRoute):
-    """A route that asks for a key, reads its request as a `BoundedRequest`, refuses unknown query parameters.
+    """A route that checks the API key, bounds the body and refuses unknown query parameters.
 
-    What is only read needs a read key, what is changed a write key.
+    GET and HEAD need a read key, other methods a write key.
     """
 
     @property
     def needed_scope(self) -> Scope | None:
-        """The scope of the keys that are good for this route; None where it is open to everybody."""
+        """The scope that this route needs; None for an open route."""
         return Scope.READ if set(self.methods or ()) <= SAFE_METHODS else Scope.WRITE
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler FastAPI made, with the request replaced."""
+        """Wrap FastAPI's handler: it gets a `BoundedRequest`, once key and query have been checked."""
         handler = super().get_route_handler()
         known = set(_query_names(self.dependant))
         documented = (self.openapi_extra or {}).get("parameters", [])
@@ -120,7 +121,7 @@ class Route(APIRoute):
 
 
 class ReadingRoute(Route):
-    """A route that computes and stores nothing, whatever its method: a read key is enough."""
+    """A route that stores nothing, whatever its method: a read key is enough."""
 
     needed_scope = Scope.READ
 

@@ -1,4 +1,4 @@
-"""Conditional requests: entity tags, 304, and what may be cached for how long."""
+"""Conditional requests: entity tags, 304 responses, values of `Cache-Control`."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ def strong_tag(*parts: str | bytes) -> str:
 
 
 def is_known(request: Request, tag: str) -> bool:
-    """Whether the client's `If-None-Match` says that it has what `tag` stands for."""
+    """Whether the request's `If-None-Match` contains `tag`."""
     header = request.headers.get("if-none-match", "")
     return header.strip() == "*" or tag.strip('"') in {known for _, known in _TAG.findall(header)}
 
@@ -32,5 +32,5 @@ def strong_tags(header: str) -> set[str]:
 
 
 def not_modified(headers: dict[str, str]) -> Response:
-    """Return the answer to a client that has everything already."""
+    """Return an empty 304 response."""
     return Response(status_code=304, headers=headers)

@@ -1,4 +1,4 @@
-"""Connections of one process: how many there may be, and what those beyond them are told."""
+"""Limits the connections of one process, and closes those of stalled clients."""
 
 import asyncio
 import resource
@@ -16,17 +16,17 @@ from app.settings import ApiSettings
 Address: TypeAlias = tuple[Any, ...]
 """Host and port."""
 
-LOOK_EVERY_S = 1.0
-OTHER_DESCRIPTORS = 256  # of files, models and databases
-# Beyond the connections that are served, some are taken to be told why; others wait in the system's queue.
+COUNT_EVERY_S = 1.0
+OTHER_DESCRIPTORS = 256  # for files, models and databases
+# Beyond the served connections, some are accepted and answered with 503; others wait in the system's backlog.
 REFUSED_SHARE = 0.1
 
 
 class ConnectionLimit:
-    """Refuses requests while more connections are open than the process should hold.
+    """Refuses requests while too many connections are open.
 
     Args:
-        settings: Say how many; there are at most as many as there can be descriptors.
+        settings: Hold the limit; the limit on file descriptors may lower it.
     """
 
     def __init__(self, settings: ApiSettings) -> None:
@@ -39,14 +39,14 @@ class ConnectionLimit:
 
     @property
     def is_full(self) -> bool:
-        """Whether more connections are open than are served."""
+        """Whether more connections are open than may be served."""
         return self._open > self.served
 
     def check(self) -> None:
-        """Refuse a request where too many connections are open.
+        """Refuse a request if too many connections are open.
 
         Raises:
-            UnavailableError: There are.
+            UnavailableError: Too many connections are open.
         """
         if self.is_full:
             raise UnavailableError(
@@ -54,24 +54,24 @@ class ConnectionLimit:
             )
 
     def give_up(self, client: tuple[str, str | int]) -> None:
-        """Have the connection of a client ended soon, which the server would go on writing to."""
+        """Close a client's connection at the next count; the server would go on writing to it."""
         self._given_up.add((client[0], int(client[1])))
 
     async def watch(self) -> None:
-        """Count, again and again, and end what was given up.
+        """Count the open connections once a second, and close those that were given up.
 
-        Nearly all descriptors of a busy process are connections.
+        All file descriptors are counted: nearly all of a busy process are connections.
         """
         while True:
             self._open = self._process.num_fds()
             if self._given_up:
                 given_up, self._given_up = frozenset(self._given_up), set()
                 await run_in_threadpool(end_connections, given_up)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(COUNT_EVERY_S)
 
 
 def end_connections(clients: AbstractSet[Address] | None = None, *, port: int | None = None) -> None:
-    """Shut down connections of this process: those of some clients, or all that came to a port."""
+    """Shut down connections of this process: those of some clients, or all on a local port."""
     for connection in psutil.Process().net_connections("tcp"):
         is_meant = connection.laddr.port == port if clients is None else tuple(connection.raddr) in clients
         if connection.raddr and is_meant:
@@ -80,6 +80,6 @@ def end_connections(clients: AbstractSet[Address] | None = None, *, port: int | 
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many files and connections as the system allows it to."""
+    """Raise the soft limit on file descriptors to the hard limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Turns whatever a route raises into an `ApiError`, so that every error leaves in one form."""
+"""Exception handlers: every error is answered as problem+json."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -36,30 +36,30 @@ from worker.store.database import errors as store_errors
 JOBS_RETRY_AFTER_S = 30  # jobs take minutes
 REFUSALS = {401, 403}
 READING_METHODS = {"GET", "HEAD", "OPTIONS"}
-NO_ROOM = "the service's disk is full; deleting what is not needed makes room"
+NO_ROOM = "the service's disk is full; delete datasets, models or jobs to free space"
 
 _log = logging.getLogger(__name__)
 
 
 class MethodNotAllowedError(ApiError):
-    """The path exists, but not with this method."""
+    """The path exists, but does not accept this method."""
 
     status = 405
     default_code = "method_not_allowed"
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let every error of `app` be answered as problem+json."""
+    """Install handlers that answer every error of `app` as problem+json."""
     app.add_exception_handler(HTTPException, _answer_http_exception)
     app.add_exception_handler(RequestValidationError, _answer_validation_error)
     app.add_exception_handler(store_errors.StoreError, _answer_store_error)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
+    app.add_exception_handler(ClientDisconnect, _answer_disconnect)
     app.add_exception_handler(OSError, _answer_full_disk)
 
 
 async def _answer_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error, ApiError):
-        if error.status in REFUSALS:  # else the rest of a body would be read, and thrown away
+        if error.status in REFUSALS:  # otherwise the rest of the body would be read and dropped
             error.headers = {**(error.headers or {}), "Connection": "close"}
         return problem_response(request, error)
     try:
@@ -72,10 +72,10 @@ async def _answer_http_exception(request: Request, error: Exception) -> Response
 
 
 async def _unmatched(request: Request, error: Exception) -> ApiError:
-    """Return why no route answers a request.
+    """Return the error for a request that matches no route.
 
     Raises:
-        ApiError: It needs a key to be told.
+        ApiError: The request needs a key; without one it does not learn which paths exist.
     """
     admission = request.app.state.services.admission
     needed = Scope.READ if request.method in READING_METHODS else Scope.WRITE
@@ -83,10 +83,10 @@ async def _unmatched(request: Request, error: Exception) -> ApiError:
     if isinstance(error, HTTPException) and error.status_code == MethodNotAllowedError.status:
         allowed = ", ".join(_methods_of(request))
         return MethodNotAllowedError(
-            f"{request.method} is not offered here, but {allowed}", headers={"Allow": allowed}
+            f"{request.method} is not allowed here; use {allowed}", headers={"Allow": allowed}
         )
     if isinstance(error, HTTPException) and error.status_code == NotFoundError.status:
-        return NotFoundError(f"there is nothing at {request.url.path}", code="no_such_route")
+        return NotFoundError(f"no such path: {request.url.path}", code="no_such_route")
     return NotParseableError("the request cannot be read")
 
 
@@ -106,13 +106,15 @@ async def _answer_store_error(request: Request, error: Exception) -> Response:
         retention = request.app.state.services.store.retention
         with suppress(store_errors.StoreUnavailable):
             if await run_in_threadpool(retention.is_expired, error.key):
-                answer = GoneError(f"The {error.kind} {error.key!r} is no longer kept.")
+                answer = GoneError(
+                    f"the {error.kind} {error.key!r} was removed when its retention time ended"
+                )
     return problem_response(request, answer)
 
 
-async def _answer_nobody(request: Request, _: Exception) -> Response:
+async def _answer_disconnect(request: Request, _: Exception) -> Response:
     return problem_response(
-        request, NotParseableError("the client went away before its request was complete")
+        request, NotParseableError("the client disconnected before its request was complete")
     )
 
 
@@ -124,7 +126,7 @@ async def _answer_full_disk(request: Request, error: Exception) -> Response:
 
 
 def from_store(error: store_errors.StoreError) -> ApiError:  # noqa: PLR0911 - one line for each kind
-    """Return what the store's refusal means to a client."""
+    """Translate an error of the store into an API error."""
     text = str(error)
     match error:
         case store_errors.NotFound():
@@ -150,7 +152,7 @@ def from_store(error: store_errors.StoreError) -> ApiError:  # noqa: PLR0911 - o
 
 @contextmanager
 def naming(field: str) -> Iterator[None]:
-    """Let an id that is unknown be the fault of the field of the body that holds it.
+    """Name the body's field `field` in the error if the block does not find an id.
 
     Raises:
         NotFoundError: The store raised `NotFound`.
@@ -163,8 +165,8 @@ def naming(field: str) -> Iterator[None]:
 
 
 def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
-    """Return validation errors as one answer that names each field once, as the client wrote it."""
-    errors = errors[: 5 * MAX_PLACES]  # some are of one place
+    """Merge validation errors into one error that names each field once, as the client wrote it."""
+    errors = errors[: 5 * MAX_PLACES]  # several may concern one field
     details: dict[str, list[str]] = {}
     for error in errors:
         field = _field_of(error["loc"], body, is_missing=error["type"] == "missing")
@@ -180,7 +182,7 @@ def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
 
 
 def _field_of(location: Sequence[int | str], body: Any, *, is_missing: bool) -> str:
-    """Return a field's path, without the names that pydantic gives to the members of a union."""
+    """Return a field's path, without the names of union members that pydantic inserts."""
     source, *parts = location
     if source != "body":
         return ".".join(str(part) for part in parts)
@@ -198,7 +200,7 @@ def _field_of(location: Sequence[int | str], body: Any, *, is_missing: bool) -> 
 
 
 def _methods_of(request: Request) -> list[str]:
-    """Return every method that some route offers at the request's path."""
+    """Return all methods that routes accept at the request's path."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.path and route.methods and compile_path(route.path)[0].match(request.url.path):

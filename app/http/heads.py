@@ -1,4 +1,4 @@
-"""Checks of a request's head that hold for every path: its size, its host, its characters."""
+"""Checks the head of every request: size, `Host` header, control characters in the path."""
 
 import re
 
@@ -7,21 +7,21 @@ from starlette.types import Scope
 from app.problems import ApiError, NotParseableError
 from app.settings import ApiSettings
 
-_SINGLE = {b"host", b"origin", b"sec-fetch-site", b"authorization"}  # what decides who may come in
-FIELD_BYTES = 4  # what stands between a name, its value and the next name
-# C0 and C1 controls, DEL, Unicode's ends of lines, and what stands for bytes that are no UTF-8.
+_SINGLE = {b"host", b"origin", b"sec-fetch-site", b"authorization"}  # admission depends on these
+FIELD_BYTES = 4  # `: ` after a name and CR LF after its value
+# C0 and C1 controls, DEL, Unicode's line separators, and the replacement for bytes that are not UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
 
 
 class HeadTooLargeError(ApiError):
-    """The head has more bytes or fields than are taken."""
+    """The head has too many bytes or fields."""
 
     status = 431
     default_code = "head_too_large"
 
 
 class HeadChecker:
-    """Refuses heads that no route should see."""
+    """Refuses requests whose head is too large or malformed."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._max_bytes = settings.max_head_bytes
@@ -31,21 +31,21 @@ class HeadChecker:
         """Check the head of one request.
 
         Raises:
-            ApiError: It is too large, has not exactly one host, or a path that cannot be one.
+            ApiError: It is too large, has no host or two, or its path is malformed.
         """
         fields: list[tuple[bytes, bytes]] = scope["headers"]
         if len(fields) > self._max_fields:
-            raise HeadTooLargeError(f"{len(fields)} header fields are more than {self._max_fields}")
+            raise HeadTooLargeError(f"{len(fields)} header fields; at most {self._max_fields} are allowed")
         size = len(scope["raw_path"]) + len(scope["query_string"])
         if size + sum(len(name) + len(value) + FIELD_BYTES for name, value in fields) > self._max_bytes:
             raise HeadTooLargeError(f"the head is larger than {self._max_bytes} bytes")
         single = [(name, value) for name, value in fields if name in _SINGLE]
         if len(dict(single)) < len(single):
-            raise NotParseableError("Host, Origin, Sec-Fetch-Site or Authorization is there twice")
-        if not dict(single).get(b"host"):  # the server makes an empty one of a missing one
+            raise NotParseableError("Host, Origin, Sec-Fetch-Site and Authorization may appear only once")
+        if not dict(single).get(b"host"):  # the server adds an empty one if it is missing
             raise NotParseableError("a request needs exactly one Host header", code="invalid_host")
         if not scope["path"].startswith("/") or _CONTROLS.search(scope["path"]):
             raise NotParseableError(
-                "the path is not one: it must begin with / and hold no control characters",
+                "the path must begin with / and hold no control characters",
                 code="invalid_path",
             )

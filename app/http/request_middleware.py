@@ -1,4 +1,4 @@
-"""What every request passes: it gets an id, is counted and timed, and no failure leaves it unanswered."""
+"""Outermost ASGI middleware: request ids, metrics, security headers, uncaught errors."""
 
 import itertools
 import logging
@@ -21,7 +21,7 @@ from worker.contract.json_logs import log_context
 
 REQUEST_ID = b"x-request-id"
 _PROCESS = secrets.token_hex(6)
-_NUMBERS = itertools.count()  # to draw each at random takes longer than most of what a request passes
+_NUMBERS = itertools.count()  # a random number for each request would be much slower
 _USABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 SECURITY_HEADERS = {
@@ -30,7 +30,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",  # unless the route knows better
+    "Cache-Control": "no-store",  # unless the route sets its own
 }
 _RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
@@ -44,12 +44,12 @@ _log = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """Gives each request an id (the client's own when it is usable), and answers what nobody caught.
+    """Gives each request an id (the client's own if it is valid), and answers uncaught errors with 500.
 
     Args:
-        app: What answers the request, if its head is one that is taken.
-        settings: Hold the limits of heads.
-        connections: Knows whether there are too many.
+        app: The next ASGI application.
+        settings: Hold the limits on heads.
+        connections: Refuses requests while too many connections are open.
         telemetry: Counts and times requests.
     """
 
@@ -70,7 +70,7 @@ class RequestMiddleware:
         state: dict[str, Any] = {"request_id": request_id, "is_head": scope["method"] == "HEAD"}
         scope["state"] = state
         if scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}  # answered in the same way; the server leaves the body out
+            scope = {**scope, "method": "GET"}  # answered like GET; the server omits the body
         started = perf_counter()
         status = 0
 
@@ -95,13 +95,13 @@ class RequestMiddleware:
                 refusal.headers = {**(refusal.headers or {}), "Connection": "close"}
                 await problem_response(Request(scope), refusal)(scope, receive, send_with_id)
             except SlowReaderError:
-                _log.info("request %s: its answer was not taken", request_id)
+                _log.info("request %s: the client stopped reading its response", request_id)
                 self._connections.give_up(scope["client"])
             except Exception:
                 _log.exception("request %s failed: %s %s", request_id, scope["method"], scope["path"])
                 if status:
                     raise
-                error = ApiError("the service failed; the log has the reason under this request's id")
+                error = ApiError("internal error; the service's log has the reason under this request id")
                 await problem_response(Request(scope), error)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", None)
@@ -109,14 +109,14 @@ class RequestMiddleware:
 
 
 def common_headers(given: Iterable[tuple[bytes, bytes]], path: str = "") -> list[tuple[bytes, bytes]]:
-    """Return what every answer to a path carries beside its request's id, unless the route knows better."""
+    """Return the security headers of every response to a path, without those that `given` already sets."""
     names = {name for name, _ in given}
     policy = (b"content-security-policy", PAGES.get(path, NO_PAGE).encode())
     return [policy, *(header for header in _RAW_SECURITY_HEADERS if header[0] not in names)]
 
 
 def request_id_of(sent: bytes | None) -> str:
-    """Return the id that a request brings in its header, where that is a usable one, or a new one."""
+    """Return the id from a request's header if it is valid, else a new one."""
     if sent is not None and _USABLE_ID.fullmatch(given := sent.decode("latin-1")):
         return given
     return f"req_{_PROCESS}{next(_NUMBERS):012x}"

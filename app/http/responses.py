@@ -1,4 +1,4 @@
-"""The successful answers of routes."""
+"""Builds the successful responses of routes: JSON, pages of lists, arrays, streams of rows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def json_answer(document: Any, status: int = 200, headers: Mapping[str, str] | N
 
 
 def list_answer(request: Request, items: Sequence[Any], next_cursor: str | None) -> Response:
-    """Answer with a page of a list, whose `Link` header leads to the next one."""
+    """Answer with one page of a list; a `Link` header points to the next page."""
     headers = {}
     if next_cursor is not None:
         following = request.url.include_query_params(cursor=next_cursor)
@@ -28,17 +28,17 @@ def list_answer(request: Request, items: Sequence[Any], next_cursor: str | None)
 def array_answer(
     request: Request, answer: Answer, formats: Sequence[Format], headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Answer in the format the request accepts.
+    """Answer with an array in the format that the request accepts.
 
     Raises:
-        NotAcceptableError: It accepts none of them.
+        NotAcceptableError: The request accepts none of `formats`.
     """
     asked = asked_format(request.headers.get("accept"), formats)
     return Response(write_answer(answer, asked), 200, {"Vary": "Accept"} | dict(headers or {}), asked.value)
 
 
 def rows_answer(rows: Rows, asked: Format, headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with rows: with a stream of their parts where there are several."""
+    """Answer with rows; many rows are streamed in parts."""
     complete = {"Vary": "Accept"} | dict(headers or {})
     pieces = stream_rows(rows, asked)
     if rows.count <= rows_per_part(len(rows.names)):

@@ -1,4 +1,4 @@
-"""ASGI middleware: bounds how slowly bodies come and answers are taken, and how much of an answer waits."""
+"""ASGI middleware: time limits for slow uploads and slow readers, and a bound on buffered output."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,17 +10,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.problems import ApiError
 from app.settings import ApiSettings
 
-# Of an answer that is not taken, this much lies in the server beside what the system buffers.
-PIECE_BYTES = 1 << 15  # fits into what the system buffers, so that the last one is always taken
-# Enough for a client that looks up while it sends, and for one that does not but sends little. One that would
-# send gigabytes first is better cut off.
+# Of a response that the client does not read, the server holds this much beside the system's buffers.
+PIECE_BYTES = 1 << 15  # fits into the system's buffer, so the last piece can always be sent
+# Enough for a client that reads while it sends, and for one that does not but sends little. One that would
+# send gigabytes first is cut off.
 DRAIN_BYTES = 32 << 20
 DRAIN_S = 2.0
-DRAIN_QUIET_S = 0.5  # a client that sends nothing for so long listens
+DRAIN_QUIET_S = 0.5  # a client that sends nothing for this long is taken to be reading
 
 
 class SlowBodyError(ApiError):
-    """A body comes too slowly; the connection closes, as the rest was not read."""
+    """The body arrives too slowly; the connection is closed, as the rest was not read."""
 
     status = 408
     default_code = "body_timeout"
@@ -28,17 +28,17 @@ class SlowBodyError(ApiError):
 
 
 class SlowReaderError(Exception):
-    """A client has stopped taking its answer."""
+    """A client has stopped reading its response."""
 
 
 class TransferMiddleware:
-    """Gives up clients that neither send nor take, and lets the others read an answer that came early.
+    """Closes stalled connections, and drains the body of a request that is answered early.
 
-    A server that closes a connection with unread bytes in it resets it, and the client may lose the answer:
-    some of what it still sends is read and dropped first.
+    Closing a connection with unread bytes resets it, and the client may lose the response. So before an
+    early response some of the remaining body is read and dropped.
 
     Args:
-        app: What answers the request.
+        app: The next ASGI application.
         settings: Hold the time limits.
     """
 
@@ -71,13 +71,13 @@ class TransferMiddleware:
 
 
 class _Body:
-    """The body of one request.
+    """The body of one request, received with time limits.
 
     Args:
-        receive: Where it comes from.
-        length: As it says itself; None where it does not.
-        timeout_s: For the next piece.
-        min_rate: Bytes a second that it has to come with, after a first `timeout_s`.
+        receive: The ASGI receive channel.
+        length: Its declared length; None if unknown.
+        timeout_s: The longest wait for the next piece.
+        min_rate: Least bytes a second, after a first `timeout_s`.
     """
 
     def __init__(self, receive: Receive, length: int | None, timeout_s: float, min_rate: int) -> None:
@@ -90,10 +90,10 @@ class _Body:
         self.is_complete = False
 
     async def receive(self) -> Message:
-        """Return the next piece, or, after the last one, that the client has gone.
+        """Return the next piece; after the last one, the message that the client has disconnected.
 
         Raises:
-            SlowBodyError: It does not come in time.
+            SlowBodyError: It does not arrive in time.
         """
         if self.is_complete:
             return await self._receive()
@@ -104,8 +104,8 @@ class _Body:
                 message = await self._receive()
         except TimeoutError:
             raise SlowBodyError(
-                f"{self._received} bytes of the body came in time; {self._timeout_s:g} s without a piece, "
-                f"or less than {self._min_rate} bytes a second, are too slow",
+                f"the body arrived too slowly: {self._received} bytes came in time; at least "
+                f"{self._min_rate} bytes a second are needed, with pauses of at most {self._timeout_s:g} s",
                 headers={"Connection": "close"},
             ) from None
         self._waited_s += monotonic() - began
@@ -118,7 +118,7 @@ class _Body:
         return message
 
     async def drain(self) -> None:
-        """Read and drop some of what is still sent."""
+        """Read and drop the rest of the body, within limits of bytes and time."""
         end = self._received + DRAIN_BYTES
         deadline = monotonic() + DRAIN_S
         with suppress(TimeoutError, SlowBodyError):
@@ -128,10 +128,10 @@ class _Body:
 
 
 async def send_pieces(send: Send, message: Message, timeout_s: float) -> None:
-    """Send a part of an answer's body, the next piece when the one before was taken.
+    """Send a part of a response's body in pieces, each once the one before has been taken.
 
     Raises:
-        SlowReaderError: One was not taken in time.
+        SlowReaderError: A piece was not taken in time.
     """
     content, is_last = message.get("body", b""), not message.get("more_body", False)
     if is_last and len(content) <= PIECE_BYTES:  # nothing to wait for
@@ -149,11 +149,11 @@ async def send_pieces(send: Send, message: Message, timeout_s: float) -> None:
 
 
 def body_length(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """Return how long a request's body will be, 0 where there is none, None where it is not said."""
+    """Return the length of a request's body in bytes: 0 if there is no body, None if unknown."""
     length: int | None = 0
     for name, value in fields:
         if name == b"content-length":
-            return int(value)  # the server has refused all else
+            return int(value)  # the server has refused anything that is not a number
         if name == b"transfer-encoding":
             length = None
     return length

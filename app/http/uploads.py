@@ -1,4 +1,4 @@
-"""Receives a body into a file while it arrives, so that memory holds only a piece of it."""
+"""Receives a body into a temporary file while hashing it; memory holds only a piece of it."""
 
 import gzip
 import hashlib
@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from app.http.bounded_route import BoundedRequest
 from app.problems import NotParseableError, TooLargeError
 
-PIECE_BYTES = 1 << 20  # what is collected before a thread writes it
+PIECE_BYTES = 1 << 20  # this much is collected before a thread writes it
 SHORT_BYTES = 1 << 16
 GZIP_START = b"\x1f\x8b"
 BODY_MEMORY_BYTES = 256 << 20
@@ -24,7 +24,7 @@ BODY_MEMORY_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Upload:
-    """A complete body; digest is SHA-256 over it."""
+    """A complete body; `digest` is its SHA-256."""
 
     file: BinaryIO
     digest: str
@@ -32,20 +32,20 @@ class Upload:
 
 
 class BodyMemory:
-    """The room that bodies in memory share; those that find none are kept in files."""
+    """The memory that small bodies may share; when it is used up, further ones go into files."""
 
     def __init__(self, max_bytes: int = BODY_MEMORY_BYTES) -> None:
         self._left = max_bytes
 
     def take(self, size_bytes: int) -> bool:
-        """Take room for a body, if there is enough."""
+        """Reserve memory for a body; False if there is not enough."""
         if size_bytes > self._left:
             return False
         self._left -= size_bytes
         return True
 
     def give_back(self, size_bytes: int) -> None:
-        """Leave the room to others."""
+        """Release reserved memory."""
         self._left += size_bytes
 
 
@@ -78,7 +78,7 @@ async def received(
                 spool.write(file.getbuffer())
                 file = spool
             if isinstance(file, io.BytesIO) and len(piece) <= SHORT_BYTES:
-                _append(file, digest, piece)  # sooner done than a thread is woken
+                _append(file, digest, piece)  # faster than waking a thread
             else:
                 await run_in_threadpool(_append, file, digest, piece)
         file.flush()
@@ -90,7 +90,7 @@ async def received(
         yield Upload(file, digest.hexdigest(), file.tell())
     finally:
         memory.give_back(memory_bytes)
-        # Memory goes with its last reference: an error on its way up may still hold an array that views it.
+        # Memory is freed with its last reference: an error on its way up may hold an array that views it.
         if not isinstance(file, io.BytesIO):
             file.close()
 

@@ -1,4 +1,4 @@
-"""Frozen models in memory: loads them, runs them in batches, keeps documents about them.
+"""Serving of frozen models: loads them, runs them in batches, caches documents about them.
 
 Imports `http`, `process`.
 """

@@ -1,6 +1,6 @@
-"""Runs the encodings of a process beside its event loop: requests that come together share a run."""
+"""Encodes rows in batches on a thread: requests that arrive together share a run."""
 
-from __future__ import annotations  # those of inner functions would be evaluated in every request
+from __future__ import annotations  # otherwise those of inner functions are evaluated in every request
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from app.inference.encoder import ROWS_PER_RUN, Doubt, Encoded, Encoder, join
 
-# In memory. A row of a model of 26 MiB took 0.08 ms, and 0.42 on the slowest machine that was measured.
+# The model's size in memory. With 26 MiB a row took 0.08 ms, and 0.42 ms on the slowest machine measured.
 INSTANT_BYTES = 32 << 20
 
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ Deliver = Callable[[Encoded | Exception], None]
 
 @dataclass(eq=False, slots=True)
 class Order:
-    """One request's rows, and what has been made of them."""
+    """One request's rows, and the parts encoded so far."""
 
     rows: NDArray[np.float32]
     deliver: Deliver
@@ -35,33 +35,33 @@ class Order:
 
 
 class Batcher:
-    """Encodes on a thread of its own, without ever waiting for more to come.
+    """Encodes in batches on one thread; it never waits for a batch to fill.
 
-    What arrives within one turn of the event loop is handed over together; what arrives while the thread
-    is busy is next. A request of many rows takes turns with the others, run by run. Only a single row that
-    comes alone, to a model that is quick, is encoded by the event loop itself: to wake the thread and to be
-    woken by it would take nearly as long as the row.
+    Requests that arrive in one iteration of the event loop form a batch; those that arrive while the thread
+    is busy form the next. Large requests and others alternate, run by run. A single row that arrives alone,
+    for a small model, is encoded on the event loop itself: waking the thread and being woken by it would
+    take nearly as long as the row.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._arrived: list[tuple[_Kind, Order]] = []
         self._handed_over: SimpleQueue[list[tuple[_Kind, Order]] | None] = SimpleQueue()
-        self._waiting: dict[_Kind, deque[Order]] = {}  # only the thread touches it
-        self._is_busy = False  # a hint: it may be late by a moment
+        self._waiting: dict[_Kind, deque[Order]] = {}  # used by the thread only
+        self._is_busy = False  # a hint: it may lag behind
         self._thread = Thread(target=self._work, name="encoder", daemon=True)
         self._thread.start()
 
     def submit(
         self, encoder: Encoder, rows: NDArray[np.float32], deliver: Deliver, *, with_doubt: bool
     ) -> Order:
-        """Encode rows [any number but 0, features] for somebody who does not wait.
+        """Queue rows [at least 1, features] for encoding; the result goes to a callback.
 
         Args:
-            deliver: Called by the event loop, with the reason where the rows could not be encoded.
+            deliver: Called on the event loop with the result, or with the error if encoding failed.
 
         Returns:
-            What to mark as abandoned when nobody wants it any more.
+            The order; mark it as abandoned if its result is no longer needed.
         """
         if not self._arrived:
             self._loop.call_soon(self._hand_over)
@@ -70,7 +70,7 @@ class Batcher:
         return order
 
     async def encode(self, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
-        """Encode rows [any number but 0, features]."""
+        """Encode rows [at least 1, features]."""
         future: asyncio.Future[Encoded | Exception] = self._loop.create_future()
 
         def deliver(result: Encoded | Exception) -> None:
@@ -88,11 +88,11 @@ class Batcher:
         return result
 
     def is_instant(self, encoder: Encoder, rows: NDArray[np.float32]) -> bool:
-        """Whether rows, were they alone, take the event loop hardly longer than to wake the thread would."""
+        """Whether to encode rows on the event loop: the thread is idle, the row single, the model small."""
         return not self._is_busy and len(rows) == 1 and encoder.size_bytes <= INSTANT_BYTES
 
     def close(self) -> None:
-        """End the thread; requests that still wait get no answer."""
+        """End the thread; waiting requests get no result."""
         self._handed_over.put(None)
         self._thread.join()
 
@@ -130,7 +130,7 @@ class Batcher:
 
 
 def _run(kind: _Kind, orders: deque[Order]) -> list[tuple[Order, Encoded | Exception]]:
-    """Encode as many rows as fit into a run; return the orders that are finished, leave the others."""
+    """Encode as many rows as fit into a run; return the finished orders and put the others back."""
     encoder, with_doubt = kind
     batch = list(_next_batch(orders))
     if not batch:
@@ -155,7 +155,7 @@ def _run(kind: _Kind, orders: deque[Order]) -> list[tuple[Order, Encoded | Excep
 
 
 def _next_batch(orders: deque[Order]) -> Iterator[tuple[Order, NDArray[np.float32]]]:
-    """Take rows for one run from the orders that wait longest; nobody waits for a cancelled one."""
+    """Take rows for one run from the oldest orders; skip abandoned ones."""
     room = ROWS_PER_RUN
     while room and orders:
         order = orders.popleft()
@@ -183,5 +183,5 @@ def _deliver(results: list[tuple[Order, Encoded | Exception]]) -> None:
     for order, result in results:
         try:
             order.deliver(result)
-        except Exception:  # noqa: BLE001 - the others of its run have no part in it
+        except Exception:  # noqa: BLE001 - one failed delivery must not affect the others
             _log.exception("an encoding could not be delivered")

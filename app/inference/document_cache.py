@@ -1,4 +1,4 @@
-"""Documents about models: made once, compressed once, and kept while there is room, as they never change."""
+"""LRU cache of immutable documents about models, plain and compressed."""
 
 import gzip
 from collections import OrderedDict
@@ -12,13 +12,13 @@ from starlette.responses import Response
 from app.formats import Format
 from app.http.conditional import is_known, not_modified, strong_tag
 
-WORTH_COMPRESSING = 1024  # bytes: below, a packet is a packet
-COMPRESSED_MEDIA_TYPES = {Format.JSON.value, Format.CSV.value}  # the others are numbers, which hardly shrink
+WORTH_COMPRESSING = 1024  # bytes; smaller bodies fit into one packet anyway
+COMPRESSED_MEDIA_TYPES = {Format.JSON.value, Format.CSV.value}  # binary numbers hardly shrink
 
 
 @dataclass(frozen=True)
 class Document:
-    """A body in its plain and, where that pays, its compressed form."""
+    """A body, and its gzip form if that is worth it."""
 
     body: bytes
     media_type: str
@@ -33,15 +33,15 @@ class Document:
 
     @property
     def size_bytes(self) -> int:
-        """What it takes in memory."""
+        """Size in memory, both forms together."""
         return len(self.body) + len(self.compressed or b"")
 
 
 class DocumentCache:
-    """Documents by model and part, the least used dropped first.
+    """Documents by model and part; the least recently used is dropped first.
 
     Args:
-        max_bytes: Of all bodies together; a larger one is made anew each time.
+        max_bytes: Limit on all bodies together; a larger document is not cached.
     """
 
     def __init__(self, *, max_bytes: int) -> None:
@@ -51,7 +51,7 @@ class DocumentCache:
         self._size_bytes = 0
 
     def find(self, model_id: str, part: str) -> Document | None:
-        """Return a document that was made before."""
+        """Return a cached document, None if there is none."""
         with self._lock:
             document = self._documents.get((model_id, part))
             if document is not None:
@@ -59,7 +59,7 @@ class DocumentCache:
             return document
 
     def get(self, model_id: str, part: str, media_type: str, make: Callable[[], bytes]) -> Document:
-        """Return a document, making its body where that was not done before."""
+        """Return a document from the cache, or make and cache it."""
         document = self.find(model_id, part)
         if document is None:
             document = Document.make(make(), media_type)
@@ -67,7 +67,7 @@ class DocumentCache:
         return document
 
     def drop(self, model_id: str) -> None:
-        """Forget a model that was deleted."""
+        """Remove the documents of a deleted model."""
         with self._lock:
             for key in [key for key in self._documents if key[0] == model_id]:
                 self._size_bytes -= self._documents.pop(key).size_bytes
@@ -85,7 +85,7 @@ class DocumentCache:
 
 
 def document_answer(request: Request, document: Document, headers: Mapping[str, str]) -> Response:
-    """Answer with a document, compressed where the client takes that, or with 304 when it has it already."""
+    """Answer with a document, compressed if the client accepts gzip, or with 304 if its tag matches."""
     body, tag = document.body, document.tag
     complete = dict(headers)
     if document.compressed is not None:

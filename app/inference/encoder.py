@@ -18,17 +18,17 @@ from app.process.malloc import release_free_memory
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
 DOUBT_FILE = "doubt.onnx"
-ROWS_PER_RUN = 128  # what lies between two layers stays in a core's cache; twice as many take 10 MB more
+ROWS_PER_RUN = 128  # activations then stay in a core's cache; twice as many rows take 10 MB more
 INVALID_CODE = -1
-SIZE_IN_MEMORY = 2  # of the files: their contents, and as the runtime packs them
+SIZE_IN_MEMORY = 2  # times the files' size: their contents, and the runtime's packed copy
 PERCENTILES = np.arange(101)
 NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
 NOWHERE.setflags(write=False)
-UNNOTICED_S = 0.001  # to look for the directory takes a tenth of what a request takes
+RECHECK_S = 0.001  # checking for the directory takes a tenth of the time of a request
 
 
 class DamagedModelError(ApiError):
-    """A model's files do not give the codes that were stored when it was frozen."""
+    """A model's files cannot be loaded, or give other codes than when it was frozen."""
 
     status = 500
     default_code = "damaged_model"
@@ -36,11 +36,11 @@ class DamagedModelError(ApiError):
 
 @dataclass(frozen=True)
 class Doubt:
-    """How far to trust codes; NaN for an invalid row.
+    """How well codes describe their rows; NaN for an invalid row.
 
     Args:
         reconstruction_error: float32 [rows], mean squared error in units of variance.
-        distance_percentile: float64 [rows], 0 to 100: the part of the training rows that were nearer to
+        distance_percentile: float64 [rows], 0 to 100: the share of training rows that were nearer to
             their codes.
     """
 
@@ -55,7 +55,7 @@ class Encoded(NamedTuple):
         codes: int64 [rows, tokens]; -1 throughout an invalid row.
         is_imputed: bool [rows], a missing value was filled in.
         is_invalid: bool [rows], a value was infinite or beyond float32.
-        doubt: Where it was asked for.
+        doubt: None unless it was requested.
     """
 
     codes: NDArray[np.int64]
@@ -71,11 +71,11 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """One frozen model, loaded. Safe to share between threads.
+    """A loaded frozen model; threads may share it.
 
     Args:
-        directory: Where the model's files are.
-        threads: How many one run may use.
+        directory: Holds the model's files.
+        threads: Threads of one run.
 
     Raises:
         DamagedModelError: The files cannot be loaded, or give other codes than when the model was frozen.
@@ -97,13 +97,13 @@ class Encoder:
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
         self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))
         self._verify(notes)
-        release_free_memory()  # what loading took for a moment: as much again as the model
+        release_free_memory()  # loading takes as much again as the model, for a moment
 
     @property
     def is_deleted(self) -> bool:
-        """Whether somebody has deleted the model; another process's doing may go unnoticed for an instant."""
+        """Whether the model was deleted; a deletion by another process is seen after `RECHECK_S`."""
         now = monotonic()
-        if now - self._seen_at < UNNOTICED_S:
+        if now - self._seen_at < RECHECK_S:
             return False
         if not self._directory.exists():
             return True
@@ -115,13 +115,13 @@ class Encoder:
         return self._load(DECODER_FILE)  # most processes never decode
 
     def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
-        """Encode rows [any number, features] in the units of the dataset; NaN is missing."""
+        """Encode rows [any number, features] in the dataset's units; NaN means missing."""
         if len(rows) <= ROWS_PER_RUN:
             return self._encode_part(rows, with_doubt=with_doubt)
         return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
 
     def decode(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the rows [any number, features] that valid codes [any number, tokens] stand for."""
+        """Decode valid codes [any number, tokens] to rows [any number, features]."""
         parts = (self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes))
         return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
@@ -142,7 +142,7 @@ class Encoder:
             error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
             doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
         is_invalid = is_imputed = NOWHERE[: len(rows)]
-        if not math.isfinite(total):  # most rows need no second look
+        if not math.isfinite(total):  # rarely: some value is missing or infinite
             is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
             codes[is_invalid] = INVALID_CODE
             if doubt is not None:
@@ -154,11 +154,11 @@ class Encoder:
         rows = np.array(orjson.loads(notes["catvq_test_rows"]), np.float64).astype(np.float32)
         codes = np.array(orjson.loads(notes["catvq_test_codes"]), np.int64)
         if not np.array_equal(self.encode(rows, with_doubt=False).codes, codes):
-            raise DamagedModelError("the model gives other codes than when it was frozen")
+            raise DamagedModelError("the model's files give other codes than when it was frozen")
 
 
 def join(parts: list[Encoded]) -> Encoded:
-    """Put the rows of several parts, all of them with doubt or none, under each other."""
+    """Concatenate the rows of several parts; all of them have `doubt`, or none has."""
     doubts = [part.doubt for part in parts if part.doubt is not None]
     doubt = (
         Doubt(
@@ -181,7 +181,7 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors; what is odd about a graph was seen when it was made
+    options.log_severity_level = 3  # errors only; warnings about the graph were seen when it was exported
     # A spinning thread would take the core from the event loop.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.use_env_allocators", "1")
@@ -190,7 +190,7 @@ def _load(path: Path, threads: int) -> ort.InferenceSession:
 
 @cache
 def _share_arena() -> None:
-    """Let all models compute in one piece of memory, which is as large as the largest run needs."""
+    """Share one ONNX Runtime memory arena between all models; it grows to the need of the largest run."""
     memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
     grow_by_what_is_needed = ort.OrtArenaCfg({"arena_extend_strategy": 1})
     ort.create_and_register_allocator(memory, grow_by_what_is_needed)

@@ -1,4 +1,4 @@
-"""Keeps the models in use loaded, within a number of bytes."""
+"""LRU cache of loaded encoders, bounded in bytes."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,14 +9,14 @@ from app.inference.encoder import Encoder
 
 
 class EncoderCache:
-    """Loaded encoders by model id, the least used dropped first.
+    """Loaded encoders by model id; the least recently used is dropped first.
 
-    Requests that come while a model is being loaded wait for that one load. One encoder is kept
-    even if it alone is larger than the cache.
+    Requests that arrive while a model is being loaded wait for that load. The newest encoder is kept even if
+    it alone is larger than the cache.
 
     Args:
         load: Loads the encoder of a model id.
-        max_bytes: Sum of the sizes of the loaded models' files.
+        max_bytes: Limit on the summed `size_bytes` of the loaded encoders.
     """
 
     def __init__(self, load: Callable[[str], Encoder], *, max_bytes: int) -> None:
@@ -27,7 +27,7 @@ class EncoderCache:
         self._loading: dict[str, Future[Encoder]] = {}
 
     def get(self, model_id: str) -> Encoder:
-        """Return the encoder of a model, loading it on its first use and after it was deleted.
+        """Return the encoder of a model; load it if it is not in the cache.
 
         Raises:
             DamagedModelError: Its files cannot be loaded; the next call tries again.
@@ -46,7 +46,7 @@ class EncoderCache:
         return future.result()
 
     def loaded(self, model_id: str) -> Encoder | None:
-        """Return the encoder of a model if that takes no time: it is loaded, and the model still there."""
+        """Return the encoder of a model if it is in the cache and the model still exists, else None."""
         with self._lock:
             encoder = self._loaded.get(model_id)
             if encoder is None:
@@ -58,21 +58,21 @@ class EncoderCache:
         return encoder
 
     def drop(self, model_id: str) -> None:
-        """Forget a model that was deleted."""
+        """Remove a deleted model."""
         with self._lock:
             self._loaded.pop(model_id, None)
             self._loading.pop(model_id, None)
 
     @property
     def size_bytes(self) -> int:
-        """What the loaded models take, by the size of their files."""
+        """Summed size of the loaded encoders."""
         with self._lock:
             return sum(encoder.size_bytes for encoder in self._loaded.values())
 
     def _fill(self, model_id: str, future: Future[Encoder]) -> None:
         try:
             encoder = self._load(model_id)
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits, and raised there
+        except BaseException as error:  # noqa: BLE001 - raised by everyone who waits for the future
             self.drop(model_id)
             future.set_exception(error)
             return
@@ -83,7 +83,7 @@ class EncoderCache:
         future.set_result(encoder)
 
     def _evict(self) -> None:
-        """Drop what is over the limit, but never the model that was loaded last."""
+        """Drop the least recently used encoders beyond the limit, but never the newest."""
         excess = sum(encoder.size_bytes for encoder in self._loaded.values()) - self._max_bytes
         while excess > 0 and len(self._loaded) > 1:
             _, dropped = self._loaded.popitem(last=False)

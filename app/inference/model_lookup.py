@@ -1,4 +1,4 @@
-"""Finds the model that a request names, by id or alias, without the database wherever that is safe."""
+"""Resolves model ids and aliases to loaded models; a cache avoids the database where that is safe."""
 
 from dataclasses import dataclass
 from time import monotonic
@@ -11,13 +11,13 @@ from app.inference.encoder_cache import EncoderCache
 from worker.store import ModelRecord, Store
 from worker.store.models.models import ALIAS_MARK
 
-FRESH_S = 1.0  # a move of an alias whose process died before it was made known goes unnoticed so long
-FIRST_VERSION = "1"  # of a model, which never changes; an alias counts its moves
+FRESH_S = 1.0  # an alias moved by a process that died before announcing it is stale for at most this time
+FIRST_VERSION = "1"  # the only version of a model, which never changes; an alias counts its moves
 
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What a name stands for; `version` is the alias's, or the only one of a model."""
+    """The model that a name refers to; `version` is the alias's, or a model's only one."""
 
     model_id: str
     version: str = FIRST_VERSION
@@ -40,10 +40,10 @@ class _Alias:
 
 
 class ModelLookup:
-    """Remembers what aliases stand for until one of them moves, and the rows of loaded models.
+    """Caches aliases until one of them moves, and the records of loaded models.
 
     Args:
-        store: Has the truth.
+        store: Read if the cache cannot answer.
         encoders: Hold the loaded models.
     """
 
@@ -54,7 +54,7 @@ class ModelLookup:
         self._records: dict[str, ModelRecord] = {}
 
     def resolve_at_once(self, key: str) -> Named | None:
-        """Return what an id or `@alias` stands for; None where only the database knows."""
+        """Resolve an id or `@alias` from the cache; None if the database must be read."""
         if not key.startswith(ALIAS_MARK):
             return Named(key)
         alias = self._aliases.get(key)
@@ -63,14 +63,14 @@ class ModelLookup:
         return alias.named if monotonic() - alias.read_at < FRESH_S else None
 
     def find_at_once(self, key: str) -> ServedModel | None:
-        """Return the model of an id or `@alias`; None where that would take time."""
+        """Return the model of an id or `@alias` if it is cached, else None."""
         named = self.resolve_at_once(key)
         encoder = named and self._encoders.loaded(named.model_id)
         record = named and self._records.get(named.model_id)
         return ServedModel(record, encoder, named.version) if named and encoder and record else None
 
     async def find(self, key: str) -> ServedModel:
-        """Return the model of an id or `@alias`, loading it on its first use.
+        """Return the model of an id or `@alias`; load it if necessary.
 
         Raises:
             NotFound: There is no such model or alias.
@@ -80,7 +80,7 @@ class ModelLookup:
         return await run_in_threadpool(self.find_in_store, key) if found is None else found
 
     def find_in_store(self, key: str) -> ServedModel:
-        """Return what `find` does, from a thread that may wait."""
+        """Do the work of `find` in a thread: this may block."""
         named = self._resolve(key)
         record = self._records.get(named.model_id)
         if record is None or self._encoders.loaded(named.model_id) is None:
@@ -98,18 +98,18 @@ class ModelLookup:
         return named
 
     def forget(self, model_id: str) -> None:
-        """Forget a model that was deleted."""
+        """Remove a deleted model from the caches."""
         self._records.pop(model_id, None)
         self._encoders.drop(model_id)
 
 
 def document_headers(key: str, model_id: str, part: str) -> dict[str, str]:
-    """Return what an answer about a model says of itself: an alias may move, a model never changes."""
+    """Return cache headers for a document about a model: an alias may move, a model never changes."""
     if key == model_id:
         return {"Cache-Control": IMMUTABLE}
     return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{model_id}{part}"}
 
 
 def result_headers(key: str, model_id: str) -> dict[str, str]:
-    """Return which model an alias stood for when a result was made."""
+    """Return a `Link` header to the model that an alias was resolved to."""
     return {} if key == model_id else {"Link": f'</v1/models/{model_id}>; rel="describedby"'}

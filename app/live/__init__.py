@@ -1,4 +1,4 @@
-"""News of jobs: announcements to workers, long polls, event streams.
+"""Live updates about jobs: messages to the queue, long polls, event streams.
 
 Imports `schemas`, `tables` and the store.
 """

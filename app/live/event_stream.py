@@ -1,4 +1,4 @@
-"""Server-sent events: a job's events as they happen, for any number of readers of any speed."""
+"""Server-sent events of a job."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,12 +18,12 @@ from worker.store.jobs.jobs import Jobs, JobVersion
 
 RETRY_AFTER_S = 1.0
 KEEP_ALIVE_S = 15
-SEND_TIMEOUT_S = 60  # a reader that takes nothing for so long is gone
+SEND_TIMEOUT_S = 60  # a reader that accepts nothing for this long is disconnected
 PAGE = 100
 
 
 class EventStream(EventSourceResponse):
-    """The events of a job after a number, until the last one of a job that has ended."""
+    """Streams the events of a job with numbers above `after`, until the job has ended."""
 
     def __init__(self, jobs: Jobs, feed: JobFeed, job_id: str, after: int) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class EventStream(EventSourceResponse):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what there is, then what comes; a reader that stops reading is left."""
+        """Send past events, then new ones as they happen; give up on a reader that stops reading."""
         with suppress(SendTimeoutError):
             await super().__call__(scope, receive, send)
 

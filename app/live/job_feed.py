@@ -1,4 +1,4 @@
-"""Wakes those who wait for news of jobs: one query at a time serves all of them."""
+"""Wakes requests that wait for changes of jobs; one database query serves all of them."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,40 +9,40 @@ from starlette.concurrency import run_in_threadpool
 from worker.store import StoreUnavailable
 from worker.store.jobs.jobs import Jobs, JobVersion
 
-LOOK_INTERVAL_S = 0.25  # nobody notices it
+POLL_INTERVAL_S = 0.25
 
-IsNews = Callable[[JobVersion | None], bool]
+HasChanged = Callable[[JobVersion | None], bool]
 
 
 class JobFeed:
-    """Looks at all jobs that anybody waits for, several times a second, as long as anybody does.
+    """Polls the database for all jobs that are waited for, while there are any.
 
-    Those who wait need neither a thread nor the database meanwhile.
+    A waiting request holds neither a thread nor a database connection.
     """
 
     def __init__(self, jobs: Jobs) -> None:
         self._jobs = jobs
-        self._waiting: dict[asyncio.Event, tuple[str, IsNews]] = {}
-        self._looking: asyncio.Task[None] | None = None
+        self._waiting: dict[asyncio.Event, tuple[str, HasChanged]] = {}
+        self._polling: asyncio.Task[None] | None = None
 
-    async def wait_for(self, job_id: str, is_news: IsNews) -> None:
-        """Wait until a job stands in a way that is news; None is how a job stands that is gone."""
-        news = asyncio.Event()
-        self._waiting[news] = (job_id, is_news)
+    async def wait_for(self, job_id: str, has_changed: HasChanged) -> None:
+        """Wait until `has_changed` is true of the job's state; it is called with None for a deleted job."""
+        change = asyncio.Event()
+        self._waiting[change] = (job_id, has_changed)
         try:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.create_task(self._look())
-            await news.wait()
+            if self._polling is None or self._polling.done():
+                self._polling = asyncio.create_task(self._poll())
+            await change.wait()
         finally:
-            del self._waiting[news]
+            del self._waiting[change]
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         while self._waiting:
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
             followed = {job_id for job_id, _ in self._waiting.values()}
             with suppress(StoreUnavailable):  # those who wait do so until it is back
                 versions = await run_in_threadpool(self._jobs.versions, followed)
-                for news, (job_id, is_news) in self._waiting.items():
+                for change, (job_id, has_changed) in self._waiting.items():
                     # Whoever came during the query waits for the next one.
-                    if job_id in followed and is_news(versions.get(job_id)):
-                        news.set()
+                    if job_id in followed and has_changed(versions.get(job_id)):
+                        change.set()

@@ -1,4 +1,4 @@
-"""Long polls: an answer about a job waits until the job changes."""
+"""Long polls: a response about a job waits until the job changes."""
 
 import asyncio
 import re
@@ -18,15 +18,15 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*(\d{1,6})(?:$|[,;\s])", re.IGNORECAS
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A job at one moment."""
+class JobSnapshot:
+    """A job and its place in the queue at one moment."""
 
     job: JobRecord
     position: int | None
 
     @property
     def tag(self) -> str:
-        """An entity tag that changes with everything a user can see."""
+        """An entity tag that changes whenever anything visible to users changes."""
         return f'"{self.job.version}-{self.position or 0}"'
 
     def differs_from(self, current: JobVersion | None) -> bool:
@@ -34,29 +34,31 @@ class Seen:
         return current is None or (current.version, current.position) != (self.job.version, self.position)
 
 
-def look(jobs: Jobs, job_id: str) -> Seen:
-    """Return how a job stands.
+def take_snapshot(jobs: Jobs, job_id: str) -> JobSnapshot:
+    """Read a job and its place in the queue.
 
     Raises:
-        NotFound: There is none.
+        NotFound: There is no such job.
     """
     job = jobs.get(job_id)
-    return Seen(job, position_of(jobs, job))
+    return JobSnapshot(job, position_of(jobs, job))
 
 
 def position_of(jobs: Jobs, job: JobRecord) -> int | None:
-    """Return a job's place in the queue, asking the database only when it can have one."""
+    """Return a job's place in the queue; None, without a query, if the job is not queued."""
     return jobs.queue_position(job.id) if job.status is JobStatus.QUEUED else None
 
 
-def wished_wait_s(prefer: str | None) -> int | None:
-    """Return how long a `Prefer: wait=N` header wants to wait, at most `MAX_WAIT_S`."""
+def requested_wait_s(prefer: str | None) -> int | None:
+    """Return the seconds of a `Prefer: wait=N` header, at most `MAX_WAIT_S`; None without one."""
     found = _WAIT.search(prefer or "")
     return min(int(found[1]), MAX_WAIT_S) if found else None
 
 
-async def wait_for_change(request: Request, jobs: Jobs, feed: JobFeed, seen: Seen, wait_s: float) -> Seen:
-    """Return the job once it differs from `seen`, has ended, or the time or the client's patience is over."""
+async def wait_for_change(
+    request: Request, jobs: Jobs, feed: JobFeed, seen: JobSnapshot, wait_s: float
+) -> JobSnapshot:
+    """Return the job once it differs from `seen`, has ended, the time is up or the client disconnects."""
     if seen.job.status.is_terminal:
         return seen
     waiting = {
@@ -68,7 +70,7 @@ async def wait_for_change(request: Request, jobs: Jobs, feed: JobFeed, seen: See
     finally:
         for task in waiting:
             task.cancel()
-    return await run_in_threadpool(look, jobs, seen.job.id)
+    return await run_in_threadpool(take_snapshot, jobs, seen.job.id)
 
 
 async def _wait_for_hang_up(request: Request) -> None:

@@ -1,4 +1,4 @@
-"""What the API process does for itself: scratch files, metrics, memory, readiness.
+"""Housekeeping of the API process: temporary files, metrics, memory, readiness.
 
 Imports problems and the store.
 """

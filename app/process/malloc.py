@@ -1,8 +1,8 @@
-"""What the C library does with memory that is free again.
+"""Tunes glibc malloc: one arena, 2 MiB thresholds, a trim every minute.
 
-By default glibc keeps the more of it, the larger the pieces were that it has seen, and for each thread apart.
-Kept to less, it asks the system for every large piece, and has it cleared page by page: for JSON of many
-rows, and what it is read into, half as long as to encode them takes.
+By default glibc keeps freed memory for each thread separately, and more of it the larger the freed blocks
+were. Lower thresholds would save more memory but cost time: large blocks would come from the system, which
+clears them page by page; for large JSON bodies that takes half as long as the encoding.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import ctypes
 from contextlib import suppress
 
 RELEASE_EVERY_S = 60.0
-KEPT_BYTES = 2 << 20  # free, or of one piece
+KEPT_BYTES = 2 << 20  # of free memory, and of the largest block that is reused
 # The names in malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -18,7 +18,7 @@ M_ARENA_MAX = -8
 
 
 def share_free_memory() -> None:
-    """Let all threads that begin from now on take from one supply of free memory, which stays small."""
+    """Use one arena for all threads that start from now on, and keep little free memory in it."""
     with suppress(AttributeError, OSError):  # another C library
         library = ctypes.CDLL(None)
         library.mallopt(M_ARENA_MAX, 1)
@@ -27,13 +27,13 @@ def share_free_memory() -> None:
 
 
 def release_free_memory() -> None:
-    """Give all of it back to the system, also what lies between pieces in use."""
+    """Return free memory to the system, also that between blocks in use."""
     with suppress(AttributeError, OSError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 
 
 async def release_regularly() -> None:
-    """Do so again and again; each time takes a millisecond or two."""
+    """Return free memory to the system every minute; it takes a millisecond or two."""
     while True:
         await asyncio.sleep(RELEASE_EVERY_S)
         release_free_memory()

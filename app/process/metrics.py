@@ -1,4 +1,4 @@
-"""The service's own numbers, as Prometheus reads them."""
+"""Prometheus metrics of the service."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from worker.store import Statistics
 
-# One label for every path that is no route and for methods of a client's invention, which fill no memory so.
+# One label for all unknown paths and methods, so that clients cannot create labels without bound.
 UNKNOWN_ROUTE = "(none)"
 METHODS = frozenset(HTTPMethod)
 
@@ -27,35 +27,35 @@ class Telemetry:
         )
         self._seconds = Histogram(
             "catvq_http_request_duration_seconds",
-            "Time from a request's head to the end of its answer.",
+            "Time from a request's head to the end of its response.",
             ["route"],
             registry=self._registry,
         )
-        # Of every request, and nearly always the same few.
+        # Looked up in every request, nearly always with the same few labels.
         self._requests_of, self._seconds_of = cache(self._requests.labels), cache(self._seconds.labels)
         self._encoded = Counter("catvq_encoded_rows", "Rows turned into codes.", registry=self._registry)
         self._encode_seconds = Histogram(
             "catvq_encode_duration_seconds",
-            "Time from a request's rows to their codes, the wait for others' included.",
+            "Time to encode a request's rows, including the wait for other requests.",
             registry=self._registry,
         )
         self._cached = Gauge(
-            "catvq_encoder_cache_bytes", "Size of the models that are loaded.", registry=self._registry
+            "catvq_encoder_cache_bytes", "Size of the loaded models.", registry=self._registry
         )
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Count one request under the route that answered it, None where there was none."""
+        """Count one request under its route; None if no route matched."""
         method, route = (method, route) if route and method in METHODS else (UNKNOWN_ROUTE, UNKNOWN_ROUTE)
         self._requests_of(method, route, str(status)).inc()
         self._seconds_of(route).observe(seconds)
 
     def count_rows(self, rows: int, seconds: float) -> None:
-        """Count rows of one request that were encoded."""
+        """Count the encoded rows of one request."""
         self._encoded.inc(rows)
         self._encode_seconds.observe(seconds)
 
     def render(self, statistics: Statistics, *, cached_bytes: int) -> bytes:
-        """Return every number in Prometheus's text form."""
+        """Return all metrics in Prometheus's text format."""
         self._cached.set(cached_bytes)
         jobs = CollectorRegistry()
         jobs.register(_Jobs(statistics))
@@ -63,17 +63,17 @@ class Telemetry:
 
 
 class _Jobs:
-    """Numbers that are the same in every API process: they are read from the store."""
+    """Metrics that are read from the store, and so are the same in every API process."""
 
     def __init__(self, statistics: Statistics) -> None:
         self._statistics = statistics
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the numbers."""
+        """Yield the metrics."""
         found = self._statistics
         count = GaugeMetricFamily("catvq_jobs", "Jobs that have not ended.", labels=["status"])
         age = GaugeMetricFamily(
-            "catvq_oldest_job_age_seconds", "Time since the oldest of them came.", labels=["status"]
+            "catvq_oldest_job_age_seconds", "Age of the oldest job that has not ended.", labels=["status"]
         )
         for status, jobs in found.jobs.items():
             count.add_metric([status], jobs)
@@ -81,7 +81,9 @@ class _Jobs:
         yield count
         yield age
         yield GaugeMetricFamily(
-            "catvq_training_steps_per_second", "Of all running jobs together.", value=found.steps_per_s
+            "catvq_training_steps_per_second",
+            "Training steps per second of all running jobs together.",
+            value=found.steps_per_s,
         )
         yield CounterMetricFamily(
             "catvq_lease_losses", "Jobs taken from a worker that died.", value=found.lease_losses

@@ -1,4 +1,4 @@
-"""Whether the service can do its work: tried out by a write, for all who ask within a second at once."""
+"""Readiness check: tries a write at most once a second and shares the result."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +7,12 @@ from time import monotonic
 from app.problems import UnavailableError
 from worker.store import Store, is_disk_full
 
-FRESH_S = 1.0  # many may ask, but the disk is written to once in this time
-PATIENCE_S = 2.0  # less than those who ask usually have
+FRESH_S = 1.0  # the disk is written to at most once in this time, however many requests ask
+PATIENCE_S = 2.0  # below the usual timeout of health checks
 
 
 class Readiness:
-    """Tries a write in a thread of its own, which a silent database may hold up for as long as it likes."""
+    """Tries a write on its own thread, as a database that does not answer may block it for long."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -21,10 +21,10 @@ class Readiness:
         self._began_at = 0.0
 
     async def check(self) -> None:
-        """Make sure that a write succeeds.
+        """Check that a write succeeds.
 
         Raises:
-            UnavailableError: It does not, or not soon enough.
+            UnavailableError: It fails, or takes too long.
             StoreUnavailable: The database cannot be written to.
         """
         if self._trial is None or (self._trial.done() and monotonic() - self._began_at >= FRESH_S):
@@ -39,14 +39,14 @@ class Readiness:
         self._trial.result()
 
     def close(self) -> None:
-        """Try nothing any more."""
+        """Stop checking."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _try(self) -> None:
         try:
             self._store.check()
         except Exception as error:
-            if is_disk_full(error):  # whoever asks for readiness knows no other status than 503
+            if is_disk_full(error):  # health checks expect 503
                 raise UnavailableError("the service's disk is full", code="disk_full") from error
             if isinstance(error, OSError):
                 raise UnavailableError(
@@ -56,6 +56,6 @@ class Readiness:
 
 
 def _note_error(trial: asyncio.Future[None]) -> None:
-    """Keep the loop from complaining of an error that nobody waits for any more."""
+    """Mark the error as retrieved, so that asyncio does not log it if nobody waits any more."""
     if not trial.cancelled():
         trial.exception()

@@ -1,4 +1,4 @@
-"""A directory of the process's own for what is half done; a killed process's goes at the next start."""
+"""Per-process temporary directory; leftovers of dead processes are removed at start."""
 
 import fcntl
 import shutil
@@ -13,12 +13,12 @@ LOCK = ".lock"
 
 @contextmanager
 def scratch_directory(spool_dir: Path) -> Iterator[Path]:
-    """Make a directory for as long as the block runs, after removing those of processes that are gone.
+    """Make a directory for the length of a `with` block; remove those of dead processes first.
 
-    The system frees the lock within it when the process ends, however it ends.
+    The process holds a lock within the directory, which the system frees when the process ends.
     """
-    with (spool_dir / LOCK).open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # nobody sees a directory before its owner has locked it
+    with (spool_dir / LOCK).open("w") as outer:
+        fcntl.flock(outer, fcntl.LOCK_EX)  # no other process sees a directory before its owner has locked it
         _remove_abandoned(spool_dir)
         directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=spool_dir))
         lock = (directory / LOCK).open("w")
@@ -35,6 +35,6 @@ def _remove_abandoned(spool_dir: Path) -> None:
         try:
             with (directory / LOCK).open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:  # its process is there
+        except BlockingIOError:  # its process is alive
             continue
         shutil.rmtree(directory)

@@ -1,1 +1,1 @@
-"""The routes, one module for each kind of resource."""
+"""The routes of the API, one module for each kind of resource."""

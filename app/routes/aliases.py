@@ -1,4 +1,4 @@
-"""Aliases: movable names for models."""
+"""Routes of aliases: names that can be moved from one model to another."""
 
 from typing import Annotated
 
@@ -18,7 +18,8 @@ from app.services import AliasName, Api, NewAliasName, Services
 from worker.store import AliasRecord, NotFound
 
 IfMatch = Annotated[
-    str | None, Header(description="Only if the alias still has this `ETag`.", examples=['"1"'])
+    str | None,
+    Header(description="Apply the change only if the alias still has this `ETag`.", examples=['"1"']),
 ]
 
 router = APIRouter(
@@ -37,14 +38,14 @@ def list_aliases(request: Request, api: Api, limit: PageLimit = 50, cursor: Curs
     "/{name}",
     response_model=Alias,
     responses={
-        201: {"model": Alias, "description": "The name is new."},
+        201: {"model": Alias, "description": "The alias was created."},
         **problems(400, 404, 412, 413, 415),
     },
 )
 def put_alias(api: Api, name: NewAliasName, body: AliasRequest, if_match: IfMatch = None) -> Response:
-    """Let a name stand for a model from now on."""
+    """Create an alias, or move it to another model."""
     with naming("model"):
-        api.store.models.get(body.model)  # an unknown one is unknown, whatever the precondition
+        api.store.models.get(body.model)  # 404 has precedence over 412
     record = api.store.aliases.put(name, body.model, _expected_version(api, name, if_match))
     status = 201 if record.version == 1 else 200
     return json_answer(to_alias(record), status, {"ETag": _tag(record), "Location": f"/v1/aliases/{name}"})
@@ -53,10 +54,10 @@ def put_alias(api: Api, name: NewAliasName, body: AliasRequest, if_match: IfMatc
 @router.get(
     "/{name}",
     response_model=Alias,
-    responses={304: {"description": "The name stands for the same model as before."}, **problems(404)},
+    responses={304: {"description": "The alias has not changed."}, **problems(404)},
 )
 def get_alias(request: Request, api: Api, name: AliasName) -> Response:
-    """Which model a name stands for."""
+    """Return the model that an alias refers to."""
     record = api.store.aliases.get(name)
     headers = {"ETag": _tag(record), "Cache-Control": REVALIDATE}
     if is_known(request, headers["ETag"]):
@@ -66,8 +67,8 @@ def get_alias(request: Request, api: Api, name: AliasName) -> Response:
 
 @router.delete("/{name}", status_code=204, responses=problems(404, 412))
 def delete_alias(api: Api, name: AliasName, if_match: IfMatch = None) -> Response:
-    """Forget a name; the model stays."""
-    api.store.aliases.get(name)  # an unknown one is unknown, whatever the precondition
+    """Delete an alias; its model is kept."""
+    api.store.aliases.get(name)  # 404 has precedence over 412
     api.store.aliases.delete(name, _expected_version(api, name, if_match))
     return Response(status_code=204)
 
@@ -77,10 +78,10 @@ def _tag(record: AliasRecord) -> str:
 
 
 def _expected_version(api: Services, name: str, if_match: str | None) -> int | None:
-    """Return the version that an `If-Match` header demands; None without one.
+    """Return the alias's version if it matches the `If-Match` header; None without a header.
 
     Raises:
-        PreconditionFailedError: The alias is not in a version that the header names, or not there at all.
+        PreconditionFailedError: The alias has another version, or does not exist.
     """
     if if_match is None:
         return None
@@ -90,4 +91,4 @@ def _expected_version(api: Services, name: str, if_match: str | None) -> int | N
         version = 0
     if version and (if_match.strip() == "*" or str(version) in strong_tags(if_match)):
         return version
-    raise PreconditionFailedError(f"the alias {name!r} is not in a version that If-Match names")
+    raise PreconditionFailedError(f"the alias {name!r} does not match If-Match")

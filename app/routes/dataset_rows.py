@@ -1,4 +1,4 @@
-"""The rows of a dataset, as a file or a stream that is written while it is read."""
+"""Route of a dataset's rows: a file, or a stream that is encoded while it is sent."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -19,8 +19,8 @@ CONTENT: Responses = {
         "description": "The format that `Accept` asks for.",
         "content": {option.value: binary_content(option, ROWS_CSV) for option in ROW_FORMATS},
     },
-    206: {"description": "Of NPY, the `Range` that was asked for."},
-    304: {"description": "The client has it already."},
+    206: {"description": "The requested `Range`; NPY only."},
+    304: {"description": "Not changed since the `ETag` in `If-None-Match`."},
 }
 
 router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=["datasets"])
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=[
 
 @router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503, 507)})
 def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Response:
-    """Every row, float32, in the order of the features; a missing value is NaN, or an empty cell."""
+    """Return all rows as float32, columns in the order of the features; NaN or an empty cell is missing."""
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
     path = api.store.datasets.values_path(dataset.id)
@@ -36,7 +36,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
     if is_known(request, tag):
         return not_modified(headers)
-    if not path.exists():  # deleted a moment ago
+    if not path.exists():  # deleted meanwhile
         raise NotFound("dataset", dataset.id)
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)

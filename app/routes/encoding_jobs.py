@@ -1,4 +1,4 @@
-"""Jobs that encode a whole dataset; what comes out is a dataset, too."""
+"""Route that submits a job to encode a whole dataset; the result is a dataset of codes."""
 
 from typing import Any
 
@@ -34,12 +34,12 @@ def create_encoding_job(
     body: EncodingJobRequest,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit the encoding of a dataset of any size.
+    """Submit a job that encodes a dataset of any size.
 
-    Columns are matched by name. The job is one like any other: it waits for a worker, tells its progress in
-    rows, can be paused and cancelled, and survives the loss of its worker. Its `result` is the id of a
-    dataset with a feature for each category and level, a family for each category; read it at
-    `/v1/datasets/{dataset_id}/rows`. The same model and dataset give the same result, which is made once.
+    Columns are matched by name. The job behaves like any other: it waits for a worker, reports its progress
+    in rows, can be paused and cancelled, and survives the loss of its worker. Its `result` is the id of a
+    dataset with one feature for each category and level and one family for each category; read it at
+    `/v1/datasets/{dataset_id}/rows`. The same model and dataset give the same result, which is stored once.
     """
     model = api.store.models.get(model_id)
     with naming("dataset"):

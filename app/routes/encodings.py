@@ -1,4 +1,4 @@
-"""Rows to codes and back, in every array format."""
+"""Routes that encode rows and decode codes, in all array formats."""
 
 from itertools import chain
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ from app.tables.readers.json_reader import load_rows, parse_codes
 from app.tables.readers.numpy_reader import read_matrix
 from app.tables.stream_rows import Rows, cut
 
-MEMORY_BYTES = 8 << 20  # a request of this size is not worth a file
+MEMORY_BYTES = 8 << 20  # smaller bodies are kept in memory
 CODE_FORMATS = (Format.JSON, Format.NPY)
 ROWS_CSV = "p0,p1,m0\n0.5,1.0,2.0\n"
 CODES_CSV = "category_0.0,category_1.0,reconstruction_error,distance_percentile,status\n3,1,0.18,41.5,ok\n"
@@ -48,17 +48,17 @@ async def create_encodings(
     model_id: ModelId,
     columns: Annotated[
         str | None,
-        Query(description="JSON list of names, for an array that has none.", examples=['["a","b"]']),
+        Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
     ] = None,
 ) -> Response:
     """Encode rows.
 
-    A missing value is filled in as while training (status `imputed`). A row with an infinity, or a value
-    beyond float32, is `invalid`: its codes are -1. Named columns are matched by name; those the model does
-    not know are left out. NPY holds only the codes, every other format the status of each row as well and
-    what tells how far to trust its codes: the reconstruction error, and the distance to the codes as a
-    percentile of the training rows' distances (100: farther than all of them). `application/octet-stream`
-    is little-endian without a header: float32 rows in, int64 codes out; it is the fastest, with NPY.
+    A missing value is imputed as in training (status `imputed`). A row with an infinity, or a value beyond
+    float32, is `invalid`: its codes are -1. Named columns are matched by name; columns that the model does
+    not have are ignored. NPY and `application/octet-stream` return only codes. The other formats also return
+    each row's status, reconstruction error, and distance to its codes as a percentile of the training rows'
+    distances (100: farther than all of them). `application/octet-stream` is little-endian without a header:
+    float32 rows in, int64 codes out; it is the fastest format, with NPY.
     """
     file_format = sent_format(request.headers.get("content-type"), ROW_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
@@ -81,7 +81,7 @@ async def create_encodings(
     openapi_extra=table_body(DecodingRequest.model_json_schema(), CODE_FORMATS, csv_example=""),
 )
 async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId) -> Response:
-    """Decode codes to rows in the units of the dataset."""
+    """Decode codes to rows in the dataset's units."""
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     model = await api.models.find(model_id)
@@ -92,7 +92,7 @@ async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId)
 
 
 def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: Format) -> Rows:
-    """Check all codes, and begin to decode: a small body may stand for very many numbers."""
+    """Check all codes and decode the first part; the others are decoded while they are sent."""
     record, encoder = model.record, model.encoder
     codes = _codes(api, encoder, upload, file_format)
     sizes = np.array([size for levels in record.document["codebook_size"] for size in levels])
@@ -102,7 +102,7 @@ def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: F
     return Rows(
         names=encoder.features,
         count=len(codes),
-        parts=chain([next(rows)], rows),  # a damaged model is found before the answer begins
+        parts=chain([next(rows)], rows),  # a damaged model is found before the response starts
         head={"model": record.id, "features": encoder.features},
     )
 
@@ -115,19 +115,19 @@ def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format)
     else:
         codes = _whole_numbers(read_matrix(upload.file), width)
     check_row_count(api, len(codes), width)
-    # Beyond int64 nothing is a code; clipping keeps it out of range for the check that follows.
+    # Values beyond int64 are clipped; they are still out of range for the check that follows.
     whole: NDArray[np.int64] = np.clip(codes, -1, np.iinfo(np.int32).max).astype(np.int64)
     return whole
 
 
 def _whole_numbers(codes: NDArray[Any], width: int) -> NDArray[Any]:
     if codes.shape[1] != width:
-        detail = f"the codes have {codes.shape[1]} tokens, the model {width}"
+        detail = f"the codes have {codes.shape[1]} tokens, the model has {width}"
         raise InvalidError(detail, [Place(detail=detail, field="codes")], code="wrong_width")
     if not len(codes):
         raise InvalidError("there are no rows", code="no_rows")
     if codes.dtype.kind not in "iu":
-        raise InvalidError(f"codes are whole numbers, not {codes.dtype}", code="not_integer")
+        raise InvalidError(f"codes must be integers, not {codes.dtype}", code="not_integer")
     return codes
 
 

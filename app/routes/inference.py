@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2: what clients of Triton, KServe and their like speak."""
+"""Routes of the Open Inference Protocol, version 2, for clients of Triton, KServe and others."""
 
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -40,32 +40,34 @@ health = APIRouter(
     prefix="/v2/health", route_class=OpenRoute, tags=["inference"], responses=problems(422, 503)
 )
 
-Version = Annotated[str, Path(description=f"Of a model always {FIRST_VERSION!r}, of an alias its own.")]
+Version = Annotated[
+    str, Path(description=f"Always {FIRST_VERSION!r} for a model; an alias counts its moves.")
+]
 MODEL_PATHS = ("/models/{model_id}", "/models/{model_id}/versions/{model_version}")
 
 
 @router.get("", response_model=ServerMetadata)
 async def describe_server() -> Response:
-    """What serves."""
+    """Return name, version and extensions of the server."""
     extensions = ["binary_tensor_data"]
     return json_answer({"name": "catvq", "version": version("catvq"), "extensions": extensions})
 
 
 @health.get("/live", response_model=Liveness)
 async def is_server_live() -> Response:
-    """Whether the process answers."""
+    """Report that the process is alive."""
     return json_answer({"live": True})
 
 
 @health.get("/ready", response_model=Readiness)
 async def is_server_ready(api: Api) -> Response:
-    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    """Check that the database and the data directory can be written to, at most once a second."""
     await api.readiness.check()
     return json_answer({"ready": True})
 
 
 def describe_model(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
-    """The form of a model's input and outputs."""
+    """Return names, types and shapes of a model's input and outputs."""
     model = api.models.find_in_store(model_id)
     _check_version(model, model_id, model_version)
     tensors = describe_tensors(model.encoder)
@@ -74,7 +76,7 @@ def describe_model(api: Api, model_id: ModelId, model_version: Version | None = 
 
 
 def is_model_ready(api: Api, model_id: ModelId, model_version: Version | None = None) -> Response:
-    """Whether a model can be loaded."""
+    """Check that a model can be loaded."""
     _check_version(api.models.find_in_store(model_id), model_id, model_version)
     return json_answer({"name": model_id, "ready": True})
 
@@ -84,11 +86,12 @@ async def infer(
     api: Api,
     model_id: ModelId,
     json_bytes: Annotated[
-        int | None, Header(alias=JSON_BYTES_HEADER, ge=0, description="Where binary values begin.")
+        int | None,
+        Header(alias=JSON_BYTES_HEADER, ge=0, description="Length of the JSON; binary values follow it."),
     ] = None,
     model_version: Version | None = None,
 ) -> Response:
-    """Encode rows: input `rows`, outputs `codes` and what tells how far to trust them."""
+    """Encode rows: input `rows`; outputs `codes`, `reconstruction_error`, `distance_percentile`, `status`."""
     model = await api.models.find(model_id)
     _check_version(model, model_id, model_version)
     max_bytes = api.settings.max_json_bytes if json_bytes is None else api.settings.max_body_bytes
@@ -105,7 +108,7 @@ async def infer(
 
 
 def _add_model_routes() -> None:
-    """Offer the routes of a model twice, as the protocol does: with a version, and without."""
+    """Add the routes of a model twice: with a version in the path, and without."""
     tensors: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": BINARY}}
     body = {Format.JSON.value: {"schema": {"$ref": "#/components/schemas/InferenceRequest"}}, BINARY: tensors}
     for path in MODEL_PATHS:
@@ -117,7 +120,11 @@ def _add_model_routes() -> None:
             infer,
             methods=["POST"],
             responses={
-                200: {"model": InferenceAnswer, "content": {BINARY: tensors}, "description": "As asked for."},
+                200: {
+                    "model": InferenceAnswer,
+                    "content": {BINARY: tensors},
+                    "description": "The requested outputs.",
+                },
                 **problems(400, 404, 413, 415, 500),
             },
             openapi_extra={"requestBody": {"required": True, "content": body}},
@@ -128,7 +135,7 @@ _add_model_routes()
 
 
 def _check_version(model: ServedModel, key: str, wanted: str | None) -> None:
-    """Raise `NotFoundError` where a model has another version."""
+    """Raise `NotFoundError` if the model or alias has another version."""
     if wanted not in {None, model.version}:
         raise NotFoundError(f"{key} has the version {model.version}, not {wanted!r}", code="no_such_version")
 

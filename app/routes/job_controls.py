@@ -1,4 +1,4 @@
-"""What a user may wish of a job: cancel, pause, resume, finish, retry, and steer its temperature."""
+"""Routes that control a job: cancel, pause, resume, finish, retry, temperature."""
 
 from collections.abc import Callable
 
@@ -22,46 +22,46 @@ router = APIRouter(
 
 @router.post("/cancel", status_code=202, response_model=Job)
 def cancel_job(api: Api, job_id: JobId) -> Response:
-    """End a job: at once when it waits, within a second when it runs."""
+    """Cancel a job: a queued one at once, a running one within a second."""
     return _answer(api, job_id, api.store.controls.cancel)
 
 
 @router.post("/pause", status_code=202, response_model=Job)
 def pause_job(api: Api, job_id: JobId) -> Response:
-    """Save a job and take it from its worker, or out of the queue, until it is resumed."""
+    """Pause a job: its state is saved, and it leaves its worker or the queue until it is resumed."""
     return _answer(api, job_id, api.store.controls.pause)
 
 
 @router.post("/resume", status_code=202, response_model=Job)
 def resume_job(api: Api, job_id: JobId) -> Response:
-    """Put a paused job back into the queue; it goes on at the step where it stopped."""
+    """Put a paused job back into the queue; it continues at the step where it stopped."""
     return _answer(api, job_id, api.store.controls.resume)
 
 
 @router.post("/finish", status_code=202, response_model=Job)
 def finish_job(api: Api, job_id: JobId) -> Response:
-    """Freeze what was learnt so far and publish it; a first epoch is trained in any case."""
+    """Stop training early and publish the model; at least one epoch is trained."""
     return _answer(api, job_id, api.store.controls.finish)
 
 
 @router.post("/retry", status_code=202, response_model=Job)
 def retry_job(api: Api, job_id: JobId) -> Response:
-    """Put a job that failed or was cancelled back into the queue; it goes on from its last checkpoint."""
+    """Put a failed or cancelled job back into the queue; it continues from its last checkpoint."""
     return _answer(api, job_id, api.store.controls.retry)
 
 
 @router.patch("/temperature", response_model=Temperature, responses=problems(400, 413, 415))
 def steer_temperature(api: Api, job_id: JobId, body: TemperatureChange) -> Response:
-    """Hold a running job's temperature where it is or at a value, or let it follow its schedule again.
+    """Hold a running job's temperature at its current or a given value, or return to the schedule.
 
-    The change takes effect within a second and is recorded with its step, so that a resumed job repeats it.
+    The change takes effect within a second. It is recorded with its step, and a resumed job repeats it.
     """
     job = api.store.controls.steer(job_id, held=body.is_held, temperature=body.temperature)
     return json_answer(to_temperature(job))
 
 
-def _answer(api: Services, job_id: str, wish: Callable[[str], JobRecord]) -> Response:
-    job = wish(job_id)
+def _answer(api: Services, job_id: str, action: Callable[[str], JobRecord]) -> Response:
+    job = action(job_id)
     if job.status is JobStatus.QUEUED:
         api.announcer.announce(job.id)
     headers = {"Location": f"/v1/jobs/{job_id}", "Retry-After": POLL_AFTER_S}

@@ -1,4 +1,4 @@
-"""What is recorded of a job while it trains: temperature, assignment, metrics, events, checkpoints."""
+"""Routes of a job's records: temperature, assignment, metrics, events, checkpoints."""
 
 from typing import Annotated, Any
 
@@ -44,7 +44,7 @@ router = APIRouter(
 
 @router.get("/temperature", response_model=Temperature)
 def get_temperature(api: Api, job_id: JobId) -> Response:
-    """The temperature now, and where it started and will end."""
+    """Return a job's current temperature and its schedule."""
     return json_answer(to_temperature(api.store.jobs.get(job_id)))
 
 
@@ -57,14 +57,15 @@ def get_job_assignment(
     api: Api,
     job_id: JobId,
     epoch: Annotated[
-        int | None, Query(ge=0, le=100_000, description="As it was after this epoch, where that was kept.")
+        int | None,
+        Query(ge=0, le=100_000, description="Return the assignment after this epoch, if it was recorded."),
     ] = None,
 ) -> Response:
-    """The soft assignment as it stands now; null (in NPY: no columns) before the first step."""
+    """Return the current soft assignment; null (in NPY: no columns) before the first step."""
     job = api.store.jobs.get(job_id)
     found = api.store.jobs.assignment(job_id, epoch)
     if found is None and epoch is not None:
-        raise NotFoundError(f"the assignment after epoch {epoch} was not kept", code="epoch_not_found")
+        raise NotFoundError(f"the assignment after epoch {epoch} was not recorded", code="epoch_not_found")
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     return rows_answer(_assignment_rows(_features_of(api, job), found), asked)
 
@@ -79,10 +80,14 @@ def get_job_metrics(
     job_id: JobId,
     max_points: Annotated[
         int,
-        Query(ge=2, le=10_000, description="Epochs shown, evenly spread; the first and last are among them."),
+        Query(
+            ge=2,
+            le=10_000,
+            description="Number of evenly spaced epochs, with the first and last.",
+        ),
     ] = 500,
 ) -> Response:
-    """What was measured after each epoch."""
+    """Return the metrics measured after each epoch."""
     points = api.store.jobs.metrics(job_id, max_points)
     names = list(dict.fromkeys(name for point in points for name in point.values))
     table = _metric_columns(points, names)
@@ -105,10 +110,10 @@ def get_job_metrics(
     response_model=ListPage[Event],
     responses={
         200: {
-            "description": "A page; with `Accept: text/event-stream` all events as they happen.",
+            "description": "A page; with `Accept: text/event-stream` a stream of events as they happen.",
             "content": {Format.EVENT_STREAM.value: {"schema": {"type": "string"}, "example": EVENT_STREAM}},
         },
-        204: {"description": "As a stream: the job has ended, and nothing follows `Last-Event-ID`."},
+        204: {"description": "For a stream: the job has ended, and no event follows `Last-Event-ID`."},
         **problems(406),
     },
 )
@@ -120,27 +125,28 @@ async def list_events(
     cursor: Cursor = None,
     last_event_id: Annotated[
         str | None,
-        Header(pattern=r"^[0-9]{1,18}$", description="Of a stream: the last event that arrived."),
+        Header(pattern=r"^[0-9]{1,18}$", description="For a stream: the id of the last event received."),
     ] = None,
 ) -> Response:
-    """What happened to the job, oldest first; as a stream it goes on until the job has ended.
+    """List a job's events, oldest first, or stream them until the job has ended.
 
-    A `collapse` names, once per onset, its `kind` (`swallowing`, `empty`, `duplicate`, `flat_temperature` or
-    `dead_codebook`), the `epoch`, the `subjects` with what was measured, the `cause` and the `action`.
+    `collapse` is reported once per onset, with its `kind` (`swallowing`, `empty`, `duplicate`,
+    `flat_temperature` or `dead_codebook`), the `epoch`, the `subjects` with their measurements, the `cause`
+    and the `action`.
 
-    A `settled` names the `epoch` at which the assignment was made hard ahead of time, with its `temperature`;
-    a `joined` a surplus `category` and that which it became part of (`into`); a `moved` the `epoch` and the
-    `features` that changed their category then, up to 100 of all (`count`).
+    `settled` has the `epoch` at which the assignment was made hard ahead of schedule, and its `temperature`;
+    `joined` a surplus `category` and the category that it was merged `into`; `moved` the `epoch` and the
+    `features` that changed their category, at most 100 of `count`.
 
-    The ids of a stream are the numbers of the events. It is kept alive by comments, and can be taken up again
-    at any event, also after the service was restarted.
+    The ids in a stream are the numbers of the events. Comments keep the stream alive. It can be resumed after
+    any event, also after a restart of the service.
     """
     after = 0 if cursor is None else decode_cursor(cursor)
     if asked_format(request.headers.get("accept"), EVENT_FORMATS) is Format.EVENT_STREAM:
         after = after if last_event_id is None else int(last_event_id)
         is_complete = await run_in_threadpool(is_over, api.store.jobs, job_id, after)
         if is_complete or request.state.is_head:
-            # Without content it tells the reader of an ended job not to come back.
+            # 204 tells an EventSource not to reconnect.
             return Response(status_code=204 if is_complete else 200, media_type=Format.EVENT_STREAM.value)
         return EventStream(api.store.jobs, api.feed, job_id, after)
     events = await run_in_threadpool(api.store.jobs.events, job_id, after, limit + 1)
@@ -154,7 +160,7 @@ async def list_events(
 
 @router.get("/checkpoints", response_model=Checkpoints)
 def list_checkpoints(api: Api, job_id: JobId) -> Response:
-    """The states from which the job can be resumed, newest first."""
+    """List the job's checkpoints, newest first."""
     records = api.store.jobs.checkpoints(job_id)
     return json_answer({"items": [to_checkpoint(record) for record in records]})
 
@@ -179,7 +185,7 @@ def _assignment_rows(features: list[str] | None, found: AssignmentRecord | None)
 
 
 def _features_of(api: Services, job: JobRecord) -> list[str] | None:
-    """Return the names of the uploaded features, as long as anything still knows them."""
+    """Return the names of the features; None if dataset and model were deleted."""
     try:
         return api.store.datasets.get(job.dataset_id).features
     except NotFound:

@@ -1,4 +1,4 @@
-"""Jobs: submitted, watched, deleted."""
+"""Routes that submit, list, read and delete jobs."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from starlette.responses import Response
 from app.http.bounded_route import LABEL_PREFIX, LABELS_PARAMETER, Route
 from app.http.conditional import REVALIDATE, is_known, not_modified
 from app.http.responses import json_answer, list_answer
-from app.live.long_poll import Seen, look, wait_for_change, wished_wait_s
+from app.live.long_poll import JobSnapshot, requested_wait_s, take_snapshot, wait_for_change
 from app.openapi import problems
 from app.problems import InvalidError, Place
 from app.requests.plan import find_shortage, plan_of
@@ -32,7 +32,7 @@ LABELS = {
     "in": "query",
     "style": "form",
     "explode": True,
-    "description": "Any number of `label.NAME=VALUE`; a job fits when it has them all.",
+    "description": "Any number of `label.NAME=VALUE`; only jobs that have all these labels are listed.",
     "schema": {
         "type": "object",
         "propertyNames": {"pattern": r"^label\.[a-z]{1,20}$"},
@@ -49,7 +49,7 @@ router = APIRouter(prefix="/v1/jobs", route_class=Route, tags=["jobs"], response
     status_code=202,
     response_model=Job,
     responses={
-        200: {"model": JobPlan, "description": "With `dry_run`: what the job would do; nothing is stored."},
+        200: {"model": JobPlan, "description": "With `dry_run`: the plan of the job; nothing is stored."},
         **problems(400, 404, 413, 415),
     },
     openapi_extra={"requestBody": {"content": {"application/json": {"example": JOB_REQUEST_EXAMPLE}}}},
@@ -58,13 +58,13 @@ def create_job(
     request: Request,
     api: Api,
     body: JobRequest,
-    dry_run: Annotated[bool, Query(description="Only say what the job would do.")] = False,  # noqa: FBT002 - a query parameter
+    dry_run: Annotated[bool, Query(description="Return the plan of the job without submitting it.")] = False,  # noqa: FBT002 - a query parameter
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job; only the dataset is required.
 
-    One whose estimated memory exceeds what every worker has is refused (`too_large_for_workers`); a dry run
-    warns of that.
+    A job is refused with `too_large_for_workers` if its estimated memory exceeds that of every worker; a dry
+    run only warns.
     """
     plan = plan_of(api, body)
     shortage = find_shortage(api, plan)
@@ -101,25 +101,25 @@ def list_jobs(
 @router.get(
     "/{job_id}",
     response_model=Job,
-    responses={304: {"description": "The job is as the client knows it."}, **problems(404)},
+    responses={304: {"description": "Not changed since the `ETag` in `If-None-Match`."}, **problems(404)},
 )
 async def get_job(
     request: Request,
     api: Api,
     job_id: JobId,
-    if_none_match: Annotated[str | None, Header(description="The `ETag` that is known.")] = None,
+    if_none_match: Annotated[str | None, Header(description="The `ETag` of the last response.")] = None,
     prefer: Annotated[
         str | None,
         Header(
-            description="`wait=30`: answer at the next change, after 30 s at the latest.",
+            description="`wait=30`: respond at the job's next change, after at most 30 s.",
             examples=["wait=5"],
         ),
     ] = None,
 ) -> Response:
-    """Describe a job as it stands."""
-    seen: Seen = await run_in_threadpool(look, api.store.jobs, job_id)
+    """Return a job's state, progress and configuration."""
+    seen: JobSnapshot = await run_in_threadpool(take_snapshot, api.store.jobs, job_id)
     headers = {"Cache-Control": REVALIDATE}
-    wait_s = wished_wait_s(prefer)
+    wait_s = requested_wait_s(prefer)
     if wait_s is not None:
         headers["Preference-Applied"] = f"wait={wait_s}"
         if if_none_match is None or is_known(request, seen.tag):
@@ -132,7 +132,7 @@ async def get_job(
 
 @router.delete("/{job_id}", status_code=204, responses=problems(404, 409))
 def delete_job(api: Api, job_id: JobId) -> Response:
-    """Delete a job that has ended; its model stays."""
+    """Delete a job that has ended; its model is kept."""
     api.store.jobs.delete(job_id)
     return Response(status_code=204)
 
@@ -144,11 +144,11 @@ def _labels(request: Request) -> dict[str, str]:
         if name.startswith(LABEL_PREFIX)
     }
     if len(labels) > MAX_LABELS:
-        raise InvalidError(f"a job has at most {MAX_LABELS} labels, so no more can be asked for")
+        raise InvalidError(f"at most {MAX_LABELS} labels can be given")
     for name, value in labels.items():
         if not name or "\0" in name + value:
             field = f"{LABEL_PREFIX}{name}"
             raise InvalidError(
-                "a label needs a name, and no NUL character", [Place(detail="invalid", field=field)]
+                "a label must have a name and no NUL character", [Place(detail="invalid", field=field)]
             )
     return labels

@@ -1,4 +1,4 @@
-"""Keys: made, listed, rotated and revoked by whoever has an admin key."""
+"""Routes that manage API keys; they need an admin key."""
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -27,18 +27,18 @@ def list_keys(request: Request, api: Api, limit: PageLimit = 50, cursor: Cursor 
 
 @router.post("", status_code=201, response_model=KeyWithSecret, responses=problems(400, 413, 415))
 def create_key(api: Api, body: KeyRequest) -> Response:
-    """Make a key; its secret is not shown again."""
+    """Create a key; its secret is not shown again."""
     return json_answer(to_key_with_secret(api.store.keys.create(body.scope, body.name)), 201, SECRET)
 
 
 @router.post("/{key_id}/rotate", response_model=KeyWithSecret, responses=problems(404))
 def rotate_key(api: Api, key_id: KeyId) -> Response:
-    """Give a key a new secret; the old one ends within a second."""
+    """Replace a key's secret; the old one becomes invalid within a second."""
     return json_answer(to_key_with_secret(api.store.keys.rotate(key_id)), headers=SECRET)
 
 
 @router.delete("/{key_id}", status_code=204, responses=problems(404))
 def revoke_key(api: Api, key_id: KeyId) -> Response:
-    """End a key, within a second; what was made with it stays."""
+    """Revoke a key within a second; what was created with it is kept."""
     api.store.keys.revoke(key_id)
     return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Models: what they are, their grouping, assignment, codebook, artifact (all immutable) and report."""
+"""Routes of models: description, grouping, assignment, codebook, artifact (all immutable) and report."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from app.inference.model_lookup import document_headers
 from app.openapi import array_response, problems
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
-from app.schemas.reports import SETTLED, Report, status_of, to_report
+from app.schemas.reports import FINAL, Report, status_of, to_report
 from app.services import Api, ModelId, Services
 from app.tables.stream_rows import Rows, cut, rows_per_part, stream_rows
 from app.tables.write import to_json
@@ -31,13 +31,15 @@ from worker.store import ModelRecord, NotFound
 
 ARTIFACT_MEDIA_TYPE = "application/octet-stream"
 ASSIGNMENT_CSV = "feature,category_0,category_1\np0,0.97,0.03\np1,0.1,0.9\n"
-NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client has it already."}}
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "Not changed since the `ETag` in `If-None-Match`."}
+}
 
 router = APIRouter(prefix="/v1/models", route_class=Route, tags=["models"], responses=problems(422, 503, 507))
 
 
 class Kind(StrEnum):
-    """Which assignment of a frozen model."""
+    """Soft or hard assignment of a frozen model."""
 
     SOFT = "soft"
     HARD = "hard"
@@ -52,7 +54,7 @@ def list_models(request: Request, api: Api, limit: PageLimit = 50, cursor: Curso
 
 @router.get("/{model_id}", response_model=Model, responses={**NOT_MODIFIED, **problems(404)})
 def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
-    """Describe a model."""
+    """Return a model's description and metrics."""
     record = api.store.models.get(model_id)
     document = api.documents.get(record.id, "", Format.JSON.value, lambda: to_json(to_model(record)))
     return document_answer(request, document, document_headers(model_id, record.id, ""))
@@ -60,7 +62,7 @@ def get_model(request: Request, api: Api, model_id: ModelId) -> Response:
 
 @router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
 def delete_model(api: Api, model_id: ModelId) -> Response:
-    """Delete a model that no alias and no unfinished job needs."""
+    """Delete a model that no alias and no unfinished job refers to."""
     record = api.store.models.get(model_id)
     api.store.models.delete(record.id)
     api.models.forget(record.id)
@@ -70,7 +72,7 @@ def delete_model(api: Api, model_id: ModelId) -> Response:
 
 @router.get("/{model_id}/grouping", response_model=Grouping, responses={**NOT_MODIFIED, **problems(404)})
 def get_grouping(request: Request, api: Api, model_id: ModelId) -> Response:
-    """The frozen category of every feature."""
+    """Return the frozen category of every feature."""
     return _file_answer(request, api, model_id, "grouping")
 
 
@@ -86,9 +88,11 @@ def get_model_assignment(
     request: Request,
     api: Api,
     model_id: ModelId,
-    kind: Annotated[Kind, Query(description="As it was when frozen, or 0 and 1.")] = Kind.SOFT,
+    kind: Annotated[
+        Kind, Query(description="`soft`: the probabilities at the freeze; `hard`: 0 and 1.")
+    ] = Kind.SOFT,
 ) -> Response:
-    """How much each feature belongs to each category."""
+    """Return the assignment of features to categories, one row per feature."""
     record = api.store.models.get(model_id)
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     headers = document_headers(model_id, record.id, "/assignment") | {"Vary": "Accept"}
@@ -108,13 +112,13 @@ def get_model_assignment(
 
 @router.get("/{model_id}/codebook", response_model=Codebook, responses={**NOT_MODIFIED, **problems(404)})
 def get_codebook(request: Request, api: Api, model_id: ModelId) -> Response:
-    """Every codebook, with its usage on the training rows."""
+    """Return all codebooks, with their usage on the training rows."""
     return _file_answer(request, api, model_id, "codebook")
 
 
 @router.get("/{model_id}/report", response_model=Report, responses={**NOT_MODIFIED, **problems(404)})
 def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
-    """How the training went, and whether it beat simpler methods, which is found out later."""
+    """Return measurements of the training, and the comparison with simpler methods once it is done."""
     record = api.store.models.get(model_id)
     headers = document_headers(model_id, record.id, "/report")
     comparison = api.store.comparisons.get(record.id)
@@ -122,7 +126,7 @@ def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     def make() -> bytes:
         return to_json(to_report(record.id, _read_json(api, record, "report.json"), comparison))
 
-    if status_of(comparison) in SETTLED:
+    if status_of(comparison) in FINAL:
         document = api.documents.get(record.id, "report", Format.JSON.value, make)
     else:
         document = Document.make(make(), Format.JSON.value)
@@ -145,7 +149,7 @@ def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     },
 )
 def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
-    """The encoder, to run without this service; `Repr-Digest` holds its SHA-256."""
+    """Download the encoder, which runs without this service; `Repr-Digest` holds its SHA-256."""
     record = api.store.models.get(model_id)
     headers = document_headers(model_id, record.id, "/artifact")
     headers["Content-Disposition"] = f'attachment; filename="{record.id}.onnx"'
@@ -199,5 +203,5 @@ def _read_json(api: Services, record: ModelRecord, name: str) -> dict[str, Any]:
 def _read(api: Services, record: ModelRecord, name: str) -> bytes:
     try:
         return (api.store.models.directory(record.id) / name).read_bytes()
-    except FileNotFoundError:  # deleted a moment ago
+    except FileNotFoundError:  # deleted meanwhile
         raise NotFound("model", record.id) from None

@@ -1,4 +1,4 @@
-"""Health, metrics, and what the service is and takes."""
+"""Routes of the service itself: health, metrics, versions and limits, API documentation."""
 
 import platform
 from importlib.metadata import version
@@ -23,14 +23,14 @@ health = APIRouter(route_class=OpenRoute, tags=["service"], responses=problems(4
 
 
 @health.get("/livez", response_model=Health)
-async def is_alive() -> Response:  # not in a thread: those may all be busy
-    """Whether the process answers."""
+async def is_alive() -> Response:  # async: the threads may all be busy
+    """Report that the process is alive."""
     return json_answer({"status": "ok"})
 
 
 @health.get("/readyz", response_model=Health)
 async def is_ready(api: Api) -> Response:
-    """Whether a write into the database and the data directory succeeds; tried at most once a second."""
+    """Check that the database and the data directory can be written to, at most once a second."""
     await api.readiness.check()
     return json_answer({"status": "ok"})
 
@@ -40,7 +40,7 @@ async def is_ready(api: Api) -> Response:
     response_class=Response,
     responses={
         200: {
-            "description": "Prometheus's text form.",
+            "description": "Prometheus's text format.",
             "content": {
                 "text/plain": {"schema": {"type": "string"}, "example": 'catvq_jobs{status="queued"} 0.0\n'}
             },
@@ -48,14 +48,14 @@ async def is_ready(api: Api) -> Response:
     },
 )
 def get_service_metrics(api: Api) -> Response:
-    """The service's own numbers."""
+    """Return the service's metrics for Prometheus."""
     text = api.telemetry.render(api.store.outbox.statistics(), cached_bytes=api.encoders.size_bytes)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/v1", response_model=ServiceInfo)
 def get_service_info(api: Api) -> Response:
-    """Where things are, what is spoken, and how much is taken."""
+    """Return links, versions, formats, limits and devices."""
     return json_answer(
         {
             "name": "catvq",
@@ -79,13 +79,13 @@ def get_service_info(api: Api) -> Response:
 
 @router.get("/openapi.json", include_in_schema=False)
 async def get_openapi_document(request: Request) -> Response:
-    """The whole API, as OpenAPI describes it."""
+    """Return the OpenAPI document."""
     return json_answer(request.app.openapi())
 
 
 @router.get("/docs", include_in_schema=False)
 async def get_documentation() -> Response:
-    """A page that shows the whole API."""
+    """Return a page with the API documentation."""
     return get_swagger_ui_html(openapi_url="/openapi.json", title="catvq")
 
 

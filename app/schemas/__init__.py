@@ -1,1 +1,1 @@
-"""The bodies the API sends and takes, as typed models; OpenAPI is made from them."""
+"""Pydantic models of request and response bodies; the OpenAPI document is generated from them."""

@@ -1,4 +1,4 @@
-"""What every kind of answer shares."""
+"""Bodies and parameters that several routes use: pages, problems, cursors."""
 
 from typing import Annotated, Generic, TypeVar
 
@@ -19,43 +19,43 @@ class Body(BaseModel):
 
 
 class ListPage(Body, Generic[Item]):
-    """A part of a list, newest first; the `Link` header names the next one."""
+    """A page of a list; the `Link` header points to the next page."""
 
     items: list[Item]
 
 
 class ErrorPlace(Body):
-    """Where in a request a fault is."""
+    """Location of an error in a request."""
 
     detail: str
     field: str | None = None
     column: str | None = None
-    row: int | None = Field(None, description="Rows of data count from 1; a header line is not counted.")
-    line: int | None = Field(None, description="The line of the text, counting from 1.")
+    row: int | None = Field(None, description="Row of data, counted from 1 without the header line.")
+    line: int | None = Field(None, description="Line of the text, counted from 1.")
     token: str | None = None
 
 
 class Problem(Body):
-    """An error, as in RFC 9457."""
+    """An error, in the format of RFC 9457."""
 
     type: str = Field(examples=["urn:catvq:problem:job_not_found"])
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str = Field(examples=["There is no job 'job_0'."])
-    instance: str = Field(examples=["urn:catvq:request:req_5e1f"], description="Names the request.")
-    code: str = Field(examples=["job_not_found"], description="Stable, for programs.")
-    errors: list[ErrorPlace] = Field(examples=[[]], description="The first places at fault.")
+    instance: str = Field(examples=["urn:catvq:request:req_5e1f"], description="Id of the request.")
+    code: str = Field(examples=["job_not_found"], description="Stable identifier of the error, for programs.")
+    errors: list[ErrorPlace] = Field(examples=[[]], description="Locations of the error, at most 20.")
     retryable: bool = Field(examples=[False], description="Whether the same request may succeed later.")
-    error: str | None = Field(None, description="The detail once more, where clients of `/v2` look for it.")
+    error: str | None = Field(None, description="On `/v2` only: the same text as `detail`.")
 
 
 PageLimit = Annotated[
-    int, Query(ge=1, le=MAX_PAGE, description="How many to list at most; a page of large items has fewer.")
+    int, Query(ge=1, le=MAX_PAGE, description="Maximum number of items; a page of large items has fewer.")
 ]
 Cursor = Annotated[
     str | None,
     Query(
-        description="From the `Link` header of the page before.",
+        description="Position in the list, from the `Link` header of the previous page.",
         json_schema_extra={"pattern": CURSOR_PATTERN},
     ),
 ]

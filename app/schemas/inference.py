@@ -20,7 +20,7 @@ _OUTPUT_EXAMPLE: dict[str, Any] = {"name": "codes", "datatype": "INT64", "shape"
 
 
 class Output(StrEnum):
-    """What a model answers about each row, as `POST /v1/models/{model_id}/encodings` does."""
+    """Outputs of a model; they have the same meaning as in `POST /v1/models/{model_id}/encodings`."""
 
     CODES = "codes"
     RECONSTRUCTION_ERROR = "reconstruction_error"
@@ -29,25 +29,27 @@ class Output(StrEnum):
 
 
 class InputParameters(Body):
-    """How an input is sent."""
+    """Parameters of an input."""
 
-    binary_data_size: StrictInt | None = Field(None, ge=0, description="Its bytes, after the JSON.")
+    binary_data_size: StrictInt | None = Field(
+        None, ge=0, description="Size in bytes of the values, which follow the JSON."
+    )
 
 
 class OutputParameters(Body):
-    """How an output is wanted."""
+    """Parameters of an output."""
 
-    binary_data: StrictBool = Field(False, description="After the JSON instead of within.")
+    binary_data: StrictBool = Field(False, description="Send the values in binary after the JSON.")
 
 
 class RequestParameters(BaseModel):
-    """What is asked of the whole request; parameters that are not known here change nothing."""
+    """Parameters of a request; unknown ones are ignored."""
 
-    binary_data_output: StrictBool = Field(False, description="`binary_data` of the outputs that do not say.")
+    binary_data_output: StrictBool = Field(False, description="Default of the outputs' `binary_data`.")
 
 
 class InferenceInput(Body):
-    """The rows to encode, in the units of the dataset."""
+    """The rows to encode, in the dataset's units."""
 
     model_config = ConfigDict(json_schema_extra={"example": _INPUT_EXAMPLE})
 
@@ -55,31 +57,31 @@ class InferenceInput(Body):
     datatype: Literal["FP32"]
     shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=2, max_length=2)]
     parameters: InputParameters = InputParameters()
-    data: list[Any] | None = Field(None, description="Row by row, flat or nested; null is missing.")
+    data: list[Any] | None = Field(None, description="Values row by row, flat or nested; null means missing.")
 
 
 class InferenceOutput(Body):
-    """A wanted output."""
+    """A requested output."""
 
     name: Output
     parameters: OutputParameters | None = None
 
 
 class InferenceRequest(Body):
-    """What to compute."""
+    """An inference request."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"inputs": [_INPUT_EXAMPLE]}})
 
-    id: Visible | None = Field(None, description="Comes back with the answer.")
+    id: Visible | None = Field(None, description="Is repeated in the response.")
     parameters: RequestParameters = RequestParameters()
     inputs: Annotated[list[InferenceInput], Field(min_length=1, max_length=1)]
     outputs: list[InferenceOutput] = Field(
-        [], max_length=len(Output), description="All of them, when none is named."
+        [], max_length=len(Output), description="Requested outputs; all of them if empty."
     )
 
 
 class Tensor(Body):
-    """An output, its values in `data` or after the JSON."""
+    """An output; its values are in `data` or follow the JSON."""
 
     name: Output
     datatype: str
@@ -89,7 +91,7 @@ class Tensor(Body):
 
 
 class InferenceAnswer(Body):
-    """What was computed."""
+    """An inference response."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -104,7 +106,7 @@ class InferenceAnswer(Body):
 
 
 class TensorMetadata(Body):
-    """The form of an input or output; -1 is any number of rows."""
+    """Name, type and shape of an input or output; -1 means any number of rows."""
 
     name: str
     datatype: str
@@ -112,7 +114,7 @@ class TensorMetadata(Body):
 
 
 class ModelMetadata(Body):
-    """The form of a model."""
+    """Inputs and outputs of a model."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -134,7 +136,7 @@ class ModelMetadata(Body):
 
 
 class ServerMetadata(Body):
-    """What serves."""
+    """Name, version and extensions of the server."""
 
     name: str = Field(examples=["catvq"])
     version: str = Field(examples=["0.1.0"])
@@ -142,13 +144,13 @@ class ServerMetadata(Body):
 
 
 class Liveness(Body):
-    """Whether the server answers."""
+    """Liveness of the server."""
 
     live: bool = Field(examples=[True])
 
 
 class Readiness(Body):
-    """Whether the server, or a model, can compute."""
+    """Readiness of the server or of a model."""
 
-    name: str | None = Field(None, description="Of the model.")
+    name: str | None = Field(None, description="Name of the model; null for the server.")
     ready: bool = Field(examples=[True])

@@ -1,4 +1,4 @@
-"""Bodies of what is recorded of a job."""
+"""Bodies of a job's records: temperature, assignment, metrics, events, checkpoints."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.schemas.common import Body
 from worker.store import CheckpointRecord, EventRecord, JobRecord
 
-# In OpenAPI, what the validator demands of both fields together.
+# The conditions of the validator, for OpenAPI.
 ANY_CHANGE: list[Any] = [
     {"required": ["held"], "properties": {"held": {"const": True}}},
     {"required": ["held"], "properties": {"held": {"const": False}, "temperature": {"type": "null"}}},
@@ -20,7 +20,7 @@ ANY_CHANGE: list[Any] = [
 
 
 class Temperature(Body):
-    """The temperature of a job's assignment and its schedule."""
+    """The temperature of a job's assignment, and its schedule."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -42,19 +42,19 @@ class Temperature(Body):
     schedule: str | None
     epoch: int | None
     epochs: int
-    held: bool = Field(description="Whether its user holds it: it follows no schedule then.")
+    held: bool = Field(description="Whether a user holds it; then the schedule is ignored.")
 
 
 class TemperatureChange(Body):
-    """How to steer a job's temperature: hold it where it is, hold it at a value, or let it go."""
+    """A change of a job's temperature: hold it at its current or a given value, or release it."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"temperature": 0.5}, "anyOf": ANY_CHANGE}, strict=True
     )
 
-    held: bool | None = Field(None, description="True: hold it; false: let it follow its schedule again.")
+    held: bool | None = Field(None, description="True: hold it; false: return to the schedule.")
     temperature: Annotated[float, Field(ge=0.001, le=1e6, allow_inf_nan=False)] | None = Field(
-        None, description="What to hold it at; null: where it is."
+        None, description="The value to hold; null: the current value."
     )
 
     @model_validator(mode="after")
@@ -62,17 +62,17 @@ class TemperatureChange(Body):
         if self.held is None and self.temperature is None:
             raise ValueError("give held, temperature, or both")
         if self.held is False and self.temperature is not None:
-            raise ValueError("a temperature that is set is held: it cannot be let go at once")
+            raise ValueError("a temperature can only be given if it is held: leave out one of the two fields")
         return self
 
     @property
     def is_held(self) -> bool:
-        """Whether the temperature is to be held."""
+        """Whether to hold the temperature."""
         return self.held is not False
 
 
 class SoftAssignment(Body):
-    """How much each feature belongs to each category; null before the first step."""
+    """Soft assignment of features to categories; null before the first step."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -86,15 +86,15 @@ class SoftAssignment(Body):
         }
     )
 
-    features: list[str] | None = Field(description="Null when dataset and model were deleted.")
+    features: list[str] | None = Field(description="Null if dataset and model were deleted.")
     categories: list[str] | None
-    matrix: list[list[float]] | None = Field(description="A row per feature; rows sum to 1.")
+    matrix: list[list[float]] | None = Field(description="One row per feature; each row sums to 1.")
     temperature: float | None
     epoch: int | None
 
 
 class Metrics(Body):
-    """What was measured after each epoch, down-sampled."""
+    """Metrics measured after each epoch, down-sampled."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -120,7 +120,7 @@ class Event(Body):
         }
     )
 
-    id: int = Field(description="Counts from 1 within the job.")
+    id: int = Field(description="Number of the event within the job, from 1.")
     time: datetime
     type: str
     data: dict[str, Any]
@@ -149,13 +149,13 @@ class Checkpoint(Body):
 
 
 class Checkpoints(Body):
-    """The newest states of a job, newest first."""
+    """A job's checkpoints, newest first."""
 
     items: list[Checkpoint]
 
 
 def to_temperature(record: JobRecord) -> dict[str, Any]:
-    """Return what the API shows of a job's temperature."""
+    """Return the body of a job's temperature."""
     settings = record.resolved["config"].get("assignment", {})  # an encoding has none
     is_learnable = settings.get("mode") == "learnable"
     return {
@@ -170,12 +170,12 @@ def to_temperature(record: JobRecord) -> dict[str, Any]:
 
 
 def to_event(record: EventRecord) -> dict[str, Any]:
-    """Return what the API shows of an event."""
+    """Return the body of an event."""
     return {"id": record.seq, "time": record.time, "type": record.type, "data": record.data}
 
 
 def to_checkpoint(record: CheckpointRecord) -> dict[str, Any]:
-    """Return what the API shows of a checkpoint."""
+    """Return the body of a checkpoint."""
     return {
         "epoch": record.epoch,
         "step": record.step,

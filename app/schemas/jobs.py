@@ -46,8 +46,8 @@ JOB_EXAMPLE: dict[str, Any] = {
 }
 
 
-# What may be wished of a job in each state, as the links of its answer say.
-WISHES: dict[JobStatus, tuple[str, ...]] = {
+# The actions that a job's links offer in each state.
+ACTIONS: dict[JobStatus, tuple[str, ...]] = {
     JobStatus.QUEUED: ("cancel", "pause"),
     JobStatus.RUNNING: ("cancel", "pause", "finish"),
     JobStatus.PAUSING: ("cancel", "resume", "finish"),
@@ -60,13 +60,13 @@ WISHES: dict[JobStatus, tuple[str, ...]] = {
 
 
 class QueuePlace(Body):
-    """Where a job waits."""
+    """A job's place in the queue."""
 
-    position: int | None = Field(description="1 is next; null when it does not wait.")
+    position: int | None = Field(description="1 is next; null if the job is not queued.")
 
 
 class JobProgress(Body):
-    """How far a job has come."""
+    """Progress of a job."""
 
     fraction: float
     epoch: int
@@ -77,15 +77,15 @@ class JobProgress(Body):
 
 
 class Losses(Body):
-    """Means over the last epoch."""
+    """Mean losses over the last epoch."""
 
     total: float | None
     reconstruction: float | None
-    validation: float | None = Field(description="Reconstruction on held-out rows.")
+    validation: float | None = Field(description="Reconstruction loss on validation rows.")
 
 
 class AssignmentSummary(Body):
-    """How far the assignment has settled."""
+    """How decided the assignment is."""
 
     entropy: float | None
     confident_fraction: float | None
@@ -94,18 +94,18 @@ class AssignmentSummary(Body):
 
 
 class CodebookSummary(Body):
-    """How well the codebooks are used."""
+    """Usage of the codebooks."""
 
     perplexity: float | None
     usage: float | None
 
 
 class Attempt(Body):
-    """Which attempt at the job this is."""
+    """Number of the current attempt, and earlier lost ones."""
 
     number: int
     max: int
-    history: list[dict[str, Any]] = Field(description="Attempts that were lost, and why.")
+    history: list[dict[str, Any]] = Field(description="Lost attempts, with their reasons.")
 
 
 class JobFailure(Body):
@@ -116,7 +116,7 @@ class JobFailure(Body):
 
 
 class Job(Body):
-    """A run of work."""
+    """A job: a training or an encoding of a dataset."""
 
     model_config = ConfigDict(json_schema_extra={"example": JOB_EXAMPLE})
 
@@ -134,35 +134,35 @@ class Job(Body):
     assignment: AssignmentSummary
     codebook: CodebookSummary
     attempt: Attempt
-    config: dict[str, Any] = Field(description="The request with everything filled in.")
-    seed: int | None = Field(description="Null for an encoding.")
-    model: str | None = Field(description="The model, once a training has succeeded.")
-    result: str | None = Field(description="The dataset of codes, once an encoding has succeeded.")
+    config: dict[str, Any] = Field(description="The request with all defaults filled in.")
+    seed: int | None = Field(description="Null for an encoding job.")
+    model: str | None = Field(description="Id of the model, once a training job has succeeded.")
+    result: str | None = Field(description="Id of the dataset of codes, once an encoding job has succeeded.")
     error: JobFailure | None
     links: dict[str, str]
 
 
 class RowSplit(Body):
-    """How the rows are used."""
+    """Split of the rows."""
 
     train: int
-    validation: int = Field(description="Seen by choices such as early stopping.")
-    test: int = Field(description="Seen by no choice.")
+    validation: int = Field(description="Used for decisions such as early stopping.")
+    test: int = Field(description="Used for no decision, only for the final measurement.")
 
 
 class Estimate(Body):
-    """A rough forecast."""
+    """A rough estimate of memory and time."""
 
     memory_bytes: int
     seconds: float
-    basis: str = Field(description="What it rests on.")
+    basis: str = Field(description="What the estimate is based on.")
     driven_by: dict[str, int | str] = Field(
-        description="The settings that most of the memory depends on, with their values; the first most."
+        description="The settings that determine most of the memory, with their values, largest first."
     )
 
 
 class JobPlan(Body):
-    """What a job would do; nothing is stored."""
+    """The plan of a job; nothing is stored."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -184,18 +184,18 @@ class JobPlan(Body):
     )
 
     config: dict[str, Any] = Field(
-        description="The request with every setting filled in that needs no look at the data."
+        description="The request with all defaults filled in that do not depend on the data's values."
     )
     rows: RowSplit
     steps_per_epoch: int
-    search_steps: int = Field(description="Spent on finding the assignment before the first epoch.")
-    steps: int = Field(description="In all.")
+    search_steps: int = Field(description="Steps of the search for the assignment, before the first epoch.")
+    steps: int = Field(description="All steps together.")
     estimate: Estimate
     warnings: list[str]
 
 
 def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
-    """Return what the API shows of a job."""
+    """Return the body of a job."""
     live = record.live
     return {
         "id": record.id,
@@ -228,7 +228,7 @@ def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
 def complete_config(
     dataset_id: str, name: str | None, labels: Mapping[str, str], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return a resolved configuration in the form of the request that it answers."""
+    """Return a resolved configuration in the form of a request."""
     return {"dataset": dataset_id, "name": name, "labels": labels, **config}
 
 
@@ -248,8 +248,9 @@ def _links(record: JobRecord) -> dict[str, str]:
     parts = ("temperature", "assignment", "metrics", "events", "checkpoints")
     links = {"self": own, "dataset": f"/v1/datasets/{record.dataset_id}"}
     links |= {part: f"{own}/{part}" for part in parts}
-    wishes = [wish for wish in WISHES[record.status] if record.kind is JobKind.TRAINING or wish != "finish"]
-    links |= {wish: f"{own}/{wish}" for wish in wishes}
+    for action in ACTIONS[record.status]:
+        if record.kind is JobKind.TRAINING or action != "finish":
+            links[action] = f"{own}/{action}"
     if record.model_id is not None:
         links["model"] = f"/v1/models/{record.model_id}"
     if record.result_dataset_id is not None:

@@ -1,4 +1,4 @@
-"""Bodies of the routes that manage keys."""
+"""Bodies of the API key routes."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -20,12 +20,12 @@ KEY_EXAMPLE: dict[str, JsonValue] = {
 
 
 class KeyRequest(Body):
-    """A key that is wanted."""
+    """A key to create."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"name": "training", "scope": "write"}})
 
-    scope: Scope = Field(description="read, write (and read) or admin (and both).")
-    name: Name | None = Field(None, description="For people: whose it is.")
+    scope: Scope = Field(description="`read`; `write`, which includes read; or `admin`, which includes both.")
+    name: Name | None = Field(None, description="A label for people, such as the key's owner.")
 
 
 class Key(Body):
@@ -37,7 +37,7 @@ class Key(Body):
     name: str | None
     scope: Scope
     created_at: datetime
-    rotated_at: datetime | None = Field(description="When its secret was last replaced.")
+    rotated_at: datetime | None = Field(description="Time of the last rotation.")
 
 
 class KeyWithSecret(Key):
@@ -45,14 +45,14 @@ class KeyWithSecret(Key):
 
     model_config = ConfigDict(json_schema_extra={"example": {**KEY_EXAMPLE, "secret": "catvq_..."}})
 
-    secret: str = Field(description="Sent as `Authorization: Bearer`.")
+    secret: str = Field(description="Send it as `Authorization: Bearer SECRET`.")
 
 
 def to_key(record: KeyRecord) -> dict[str, Any]:
-    """Return a key as clients see it."""
+    """Return the body of a key, without its secret."""
     return asdict(record)
 
 
 def to_key_with_secret(new: NewKey) -> dict[str, Any]:
-    """Return a new key as its maker sees it, once."""
+    """Return the body of a new key, with its secret."""
     return {**to_key(new.record), "secret": new.secret}

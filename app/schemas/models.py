@@ -42,8 +42,8 @@ class Model(Body):
     features: list[str]
     categories: list[str]
     levels: int
-    codebook_size: list[list[int]] = Field(description="By category and level.")
-    latent_dim: list[list[int]] = Field(description="By category and level.")
+    codebook_size: list[list[int]] = Field(description="Nested by category and level.")
+    latent_dim: list[list[int]] = Field(description="Nested by category and level.")
     metrics: dict[str, Any]
     links: dict[str, str]
 
@@ -61,9 +61,9 @@ class GroupedFeature(Body):
 
     name: str
     family: str
-    category: int = Field(description="Index of its category.")
-    confidence: float = Field(description="Its soft assignment to that category.")
-    runner_up: int | None = Field(description="Index of the next likely category.")
+    category: int = Field(description="Index of the feature's category.")
+    confidence: float = Field(description="Soft assignment to that category.")
+    runner_up: int | None = Field(description="Index of the second most likely category.")
 
 
 class Grouping(Body):
@@ -89,7 +89,7 @@ class Grouping(Body):
 
 
 class FrozenAssignment(Body):
-    """How much each feature belongs to each category: as it was when frozen, or 0 and 1."""
+    """Assignment of features to categories: soft as at the freeze, or hard (0 and 1)."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -115,7 +115,7 @@ class CodebookLevel(Body):
     codebook_size: int
     latent_dim: int
     codes: list[list[float]]
-    usage: float = Field(description="Fraction of codes used on the training rows.")
+    usage: float = Field(description="Fraction of the codes that the training rows use.")
     perplexity: float
 
 
@@ -128,7 +128,7 @@ class CodebookCategory(Body):
 
 
 class Codebook(Body):
-    """Every codebook of a model."""
+    """All codebooks of a model."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -159,7 +159,7 @@ class Codebook(Body):
 
 
 class EncodingRequest(Body):
-    """Rows to encode, in the units of the dataset."""
+    """Rows to encode, in the dataset's units."""
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"rows": [[0.5, None, 2.0]], "columns": ["p0", "p1", "m0"]}}
@@ -168,8 +168,8 @@ class EncodingRequest(Body):
     rows: Annotated[list[list[float | None]], Field(min_length=1)]
     columns: list[str] | None = Field(
         None,
-        description="Names of the values in a row, in any order; others than the model's are left out. "
-        "Without names a row has the model's features in the dataset's order.",
+        description="Column names, in any order; columns that are not features of the model are ignored. "
+        "Without names, a row holds the model's features in the dataset's order.",
     )
 
 
@@ -190,9 +190,9 @@ class Encodings(Body):
 
     model: str
     codes: list[list[int]] = Field(description="Category 0 level 0, category 0 level 1, ...")
-    reconstruction_error: list[float | None] = Field(description="Mean squared, in units of variance.")
+    reconstruction_error: list[float | None] = Field(description="Mean squared error, in units of variance.")
     distance_percentile: list[float | None] = Field(
-        description="Of the training rows, how many percent were nearer to their codes."
+        description="Percentage of the training rows that were nearer to their codes."
     )
     status: list[Literal["ok", "imputed", "invalid"]]
 
@@ -206,7 +206,7 @@ class DecodingRequest(Body):
 
 
 class Decodings(Body):
-    """The rows that codes stand for, in the units of the dataset."""
+    """Decoded rows, in the dataset's units."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -220,7 +220,7 @@ class Decodings(Body):
 
 
 class AliasRequest(Body):
-    """The model that a name shall stand for."""
+    """The model that an alias should refer to."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, json_schema_extra={"example": {"model": MODEL_ID}}
@@ -230,7 +230,7 @@ class AliasRequest(Body):
 
 
 class Alias(Body):
-    """A movable name of a model."""
+    """A name for a model that can be moved to another model."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -250,7 +250,7 @@ class Alias(Body):
 
 
 def to_model(record: ModelRecord) -> dict[str, Any]:
-    """Return what the API shows of a model."""
+    """Return the body of a model."""
     own = f"/v1/models/{record.id}"
     parts = (
         "grouping",
@@ -275,7 +275,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
 
 
 def to_alias(record: AliasRecord) -> dict[str, Any]:
-    """Return what the API shows of an alias."""
+    """Return the body of an alias."""
     return {
         "name": record.name,
         "model": record.model_id,

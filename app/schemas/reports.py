@@ -10,17 +10,17 @@ from worker.store import ComparisonRecord
 
 Status = Literal["pending", "running", "done", "off", "failed"]
 
-SETTLED: frozenset[Status] = frozenset({"done", "off", "failed"})  # the report does not change any more
+FINAL: frozenset[Status] = frozenset({"done", "off", "failed"})  # the report does not change any more
 VERDICTS: dict[Status, str] = {
-    "off": "Not compared with simpler methods: its job did not ask for it.",
-    "pending": "Not yet compared with simpler methods: that is done while no job waits.",
-    "running": "Not yet compared with simpler methods: that is being done.",
+    "off": "Not compared with simpler methods: the job did not request it.",
+    "pending": "Not yet compared with simpler methods: this waits until no job is queued.",
+    "running": "Not yet compared with simpler methods: the comparison is running.",
     "failed": "Not compared with simpler methods: {reason}.",
 }
 
 
 class Contestant(Body):
-    """A grouping that was compared."""
+    """A grouping that took part in the comparison."""
 
     name: Literal[
         "model",
@@ -30,68 +30,75 @@ class Contestant(Body):
         "spectral_correlation",
         "spectral_information",
         "random",
-    ] = Field(description="`model` is the model's own grouping, `clustering` the start of a static job.")
-    test_error: float = Field(description="Mean square of normalised features after quantisation.")
-    test_errors: list[float] = Field(description="Of each training.")
+    ] = Field(
+        description="`model` is the model's grouping, `clustering` the initial grouping of a static job."
+    )
+    test_error: float = Field(description="Mean squared error of normalised features after quantisation.")
+    test_errors: list[float] = Field(description="`test_error` of each training.")
     agreement: float = Field(description="Adjusted Rand index with the model's grouping.")
-    difference: float = Field(description="From the model's `test_error`; above 0 the model's is lower.")
-    standard_error: float = Field(description="Of the difference, over test rows and trainings.")
+    difference: float = Field(description="`test_error` minus the model's; above 0 the model is better.")
+    standard_error: float = Field(
+        description="Standard error of the difference, over test rows and trainings."
+    )
 
 
 class Codec(Body):
-    """A quantiser that needs no training, with as many bits as the contestants."""
+    """A classical quantiser with as many bits as the contestants."""
 
     name: Literal["residual_k_means", "ungrouped_residual_k_means", "principal_components"] = Field(
-        description="Residual k-means in the model's categories, or of whole rows, each with one ridge "
-        "regression of all features; principal components with scalar codes."
+        description="Residual k-means in the model's categories or on whole rows, each followed by one ridge "
+        "regression of all features; or principal components with scalar codes."
     )
-    test_error: float = Field(description="Mean square of normalised features after quantisation.")
+    test_error: float = Field(description="Mean squared error of normalised features after quantisation.")
 
 
 class BaselineRows(Body):
-    """How many rows the comparison took."""
+    """Number of rows used by the comparison."""
 
     train: int
     test: int
 
 
 class Baselines(Body):
-    """The model's grouping against those of methods that need no learning."""
+    """Comparison of the model's grouping with those of simpler methods."""
 
     status: Status
-    reason: str | None = Field(None, description="Why it failed.")
+    reason: str | None = Field(None, description="Why the comparison failed.")
     outcome: Literal["better", "as_good", "worse", "none"] | None = Field(
-        None, description="Of the model, against `best`; 'none' where there was nothing to judge by."
+        None, description="The model against `best`; `none` if no comparison was possible."
     )
     best: str | None = Field(None, description="The other contestant with the lowest error.")
     contestants: list[Contestant] | None = None
     codecs: list[Codec] | None = None
     rows: BaselineRows | None = None
-    categories: int | None = Field(None, description="Of every contestant.")
+    categories: int | None = Field(None, description="Number of categories of every contestant.")
     levels: int | None = None
-    codebook_size: int | None = Field(None, description="Of every codebook of every contestant.")
+    codebook_size: int | None = Field(None, description="Size of every codebook of every contestant.")
     bits_per_row: float | None = None
     epochs: int | None = None
-    seeds: list[int] | None = Field(None, description="Every grouping is trained from each of them.")
-    has_structure: bool | None = Field(None, description="Whether any dependence was found.")
-    model_test_error: float | None = Field(None, description="Of the model itself.")
-    training_seconds: float | None = Field(None, description="That the model's start and training took.")
-    static_seconds: float | None = Field(
-        None, description="That a static training of that size takes, reckoned from those of the comparison."
+    seeds: list[int] | None = Field(None, description="Every grouping is trained once with each seed.")
+    has_structure: bool | None = Field(None, description="Whether any dependence between features was found.")
+    model_test_error: float | None = Field(None, description="`test_error` of the model as it was frozen.")
+    training_seconds: float | None = Field(
+        None, description="Duration of the model's initialisation and training."
     )
-    seconds: float | None = Field(None, description="Of the comparison.")
+    static_seconds: float | None = Field(
+        None,
+        description="Duration of a static training of that size, estimated from those of the comparison.",
+    )
+    seconds: float | None = Field(None, description="Duration of the comparison.")
 
 
 class Report(Body):
-    """Everything that was measured.
+    """The report on a model and its training.
 
-    Beside these fields: losses, the soft-to-hard gap, codebooks, what was done to each feature, what
-    collapsed (`collapse`, from its first to its last epoch), which features are in doubt (`doubtful`, with
-    the `runner_up` and what a swap would cost in units of the feature's variance, `swap_cost`), features
-    that changed their category after the start (`moved`; epoch 0 is the search for the assignment), surplus
-    categories that became part of others (`joined`), empty ones that were left out (`pruned`), how well rows
-    of codes tell the training rows apart (`tokens`: shares that are `distinct`, the `commonest`, and `shared`
-    with another row), and so on.
+    Further fields: losses, the soft-to-hard gap, codebooks, cleaning of each feature, collapses (`collapse`,
+    with their first and last epoch), features with an uncertain category (`doubtful`, with the `runner_up`
+    and the cost of a swap in units of the feature's variance, `swap_cost`), features that changed their
+    category after initialisation (`moved`; epoch 0 is the search for the assignment), surplus categories that
+    were merged into others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training
+    rows' codes (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another
+    row), and others.
     """
 
     model_config = ConfigDict(
@@ -124,12 +131,14 @@ class Report(Body):
     )
 
     model: str
-    verdict: str = Field(description="In words: whether the model's categories beat simpler ones.")
+    verdict: str = Field(
+        description="One sentence: whether the model's categories are better than simpler ones."
+    )
     baselines: Baselines
 
 
 def status_of(comparison: ComparisonRecord | None) -> Status:
-    """Return how a model's comparison stands."""
+    """Return the status of a model's comparison."""
     if comparison is None:
         return "off"
     if comparison.document is not None:
@@ -140,7 +149,7 @@ def status_of(comparison: ComparisonRecord | None) -> Status:
 
 
 def to_report(model_id: str, report: dict[str, Any], comparison: ComparisonRecord | None) -> dict[str, Any]:
-    """Return what the API shows of a report and of the comparison that follows it."""
+    """Return the body of a report, merged with the comparison."""
     status = status_of(comparison)
     measured = dict(comparison.document or {}) if comparison else {}
     reason = comparison.error if comparison else None

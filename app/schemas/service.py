@@ -1,4 +1,4 @@
-"""Bodies of the service's own routes."""
+"""Bodies of the service routes: health, limits, versions."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from app.schemas.common import Body
 
 
 class Health(Body):
-    """The service answers."""
+    """Health of the service."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
 
@@ -16,43 +16,39 @@ class Health(Body):
 
 
 class Limits(Body):
-    """How much is taken."""
+    """Limits of the service."""
 
     max_body_bytes: int
-    max_json_bytes: int = Field(description="Of a table in JSON.")
-    max_document_bytes: int = Field(description="Of any other JSON body.")
-    max_expanded_bytes: int = Field(
-        description="What a compressed upload may unpack to, and a dataset take as float32."
-    )
-    max_expansion: int = Field(
-        description="How many times its own size an upload may unpack to, beyond 64 MiB."
-    )
+    max_json_bytes: int = Field(description="Size of a table in JSON.")
+    max_document_bytes: int = Field(description="Size of any other JSON body.")
+    max_expanded_bytes: int = Field(description="Size of an unpacked upload, and of a dataset as float32.")
+    max_expansion: int = Field(description="Ratio of unpacked to packed size of an upload, beyond 64 MiB.")
     max_rows: int
     max_features: int
-    max_encode_rows: int = Field(description="Rows of one request for encodings or decodings.")
+    max_encode_rows: int = Field(description="Rows in one request for encodings or decodings.")
     max_encode_values: int = Field(
-        description="Of one such request: its rows times the model's features or tokens, whichever are more; "
-        "to decode, its codes."
+        description="Values in one such request: rows times the model's features or tokens, whichever is "
+        "larger; for decodings, codes."
     )
-    max_stored_bytes: int | None = Field(description="Of all datasets; null: no limit.")
+    max_stored_bytes: int | None = Field(description="Size of all datasets together; null: no limit.")
     max_stored_bytes_per_key: int | None = Field(
-        description="Of the datasets of one key, where keys are needed; null: no limit."
+        description="Size of one key's datasets together, if keys are required; null: no limit."
     )
     max_queued_jobs: int
-    max_jobs_per_key: int = Field(description="That have not ended, where keys are needed.")
-    max_jobs_per_minute: int | None = Field(description="Of one key; null: any number.")
-    max_uploads_per_minute: int | None = Field(description="Of one key; null: any number.")
-    max_encoded_rows_per_minute: int | None = Field(description="Of one key; null: any number.")
-    max_head_bytes: int = Field(description="Of a request's line and headers.")
-    max_head_fields: int = Field(description="Headers of a request.")
-    head_timeout_s: float = Field(description="For a head, and for a connection without a request.")
-    body_timeout_s: float = Field(description="For the next piece of a body or of an answer.")
-    min_body_rate: int = Field(description="Bytes a second that a body must come with.")
-    max_connections: int = Field(description="Open at once, in each process of the API.")
+    max_jobs_per_key: int = Field(description="Jobs of one key that have not ended, if keys are required.")
+    max_jobs_per_minute: int | None = Field(description="Jobs submitted with one key; null: no limit.")
+    max_uploads_per_minute: int | None = Field(description="Datasets uploaded with one key; null: no limit.")
+    max_encoded_rows_per_minute: int | None = Field(description="Rows encoded with one key; null: no limit.")
+    max_head_bytes: int = Field(description="Size of a request's line and headers.")
+    max_head_fields: int = Field(description="Number of a request's headers.")
+    head_timeout_s: float = Field(description="Time limit for a head, and for an idle connection.")
+    body_timeout_s: float = Field(description="Time limit for the next piece of a body or response.")
+    min_body_rate: int = Field(description="Least bytes a second of a body.")
+    max_connections: int = Field(description="Open connections of each API process.")
 
 
 class ServiceInfo(Body):
-    """What the service is."""
+    """Links, versions, formats, limits and devices of the service."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -95,4 +91,4 @@ class ServiceInfo(Body):
     versions: dict[str, str]
     formats: dict[str, list[str]]
     limits: Limits
-    devices: list[str] = Field(description="Of the workers that are there now.")
+    devices: list[str] = Field(description="Devices of all live workers.")

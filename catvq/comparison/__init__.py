@@ -1,4 +1,4 @@
-"""Compares a learnt grouping with others at equal cost, and judges it.
+"""Compares a learnt grouping with those of simpler methods at equal bits.
 
 Imports every room but `frozen` and `search`.
 """

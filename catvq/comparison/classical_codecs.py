@@ -1,4 +1,4 @@
-"""Quantisers that need no training by gradient, at so many codes: what a model's codes have to beat.
+"""Classical quantisers as baselines for a model's codes: residual k-means, principal components.
 
 Shapes: N training rows, B test rows, D features, L levels, K codebook size.
 """
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-BEAM = 8  # combinations of coarser codes that are kept while finer ones are looked for
-RIDGE = 0.02  # of a feature's variance
-MAX_SCALAR_BITS = 8  # of one principal component
+BEAM = 8  # width of the beam search over levels
+RIDGE = 0.02  # relative to a feature's variance
+MAX_SCALAR_BITS = 8  # per principal component
 MAX_ITERATIONS = 30  # of k-means
 
 Rows = NDArray[np.float32]
@@ -22,7 +22,7 @@ Rows = NDArray[np.float32]
 def residual_k_means(
     train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, levels: int, codes: int, seed: int
 ) -> NDArray[np.float64]:
-    """Residual k-means in each group of features, then one ridge regression of all features on all codes.
+    """Quantise by residual k-means in each group of features, then one ridge regression of all features.
 
     Args:
         train: float32 [N, D], standardised.
@@ -30,7 +30,7 @@ def residual_k_means(
         groups: Features of each group.
         levels: L, codebooks of each group.
         codes: K.
-        seed: Of k-means.
+        seed: Seed of k-means.
 
     Returns:
         Mean squared error of each test row, [B].
@@ -46,13 +46,13 @@ def residual_k_means(
 
 
 def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> NDArray[np.float64]:
-    """Principal components with scalar codebooks; each bit goes where most variance is left.
+    """Quantise principal components by scalar codebooks; each bit goes to the largest remaining variance.
 
     Args:
         train: float32 [N, D], standardised.
         test: float32 [B, D].
-        bits: Of a row.
-        seed: Of k-means.
+        bits: Bits per row.
+        seed: Seed of k-means.
 
     Returns:
         Mean squared error of each test row, [B].
@@ -74,7 +74,7 @@ def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> ND
 
 
 def _residual_books(rows: Rows, levels: int, codes: int, seed: int) -> list[Rows]:
-    """Codebooks, each of what the ones before leave."""
+    """Fit codebooks, each on the residuals of the ones before."""
     books, rest = [], rows.copy()
     for _ in range(levels):
         means = _k_means(rest, codes, seed)
@@ -84,7 +84,7 @@ def _residual_books(rows: Rows, levels: int, codes: int, seed: int) -> list[Rows
 
 
 def _nearest_sums(rows: Rows, books: Sequence[Rows]) -> Rows:
-    """The nearest sum of one code of each book, as far as a beam finds it."""
+    """Approximate the nearest sum of one code from each book, by beam search."""
     sums = np.zeros((len(rows), 1, rows.shape[1]), dtype=np.float32)
     for book in books:
         rest = rows[:, None] - sums

@@ -1,7 +1,7 @@
-"""Compares a learnt grouping with those that need no learning, each as the categories of a VQ-VAE of its own.
+"""Compares a learnt grouping with those of simpler methods: each is trained as the categories of a VQ-VAE.
 
-All contestants have the same number of categories and of bits per row, and train the same way on the same
-rows; they are judged on test rows that no choice has seen.
+All contestants have the same number of categories and bits per row, and are trained with the same settings on
+the same rows. They are evaluated on test rows that were used for no decision.
 
 Shapes: N rows, D uploaded features, D' active features, G categories, L levels, T trainings.
 """
@@ -37,7 +37,7 @@ from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import RunProgress
 
-# The start of a static job, what others use, and chance.
+# The initial grouping of a static job, common methods, and random groups.
 METHODS = (
     "clustering",
     "feature_agglomeration",
@@ -46,22 +46,22 @@ METHODS = (
     "spectral_information",
     "random",
 )
-TRAININGS = 3  # of each grouping, from different seeds: chance in training shows in their difference
+TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between trainings
 MAX_TRAIN_ROWS, MAX_TEST_ROWS = 4000, 2000
-MAX_STEPS = 1000  # of each training, however long the job was: a comparison is bounded
+MAX_STEPS = 1000  # of each training, to bound the duration of a comparison
 EVALUATION_ROWS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
 class LearntModel:
-    """What a comparison needs to know of a frozen model.
+    """Data of a frozen model for the comparison.
 
     Attributes:
-        cleaner: Fitted on the training rows; all contestants see the features through it.
+        cleaner: Fitted on the training rows; used for all contestants.
         grouping: int64 [D].
-        codebook_sizes: Of each category, by level.
-        test_error: Of the model itself; None without test rows.
-        training_seconds: That its start and training took.
+        codebook_sizes: Nested by category and level.
+        test_error: Test error of the model as frozen; None without test rows.
+        training_seconds: Duration of its initialisation and training.
     """
 
     cleaner: FeatureCleaner
@@ -72,10 +72,10 @@ class LearntModel:
 
     @classmethod
     def read(cls, directory: Path, training_seconds: float) -> "LearntModel":
-        """Read it from the files of a frozen model.
+        """Load it from the directory of a frozen model.
 
         Raises:
-            FileNotFoundError: The model is not there.
+            FileNotFoundError: The model does not exist.
         """
         names = ("model.json", "grouping.json", "report.json")
         model, grouping, report = (json.loads((directory / name).read_bytes()) for name in names)
@@ -91,30 +91,30 @@ class LearntModel:
 def compare(
     table: FeatureTable, config: RunConfig, learnt: LearntModel, *, should_stop: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Compare a model's grouping with the usual ways to group.
+    """Compare a model's grouping with those of simpler methods.
 
     Args:
-        table: That the model was learnt from.
+        table: The table that the model was trained on.
         config: The configuration of its run.
         learnt: The model.
-        should_stop: Asked before every step.
+        should_stop: Called before every step.
 
     Returns:
-        What was measured and the verdict in words, in JSON's types; see `verdict.judge`.
+        Measurements and a verdict as text, in JSON's types; see `verdict.judge`.
 
     Raises:
-        Interrupted: `should_stop` said so.
+        Interrupted: `should_stop` returned true.
     """
     started = monotonic()
-    arena = _Arena(table, config, learnt, should_stop=should_stop)
-    contestants = arena.contestants()
-    times, codecs = (arena.times(), arena.codecs()) if contestants else (None, {})
-    result = judge(contestants, arena.terms, times, codecs)
+    comparison = _Comparison(table, config, learnt, should_stop=should_stop)
+    contestants = comparison.contestants()
+    times, codecs = (comparison.times(), comparison.codecs()) if contestants else (None, {})
+    result = judge(contestants, comparison.terms, times, codecs)
     return result | {"seconds": round(monotonic() - started, 1)}
 
 
-class _Arena:
-    """Trains a model on any grouping, always on the same rows and by the same settings."""
+class _Comparison:
+    """Trains models with different groupings, on the same rows and with the same settings."""
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class _Arena:
         )
 
     def contestants(self) -> list[Contestant]:
-        """Train the learnt grouping and all others; none where they cannot be judged."""
+        """Train models with the learnt grouping and all others; empty if no comparison is possible."""
         if not self.terms.can_judge:
             return []
         found = {LEARNT: self._learnt}
@@ -171,7 +171,7 @@ class _Arena:
         ]
 
     def codecs(self) -> dict[str, float]:
-        """Test errors of quantisers that need no training, with as many bits."""
+        """Test errors of classical quantisers with as many bits."""
         train, seed = self._train_rows, self.terms.seeds[0]
         test: NDArray[np.float32] = self._data.features[self._data.split.test].cpu().numpy()
         levels, codes = self.terms.levels, self.terms.codebook_size
@@ -189,7 +189,7 @@ class _Arena:
         return found | {"principal_components": float(errors.mean())}
 
     def times(self) -> Times:
-        """Seconds of the model's training, and of a static one of its size, reckoned from those made here."""
+        """Durations of the model's training, and of a static one of its size, estimated from those here."""
         return Times(self._training_seconds, float(np.median(self._static_seconds)) * self._larger)
 
     @property
@@ -202,8 +202,8 @@ class _Arena:
         return group_by_dependence(self._train_rows, wanted, seed=seed).structure != "none"
 
     def _row_errors(self, grouping: Grouping) -> NDArray[np.float64]:
-        """Error of each test row in each training, [T, rows]; the same for equal groupings."""
-        # Numbered by their first features, so that what two methods both find is trained once.
+        """Error of each test row in each training, [T, rows]; equal groupings are trained only once."""
+        # Categories are numbered by their first features, so that equal groupings have equal keys.
         _, first, inverse = np.unique(grouping, return_index=True, return_inverse=True)
         numbered = first.argsort().argsort()[inverse]
         key = numbered.tobytes()
@@ -234,12 +234,12 @@ class _Arena:
         self._check()
         errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
         if not np.isfinite(errors).all():
-            raise CatvqError("a model that was trained for the comparison diverged")
+            raise CatvqError("a training of the comparison diverged")
         return errors
 
     def _check(self) -> None:
         if self._should_stop():
-            raise Interrupted("stopped while groupings were compared")
+            raise Interrupted("stopped during the comparison")
 
 
 @torch.no_grad()
@@ -255,7 +255,7 @@ def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDAr
 
 
 def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray[np.float32], RowSplit]:
-    """Some rows of each part of the run, and which of them are which."""
+    """Sample rows of each part of the run's split; return their values and the new split."""
     generator = np.random.default_rng([seed, 2])
     parts = [
         np.sort(generator.permutation(rows)[:most])
@@ -271,7 +271,7 @@ def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray
 
 
 def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: bool) -> NDArray[np.bool_]:
-    """Which categories each feature may join, [D', G]: where families are kept apart, those of its family."""
+    """Return which categories each feature may join, [D', G]; only its family's if these are kept apart."""
     if not are_kept_apart:
         return np.ones((len(grouping), int(grouping.max()) + 1), dtype=bool)
     of_family = np.zeros((int(family.max()) + 1, int(grouping.max()) + 1), dtype=bool)

@@ -1,4 +1,4 @@
-"""Judges a model's grouping against others by the errors they led to, and says so in words.
+"""Evaluates a model's grouping against others by their test errors, and writes the verdict as text.
 
 Shapes: D' active features, T trainings of each grouping, B test rows.
 """
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-LEARNT = "model"  # the contestant that is judged
+LEARNT = "model"  # the contestant that is evaluated
 NAMES = {
     "clustering": "Ward clustering of correlation",
     "feature_agglomeration": "FeatureAgglomeration",
@@ -20,7 +20,7 @@ NAMES = {
     "spectral_information": "spectral clustering of mutual information",
     "random": "random groups",
 }
-CLEAR = 2.0  # standard errors: a smaller difference may be chance
+CLEAR = 2.0  # standard errors; a smaller difference is not significant
 MIN_TEST_ROWS = 2  # fewer have no standard error
 
 Outcome = Literal["better", "as_good", "worse", "none"]
@@ -28,7 +28,7 @@ Outcome = Literal["better", "as_good", "worse", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A grouping and what it led to.
+    """A grouping and the errors of models trained with it.
 
     Attributes:
         name: LEARNT, or a key of NAMES.
@@ -42,21 +42,21 @@ class Contestant:
 
     @property
     def test_error(self) -> float:
-        """Mean over all test rows and trainings."""
+        """Mean error over all test rows and trainings."""
         return float(self.row_errors.mean())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """What all contestants had in common.
+    """Settings shared by all contestants.
 
     Attributes:
-        codebook_size: Of every codebook.
-        epochs: Of each training.
-        seeds: Of the trainings.
+        codebook_size: Size of every codebook.
+        epochs: Epochs of each training.
+        seeds: Seeds of the trainings.
         has_choice: Whether features can be grouped in more than one way.
         has_structure: Whether any dependence between features was found.
-        model_test_error: Of the judged model itself, on all its test rows; None without any.
+        model_test_error: Error of the model as frozen, on all its test rows; None without test rows.
     """
 
     train_rows: int
@@ -73,18 +73,18 @@ class Terms:
 
     @property
     def can_judge(self) -> bool:
-        """Whether there is anything to compare, and by what."""
+        """Whether there are several possible groupings and enough test rows."""
         return self.has_choice and self.test_rows >= MIN_TEST_ROWS
 
     @property
     def bits_per_row(self) -> float:
-        """The code budget."""
+        """Bits of a row's codes."""
         return float(self.categories * self.levels * np.log2(self.codebook_size))
 
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds that the model's start and training took, and that a static training of its size takes."""
+    """Durations in seconds: the model's initialisation and training; a static training of its size."""
 
     training: float
     static: float
@@ -92,31 +92,31 @@ class Times:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much more a contestant errs than the model's grouping, with its standard error."""
+    """Error of a contestant minus that of the model's grouping, with its standard error."""
 
     mean: float
     standard_error: float
 
     @property
     def deviations(self) -> float:
-        """The difference in standard errors; 0 for equal groupings, which have no difference."""
+        """The difference in standard errors; 0 for equal groupings."""
         return self.mean / self.standard_error if self.standard_error > 0 else 0.0
 
 
 def judge(
     contestants: Sequence[Contestant], terms: Terms, times: Times | None, codecs: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Judge the first contestant, the model's grouping, against the best of the others.
+    """Compare the first contestant, the model's grouping, with the best of the others.
 
     Args:
-        contestants: Those with equal groupings have equal errors; empty when `terms` cannot judge.
-        terms: What they had in common.
-        times: None where nothing was trained.
-        codecs: Test errors, by name, of quantisers that need no training; empty where nothing was trained.
+        contestants: Equal groupings have equal errors; empty if `terms.can_judge` is false.
+        terms: Settings shared by all contestants.
+        times: None if nothing was trained.
+        codecs: Test errors of classical quantisers by name; empty if nothing was trained.
 
     Returns:
-        `outcome` ("better", "as_good", "worse", or "none" without a judgement), `best` (the best of the
-        others), `contestants` (of each `name`, `test_error`, `test_errors` of each training, `agreement`
+        `outcome` ("better", "as_good", "worse", or "none" without a comparison), `best` (the best of the
+        others), `contestants` (each with `name`, `test_error`, `test_errors` of each training, `agreement`
         with the model's grouping as adjusted Rand index, `difference` and its `standard_error`), the terms,
         `training_seconds`, `static_seconds`, and `verdict`, a text.
     """
@@ -162,7 +162,7 @@ def judge(
 
 
 def _differences(contestants: Sequence[Contestant]) -> list[Difference]:
-    """Paired by row and training; chance in training is taken to be alike for all groupings."""
+    """Differences paired by row and training; all groupings share one variance between trainings."""
     distinct = {contestant.row_errors.tobytes(): contestant.row_errors for contestant in contestants}
     chance = _chance(np.array([errors.mean(axis=1) for errors in distinct.values()]))
     return [
@@ -172,10 +172,10 @@ def _differences(contestants: Sequence[Contestant]) -> list[Difference]:
 
 
 def _chance(errors: NDArray[np.float64]) -> float:
-    """Variance of one training's error, beyond what is the grouping's and what is the seed's.
+    """Residual variance of one training's error, after the effects of grouping and seed.
 
     Args:
-        errors: Of each grouping in each training, [groupings, T].
+        errors: Error of each grouping in each training, [groupings, T].
     """
     if len(errors) < 2:
         return 0.0
@@ -199,17 +199,18 @@ def _outcome(difference: Difference) -> Outcome:
 
 
 def _sentences(learnt: Contestant, best: Contestant, difference: Difference, terms: Terms) -> list[str]:
-    """The verdict, what it rests on, and what it does not say."""
+    """Return the sentences of the verdict: result, basis and limitations."""
     sentences = [_finding(learnt, best, difference), _basis(terms)]
     if terms.model_test_error is not None:
         sentences.append(f"The model itself has test error {terms.model_test_error:.4f}.")
     if not terms.has_structure:
         sentences.append(
-            "No dependence between features was found beyond chance: the table looks like noise, and its "
-            "categories mean little."
+            "No significant dependence between features was found: the table looks like noise, and its "
+            "categories have little meaning."
         )
     sentences.append(
-        "The standard error covers the choice of test rows and chance in training, but not another split."
+        "The standard error includes the sampling of test rows and the variance between trainings, but not "
+        "that of the split."
     )
     return sentences
 
@@ -217,7 +218,7 @@ def _sentences(learnt: Contestant, best: Contestant, difference: Difference, ter
 def _finding(learnt: Contestant, best: Contestant, difference: Difference) -> str:
     name = NAMES[best.name]
     if difference.standard_error == 0:
-        return f"As good: {name}, which needs no learning, finds the very same categories."
+        return f"As good: {name}, which needs no learning, finds the same categories."
     errors = f"{learnt.test_error:.4f} against {best.test_error:.4f}"
     part = f"{abs(difference.mean) / best.test_error:.1%}"
     clear = f"{abs(difference.deviations):.1f} standard errors"
@@ -225,7 +226,7 @@ def _finding(learnt: Contestant, best: Contestant, difference: Difference) -> st
         "better": f"Better: with the model's categories the test error is {part} below that of {name}, the "
         f"best method that needs no learning ({errors}, a difference of {clear}).",
         "as_good": f"As good: {name}, which needs no learning, does as well as the model's categories "
-        f"({errors}, a difference of {clear}, which may be chance).",
+        f"({errors}, a difference of {clear}, which is not significant).",
         "worse": f"Worse: with the model's categories the test error is {part} above that of {name}, which "
         f"needs no learning ({errors}, a difference of {clear}).",
     }[_outcome(difference)]
@@ -236,7 +237,7 @@ def _basis(terms: Terms) -> str:
         f"Each of {1 + len(NAMES)} groupings trained {len(terms.seeds)} models in static mode, for "
         f"{terms.epochs} epochs on the same {terms.train_rows} rows, with {terms.categories} categories and "
         f"{terms.bits_per_row:.0f} bits per row; the error is the mean square of normalised features after "
-        f"quantisation, on {terms.test_rows} test rows that no choice has seen."
+        f"quantisation, on {terms.test_rows} test rows that were used for no decision."
     )
 
 
@@ -251,14 +252,14 @@ def _untrained(codecs: Mapping[str, float]) -> str:
 def _cost(times: Times) -> str:
     return (
         f"Learning it took {times.training:.0f} s, {times.training / times.static:.1f} times as long as one "
-        f"static training of that size takes ({times.static:.0f} s, reckoned from those above)."
+        f"static training of that size takes ({times.static:.0f} s, estimated from the runs above)."
     )
 
 
 def _no_verdict(terms: Terms) -> str:
     if not terms.has_choice:
         return (
-            f"No verdict: there is but one way to sort {terms.features} features into "
+            f"No verdict: there is only one way to group {terms.features} features into "
             f"{terms.categories} categories."
         )
-    return f"No verdict: {terms.test_rows} test rows cannot judge; a larger test_fraction keeps more of them."
+    return f"No verdict: {terms.test_rows} test rows are too few; a larger test_fraction gives more."

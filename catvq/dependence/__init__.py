@@ -1,4 +1,4 @@
-"""Measures of dependence between features, and groupings that they suggest.
+"""Statistical dependence between features, and groupings derived from it.
 
 Imports `features`.
 """

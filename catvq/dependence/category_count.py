@@ -1,4 +1,4 @@
-"""How many categories an affinity shows: the middle one of three opinions.
+"""Estimates the number of categories in an affinity matrix: the median of three estimates.
 
 Letters: D features, G categories.
 """
@@ -12,18 +12,18 @@ from scipy.spatial.distance import squareform
 
 from catvq.dependence.spectral import SpectralEmbedding
 
-MAX_CATEGORIES = 100  # beyond it a grouping says little to a reader
-# Eigenvalues of the Laplacian and similarities below these are nothing: their ratios mean nothing either.
+MAX_CATEGORIES = 100  # more categories are hard to interpret
+# Eigenvalues of the Laplacian and similarities below these count as zero: their ratios are noise.
 LEAST_LAPLACIAN = 0.2
 LEAST_SIMILARITY = 0.01
 # One category without inner structure reaches 0.15; Newman calls 0.3 to 0.7 structure.
 LEAST_MODULARITY = 0.2
-PATIENCE = 12  # numbers of categories tried after the best modularity
+PATIENCE = 12  # larger numbers of categories that are tried after the best modularity
 
 
 @dataclass(frozen=True)
 class CategoryCount:
-    """Three opinions on the number of categories; the median of them is right more often than each."""
+    """Three estimates of the number of categories; their median is right more often than each."""
 
     by_spectrum: int
     by_modularity: int
@@ -31,12 +31,12 @@ class CategoryCount:
 
     @property
     def number(self) -> int:
-        """The middle one."""
+        """The median of the three."""
         return sorted((self.by_spectrum, self.by_modularity, self.by_linkage))[1]
 
 
 def count_categories(affinity: NDArray[np.float64]) -> CategoryCount:
-    """Ask all three; each may answer one category.
+    """Estimate the number of categories in three ways; each estimate may be 1.
 
     Args:
         affinity: [D, D], symmetric, from 0 to 1, diagonal 0, D at least 2.
@@ -50,7 +50,9 @@ def count_categories(affinity: NDArray[np.float64]) -> CategoryCount:
 
 
 def modularity(affinity: NDArray[np.float64], grouping: NDArray[np.int64]) -> float:
-    """Part of the affinity within categories, less what is expected from the degrees alone; 0 if all is 0.
+    """Modularity of a grouping: affinity within categories minus that expected from the degrees.
+
+    0 if the affinity is all 0.
 
     Source: Newman 2004, "Analysis of weighted networks", equation 15.
     """
@@ -65,7 +67,7 @@ def _most(affinity: NDArray[np.float64]) -> int:
 
 
 def _by_spectrum(embedding: SpectralEmbedding) -> int:
-    """Where the Laplacian's eigenvalues rise most, in proportion.
+    """Largest relative gap between the Laplacian's eigenvalues.
 
     G unconnected categories have G eigenvalues of zero.
     Source: von Luxburg 2007, "A tutorial on spectral clustering", section 8.3.
@@ -76,7 +78,7 @@ def _by_spectrum(embedding: SpectralEmbedding) -> int:
 
 
 def _by_modularity(affinity: NDArray[np.float64], embedding: SpectralEmbedding) -> int:
-    """The number whose spectral categories have the highest modularity."""
+    """Number of spectral clusters with the highest modularity."""
     best, number = LEAST_MODULARITY, 1
     for candidate in range(2, _most(affinity) + 1):
         if candidate > number + PATIENCE and number > 1:
@@ -88,11 +90,11 @@ def _by_modularity(affinity: NDArray[np.float64], embedding: SpectralEmbedding) 
 
 
 def _by_linkage(affinity: NDArray[np.float64]) -> int:
-    """Where the similarity at which average linkage merges falls most, in proportion."""
+    """Largest relative drop of the similarity at which average linkage merges."""
     distance = 1 - affinity
     np.fill_diagonal(distance, 0)
     heights = linkage(squareform(distance, checks=False), method="average")[:, 2]
-    # After the last merge there is one category, and nothing left that could be similar.
+    # After the last merge one category is left; its similarity to others is set to 0.
     similarity = np.maximum(np.append(1 - heights, 0), LEAST_SIMILARITY)
     fall = -np.diff(np.log(similarity))  # entry t: with D - 1 - t categories, before merge t + 1
     return int(fall[::-1][: _most(affinity)].argmax()) + 1

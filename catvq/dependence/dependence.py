@@ -1,4 +1,4 @@
-"""Sorts features into categories by dependence of any kind: a start that sees more than correlation.
+"""Groups features by statistical dependence of any kind, not only correlation.
 
 Letters: N rows, D' features, G categories.
 """
@@ -12,41 +12,40 @@ from scipy.stats import gamma
 
 from catvq.dependence.category_count import CategoryCount, count_categories
 from catvq.dependence.higher_moments import fourth_order, third_order
-from catvq.dependence.opinions import Views
 from catvq.dependence.partial_correlation import conditional_evidence, marginal_strength, whitened
 from catvq.dependence.rank_scores import cosines, rank_kurtosis, ranks, uncorrelated_scores
 from catvq.dependence.spectral import self_scaled
+from catvq.dependence.views import Views
 from catvq.features.available import Presence
 
-# Rows that dependence is measured on: a squared partial correlation of 0.0001 is then 1 deviation.
+# Rows on which dependence is measured: the standard error of a squared partial correlation is then 0.0001.
 MAX_ROWS = 20_000
 COSINES = 4
-MAX_COLUMNS = 3000  # of all cosines together, 3 s to invert; with more features, fewer cosines of each
-FALSE_PAIR = 0.01  # chance of one false pair in a table of independent features
-FALSE_PARTNERS = 0.1  # part of the features in the clustering that may be independent of all others
-FALSE_MEMBERS = 0.01  # part of the features not marked as noise that may be
-# Squared correlation, with other features left aside. Independent signals over rows that follow each other in
-# time easily reach significance.
+MAX_COLUMNS = 3000  # cosine columns in total, 3 s to invert; with more features, fewer cosines of each
+FALSE_PAIR = 0.01  # probability of one false pair in a table of independent features
+FALSE_PARTNERS = 0.1  # false discovery rate of features that take part in the clustering
+FALSE_MEMBERS = 0.01  # false discovery rate of features that are not marked as noise
+# Squared marginal correlation. Independent time series easily reach significance.
 WEAK = 0.03
-STRONGEST = 5  # pairs of a feature that decide whether it takes part
+STRONGEST = 5  # strongest pairs of a feature that decide whether it takes part
 
 Structure = Literal["categories", "one_category", "none"]
 
 
 @dataclass(frozen=True)
 class DependenceGrouping:
-    """Categories found by dependence.
+    """Result of `group_by_dependence`.
 
     Attributes:
-        grouping: int64 [D'], the category of every feature; categories are numbered by their first feature.
-        is_noise: bool [D'], whether no significant dependence ties the feature to any category: it is in
-            the one that it fits best, which says little.
+        grouping: int64 [D'], the category of each feature; categories are numbered by their first feature.
+        is_noise: bool [D'], whether the feature depends significantly on no category; it is then put into
+            the best fitting one.
         num_categories: G; none is empty.
-        structure: "none" when all features are noise; "one_category" when everything that is not noise
-            hangs together and the number of categories was not given.
-        count: The opinions behind an automatic G; None when G was given, or nothing was found.
-        separation: How much of the dependence lies within categories, see `Views.separation`; of the
-            features that are not without dependence.
+        structure: "none" if all features are noise; "one_category" if G was not given and all other
+            features form one category.
+        count: The estimates behind an automatic G; None if G was given, or nothing was found.
+        separation: Share of the dependence within categories, see `Views.separation`; of the features that
+            take part in the clustering.
     """
 
     grouping: NDArray[np.int64]
@@ -58,13 +57,13 @@ class DependenceGrouping:
 
 
 def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float64]:
-    """How much each two features belong together, from 0 to 1.
+    """Affinity between features from 0 to 1, derived from their dependence.
 
     Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
 
     Args:
         values: Normalised rows [N, D'], NaN where missing.
-        seed: Chooses the rows when there are more than 20,000.
+        seed: Chooses the rows if there are more than 20,000.
 
     Returns:
         [D', D'].
@@ -79,23 +78,23 @@ def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np
 def group_by_dependence(
     values: NDArray[np.float32], num_categories: int | None, *, seed: int
 ) -> DependenceGrouping:
-    """Sort features into categories within which they depend on each other, given all others.
+    """Group features so that dependence, given all other features, lies within categories.
 
-    The strength of a pair is the sum of its squared partial correlations (of the values, of their rank's
-    distance from the middle, and of 4 cosines of the ranks) above the level of chance, and of significant
-    means of products with a third feature (with a third and a fourth where nothing else is found). The
-    self-scaled strengths are clustered spectrally, unless another opinion explains more, see `opinions`.
+    The strength of a pair is a sum: its squared partial correlations (of the values, of their rank's
+    distance from the middle, and of 4 cosines of the ranks) above the level of chance, and significant
+    means of products with a third feature (with a third and a fourth if nothing else is found). The
+    self-scaled strengths are clustered spectrally, unless another view explains more, see `views`.
 
-    Features should be distinct: merge duplicates before. Blind to dependence of five or more features that
-    leaves every four independent.
+    Features should be distinct: merge duplicates before. Dependence of five or more features that leaves
+    every four independent is not detected.
 
     Args:
-        values: Normalised rows [N, D'], NaN where missing, D' at least 1. What is missing is left out pair by
-            pair. Outliers should be clipped: rows that are far out in two features by accident look like
+        values: Normalised rows [N, D'], NaN where missing, D' at least 1. Missing values are excluded pair
+            by pair. Outliers should be clipped: rows that are extreme in two features by chance look like
             dependence.
-        num_categories: Exact number of categories, none of them empty; D' when that is fewer. None takes
-            the middle of three opinions, which may be 1.
-        seed: Chooses the rows when there are more than 20,000; there is no other chance in it.
+        num_categories: Exact number of non-empty categories, at most D'. None estimates it as the median of
+            three estimates, which may be 1.
+        seed: Chooses the rows if there are more than 20,000; nothing else is random.
     """
     evidence = _Evidence.of(values, seed=seed)
     takes_part = evidence.takes_part
@@ -127,15 +126,15 @@ def group_by_dependence(
 
 @dataclass(frozen=True)
 class _Evidence:
-    """All that was measured.
+    """Measured dependence of all pairs of features.
 
     Attributes:
-        strength: [D', D'], the summed evidence for each pair.
-        surprise: [looks, D', D'], minus the logarithm of the pair's p-value each time that it was looked at.
-        is_certain: bool [D'], in a significant pair, three or four.
-        takes_part: bool [D'], certain, or with strongest pairs that are together too rare for chance.
-        significant: [D', D'], the strength of pairs that are significant by themselves.
-        marginal: [D', D'], the strength that cosines of the ranks show with other features left aside.
+        strength: [D', D'], summed evidence of each pair.
+        surprise: [tests, D', D'], minus the logarithm of each pair's p-value in each test.
+        is_certain: bool [D'], whether the feature is in a significant pair, triple or quadruple.
+        takes_part: bool [D'], whether it is certain, or its strongest pairs are jointly significant.
+        significant: [D', D'], strength of the pairs that are significant by themselves, else 0.
+        marginal: [D', D'], marginal strength of the cosines of the ranks (not given other features).
     """
 
     strength: NDArray[np.float64]
@@ -164,12 +163,12 @@ class _Evidence:
             whitened(functions, presence)
             for functions in (rows[:, :, None], cosines(rank, range(2, 3)), cosines(rank, orders))
         ]
-        looks = [conditional_evidence(view, kurtosis, presence) for view in views]
-        surprise = np.stack([look.surprise for look in looks])
+        tests = [conditional_evidence(view, kurtosis, presence) for view in views]
+        surprise = np.stack([test.surprise for test in tests])
         scores = uncorrelated_scores(rank, presence)
         products = third_order(scores)
-        strength = np.sum([look.strength for look in looks], axis=0) + products
-        pairs = len(looks) * count * (count - 1) / 2
+        strength = np.sum([test.strength for test in tests], axis=0) + products
+        pairs = len(tests) * count * (count - 1) / 2
         is_significant = (surprise > np.log(pairs / FALSE_PAIR)).any(axis=0) | (products > 0)
         is_certain = is_significant.any(axis=0)
         takes_part = _discoveries(np.where(is_certain, 0, _strongest_pairs(surprise)), FALSE_PARTNERS)
@@ -204,12 +203,12 @@ class _Evidence:
     def fit(
         self, grouping: NDArray[np.int64], takes_part: NDArray[np.bool_], num_categories: int
     ) -> NDArray[np.float64]:
-        """P-value of each feature's pairs with each category's members, [D', G]; small is close.
+        """P-value of each feature's pairs with each category's members, [D', G]; a small one fits well.
 
         Source: Fisher 1932 (the sum of n logarithms of p-values is a gamma variable of shape n).
         """
         member = np.eye(num_categories)[grouping] * takes_part[:, None]
-        sizes = member.sum(axis=0) - member  # a feature is no partner of its own
+        sizes = member.sum(axis=0) - member  # without the feature itself
         p_value = gamma.sf(self.surprise @ member, np.maximum(sizes, 1))
         return np.where(sizes > 0, len(p_value) * p_value.min(axis=0), 1.0)
 
@@ -218,8 +217,8 @@ def _strongest_pairs(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
     """P-value of the mean surprise of each feature's strongest pairs, [D'].
 
     Under independence the surprises are Exp(1), and the mean of the k largest of n of them is a weighted
-    sum of Exp(1) variables (Rényi 1953): the i-th has weight min(i, k) / (k i). A gamma variable of the
-    same mean and variance stands for it.
+    sum of Exp(1) variables (Rényi 1953): the i-th has weight min(i, k) / (k i). It is approximated by a
+    gamma variable of the same mean and variance.
     """
     partners = surprise.shape[1] - 1
     number = min(STRONGEST, partners)
@@ -233,7 +232,7 @@ def _strongest_pairs(surprise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _discoveries(p_value: NDArray[np.float64], false_part: float) -> NDArray[np.bool_]:
-    """Choose the p-values that are too small for chance, letting a given part of the choice be false.
+    """Select significant p-values at a false discovery rate of `false_part`.
 
     Source: Benjamini and Hochberg 1995.
     """

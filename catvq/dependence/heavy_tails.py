@@ -1,4 +1,4 @@
-"""What a mean of heavy-tailed products proves: less than its deviation from zero says.
+"""Corrects the significance of means of heavy-tailed products.
 
 Letters: N rows.
 """
@@ -12,17 +12,18 @@ NORMAL_KURTOSIS = 3
 def tempered(
     squares: NDArray[np.float64], kurtosis: NDArray[np.float64], *, rows: float
 ) -> NDArray[np.float64]:
-    """Squared deviations that would be as rare for a normal variable, of the same shape.
+    """Reduce squared deviations to those of a normal variable with the same p-value, same shape.
 
     A mean of N products with kurtosis k has an excess kurtosis of b^2 = (k - 3) / N, as if single rows made
-    it jump by b deviations: two rare ones that coincide once look like a strong dependence otherwise.
+    it jump by b deviations. Without the correction, two rare values that coincide once look like a strong
+    dependence.
     A square x^2 becomes x^2 / (1 + b^2 x^2 / 12) for small jumps and x^2 / (1 + b x / 3) for large ones.
 
     Source: Cornish and Fisher 1938 for the first, Bernstein's inequality for the second.
 
     Args:
         squares: x^2, 0 or more, in units of the variance under independence.
-        kurtosis: Of the products, k; below 3 nothing changes.
+        kurtosis: Kurtosis k of the products; below 3 nothing changes.
         rows: N.
     """
     jump = np.sqrt(np.maximum(kurtosis - NORMAL_KURTOSIS, 0) / rows * squares)

@@ -1,4 +1,4 @@
-"""Dependence that no pair of features shows: products of three or four features whose mean is not zero.
+"""Third- and fourth-order dependence: products of three or four features with a mean other than zero.
 
 Letters: N rows, D features.
 """
@@ -9,29 +9,28 @@ from scipy.stats import norm
 
 from catvq.dependence.heavy_tails import tempered
 
-# The chance of one false product in a table of independent features.
+# Probability of one false product in a table of independent features.
 FALSE_ALARM = 0.001
-# Multiplications spent on one search; longer tables are read in part. About 10 s of one core.
+# Multiplications of one search, about 10 s of one core; of longer tables only the first rows are used.
 THIRD_ORDER_BUDGET = 6e11
 FOURTH_ORDER_BUDGET = 4e10
-MAY_COUNT = 0.99  # of the significant level: below it nothing counts, above it is looked at exactly
-# With fewer rows a mean product has to be above 0.25 to be told from chance.
+MAY_COUNT = 0.99  # share of the significance level from which a product is computed exactly
+# With fewer rows a mean product must be above 0.25 to be significant.
 LEAST_ROWS = 500
 
 
 def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each pair, the squared significant means of its products with every third feature, summed up.
+    """Third-order strength of each pair: sum of the squared significant means with every third feature.
 
     The mean of z_i z_j z_k over N rows has variance v / N under independence of any one of the three from
-    the other two, v being the largest of the three mean z_a^2 z_b^2. Squared means below the square of the
-    significant level count nothing, others what they are above it; means of
-    heavy-tailed products count less.
+    the other two, v being the largest of the three mean z_a^2 z_b^2. A squared mean counts by its excess
+    over the squared significance level, and less if the product is heavy-tailed.
 
     Args:
         scores: Uncorrelated, of mean 0 and variance 1, bounded [N, D].
 
     Returns:
-        [D, D], symmetric, diagonal 0; all 0 where there are too few rows or too many features.
+        [D, D], symmetric, diagonal 0; all 0 if there are too few rows or too many features.
     """
     count = scores.shape[1]
     found = np.zeros((count, count))
@@ -46,7 +45,7 @@ def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     for first in range(count - 2):
         rest = slice(first + 1, count)
         mean = (columns[rest] * columns[first]) @ columns[rest].T / rows
-        # Variances are 1 / N at least, and most means are below what is significant even then.
+        # Variances are at least 1 / N, and most means are not significant even then.
         one, other = np.nonzero(np.square(mean) > MAY_COUNT * level / rows)
         one, other = one[one != other] + first + 1, other[one != other] + first + 1
         largest = np.maximum(np.maximum(scale[first, one], scale[first, other]), scale[one, other])
@@ -62,16 +61,16 @@ def third_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def fourth_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For each pair, the squared significant means of its products with every two others, summed up.
+    """Fourth-order strength of each pair: sum of the squared significant means with every two others.
 
-    Meant for features that are independent in pairs and threes: the variance of a mean product is then
-    1 / N, and no lower moment needs to be taken away. Means of heavy-tailed products count less.
+    For features without pairwise and third-order dependence: the variance of a mean product is then 1 / N,
+    and no lower moment needs to be subtracted. Means of heavy-tailed products count less.
 
     Args:
         scores: As for `third_order`.
 
     Returns:
-        [D, D], symmetric, diagonal 0; all 0 where there are too few rows or too many features.
+        [D, D], symmetric, diagonal 0; all 0 if there are too few rows or too many features.
     """
     count = scores.shape[1]
     found = np.zeros((count, count))
@@ -94,7 +93,7 @@ def fourth_order(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _affordable(scores: NDArray[np.float32], rows: float) -> NDArray[np.float32] | None:
-    """The first rows as columns [D, rows], or None if they would be too few."""
+    """Return the first rows as columns [D, rows], or None if there are too few."""
     number = min(len(scores), int(rows))
     if number < min(len(scores), LEAST_ROWS):
         return None

@@ -1,7 +1,7 @@
-"""How much two features tell of each other that no other feature tells, in squared partial correlations.
+"""Squared partial correlations between expanded features.
 
-A factor common to many features makes all of them correlate; given all others, only those of one category
-still do. Letters: N rows, D features, K functions of each feature, P = D K columns.
+A factor common to many features makes all of them correlate; given all other features, only those of one
+category still do. Letters: N rows, D features, K functions of each feature, P = D K columns.
 """
 
 from dataclasses import dataclass
@@ -14,24 +14,26 @@ from scipy.special import chdtrc, erfc
 from catvq.dependence.heavy_tails import tempered
 from catvq.features.available import Presence
 
-# Standard deviations above its null mean from which a squared partial correlation counts. Low, because
-# what speaks for a category is the sum over many pairs, each of which may be weak: a cut at significance
-# of single pairs gave ARI 0.1 on 300 rows with a shared factor, this one 1.0.
+# Standard deviations above its null mean from which a squared partial correlation counts. Low, because the
+# evidence for a category is the sum over many pairs, each of which may be weak: a cut at the significance of
+# single pairs gave an ARI of 0.1 on 300 rows with a shared factor, this one 1.0.
 CUT_IN_DEVIATIONS = 1.0
-# How much more ridge for the rows that pairs lack than for those there are. Correlations of pairs that see
-# different rows do not fit together, and the inverse enlarges what does not fit. With half of all values
-# missing in panels that cut across eight features of each category: separation 0.4 with 1, 0.92 with 10.
+# Factor of the ridge for rows that pairs lack. Correlations computed on different rows are inconsistent, and
+# the inverse amplifies that. With half of all values missing in panels across eight features of each
+# category, the separation was 0.4 with a factor of 1, and 0.92 with 10.
 RIDGE_OF_GAPS = 10
-LEAST_EIGENVALUE = 0.01  # of a feature's functions; below it they repeat each other (few distinct values)
+LEAST_EIGENVALUE = (
+    0.01  # of a feature's functions; below it they are linearly dependent (few distinct values)
+)
 
 
 @dataclass(frozen=True)
 class FeatureBlocks:
-    """Functions of each feature, centred, of unit variance and uncorrelated within the feature.
+    """Functions of each feature: centred, unit variance, uncorrelated within the feature.
 
     Attributes:
         columns: float32 [N, D, K], zero where a feature has fewer functions, and where its value is missing.
-        rank: int64 [D], how many functions each feature has, from 0 (it never varies) to K.
+        rank: int64 [D], number of functions of each feature, from 0 (it is constant) to K.
     """
 
     columns: NDArray[np.float32]
@@ -40,11 +42,11 @@ class FeatureBlocks:
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """What is known about each pair of features, [D, D], symmetric, diagonal 0.
+    """Evidence for dependence of each pair of features, [D, D], symmetric, diagonal 0.
 
     Attributes:
         strength: Squared partial correlation above the cut, 0 or more.
-        surprise: Minus the logarithm of the p-value: at least as rare as Exp(1) when all is independent.
+        surprise: Minus the logarithm of the p-value; under independence it follows Exp(1), or is smaller.
     """
 
     strength: NDArray[np.float64]
@@ -54,7 +56,7 @@ class PairEvidence:
 def whitened(functions: NDArray[np.float32], presence: Presence | None = None) -> FeatureBlocks:
     """Decorrelate the functions of each feature, [N, D, K]; directions that hardly vary become zero.
 
-    Over the rows in which the feature is there; in others its functions are 0.
+    Only rows in which the feature is present are used; in others its functions are 0.
     """
     if presence is None:
         columns = functions - functions.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -86,8 +88,8 @@ def conditional_evidence(
     Args:
         blocks: Functions of the features.
         kurtosis: Of each feature's rank scores, [D], see `rank_scores.rank_kurtosis`.
-        presence: Where values are missing. N is then that of a typical pair, the variance is that of shuffled
-            values, and for each pair larger the fewer rows its features have in common.
+        presence: Given if values are missing. N is then that of a typical pair, and the variance is measured
+            on shuffled values; it is larger for pairs with fewer common rows.
     """
     length, count, _ = blocks.columns.shape
     functions = max(int(blocks.rank.sum()), 1)
@@ -112,7 +114,7 @@ def conditional_evidence(
 def marginal_strength(
     blocks: FeatureBlocks, kurtosis: NDArray[np.float64], presence: Presence | None = None
 ) -> NDArray[np.float64]:
-    """Squared correlations between the blocks of two features above the cut, others left aside, [D, D].
+    """Squared marginal correlations between the blocks of two features above the cut, [D, D].
 
     As in `conditional_evidence`, with the correlation itself in place of its inverse.
     """
@@ -139,13 +141,13 @@ def _squared_partials(
         correlation = (flat.T @ flat).astype(np.float64) / rows
     else:
         correlation = presence.correlation(flat)
-    # Functions that a feature lacks are zero columns: on their own, and no part of any pair.
+    # Missing functions are zero columns: they are isolated and contribute to no pair.
     correlation[np.diag_indices_from(correlation)] = 1 + ridge
     precision = inv(correlation, overwrite_a=True, assume_a="pos").reshape(count, width, count, width)
     own = precision[np.arange(count), :, np.arange(count), :]
     values, vectors = np.linalg.eigh(own)
     root = (vectors / np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)  # P_ii^-1/2
-    # The precision is symmetric, so that its transpose stands where the roots are to act from the right.
+    # The precision is symmetric, so its transpose is used where the roots multiply from the right.
     by_feature = (count, width, count * width)
     half = (root @ precision.reshape(by_feature)).reshape(count * width, -1).T
     whole = (root @ half.reshape(by_feature)).reshape(count, width, count, width)
@@ -176,7 +178,7 @@ def null_variance(others: float, rows: float, ridge: float) -> float:
 def _against_chance(
     statistic: NDArray[np.float64], freedom: NDArray[np.float64], kurtosis: NDArray[np.float64], rows: float
 ) -> PairEvidence:
-    """Compare statistics, in units of their variance, with chi-squared variables: those of each pair once."""
+    """Compare statistics, in units of their variance, with chi-squared variables, one per pair."""
     pairs = np.triu_indices(len(statistic), 1)
     of_pair, degrees = (statistic[pairs] + statistic.T[pairs]) / 2, freedom[pairs]
     excess = np.maximum(of_pair - degrees, 0)
@@ -188,9 +190,9 @@ def _against_chance(
 
 
 def _upper_tail(statistic: NDArray[np.float64], degrees: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Chance that a chi-squared variable is larger; of at least one degree of freedom.
+    """Survival function of chi-squared variables with at least one degree of freedom.
 
-    With one degree it is the square of a normal variable, whose tail takes a seventieth of the time.
+    With one degree it is that of a squared normal variable, which is 70 times faster to compute.
     """
     found: NDArray[np.float64] = erfc(np.sqrt(statistic / 2))
     has_more = degrees > 1
@@ -199,7 +201,7 @@ def _upper_tail(statistic: NDArray[np.float64], degrees: NDArray[np.float64]) ->
 
 
 def _symmetric(values: NDArray[np.float64], pairs: tuple[NDArray[np.int64], ...]) -> NDArray[np.float64]:
-    """A matrix with a value for each pair, and a diagonal of zeros."""
+    """Return a symmetric matrix with a value for each pair and a zero diagonal."""
     count = 1 + int(pairs[1].max(initial=0))
     matrix = np.zeros((count, count))
     matrix[pairs] = values

@@ -1,4 +1,4 @@
-"""Functions of the ranks of each feature: what is measured of them does not depend on unit, tails or scale.
+"""Rank-based scores of features, which do not depend on unit, scale or tails.
 
 Letters: N rows, D features, K functions of each feature.
 """
@@ -9,15 +9,15 @@ from scipy.stats import rankdata
 
 from catvq.features.available import Presence, standardised
 
-# Variance added to every direction before whitening: directions along which features repeat each other
-# hold more noise than signal.
+# Variance added to every direction before whitening: directions in which features are redundant hold more
+# noise than signal.
 WHITENING_FLOOR = 0.05
 
 
 def ranks(values: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float32]:
-    """Rank of each value in its column, float32 [N, D], strictly between 0 and 1; ties share their mean.
+    """Rank of each value in its column, float32 [N, D], strictly between 0 and 1; ties get their mean.
 
-    Of the values that are there; what stands for the others, from 0.5 on, means nothing.
+    Ranks are taken among the present values; the entries of missing values are meaningless.
     """
     if presence is not None:
         among = rankdata(np.where(presence.cells, values, np.inf), axis=0)
@@ -36,9 +36,9 @@ def cosines(rank: NDArray[np.float32], orders: range) -> NDArray[np.float32]:
 
 
 def uncorrelated_scores(rank: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float32]:
-    """First cosines of the ranks, decorrelated as close to themselves as possible, [N, D]; 0 where missing.
+    """First cosines of the ranks, decorrelated with the least change (ZCA), [N, D]; 0 where missing.
 
-    Bounded scores rather than normal ones: products of three or four of them have lighter tails.
+    The scores are bounded rather than normal, so that products of three or four of them have lighter tails.
 
     Source: Kessy, Lewin and Strimmer 2018, "Optimal whitening and decorrelation", section 3 (ZCA).
     """
@@ -55,16 +55,16 @@ def uncorrelated_scores(rank: NDArray[np.float32], presence: Presence | None = N
     if presence is not None:
         scores[~presence.cells] = 0
         return standardised(scores, presence)
-    # What rounding leaves of a feature that never varies must not be scaled up to a feature.
+    # Rounding errors of a constant feature must not be scaled up.
     varies = np.ptp(rank, axis=0) > 0
     found: NDArray[np.float32] = np.where(varies, scores / np.where(varies, scores.std(axis=0), 1), 0)
     return found
 
 
 def rank_kurtosis(rank: NDArray[np.float32], presence: Presence | None = None) -> NDArray[np.float64]:
-    """Kurtosis of the first cosine of the ranks, float64 [D]: 1.5 without ties, 1 / p for a value of rare p.
+    """Kurtosis of the first cosine of the ranks, float64 [D]: 1.5 without ties, 1 / p for a rare value.
 
-    0 for a feature that never varies.
+    p is the value's frequency. 0 for a constant feature.
     """
     scores = cosines(rank, range(1, 2))[:, :, 0].astype(np.float64)
     if presence is not None:

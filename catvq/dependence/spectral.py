@@ -1,4 +1,4 @@
-"""Sorts features into categories by their affinities: self-scaling and spectral clustering.
+"""Self-scaling of affinities and spectral clustering of features.
 
 Letters: D features, G categories.
 """
@@ -12,17 +12,17 @@ from scipy.cluster.hierarchy import cut_tree, ward
 from scipy.linalg import eigh
 from scipy.spatial.distance import pdist
 
-# The strongest neighbours whose mean is a feature's own scale: a category of four can fill it.
+# A feature's scale is the mean of this many strongest neighbours: a category of four has enough.
 SCALE_NEIGHBOURS = 3
 MAX_REASSIGNMENTS = 20
-WIDE = 500  # features from which on looking for the first eigenvectors alone saves seconds
+WIDE = 500  # from this many features on, computing only the leading eigenvectors saves seconds
 
 
 def self_scaled(strength: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide each pair's strength by the geometric mean of its features' own scales.
+    """Divide each pair's strength by the geometric mean of its features' scales.
 
-    So that features which all depend weakly on each other form a category just as strongly dependent ones
-    do. A feature's scale is the mean strength of its three strongest pairs.
+    Features that depend weakly on each other then form a category like strongly dependent ones. A feature's
+    scale is the mean strength of its three strongest pairs.
 
     Source: Zelnik-Manor and Perona 2004, "Self-tuning spectral clustering", section 2.
 
@@ -40,10 +40,10 @@ def self_scaled(strength: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def separation(affinity: NDArray[np.float64], grouping: NDArray[np.int64]) -> float:
-    """How much of the affinity lies within categories, beyond what chance would put there.
+    """Share of the affinity within categories, corrected for chance.
 
-    1 when categories have nothing to do with each other, 0 when a grouping of these sizes at random would
-    do as well, and for a single category.
+    1 if there is no affinity between categories; 0 for a random grouping of the same sizes, and for a single
+    category.
 
     Args:
         affinity: [D, D], symmetric, 0 or more, diagonal 0.
@@ -64,7 +64,7 @@ class SpectralEmbedding:
 
     Attributes:
         eigenvalues: [D], descending, at most 1, as many as vectors.
-        vectors: [D, D], in columns, in the same order; of wide tables only as many as were asked for.
+        vectors: [D, D], in columns, in the same order; for wide tables only the requested number.
     """
 
     eigenvalues: NDArray[np.float64]
@@ -75,8 +75,8 @@ class SpectralEmbedding:
         """Decompose an affinity [D, D] (symmetric, 0 or more).
 
         Args:
-            affinity: What belongs together.
-            number: Of eigenvectors that are needed; all when not given.
+            affinity: The affinity.
+            number: Number of eigenvectors; all by default.
         """
         degree = affinity.sum(axis=1)
         scale = np.sqrt(np.where(degree > 0, degree, 1))
@@ -88,10 +88,10 @@ class SpectralEmbedding:
         return cls(values[::-1], vectors[:, ::-1])
 
     def grouping(self, num_categories: int) -> NDArray[np.int64]:
-        """Sort the features into exactly G categories, none empty; int64 [D].
+        """Cluster the features into exactly G non-empty categories; int64 [D].
 
-        Rows of the first G eigenvectors, of unit length, are clustered by Ward linkage, and the result is
-        improved by k-means from there: no chance is involved.
+        Rows of the first G eigenvectors, of unit length, are clustered by Ward linkage and refined by
+        k-means. The result is deterministic.
 
         Source: Ng, Jordan and Weiss 2001, "On spectral clustering", section 2.
         """

@@ -1,4 +1,4 @@
-"""The frozen model and its files: weights, ONNX graphs, proof of equal codes.
+"""The frozen model and its files: weights, ONNX graphs, and the check that their codes are equal.
 
 Imports `model`, `features`, `state`.
 """

@@ -1,4 +1,4 @@
-"""A frozen model on disk: ONNX graphs, weights and documents that other systems read without torch.
+"""Writes a frozen model to disk: ONNX graphs, weights and JSON documents.
 
 Shapes: D uploaded features, G categories, L levels, S = G * L streams, K codebook_size.
 """
@@ -28,14 +28,14 @@ class FrozenModel:
     """The immutable result of a run.
 
     Attributes:
-        encoder: ONNX file, raw rows to codes.
-        decoder: ONNX file, codes to raw rows.
-        doubt: ONNX file, how far to trust the codes.
+        encoder: ONNX file: raw rows to codes.
+        decoder: ONNX file: codes to raw rows.
+        doubt: ONNX file: reconstruction error and distance of codes.
         families: Family name to feature names.
-        soft: float32 [D, G], rows sum to 1, as it was when hardened.
+        soft: float32 [D, G], rows sum to 1: the soft assignment at the freeze.
         grouping: See `describe_grouping`.
-        usage: float32 [S, K], how often each code was used on the training rows.
-        report: Everything that was measured.
+        usage: float32 [S, K], how often the training rows use each code.
+        report: The report of the run.
     """
 
     encoder: bytes
@@ -56,14 +56,14 @@ class FrozenModel:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over both graphs and the grouping: equal digests give equal answers."""
+        """SHA-256 over both graphs and the grouping: models with equal digests give equal results."""
         digest = hashlib.sha256(self.encoder)
         digest.update(self.decoder)
         digest.update(_json(self.grouping))
         return f"sha256:{digest.hexdigest()}"
 
     def document(self) -> dict[str, Any]:
-        """What a reader wants to know before fetching anything, in JSON's types."""
+        """Return a summary of the model in JSON's types."""
         return {
             "digest": self.digest,
             "features": list(self.features),
@@ -82,7 +82,7 @@ class FrozenModel:
         }
 
     def save(self, directory: Path) -> None:
-        """Write every file of the model into a directory, each one atomically."""
+        """Write the files of the model into a directory, each atomically."""
         files = {
             "encoder.onnx": self.encoder,
             "decoder.onnx": self.decoder,
@@ -131,11 +131,11 @@ class FrozenModel:
 def describe_grouping(
     table: FeatureTable, categories: Sequence[str], soft: NDArray[np.float32]
 ) -> dict[str, Any]:
-    """The frozen category of every uploaded feature, in JSON's types.
+    """Return the frozen category of every uploaded feature, in JSON's types.
 
     Args:
         table: The uploaded table.
-        categories: Names, length G.
+        categories: Names of the categories, length G.
         soft: float32 [D, G], rows sum to 1; the lower index wins a tie.
 
     Returns:
@@ -168,7 +168,7 @@ def describe_grouping(
 
 
 def token_names(categories: Sequence[str], levels: int) -> list[tuple[str, ...]]:
-    """Names of the codes of each category, from coarse to fine."""
+    """Return the names of each category's codes, from coarse to fine."""
     return [tuple(f"{category}.{level}" for level in range(levels)) for category in categories]
 
 

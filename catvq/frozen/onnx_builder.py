@@ -1,4 +1,4 @@
-"""Puts an ONNX file together, node by node."""
+"""Builds ONNX files node by node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,45 +10,45 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 OPSET = 20  # the first with Gelu
-IR_VERSION = 10  # what runtimes of the same age read
+IR_VERSION = 10  # read by runtimes that know this opset
 
 Array: TypeAlias = NDArray[Any]
 
 
 @dataclass
 class Graph:
-    """Collects nodes and constants under names of its own."""
+    """Collects nodes and constants, and names them."""
 
     prefix: str = ""
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
     def constant(self, value: Array) -> str:
-        """Add an array; returns its name."""
+        """Add a constant array; return its name."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
     def ints(self, *values: int) -> str:
-        """Add whole numbers, as shapes and axes are given; returns their name."""
+        """Add constant integers, such as a shape or axes; return their name."""
         return self.constant(np.array(values, dtype=np.int64))
 
     def add(self, operation: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
-        """Add an operation; returns the name of its output."""
+        """Add an operation; return the name of its output."""
         output = output or f"{self.prefix}{operation.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(operation, list(inputs), [output], **attributes))
         return output
 
     def top(self, value: str, number: int) -> tuple[str, str]:
-        """The largest entries of the last axis and their places; a tie goes to the lower place."""
+        """Add TopK on the last axis; return the names of values and indices. Ties go to the lower index."""
         names = [f"{self.prefix}top_{len(self.nodes)}_{kind}" for kind in ("values", "places")]
         self.nodes.append(helper.make_node("TopK", [value, self.ints(number)], names, axis=-1))
         return names[0], names[1]
 
     def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
-        """Add a choice between the last outputs, float32, of two graphs.
+        """Add an If that returns the last output, float32, of one of two graphs.
 
-        They see what is in this one already, need prefixes, and cannot have constants of their own.
+        The graphs can use this graph's values, need prefixes, and cannot have constants.
         """
         branches = {
             name: helper.make_graph(
@@ -68,7 +68,7 @@ class Graph:
         outputs: list[onnx.ValueInfoProto],
         metadata: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Check the whole graph and serialise it."""
+        """Check the graph and serialise it."""
         graph = helper.make_graph(self.nodes, name, inputs, outputs, initializer=self.constants)
         model = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="catvq"

@@ -1,7 +1,7 @@
-"""The frozen model as ONNX graphs: raw rows to codes, codes to raw rows, and how far to trust the codes.
+"""Exports the frozen model as ONNX graphs: encoder, decoder, and errors of the codes.
 
-The graphs follow `FeatureCleaner` and `FrozenWeights` operation by operation, so that any runtime gives
-the same codes as the core up to float32 rounding.
+The graphs repeat `FeatureCleaner` and `FrozenWeights` operation by operation, so that any runtime gives the
+same codes as the core up to float32 rounding.
 
 Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
 W widest category, H embedding_dim, K codebook_size, E latent_dim.
@@ -26,16 +26,16 @@ ONE = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
 def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
     """Serialise the encoder.
 
-    The layers of all categories are one grouped convolution each, over the rows as if they were pixels:
-    a runtime then has four wide operations instead of many narrow ones, and adds bias and rectifier
-    while the product is still in its cache. Every width is padded to whole vector registers. `normalized`
-    and `latents` are there for `doubt_graph`: what was computed on the way, at no cost. `total` tells more
-    quickly than a look at the rows whether any of their values is missing or infinite.
+    Each layer of all categories is one grouped convolution, with rows in place of pixels: a runtime then
+    has four wide operations instead of many narrow ones, and adds bias and rectifier while the product is
+    in its cache. Every width is padded to whole vector registers. `normalized` and `latents` are
+    intermediate results for `doubt_graph`. `total` is not finite if a value is missing or infinite, which
+    is quicker to test than all values.
 
     Args:
         weights: The frozen weights.
-        cleaner: The cleaner that was fitted on the training rows.
-        metadata: Becomes the file's metadata_props.
+        cleaner: The cleaner, fitted on the training rows.
+        metadata: The file's metadata_props.
 
     Returns:
         An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
@@ -88,7 +88,7 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
 
 
 def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
-    """Serialise what tells how well codes stand for their rows.
+    """Serialise the graph that measures how well codes describe their rows.
 
     Returns:
         An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, outputs
@@ -126,10 +126,10 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
 
 
 def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
-    """`residual_search.search_codes`, with nearness in place of distance: adds the output `codes`.
+    """Add the output `codes`: `residual_search.search_codes` with nearness in place of distance.
 
-    Minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2, is largest where the distance is smallest.
-    It is one product, of the rest with 1 and |r|^2 beside it and the code with -|c|^2 / 2 and -1/2.
+    Nearness is minus half the squared distance, r c - |c|^2 / 2 - |r|^2 / 2. It is computed as one product:
+    the residual extended by 1 and |r|^2, times the code extended by -|c|^2 / 2 and -1/2.
     """
     num_categories, levels, (_, size, width) = len(weights.index), weights.levels, weights.codes.shape
     padded = _padded(size)
@@ -148,7 +148,7 @@ def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
     rest, chosen, best = whole, list[str](), ""
     for level in range(levels):
         length = graph.add("ReduceSumSquare", rest, graph.ints(3), keepdims=0)
-        if level > 0:  # fewer codes than are kept
+        if level > 0:  # there may be fewer codes than the beam is wide
             length = graph.add("Where", graph.add("IsInf", best), infinite, length)
         length = graph.add("Unsqueeze", length, graph.ints(3))
         one = graph.add("ConstantOfShape", graph.add("Shape", length), value=ONE)
@@ -180,7 +180,7 @@ def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
 
 
 def _look_up(graph: Graph, weights: FrozenWeights) -> str:
-    """What each category's `codes` stand for together: [N, G, E]."""
+    """Add the sum of each category's codebook rows for `codes`: [N, G, E]."""
     streams, codebook_size, latent_dim = weights.codes.shape
     offsets = np.arange(streams, dtype=np.int64) * codebook_size
     flat = graph.add("Add", "codes", graph.constant(offsets))
@@ -192,10 +192,10 @@ def _look_up(graph: Graph, weights: FrozenWeights) -> str:
 
 
 def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
-    """`FrozenWeights.decode` of what codes stand for: [N, G, E] -> [N, D']."""
+    """Add `FrozenWeights.decode` of quantised latents: [N, G, E] -> [N, D']."""
     width = len(weights.index) * weights.codes.shape[2]
     latents = graph.add("Reshape", quantized, graph.ints(-1, width))
-    # Zero weights for what is not valid: to leave it out would take longer.
+    # Invalid entries get zero weights, which is faster than to remove them.
     hidden_weight, linear_weight = (
         torch.zeros(width, weight.shape[1]).index_copy(0, weights.valid, weight)
         for weight in (weights.decoder_hidden_weight, weights.decoder_linear_weight)
@@ -206,10 +206,10 @@ def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
 
 
 def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
-    """`FeatureCleaner.normalize`, the same float32 operations in the same order: [N, D] -> [N, D].
+    """Add `FeatureCleaner.normalize`, the same float32 operations in the same order: [N, D] -> [N, D].
 
-    Features that are not active pass as well: to leave them out here costs more than to take them along.
-    To look for missing values takes longer than all the rest, so it is done only where the sum tells of one.
+    Inactive features are normalised, too, which is faster than to remove them. The test for missing values
+    takes longer than all the rest, so it is done only if the sum is NaN.
     """
     total = graph.add("ReduceSum", "rows", output="total", keepdims=0)
     fill, lower = graph.constant(cleaner.fill), graph.constant(cleaner.lower)
@@ -227,7 +227,7 @@ def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
 
 
 def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array) -> str:
-    """One linear layer for each group of channels.
+    """Add one linear layer for each group of channels, as a grouped convolution.
 
     Args:
         weight: [groups, in, out].
@@ -246,7 +246,7 @@ def _dense(graph: Graph, inputs: str, weight: Tensor, bias: Tensor) -> str:
 
 
 def _pad(array: Array, *axes: int, filler: float = 0.0) -> Array:
-    """Lengthen axes to a multiple of REGISTER."""
+    """Pad axes to a multiple of REGISTER."""
     widths = [(0, _padded(size) - size if axis in axes else 0) for axis, size in enumerate(array.shape)]
     return np.pad(array, widths, constant_values=filler)
 

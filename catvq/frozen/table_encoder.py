@@ -1,4 +1,4 @@
-"""Encodes whole tables with a frozen model, read from its files: by its ONNX graph, on a GPU by torch.
+"""Encodes whole tables with a frozen model from its files: with ONNX on CPU, with torch on GPU.
 
 Shapes: N rows, D uploaded features, S streams.
 """
@@ -20,7 +20,7 @@ from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.artifact import token_names
 from catvq.frozen.weights import FrozenWeights
 
-ROWS_ON_CPU = 256  # what lies between two layers then stays in a core's cache
+ROWS_ON_CPU = 256  # activations then stay in a core's cache
 ROWS_ON_GPU = 4096  # bounds the memory of all distances at once
 
 Rows = NDArray[np.float32]
@@ -29,11 +29,11 @@ Codes = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class TableEncoder:
-    """A frozen model that encodes any number of rows; only near-ties may differ between devices.
+    """Encodes any number of rows with a frozen model; only near-ties may differ between devices.
 
     Attributes:
-        features: Names of the columns that it reads, in order.
-        tokens: Names of the codes of a row, by category; each category's from coarse to fine.
+        features: Names of the input columns, in order.
+        tokens: Names of each category's codes, from coarse to fine.
     """
 
     features: tuple[str, ...]
@@ -43,10 +43,10 @@ class TableEncoder:
 
     @classmethod
     def read(cls, directory: Path, device: torch.device) -> "TableEncoder":
-        """Read it from the files of a frozen model.
+        """Load a frozen model from its directory.
 
         Raises:
-            FileNotFoundError: The model is not there.
+            FileNotFoundError: The model does not exist.
         """
         document = json.loads((directory / "model.json").read_bytes())
         names = token_names(document["categories"], document["levels"])

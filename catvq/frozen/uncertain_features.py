@@ -1,6 +1,6 @@
-"""Features whose category is in doubt: the assignment was not sure, or another category does nearly as well.
+"""Finds features with an uncertain category: a low confidence, or another category predicts them as well.
 
-Shapes: B rows, D' active features, G categories, H units of an embedding, F features to foretell.
+Shapes: B rows, D' active features, G categories, H units of an embedding, F features to predict.
 """
 
 import math
@@ -15,20 +15,22 @@ from catvq.model.metrics import CONFIDENT
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
 
-CHEAP_SWAP = 0.1  # of its variance: planted members lose 0.29 or more, those of two categories 0.1, noise 0
-FOLDS = 8  # parts of a category that are hidden in turn: the rest is enough to tell them by
-FIT_ROWS, JUDGE_ROWS = 1024, 512  # rows enough to fit, and to judge
-MAX_UNITS = 128  # of an embedding: units are alike, so the first ones stand for all of a wide one
+# In units of the feature's variance. Swapping a planted member costs 0.29 or more, a member of two categories
+# 0.1, noise 0.
+CHEAP_SWAP = 0.1
+FOLDS = 8  # parts of a category that are hidden in turn and predicted from the others
+FIT_ROWS, JUDGE_ROWS = 1024, 512  # enough rows for the fit, and for its evaluation
+MAX_UNITS = 128  # of an embedding; its units are exchangeable, so the first ones are enough
 
 
 @dataclass(frozen=True)
 class Swap:
-    """What moving a feature to the next best category would cost.
+    """Cost of moving a feature to the second best category.
 
     Attributes:
-        runner_up: The other category whose features foretell this one best.
-        cost: Its squared error, less that of the feature's own category, in units of the feature's variance;
-            below 0 where the other one foretells it better.
+        runner_up: The other category that predicts the feature best.
+        cost: Its squared error minus that of the feature's own category, in units of the feature's variance;
+            below 0 if the other category predicts it better.
     """
 
     runner_up: int
@@ -38,11 +40,11 @@ class Swap:
 def describe_doubtful(
     features: Sequence[Mapping[str, Any]], swaps: Sequence[Swap | None]
 ) -> list[dict[str, Any]]:
-    """The features in doubt, the cheapest to swap first, in JSON's types.
+    """Return the features with an uncertain category, cheapest swap first, in JSON's types.
 
     Args:
-        features: As in the grouping: name, category and confidence of each.
-        swaps: Of the same features; None where there is nothing to swap with.
+        features: Name, category and confidence of each feature, as in the grouping.
+        swaps: Swaps of the same features; None if no other category is possible.
     """
     doubtful = [
         {
@@ -62,20 +64,20 @@ def describe_doubtful(
 def find_swaps(
     model: CategoricalVQVAE, grouping: Tensor, allowed: Tensor, *, train: Tensor, held_out: Tensor
 ) -> list[Swap | None]:
-    """How much better each feature is foretold by its own category than by the best other one.
+    """Compute for each feature how much better its own category predicts it than the best other one.
 
-    A part of every category's features is hidden from it, and predicted from each category's embedding by
-    ridge regression: its own category, too, has to foretell a feature that it does not see.
+    In turn, a part of every category's features is hidden and predicted from each category's embedding by
+    ridge regression, so a category never sees the feature that it predicts.
 
     Args:
         model: In evaluation mode.
         grouping: int64 [D'].
         allowed: bool [D', G].
-        train: float32 [B, D'], unit variance; rows that fit the regression.
-        held_out: float32 [B, D'], rows that judge it.
+        train: float32 [B, D'], unit variance; rows to fit the regression on.
+        held_out: float32 [B, D'], rows to evaluate it on.
 
     Returns:
-        Length D'; None where no other category with features is allowed.
+        Length D'; None if no other category with features is allowed.
     """
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
     fold = _folds(routing)
@@ -100,21 +102,21 @@ def find_swaps(
 
 
 def _predictors(model: CategoricalVQVAE, features: Tensor, routing: HardRouting) -> Tensor:
-    """What features are predicted from: each category's latents and embedding, float32 [G, B, H]."""
+    """Inputs of the regression: each category's latents and embedding, float32 [G, B, H]."""
     latents, embedding = model.latents(features, routing), model.encoder.embed(features, routing)
     return torch.cat([latents, embedding], dim=2)[:, :, :MAX_UNITS]
 
 
 def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets: Tensor) -> Tensor:
-    """Mean squared error of predicting each target linearly from each category's embedding.
+    """Mean squared error of a linear prediction of each target from each category's embedding.
 
-    The penalty is H / B times the inputs' variance: the fewer rows, the less is believed.
+    The ridge penalty is H / B times the inputs' variance: stronger with fewer rows.
 
     Args:
-        fitted: float32 [G, B, H], of the rows that fit.
-        targets: float32 [B, F], of the same rows.
-        judged: float32 [G, B, H], of the rows that judge.
-        judged_targets: float32 [B, F].
+        fitted: float32 [G, B, H], inputs of the rows for the fit.
+        targets: float32 [B, F], targets of the same rows.
+        judged: float32 [G, B, H], inputs of the rows for the evaluation.
+        judged_targets: float32 [B, F], their targets.
 
     Returns:
         float32 [G, F].
@@ -130,7 +132,7 @@ def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets
 
 
 def _folds(routing: HardRouting) -> Tensor:
-    """Which part each feature is in, int64 [D']: every category is spread evenly over all FOLDS parts."""
+    """Fold of each feature, int64 [D']: every category is spread evenly over all FOLDS folds."""
     is_real = routing.mask > 0
     slots = torch.arange(routing.index.shape[1]).expand_as(routing.index)
     folds = torch.zeros(routing.num_features, dtype=torch.int64)

@@ -1,6 +1,6 @@
-"""Checks, at every freeze, that the frozen model and its ONNX graph give the codes of the trained model.
+"""Verifies at every freeze that the frozen model and its ONNX graph give the codes of the trained model.
 
-Codes may differ only where a choice between them is within float32 rounding; such near-ties are counted.
+Codes may differ only if the choice between them is within float32 rounding; such near-ties are counted.
 
 Shapes: N rows, D' active features, S streams.
 """
@@ -21,21 +21,21 @@ from catvq.model.routing import SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
 
 CHUNK_ROWS = 1024  # bounds the memory of all distances at once
-ENCODED_ROWS = 256  # what runs through the graphs at once: more would not stay in a core's cache
-LATENT_TOLERANCE = 1e-5  # of the largest latent, at least of 1
-TIE_TOLERANCE = 2e-5  # of `residual_search`'s clearness: what a latent that differs by the above can do
+ENCODED_ROWS = 256  # rows per run of the graphs, so that activations stay in a core's cache
+LATENT_TOLERANCE = 1e-5  # relative to the largest latent, or to 1 if that is larger
+TIE_TOLERANCE = 2e-5  # margin in `residual_search` that a latent difference of the above can explain
 
 
 @dataclass(frozen=True)
 class FreezeCheck:
-    """What was compared and found.
+    """Result of the verification.
 
     Attributes:
-        rows: Rows compared.
-        codes: Codes compared.
-        largest_latent_difference: Frozen against unfrozen latents.
-        near_ties: Codes that differ between unfrozen and frozen model within rounding.
-        near_ties_onnx: The same between frozen model and ONNX graph.
+        rows: Number of rows compared.
+        codes: Number of codes compared.
+        largest_latent_difference: Largest difference between frozen and trained latents.
+        near_ties: Codes that differ within rounding between trained and frozen model.
+        near_ties_onnx: Codes that differ within rounding between frozen model and ONNX graph.
     """
 
     rows: int
@@ -47,7 +47,7 @@ class FreezeCheck:
 
 @dataclass(frozen=True)
 class OnnxCodes:
-    """What the exported graphs say of rows.
+    """Outputs of the exported graphs.
 
     Attributes:
         codes: int64 [N, S].
@@ -61,11 +61,11 @@ class OnnxCodes:
 
 
 class OnnxEncoder:
-    """The exported graphs, run as the service runs them.
+    """Runs the exported graphs as the service does.
 
     Args:
-        encoder: An ONNX file as `encoder_graph` gives.
-        doubt: As `doubt_graph` gives.
+        encoder: ONNX file from `encoder_graph`.
+        doubt: ONNX file from `doubt_graph`.
     """
 
     def __init__(self, encoder: bytes, doubt: bytes) -> None:
@@ -77,7 +77,7 @@ class OnnxEncoder:
         )
 
     def encode(self, rows: NDArray[np.float32]) -> OnnxCodes:
-        """Encode raw rows, float32 [N, D], a chunk at a time."""
+        """Encode raw rows, float32 [N, D], in chunks."""
         chunks = [
             self._encode(rows[start : start + ENCODED_ROWS]) for start in range(0, len(rows), ENCODED_ROWS)
         ]
@@ -101,7 +101,7 @@ def check_freeze(
     features: Tensor,
     onnx_codes: NDArray[np.int64],
 ) -> FreezeCheck:
-    """Compare the model under its hard assignment, the frozen model and the ONNX codes.
+    """Compare the codes of the trained model under its hard assignment, the frozen model and the ONNX graph.
 
     Args:
         model: The trained model, on the CPU.
@@ -111,8 +111,8 @@ def check_freeze(
         onnx_codes: int64 [N, S] of the same rows.
 
     Raises:
-        FreezeError: Latents are not finite, differ by more than LATENT_TOLERANCE, or give other codes where
-            the choice was clear.
+        FreezeError: Latents are not finite, differ by more than LATENT_TOLERANCE, or give other codes that
+            are no near-ties.
     """
     model.eval()
     routing = SoftRouting(F.one_hot(grouping, model.shape.num_categories).float())
@@ -123,7 +123,7 @@ def check_freeze(
         expected = model.latents(features_chunk, routing)
         latents = weights.latents(features_chunk)
         if not bool(expected.isfinite().all() and latents.isfinite().all()):
-            raise FreezeError("latents are not finite, so no code is the nearest")
+            raise FreezeError("latents are not finite")
         scale = max(1.0, float(expected.abs().max()))
         difference = max(difference, float((latents - expected).abs().max()) / scale)
         codes, clearness = weights.search(latents)
@@ -136,9 +136,9 @@ def check_freeze(
 
 
 def _count_ties(codes: Tensor, others: Tensor, is_tie: Tensor) -> int:
-    """Number of codes that differ, all of which must be of near-ties: int64 [S, N] twice, bool [G, N]."""
+    """Count the codes that differ; raise if one is no near-tie: two int64 [S, N], bool [G, N]."""
     differs = codes != others
     wrong = differs & ~is_tie.repeat_interleave(len(codes) // len(is_tie), dim=0)
     if bool(wrong.any()):
-        raise FreezeError(f"{int(wrong.sum())} codes differ between frozen and unfrozen model")
+        raise FreezeError(f"{int(wrong.sum())} codes differ between frozen and trained model")
     return int(differs.sum())

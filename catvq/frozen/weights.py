@@ -1,4 +1,4 @@
-"""The frozen model: hard groups, only the weights they use, from raw rows to codes and back.
+"""Weights of the frozen model for a hard grouping, and its encoding and decoding in torch.
 
 Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
 W widest category, H embedding_dim, M hidden_dim, K codebook_size, E latent_dim.
@@ -17,7 +17,7 @@ from catvq.model.vqvae import CategoricalVQVAE
 
 @dataclass(frozen=True)
 class FrozenWeights:
-    """Everything the frozen model computes with, on the CPU; gates and masks are folded in.
+    """Weights of the frozen model on the CPU; gates and masks are folded in.
 
     Attributes:
         index: int64 [G, W], active feature of each slot (0 where padded, with zero weight).
@@ -27,13 +27,13 @@ class FrozenWeights:
         linear_weight: float32 [G, W, E], zero where padded.
         latent_bias: float32 [G, 1, E], zero where padded.
         codes: float32 [S, K, E].
-        code_squares: float32 [S, K], squared norm of each code; inf where it must not be chosen.
+        code_squares: float32 [S, K], squared norm of each code; inf for codes that must not be chosen.
         valid: int64, entries of the flattened [G, E] latents that the decoder reads.
         decoder_linear_weight: float32 [valid, D'].
         decoder_hidden_weight: float32 [valid, 2M].
         decoder_hidden_bias: float32 [2M].
         decoder_weight: float32 [2M, D'].
-        decoder_bias: float32 [D'], of both paths.
+        decoder_bias: float32 [D'], sum for both paths.
     """
 
     index: Tensor
@@ -54,7 +54,7 @@ class FrozenWeights:
     @classmethod
     @torch.no_grad()
     def pack(cls, model: CategoricalVQVAE, routing: HardRouting) -> "FrozenWeights":
-        """Gather from a model what a hard grouping uses."""
+        """Gather the weights that a hard grouping uses from a model."""
         encoder, books, decoder = model.encoder, model.codebooks, model.decoder
         gate, mask = routing.gate().unsqueeze(-1), encoder.latent_mask.unsqueeze(1)
         packed = cls(
@@ -79,31 +79,31 @@ class FrozenWeights:
 
     @property
     def levels(self) -> int:
-        """L."""
+        """Number of levels, L."""
         return len(self.codes) // len(self.index)
 
     def latents(self, features: Tensor) -> Tensor:
-        """Latents of every category: normalised features float32 [N, D'] -> [G, N, E]."""
+        """Compute latents of all categories: normalised features float32 [N, D'] -> [G, N, E]."""
         own = features[:, self.index].transpose(0, 1)  # [G, N, W]
         embedding = F.relu(torch.bmm(own, self.feature_weight) + self.embedding_bias)
         latents = torch.bmm(own, self.linear_weight) + self.latent_bias
         return torch.baddbmm(latents, embedding, self.head_weight)
 
     def search(self, latents: Tensor) -> tuple[Tensor, Tensor]:
-        """Codes int64 [S, N] of latents, and how clear they are, float32 [G, N], see `residual_search`."""
+        """Return codes int64 [S, N] of latents, and their margins float32 [G, N], see `residual_search`."""
         return search_codes(self.codes, self.code_squares, latents)
 
     def encode(self, features: Tensor) -> Tensor:
-        """Codes in the service's order: normalised features float32 [N, D'] -> int64 [N, S]."""
+        """Encode normalised features; codes by category and level: float32 [N, D'] -> int64 [N, S]."""
         return self.search(self.latents(features))[0].T
 
     def quantized(self, codes: Tensor) -> Tensor:
-        """What the codes of each category stand for together: int64 [N, S] -> float32 [N, G, E]."""
+        """Sum each category's codebook rows: int64 [N, S] -> float32 [N, G, E]."""
         rows = self.codes[torch.arange(len(self.codes)), codes]
         return rows.view(len(rows), len(self.index), self.levels, rows.shape[2]).sum(dim=2)
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Normalised features of codes: int64 [N, S] -> float32 [N, D']."""
+        """Decode codes to normalised features: int64 [N, S] -> float32 [N, D']."""
         flat = self.quantized(codes).flatten(1)[:, self.valid]
         hidden = F.gelu(flat @ self.decoder_hidden_weight + self.decoder_hidden_bias)
         return flat @ self.decoder_linear_weight + hidden @ self.decoder_weight + self.decoder_bias

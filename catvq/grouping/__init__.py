@@ -1,4 +1,4 @@
-"""The grouping that a run starts from, and moves that improve it.
+"""The initial grouping of a run, and moves that improve a grouping.
 
 Imports `dependence`, `model`, `features`.
 """

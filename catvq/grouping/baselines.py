@@ -1,4 +1,4 @@
-"""The ways to group features without training: where a run may start, and what a learnt grouping has to beat.
+"""Grouping methods without training: initial groupings of runs, and baselines for learnt groupings.
 
 Letters: N rows, D features, G categories.
 """
@@ -15,20 +15,20 @@ from catvq.dependence.rank_scores import ranks
 from catvq.grouping.correlation import cluster_features, correlation_distances
 from catvq.grouping.partitions import random_grouping
 
-MI_BINS = 8  # of equal counts: 64 cells of a pair's table
-MI_ROWS = 5000  # most rows that mutual information is taken from; fewer with more than 970 features
-# Multiplications for it, as far as 1,000 rows are left: about 5 s of one core for 2,000 features.
+MI_BINS = 8  # of equal counts: 64 cells for each pair
+MI_ROWS = 5000  # at most, for mutual information; fewer with more than 970 features
+# Multiplications for mutual information, but at least 1,000 rows: about 5 s of one core for 2,000 features.
 MI_WORK = 1.5e11
 MI_LEAST_ROWS = 1000
-MI_BLOCK = 16  # features at a time: 16 tables with each other feature, so that memory grows with D, not D * D
-LEAST_AFFINITY = 1e-6  # keeps the graph of features connected, as spectral clustering expects
+MI_BLOCK = 16  # features at a time, so that memory grows with D, not D * D
+LEAST_AFFINITY = 1e-6  # keeps the graph of features connected, as spectral clustering requires
 
 Grouping = NDArray[np.int64]
 GroupingMethod = Callable[[NDArray[np.float32], int, int], Grouping]
 
 
 def mutual_information(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Mutual information of each two features in nats, from their ranks in equal bins, [D, D].
+    """Mutual information of all pairs of features in nats, from their ranks in equal bins, [D, D].
 
     Args:
         values: Rows without missing values [N, D].
@@ -37,7 +37,7 @@ def mutual_information(values: NDArray[np.float32]) -> NDArray[np.float64]:
     bins = np.minimum((ranks(values) * MI_BINS).astype(np.int64), MI_BINS - 1)
     member = np.eye(MI_BINS, dtype=np.float32)[bins].reshape(rows, count * MI_BINS)
     part = np.arange(rows + 1) / rows
-    term = part * np.log(np.where(part > 0, part, 1))  # of a cell with so many rows, for minus the entropy
+    term = part * np.log(np.where(part > 0, part, 1))  # a cell's contribution to minus the entropy
     own = term[member.sum(axis=0).astype(np.int64)].reshape(count, MI_BINS).sum(axis=1)
     information = np.empty((count, count))
     for start in range(0, count, MI_BLOCK):
@@ -72,7 +72,7 @@ def _spectral_correlation(values: NDArray[np.float32], num_categories: int, seed
 
 
 def _spectral_information(values: NDArray[np.float32], num_categories: int, seed: int) -> Grouping:
-    """Of the informational coefficient of correlation sqrt(1 - exp(-2 I)). Source: Linfoot 1957."""
+    """Cluster by the informational coefficient of correlation sqrt(1 - exp(-2 I)). Source: Linfoot 1957."""
     affordable = int(MI_WORK / (values.shape[1] * MI_BINS) ** 2 * 2)
     number = int(np.clip(affordable, MI_LEAST_ROWS, MI_ROWS))
     rows = values[np.random.default_rng(seed).permutation(len(values))[:number]]
@@ -83,7 +83,7 @@ def _spectral_information(values: NDArray[np.float32], num_categories: int, seed
 def _spectral(affinity: NDArray[np.floating], num_categories: int, seed: int) -> Grouping:
     model = SpectralClustering(num_categories, affinity="precomputed", random_state=seed)
     with warnings.catch_warnings():
-        # With hardly more features than categories the sparse solver says that it uses the dense one.
+        # With hardly more features than categories, the sparse solver warns that it uses the dense one.
         warnings.filterwarnings("ignore", message="k >= N", category=RuntimeWarning)
         return np.asarray(model.fit_predict(affinity), np.int64)
 
@@ -96,7 +96,7 @@ def _random(values: NDArray[np.float32], num_categories: int, seed: int) -> Grou
     return random_grouping(values.shape[1], num_categories, seed=seed)
 
 
-# By the name that reports use. "dependence" and "clustering" are this package's own.
+# Keys are the names in reports. "dependence" and "clustering" are this package's own methods.
 GROUPING_METHODS: Mapping[str, GroupingMethod] = {
     "dependence": _dependence,
     "clustering": _clustering,
@@ -117,13 +117,13 @@ CANDIDATES = (
 def group_within(
     name: str, values: NDArray[np.float32], allowed: NDArray[np.bool_], *, seed: int
 ) -> Grouping:
-    """Group features by a method, those with the same choice of categories among themselves.
+    """Group features by a method, separately for each set of features with the same allowed categories.
 
     Args:
         name: A key of GROUPING_METHODS.
         values: Normalised rows without missing values [N, D].
-        allowed: Which categories each feature may join [D, G]; two rows are equal or share none.
-        seed: Of the method's own chance, where it has any.
+        allowed: Which categories each feature may join [D, G]; two rows are equal or disjoint.
+        seed: Seed of the method, if it is random.
 
     Returns:
         The category of each feature, int64 [D].

@@ -1,4 +1,4 @@
-"""Chooses the grouping that a run starts from by itself: what dependence separates, or what codes carry best.
+"""Chooses the initial grouping for init "auto": by dependence, or by the expected error of the codes.
 
 Letters: D' active features, G categories.
 """
@@ -20,34 +20,34 @@ from catvq.grouping.moves import improve_grouping
 from catvq.grouping.rate_distortion import Matrix, gaussian_error
 from catvq.model.sizes import resolve_shape
 
-# Planted separate causes reach 0.76 to 1 with a thousand rows or more, real tables 0.3 to 0.88.
+# Tables with planted separate causes and 1,000 rows or more reach 0.76 to 1, real tables 0.3 to 0.88.
 CLEAR_SEPARATION = 0.9
-# Part of the error that moving features must save before dependence yields: it saves up to 0.06 where planted
-# causes are unclear, 0.1 to 0.5 on real tables.
+# Least share of the error that moving features must save to replace the grouping by dependence. It saves up
+# to 0.06 where planted causes are unclear, 0.1 to 0.5 on real tables.
 LEAST_GAIN = 0.07
-BITS_THAT_TELL = 0.5  # of those that a code could carry: trained codes err like ideal ones of half the bits
-IMPROVED = 2  # of the candidates, those with the lowest errors
-ERROR_DIGITS = 9  # candidates that moving features makes the same grouping differ by rounding only
-MAX_ROWS = 20_000  # most rows that the covariance is taken from
-LEAST_VARIANCE = 1e-6  # of any direction, so that features which determine each other have an inverse
+EFFICIENCY = 0.5  # trained codes have the error of ideal codes with this share of the bits
+IMPROVED = 2  # number of candidates, with the lowest errors, that are improved by moving features
+ERROR_DIGITS = 9  # errors of candidates that become the same grouping differ by rounding only
+MAX_ROWS = 20_000  # at most, for the covariance
+LEAST_VARIANCE = 1e-6  # added in every direction, so that the covariance of redundant features is invertible
 
 
 @dataclass(frozen=True)
 class StartReport:
-    """Where the assignment starts, and why there.
+    """How the initial grouping was chosen.
 
     Attributes:
-        chosen: Name of the way to group that the start comes from.
-        separation: How much of the dependence the grouping by dependence keeps within its categories, see
-            `affinity.separation`; 0 where it was not looked for.
-        errors: Expected error of the candidates, by name, were the table Gaussian; 1 is as good as the mean.
-            Empty where there was no doubt.
-        improved_error: The least that was found by moving features; None where there was no doubt.
-        is_improved: Whether the start is where that was found, and not `chosen` as it was.
-        stability: Adjusted Rand index between what the best two candidates became by moving features; None
-            where there was no doubt.
-        is_cut_short: Whether moving features ended because it had done as much work as it may, as on a wide
-            table, where more of it might have found a lower error.
+        chosen: Name of the grouping method.
+        separation: Share of the dependence within categories of the grouping by dependence, see
+            `spectral.separation`; 0 if it was not computed.
+        errors: Expected error of the candidates by name, assuming a Gaussian table; 1 is that of the mean.
+            Empty if candidates were not compared.
+        improved_error: Lowest error found by moving features; None if candidates were not compared.
+        is_improved: Whether the initial grouping is the improved one, not the unchanged one of `chosen`.
+        stability: Adjusted Rand index between the two improved candidates; None if candidates were not
+            compared.
+        is_cut_short: Whether moving features stopped at its limit of work, as on a wide table; more work
+            might have found a lower error.
     """
 
     chosen: str
@@ -65,19 +65,20 @@ def choose_start(
     observed: NDArray[np.float32],
     should_stop: Callable[[], bool] = lambda: False,
 ) -> tuple[Categories, StartReport]:
-    """With init "auto", look for the grouping that the job's codes can describe best, unless one is clear.
+    """With init "auto", replace an unclear grouping by dependence by the one with the lowest expected error.
 
-    A grouping by dependence that keeps nearly all of it within categories has found separate causes, and
-    stays. Otherwise what a few bits can carry decides, if it makes a difference.
+    A grouping by dependence whose separation is at least `CLEAR_SEPARATION` is kept. Otherwise several
+    candidates are compared by the expected error of their codes, and the best ones improved by moving
+    features; the best is used if it saves at least `LEAST_GAIN` of the error.
 
     Args:
         config: The run's configuration.
-        categories: As they start; only the grouping may change.
+        categories: The initial categories; only the grouping may change.
         observed: float32 [rows, D'], cleaned training rows, NaN where missing.
-        should_stop: Asked again and again.
+        should_stop: Polled regularly.
 
     Raises:
-        Interrupted: `should_stop` said so.
+        Interrupted: `should_stop` returned true.
     """
     init, separation = config.assignment.resolved_init(), categories.separation
     name = "dependence" if init == "auto" else init
@@ -115,13 +116,13 @@ def choose_start(
 
 
 def feature_covariance(values: NDArray[np.float32], *, seed: int) -> Matrix:
-    """Covariance of the features, shrunk so that it has an inverse, [D', D'].
+    """Covariance of the features, shrunk to be invertible, [D', D'].
 
-    Where values are missing it is their correlation, over the rows that two features have in common.
+    With missing values it is the correlation over the common rows of each pair.
 
     Args:
         values: Normalised, NaN where missing, float32 [rows, D'].
-        seed: Chooses the rows when there are more than 20,000.
+        seed: Chooses the rows if there are more than 20,000.
     """
     rows = values[np.random.default_rng(seed).permutation(len(values))[:MAX_ROWS]]
     presence = Presence.of(rows)
@@ -136,7 +137,7 @@ def feature_covariance(values: NDArray[np.float32], *, seed: int) -> Matrix:
 
 
 def telling_bits(config: RunConfig, categories: Categories, *, rows: int) -> float:
-    """Bits of a category that tell something, the mean over the categories."""
+    """Mean effective bits of a category: `EFFICIENCY` times the bits of its codes."""
     number = len(categories.names)
     shape = resolve_shape(config, grouping=categories.grouping, num_categories=number, rows=rows)
-    return BITS_THAT_TELL * float(np.log2(shape.codebook_sizes).sum()) / number
+    return EFFICIENCY * float(np.log2(shape.codebook_sizes).sum()) / number

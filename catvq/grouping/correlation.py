@@ -1,4 +1,4 @@
-"""Sorts features into categories by correlation: Ward linkage, with the number of categories by silhouette.
+"""Groups features by correlation: Ward linkage, with the number of categories chosen by silhouette.
 
 Letters: N rows, D features, G categories.
 """
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
-# Rows that correlations are taken from: a correlation's standard error is then 1/141.
+# Rows on which correlations are computed: their standard error is then 1/141.
 MAX_ROWS = 20_000
-# The most categories that the silhouette may choose; beyond it a grouping says little to a reader.
+# Limit for the silhouette; more categories are hard to interpret.
 MAX_AUTO_CATEGORIES = 40
 
 
@@ -23,19 +23,19 @@ def cluster_features(
     seed: int,
     max_categories: int = MAX_AUTO_CATEGORIES,
 ) -> NDArray[np.int64]:
-    """Group features whose values rise and fall together, whatever the sign.
+    """Cluster features by absolute correlation.
 
-    Ward linkage on the distance 1 - |correlation|. No feature is left out. Categories are numbered
+    Ward linkage on the distance 1 - |correlation|. Every feature gets a category; categories are numbered
     by their first feature.
 
     Source: Ward 1963 for the linkage; Rousseeuw 1987 for the silhouette.
 
     Args:
         values: Normalised rows [N, D], D at least 1.
-        num_categories: Exact number of categories, none of them empty; D when that is fewer. None
-            takes the number from 2 to `max_categories` with the best mean silhouette.
-        seed: Chooses the rows when there are more than 20,000.
-        max_categories: The most categories that the silhouette may choose.
+        num_categories: Exact number of non-empty categories, at most D. None chooses the number from 2 to
+            `max_categories` with the best mean silhouette.
+        seed: Chooses the rows if there are more than 20,000.
+        max_categories: Limit for the silhouette.
 
     Returns:
         The category of each feature, int64 [D].
@@ -55,11 +55,11 @@ def cluster_features(
 
 
 def correlation_distances(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:
-    """Distance 1 - |Pearson correlation| between features; 1 to a feature that does not vary.
+    """Distance 1 - |Pearson correlation| between features; 1 to a constant feature.
 
     Args:
         values: Rows without missing values [N, D].
-        seed: Chooses the rows when there are more than 20,000.
+        seed: Chooses the rows if there are more than 20,000.
 
     Returns:
         Float32 [D, D], symmetric, from 0 to 1, with an exactly zero diagonal.
@@ -79,9 +79,9 @@ def correlation_distances(values: NDArray[np.float32], *, seed: int) -> NDArray[
 
 
 def silhouettes(distances: NDArray[np.float32], groupings: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Mean silhouette of each grouping of one tree; a feature alone in its category counts 0.
+    """Mean silhouette of each grouping of one tree; a feature alone in its category counts as 0.
 
-    Distances are summed once, over the finest grouping, and added up for the coarser ones.
+    Distances are summed once for the finest grouping, and these sums are added for the coarser ones.
 
     Source: Rousseeuw 1987, section 2.
 
@@ -104,7 +104,7 @@ def silhouettes(distances: NDArray[np.float32], groupings: NDArray[np.int64]) ->
 
 
 def _mean_silhouette(sums: NDArray[np.float64], grouping: NDArray[np.int64]) -> float:
-    """Silhouette from each feature's summed distance to each category [D, G]."""
+    """Mean silhouette from each feature's summed distance to each category [D, G]."""
     sizes = np.bincount(grouping)
     feature = np.arange(len(grouping))
     own_size = sizes[grouping]

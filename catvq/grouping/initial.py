@@ -1,4 +1,4 @@
-"""From a table and a configuration to what a run starts with: clean features, and categories of them.
+"""Prepares a run's initial state: the fitted cleaner, the categories and the initial grouping.
 
 Shapes: N rows, D uploaded features, D' active features (those left after cleaning), G categories.
 """
@@ -34,16 +34,16 @@ HARD_LOGIT = -1e9  # softmax gives exactly zero at every temperature above the f
 
 @dataclass(frozen=True)
 class Categories:
-    """The categories of a run and where its features start.
+    """The categories of a run and the initial grouping of its features.
 
     Attributes:
         names: Length G.
-        grouping: int64 [D'], starting category of each active feature.
-        allowed: bool [D', G], categories each active feature may take.
-        resting: float32 [D, G], rows sum to 1: the assignment of an uploaded feature that never varies, of
-            which nothing can be learnt.
-        separation: How much of the dependence the starting grouping keeps within its categories, see
-            `affinity.separation`; 0 where it was not looked for.
+        grouping: int64 [D'], initial category of each active feature.
+        allowed: bool [D', G], categories that each active feature may join.
+        resting: float32 [D, G], rows sum to 1: assignment of uploaded features that are constant, from which
+            nothing can be learnt.
+        separation: Share of the dependence within categories of the initial grouping, see
+            `spectral.separation`; 0 if it was not computed.
     """
 
     names: tuple[str, ...]
@@ -53,10 +53,10 @@ class Categories:
     separation: float = 0.0
 
     def start_logits(self, *, is_hard: bool) -> Tensor:
-        """Logits that favour the starting grouping, float32 [D', G].
+        """Initial logits, which favour the initial grouping, float32 [D', G].
 
         Args:
-            is_hard: Whether the grouping is final; if not, it does not saturate, so that it can still move.
+            is_hard: Whether the grouping is final; if not, the softmax does not saturate and can be trained.
         """
         if is_hard:
             one_hot = F.one_hot(torch.from_numpy(self.grouping), len(self.names)).float()
@@ -66,17 +66,17 @@ class Categories:
         )
 
     def expand(self, soft: NDArray[np.float32], cleaner: FeatureCleaner) -> NDArray[np.float32]:
-        """From active to uploaded features, float32 [D', G] -> [D, G]: duplicates follow what they repeat."""
+        """Expand from active to uploaded features, float32 [D', G] -> [D, G]; duplicates get equal rows."""
         is_constant = cleaner.representative < 0
         return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
 
     def sizes(self) -> dict[str, int]:
-        """Active features of each category at the start, by its name."""
+        """Number of active features of each category in the initial grouping, by name."""
         counts = np.bincount(self.grouping, minlength=len(self.names))
         return dict(zip(self.names, counts.tolist(), strict=True))
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything but the names, for a checkpoint."""
+        """Return all fields but the names as tensors, for a checkpoint."""
         return {
             "grouping": torch.from_numpy(self.grouping),
             "allowed": self.allowed,
@@ -86,7 +86,7 @@ class Categories:
 
     @classmethod
     def from_tensors(cls, names: Sequence[str], tensors: Mapping[str, Tensor]) -> "Categories":
-        """The inverse of `tensors`."""
+        """Restore from names and the result of `tensors`."""
         return cls(
             tuple(names),
             tensors["grouping"].numpy(),
@@ -104,8 +104,9 @@ def fit_cleaner(
 ) -> FeatureCleaner:
     """Fit the cleaner on the training rows.
 
-    A duplicate joins the category of the feature it repeats, so duplicates are sought only among features
-    that may share one: a family's when families are kept apart, a group's when given groups are final.
+    A duplicate gets the category of the feature that it repeats, so duplicates are searched only among
+    features that may share a category: within a family if families are kept apart, within a group if the
+    given groups are final.
     """
     scope = table.family_of_feature() if config.keeps_families else None
     if groups and config.assignment.mode == "static":
@@ -120,11 +121,11 @@ def start_categories(
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
 ) -> Categories:
-    """Settle the number of categories, their names and the starting grouping.
+    """Determine the number of categories, their names and the initial grouping.
 
     Args:
         table: The uploaded table.
-        cleaner: Fitted on its training rows.
+        cleaner: Fitted on the table's training rows.
         observed: float32 [rows, D'], cleaned training rows, NaN where missing.
         config: The run's configuration.
         groups: Category name to feature names, for init "user" and "model".
@@ -134,7 +135,9 @@ def start_categories(
     """
     surplus = config.assignment.surplus_categories
     if surplus and (config.assignment.init in {"user", "model"} or config.keeps_families):
-        raise ConfigError("surplus_categories needs a start that groups the features of all families itself")
+        raise ConfigError(
+            "surplus_categories cannot be combined with given groups or with categories per family"
+        )
     if config.assignment.init in {"user", "model"}:
         return _given_categories(table, cleaner, config, groups)
     if config.keeps_families:
@@ -161,7 +164,7 @@ def start_categories(
 def _find_grouping(
     observed: NDArray[np.float32], number: int | None, config: RunConfig
 ) -> tuple[NDArray[np.int64], float]:
-    """A grouping of all features, and its separation where that was looked for."""
+    """Group all features; return the grouping and its separation, 0 if it was not computed."""
     seed = config.training.seed
     if config.assignment.resolved_init() == "clustering":
         return cluster_features(_filled(observed), number, seed=seed), 0.0
@@ -201,7 +204,7 @@ def _given_categories(
 def _families_of_groups(
     family: NDArray[np.int64], grouping: NDArray[np.int64], names: Sequence[str]
 ) -> Tensor:
-    """Which of the given groups each feature may take when none may span two families, bool [D, G]."""
+    """Return which given groups each feature may join if none may span two families, bool [D, G]."""
     family_of_category = np.full(len(names), -1)
     for category, name in enumerate(names):
         members = np.unique(family[grouping == category])
@@ -228,10 +231,10 @@ def _family_categories(
     grouping = group_per_family(observed, active_family, counts, find=find)
     if counts is None:
         counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
-        # A family of constants only still needs a category for them; it comes after the learnt ones.
+        # A family with only constant features needs a category, too; it follows the learnt ones.
         counts |= {f: 1 for f in range(len(table.families)) if f not in counts}
     if config.assignment.init == "random":
-        counts = dict(sorted(counts.items()))  # the order of the blocks that features are dealt out over
+        counts = dict(sorted(counts.items()))  # the order of the families' blocks in `random_grouping`
         grouping = random_grouping(
             len(grouping), sum(counts.values()), seed=seed, families=active_family, counts=counts
         )
@@ -249,11 +252,13 @@ def _family_categories(
 def _family_counts(
     table: FeatureTable, family: NDArray[np.int64], config: RunConfig
 ) -> dict[int, int] | None:
-    """Categories of each family; None when they are to be found."""
+    """Number of categories of each family; None if it is to be found."""
     wanted, names = config.model.categories, list(table.families)
     if isinstance(wanted, Mapping):
         if set(wanted) != set(names):
-            raise ConfigError(f"categories per family need exactly the families {names}, got {list(wanted)}")
+            raise ConfigError(
+                f"categories must be given for exactly the families {names}, got {list(wanted)}"
+            )
         return {f: wanted[name] for f, name in enumerate(names)}
     if wanted == "auto":
         return None

@@ -1,4 +1,4 @@
-"""Joins surplus categories while the assignment is soft, each time the two that are best described together.
+"""Merges surplus categories while the assignment is soft, cheapest pair first.
 
 Letters: D' active features, G categories.
 """
@@ -15,12 +15,12 @@ from catvq.model.assignment import CategoryAssignment
 
 @dataclass(frozen=True)
 class Join:
-    """A category that became part of another.
+    """A merge of two categories.
 
     Attributes:
-        category: Name of the one that is gone.
-        into: Name of the other, which had as many features or more.
-        epoch: Completed epochs at that moment.
+        category: Name of the removed category.
+        into: Name of the remaining category, which had at least as many features.
+        epoch: Number of completed epochs.
     """
 
     category: str
@@ -29,7 +29,7 @@ class Join:
 
 
 def joins_due(epoch: int, *, surplus: int, freeze_epoch: int) -> int:
-    """How many categories are to be gone after so many epochs: at equal intervals, all before the freeze."""
+    """Number of categories to be merged by an epoch: at equal intervals, all before the freeze."""
     return min(surplus, (surplus + 1) * epoch // max(freeze_epoch, 1))
 
 
@@ -37,15 +37,15 @@ def joins_due(epoch: int, *, surplus: int, freeze_epoch: int) -> int:
 def join_cheapest(
     assignment: CategoryAssignment, covariance: Matrix, *, bits_per_feature: float
 ) -> tuple[int, int]:
-    """Join the two categories whose union has the least expected error, see `rate_distortion`.
+    """Merge the two categories whose union has the lowest expected error, see `rate_distortion`.
 
     Args:
-        assignment: Changed in place; at least two of its categories are open.
-        covariance: Of the features, positive definite, [D', D'].
-        bits_per_feature: Of each row.
+        assignment: Changed in place; at least two of its categories are allowed for some feature.
+        covariance: Covariance of the features, positive definite, [D', D'].
+        bits_per_feature: Bits per feature and row.
 
     Returns:
-        The category that is gone, and the one with at least as many features that it became part of.
+        The removed category, and the remaining one, which had at least as many features.
     """
     grouping = assignment.grouping().cpu().numpy()
     is_open = assignment.allowed.any(dim=0).cpu().numpy()

@@ -1,7 +1,7 @@
-"""Moves features between categories as long as a few bits per category describe the table better.
+"""Local search: moves features between categories to lower the expected error of Gaussian codes.
 
-What the codes of all categories tell is few numbers, so a move is judged, and made, among those and not among
-all features. Letters: D features, G categories, k components that a code tells of, K those of all codes.
+The codes of all categories carry few components, so the error after a move is computed from those instead of
+from all features. Letters: D features, G categories, k components of a code, K components of all codes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,31 +16,31 @@ from catvq.errors import Interrupted
 from catvq.grouping.baselines import Grouping
 from catvq.grouping.rate_distortion import GaussianCode, Matrix, gaussian_error, gram
 
-# Multiplications, or what takes as long, of one search; looked at after every move. Counted, not timed, so
-# that runs repeat. About 10 s of one core; 150 features in 10 categories need half of it.
+# Limit of work of one search, in multiplications or their equivalent, checked after every move. Work is
+# counted rather than timed, so that runs are reproducible. About 10 s of one core; 150 features in 10
+# categories need half of it.
 MAX_WORK = 1.1e11
-TRIAL_WORK = 3e6  # of a trial, however small: what its calls take
-EIGENVECTOR_WORK = 20  # multiplications for each cube of a matrix's size
-# A feature is tried in every category where that makes no more trials than this in a round, else in those
-# whose codes tell most of it, but four at least.
+TRIAL_WORK = 3e6  # fixed cost of a trial: its calls
+EIGENVECTOR_WORK = 20  # times the cube of a matrix's size
+# A feature is tried in every category if a round then has at most this many trials; else only in the
+# categories whose codes explain most of it, but at least four.
 TRIALS_PER_ROUND = 10_000
 LEAST_TARGETS = 4
-LEAST_FALL = 1e-9  # part of the error: what falls less is rounding
-# Part of the error. Rounds to the very end, of four exchanges each, saved 0.1 to 0.8% more on digits in four
-# times the time; two trainings of one grouping differ by more.
+LEAST_FALL = 1e-9  # relative; smaller changes of the error are rounding
+# Relative. Running until nothing changes, with four exchanges per feature, saved 0.1 to 0.8% more on digits
+# in four times the time; two trainings of one grouping differ by more.
 LEAST_FALL_OF_ROUND = 1e-3
 EXCHANGES_PER_FEATURE = 1  # random exchanges tried in each round
 
 
 @dataclass(frozen=True)
 class Improvement:
-    """What moving and exchanging features has led to.
+    """Result of `improve_grouping`.
 
     Attributes:
         grouping: int64 [D]; no category is emptied.
         error: Its `gaussian_error`.
-        is_cut_short: Whether the search ended because it had done as much work as it may, and not because the
-            error had stopped falling.
+        is_cut_short: Whether the search stopped at its limit of work, before the error stopped falling.
     """
 
     grouping: Grouping
@@ -57,18 +57,18 @@ def improve_grouping(
     seed: int,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Improvement:
-    """Move and exchange features between categories as long as the Gaussian error falls noticeably.
+    """Move and exchange features between categories as long as a round lowers the Gaussian error enough.
 
     Args:
-        covariance: Of the features, positive definite, [D, D].
-        grouping: Where to start, int64 [D].
+        covariance: Covariance of the features, positive definite, [D, D].
+        grouping: Initial grouping, int64 [D].
         allowed: Which categories each feature may join, [D, G].
-        bits: Of each category and row.
-        seed: Of the order in which features are tried.
-        should_stop: Asked before every move.
+        bits: Bits of each category and row.
+        seed: Seed of the order in which features are tried.
+        should_stop: Called before every move.
 
     Raises:
-        Interrupted: `should_stop` said so.
+        Interrupted: `should_stop` returned true.
     """
     search = _Search(covariance, grouping, allowed, lambda _: bits)
     rng = np.random.default_rng(seed)
@@ -77,7 +77,7 @@ def improve_grouping(
         before = search.error
         for move in _round(search, rng):
             if should_stop():
-                raise Interrupted("stopped while the start was looked for")
+                raise Interrupted("stopped during the search for the initial grouping")
             is_cut_short = search.work > MAX_WORK
             if is_cut_short:
                 break
@@ -88,16 +88,16 @@ def improve_grouping(
 def cheapest_union(
     covariance: Matrix, grouping: Grouping, categories: NDArray[np.int64], *, bits_per_feature: float
 ) -> tuple[int, int]:
-    """The two categories that become one with the least Gaussian error.
+    """Return the two categories whose union has the lowest Gaussian error.
 
-    Each has bits in proportion to its features: with equal bits the smallest would join, whatever they tell.
-    An empty one goes before all others.
+    A category's bits are proportional to its features: with equal bits the smallest categories would always
+    be merged. An empty category is merged before all others.
 
     Args:
-        covariance: Of the features, positive definite, [D, D].
+        covariance: Covariance of the features, positive definite, [D, D].
         grouping: int64 [D].
-        categories: The ones to choose from, at least two; they may be empty.
-        bits_per_feature: Of each row; a union of categories has those of both.
+        categories: Categories to choose from, at least two; they may be empty.
+        bits_per_feature: Bits per feature and row; a union has the bits of both categories.
     """
     is_empty = ~np.isin(categories, grouping)
     if is_empty.any():
@@ -108,7 +108,7 @@ def cheapest_union(
 
 
 def _round(search: "_Search", rng: np.random.Generator) -> Iterator[Callable[[], None]]:
-    """The moves of every feature in random order, then random exchanges."""
+    """Yield one round of trials: moves of every feature in random order, then random exchanges."""
     count = len(search.grouping)
     for feature in rng.permutation(count):
         yield partial(search.try_moves, int(feature))
@@ -117,10 +117,10 @@ def _round(search: "_Search", rng: np.random.Generator) -> Iterator[Callable[[],
 
 
 class _Search:
-    """A grouping, the codes of its categories, and what the decoder makes of all of them.
+    """State of the local search: a grouping, the codes of its categories, and the decoder's error.
 
     With F the loadings of all codes [D, K] and S the covariance, the remaining covariance of the features is
-    S - S F (I + F' S F)^-1 F' S. A category of so many features is described with `bits_of` them.
+    S - S F (I + F' S F)^-1 F' S. `bits_of` gives the bits of a category from its number of features.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class _Search:
         self._make({g: self._code_of(np.flatnonzero(grouping == g)) for g in range(allowed.shape[1])})
 
     def try_moves(self, feature: int) -> None:
-        """Move a feature to where the error falls most, if it falls anywhere."""
+        """Move a feature to the category that lowers the error most, if any does."""
         home = int(self.grouping[feature])
         members = self._codes[home].members
         rest = members[members != feature]
@@ -157,7 +157,7 @@ class _Search:
         self._make_best(changes)
 
     def try_exchange(self, first: int, second: int) -> None:
-        """Exchange the categories of two features if the error falls."""
+        """Exchange the categories of two features if that lowers the error."""
         a, b = int(self.grouping[first]), int(self.grouping[second])
         if a == b or not (self._allowed[first, b] and self._allowed[second, a]):
             return
@@ -172,7 +172,7 @@ class _Search:
         )
 
     def error_of_union(self, one: int, other: int) -> float:
-        """Error of all features, summed, were two categories one."""
+        """Summed error of all features after a merge of two categories."""
         joined = np.concatenate([self._codes[one].members, self._codes[other].members])
         nothing = self._code_of(joined[:0])
         return self._error_after({one: self._code_of(joined), other: nothing})
@@ -182,11 +182,11 @@ class _Search:
         return GaussianCode.of(self._covariance, members, self._bits_of(len(members)))
 
     def _targets(self, feature: int, home: int) -> list[int]:
-        """Other categories that a feature may join; of too many those whose codes tell most of it."""
+        """Other categories that a feature may join; of many, those whose codes explain most of it."""
         targets = np.flatnonzero(self._allowed[feature])
         targets = targets[targets != home]
         if len(targets) > self._num_targets:
-            # A code's own products are a diagonal matrix: it tells of principal components.
+            # A code's block of the system is diagonal: its components are principal components.
             shares = np.square(self._all_seen[feature]) / np.diag(self._system)
             share = np.bincount(self._category, shares, minlength=self._allowed.shape[1])[targets]
             targets = np.sort(targets[np.argsort(-share, kind="stable")[: self._num_targets]])
@@ -198,12 +198,12 @@ class _Search:
             self._make(changes[int(np.argmin(errors))])
 
     def _make(self, change: Mapping[int, GaussianCode]) -> None:
-        """Change the codes of some categories, and know what all codes tell now."""
+        """Replace the codes of some categories, and update the combined system of all codes."""
         self._codes |= change
         for category, code in change.items():
             self.grouping[code.members] = category
-            self._seen[category] = code.seen_in(self._covariance)
-            self._seen_squared[category] = code.seen_in(self._squared)
+            self._seen[category] = code.cross_covariance(self._covariance)
+            self._seen_squared[category] = code.cross_covariance(self._squared)
         codes = [self._codes[category] for category in self._seen]
         self._category = np.repeat(list(self._seen), [code.loadings.shape[1] for code in codes])
         self._all_seen = np.concatenate(list(self._seen.values()), axis=1)
@@ -215,9 +215,9 @@ class _Search:
         self.work += 3 * len(self._category) ** 3 + 100 * len(self.grouping) * len(self._category)
 
     def _error_after(self, change: Mapping[int, GaussianCode]) -> float:
-        """Of all features, summed, were the codes of some categories others.
+        """Summed error of all features if the codes of some categories were replaced.
 
-        With Z the loadings of the old codes (taken away: sign -1) and of the new ones, and R the remaining
+        With Z the loadings of the old codes (removed: sign -1) and of the new ones, and R the remaining
         covariance, it falls by the trace of (sign + Z' R Z)^-1 Z' R^2 Z.
         Source: Woodbury 1950.
         """
@@ -244,7 +244,7 @@ class _Search:
 
 
 def _joined(first: Matrix, across: Matrix, second: Matrix) -> Matrix:
-    """The symmetric matrix of two blocks on the diagonal, and what is between them."""
+    """Return the symmetric matrix with two diagonal blocks and the block between them."""
     middle = len(first)
     joined = np.empty((middle + len(second),) * 2)
     joined[:middle, :middle] = first
@@ -255,7 +255,7 @@ def _joined(first: Matrix, across: Matrix, second: Matrix) -> Matrix:
 
 
 def _side_by_side(blocks: list[Matrix]) -> Matrix:
-    """Blocks on the diagonal of a matrix of zeros."""
+    """Return a block-diagonal matrix."""
     joined = np.zeros((sum(len(block) for block in blocks), sum(block.shape[1] for block in blocks)))
     row = column = 0
     for block in blocks:

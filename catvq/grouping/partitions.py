@@ -1,4 +1,4 @@
-"""Starting points of the assignment: groupings from clustering, chance or the user, and their logits.
+"""Initial groupings per family, at random or from the user, and their logits.
 
 Letters: N rows, D features, G categories.
 """
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from catvq.errors import ConfigError
 
-# The probability of a feature's starting category at temperature 1. A softmax passes gradient in
-# proportion to p (1 - p): 0.16 here, against 0.0004 for ten logits of +5 and -5, from which no feature
-# was ever seen to move.
+# Probability of a feature's initial category at temperature 1. The gradient through a softmax is proportional
+# to p (1 - p): 0.16 here, against 0.0004 for ten logits of +5 and -5, with which no feature ever moved.
 START_CONFIDENCE = 0.8
 MAX_NAMES_IN_ERROR = 5
 
@@ -24,16 +23,16 @@ def group_per_family(
     *,
     find: Callable[[NDArray[np.float32], int | None], NDArray[np.int64]],
 ) -> NDArray[np.int64]:
-    """Group each family on its own, so that no category spans two families.
+    """Group each family separately, so that no category spans two families.
 
-    Categories come in one block per family, by family number. With counts a block is as wide as its
-    count even where the family has fewer features (some of its categories are then empty).
+    Each family has a block of consecutive categories, in the order of family numbers. With counts, a block
+    has that width even if the family has fewer features; some of its categories are then empty.
 
     Args:
         values: Normalised rows [N, D].
         families: Family number of each feature [D].
-        counts: Number of categories of each family; None lets `find` choose for each.
-        find: Groups the features of rows [N, d] into that many categories, or chooses when it is None.
+        counts: Number of categories of each family; None: `find` chooses it.
+        find: Groups the features of rows [N, d] into a given number of categories; chooses it if None.
 
     Returns:
         The category of each feature, int64 [D].
@@ -53,10 +52,10 @@ def group_per_family(
 
 
 def share_categories(total: int, sizes: Mapping[int, int]) -> dict[int, int]:
-    """Share a number of categories out over families, in proportion to their numbers of features.
+    """Distribute a number of categories over families in proportion to their numbers of features.
 
-    By largest remainder (a tie goes to the earlier family), at least one each and none above the
-    family's size.
+    By largest remainder (ties go to the earlier family); each family gets at least one and at most its
+    number of features.
 
     Args:
         total: Number of categories.
@@ -68,7 +67,7 @@ def share_categories(total: int, sizes: Mapping[int, int]) -> dict[int, int]:
     features = sum(sizes.values())
     if not len(sizes) <= total <= features:
         raise ConfigError(
-            f"{total} categories cannot be shared over {len(sizes)} families with {features} features: "
+            f"{total} categories cannot be distributed over {len(sizes)} families with {features} features: "
             "each family needs at least one category, and each category a feature"
         )
     quota = {family: total * size / features for family, size in sizes.items()}
@@ -89,19 +88,19 @@ def random_grouping(
     families: NDArray[np.int64] | None = None,
     counts: Mapping[int, int] | None = None,
 ) -> NDArray[np.int64]:
-    """Deal features out to categories by chance, in equal numbers within one.
+    """Assign features to categories at random; sizes differ by at most one.
 
-    With families, each is dealt out over its own block of categories, as in `group_per_family`.
+    With families, each family is distributed over its own block of categories, as in `group_per_family`.
 
     Args:
         num_features: D.
         num_categories: G, of all families together.
-        seed: The same one deals the same way.
+        seed: Seed of the random order.
         families: Family number of each feature [D].
-        counts: Number of categories of each family; shared out by size when not given.
+        counts: Number of categories of each family; by default proportional to its size.
 
     Returns:
-        The category of each feature, int64 [D]; none is empty where there are features enough.
+        The category of each feature, int64 [D]; none is empty if there are enough features.
 
     Raises:
         ConfigError: A family has no count, or the counts do not add up to the number of categories.
@@ -124,7 +123,7 @@ def random_grouping(
 
 
 def grouping_from_names(groups: Mapping[str, Sequence[str]], features: Sequence[str]) -> NDArray[np.int64]:
-    """Read categories that the user gave by name.
+    """Convert groups of feature names, given by the user, to a grouping.
 
     Args:
         groups: The features of each category; categories are numbered in this order.
@@ -162,17 +161,17 @@ def logits_from_grouping(
     confidence: float = START_CONFIDENCE,
     allowed: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
-    """Make assignment logits that lean towards a grouping and still leave room to move.
+    """Create assignment logits that favour a grouping without saturating.
 
-    At temperature 1 a feature's own category has the probability `confidence`, whatever the number
-    of categories, and its other allowed categories share the rest equally. Logits of categories that
-    are not allowed are 0: the mask keeps them out, not the logit.
+    At temperature 1 a feature's own category has the probability `confidence`, for any number of
+    categories, and its other allowed categories share the rest equally. Logits of categories that are not
+    allowed are 0: the mask excludes them.
 
     Args:
         grouping: The category of each feature [D].
         num_categories: G.
         confidence: Strictly between 0 and 1.
-        allowed: Which categories each feature may join [D, G]; all when not given.
+        allowed: Which categories each feature may join [D, G]; by default all.
 
     Returns:
         Float32 [D, G].
@@ -197,7 +196,7 @@ def logits_from_grouping(
 
 
 def _all_families(families: NDArray[np.int64], counts: Mapping[int, int] | None) -> list[int]:
-    """Every family in order: those of the features, and those that cleaning has left without any."""
+    """Return all families in order, including those without active features."""
     present = {int(family) for family in families}
     if counts is None:
         return sorted(present)

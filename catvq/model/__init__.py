@@ -1,4 +1,4 @@
-"""The VQ-VAE: codebooks, quantiser, routing by the assignment, its losses and metrics.
+"""The VQ-VAE: encoder, codebooks, quantiser, decoder, routing by the assignment, losses, metrics.
 
 Imports `features` and `state`.
 """

@@ -1,4 +1,4 @@
-"""The learnt assignment of features to categories: logits to a soft, noisy or one-hot matrix.
+"""The learnt assignment of features to categories: soft, noisy or one-hot, computed from logits.
 
 Shapes: D features, G categories.
 """
@@ -13,17 +13,17 @@ from catvq.errors import ConfigError, ShapeError
 
 ESTIMATORS = ("softmax", "gumbel", "straight_through", "reinmax", "sinkhorn")
 TEMPERATURE_FLOOR = 1e-3  # below it float32 softmax of ordinary logits is one-hot or NaN
-SINKHORN_ITERATIONS = 10  # equal within 1% at temperature 1; fewer balance little, more cost time each step
+SINKHORN_ITERATIONS = 10  # balanced within 1% at temperature 1; more would cost time in each step
 
 
 @dataclass(frozen=True)
 class AssignmentConfidence:
-    """How sure the assignment is of each feature.
+    """Most probable categories of each feature, and their confidence.
 
     Attributes:
         category: int64 [D], the most probable category.
         confidence: float32 [D], its probability.
-        runner_up: int64 [D], the second most probable category; -1 where only one is allowed.
+        runner_up: int64 [D], the second most probable category; -1 if only one is allowed.
     """
 
     category: Tensor
@@ -34,19 +34,19 @@ class AssignmentConfidence:
 class CategoryAssignment(nn.Module):
     """Learns which category each feature belongs to.
 
-    Training may add noise; evaluation leaves it out, so repeated calls agree. The temperature
-    is a buffer: it is saved with the weights. Where `allowed` is false the probability is exactly
-    zero, which is how per-family (block-diagonal) assignments are built.
+    Training may add noise; evaluation does not, so repeated calls agree. The temperature is a buffer: it is
+    saved with the weights. Where `allowed` is false the probability is exactly zero; per-family
+    (block-diagonal) assignments are built this way.
 
-    With "sinkhorn" the soft assignment itself, in training and evaluation alike, is pulled towards equal
-    shares of the features. The pull is soft: a fixed number of iterations moves little against logits that
-    lead by many temperatures, so what was learnt clearly prevails as the temperature falls.
+    With "sinkhorn" the soft assignment, in training and evaluation, is pulled towards categories of equal
+    size. A fixed number of iterations has little effect on logits that lead by many temperatures, so clearly
+    learnt categories prevail as the temperature falls.
 
     Source: Jang et al. 2017, arXiv:1611.01144, section 2.1 (gumbel) and 2.2 (straight-through); Liu et al.
     2023, arXiv:2304.08612, section 4 (reinmax); Cuturi 2013, arXiv:1306.0895, section 4 (sinkhorn).
 
     Args:
-        logits: float32 [D, G], the start.
+        logits: float32 [D, G], initial values.
         allowed: bool [D, G] or None (all); every feature needs at least one allowed category.
         estimator: One of ESTIMATORS.
         temperature: Starting value, above 0, no unit. Lower is closer to one-hot.
@@ -96,11 +96,11 @@ class CategoryAssignment(nn.Module):
 
     @torch.no_grad()
     def join(self, category: int, into: int) -> None:
-        """Let one category take what another had of every feature, and no feature join the other any more.
+        """Merge a category into another: `into` gets its probability, and no feature may join it any more.
 
         Args:
-            category: The one that is gone; whoever may join it may join `into`.
-            into: The one that takes its share.
+            category: The category to remove; features that may join it must be allowed to join `into`.
+            into: The remaining category.
         """
         scores = (self.logits / self.temperature).masked_fill(~self.allowed, -torch.inf)
         joined = torch.logaddexp(scores[:, category], scores[:, into]) * self.temperature
@@ -108,7 +108,7 @@ class CategoryAssignment(nn.Module):
         self.allowed[:, category] = False
 
     def forward(self) -> Tensor:
-        """The assignment to route by: noisy or one-hot as the estimator says while training.
+        """Return the assignment for routing; in training it is noisy or one-hot, depending on the estimator.
 
         Returns:
             float32 [D, G]; rows sum to 1; zero where not allowed.
@@ -140,14 +140,14 @@ class CategoryAssignment(nn.Module):
         return F.one_hot(self.grouping(), self.logits.shape[1]).to(self.logits.dtype)
 
     def confidence(self) -> AssignmentConfidence:
-        """Category, its probability and the runner-up of each feature at the present temperature."""
+        """Category, confidence and runner-up of each feature at the current temperature."""
         return assignment_confidence(self.soft().detach(), self.allowed)
 
     def _reinmax(self) -> Tensor:
-        """A one-hot sample of the soft assignment, with a gradient that is right to second order.
+        """Sample a one-hot assignment, with a gradient that is accurate to second order.
 
-        The mean gradient is exact where the loss is quadratic in the sample. The temperature scales the
-        logits, so that annealing quiets the noise.
+        The mean gradient is exact if the loss is quadratic in the sample. The temperature scales the logits,
+        so that annealing reduces the noise.
         """
         scores = self.logits / self.temperature
         soft = masked_softmax(scores.detach(), self.allowed)
@@ -162,7 +162,7 @@ def masked_softmax(scores: Tensor, allowed: Tensor) -> Tensor:
 
 
 def softmax_slope(soft: Tensor, scores: Tensor) -> Tensor:
-    """Linear in `scores`, with the slope that the softmax has where it equals `soft`, float32 [D, G].
+    """Linearised softmax: linear in `scores`, with the softmax's slope at `soft`, float32 [D, G].
 
     Args:
         soft: float32 [D, G], rows sum to 1, held fixed.
@@ -172,10 +172,10 @@ def softmax_slope(soft: Tensor, scores: Tensor) -> Tensor:
 
 
 def balancing_potentials(scores: Tensor, allowed: Tensor) -> Tensor:
-    """What to add to each category's scores so that the softmax fills all categories alike.
+    """Sinkhorn potentials: offsets of the categories' scores that make the softmax fill all equally.
 
-    A feature's share is spread evenly over the categories it may join, so that in a block-diagonal
-    assignment every family is balanced on its own. A category that none may join gets 0.
+    A feature's target is spread evenly over the categories that it may join, so in a block-diagonal
+    assignment every family is balanced separately. A category that no feature may join gets 0.
 
     Args:
         scores: float32 [D, G], finite.
@@ -195,7 +195,7 @@ def balancing_potentials(scores: Tensor, allowed: Tensor) -> Tensor:
 
 
 def assignment_confidence(soft: Tensor, allowed: Tensor) -> AssignmentConfidence:
-    """Read category, confidence and runner-up off a soft assignment.
+    """Compute category, confidence and runner-up of each feature from a soft assignment.
 
     Args:
         soft: float32 [D, G], rows sum to 1.
@@ -211,7 +211,7 @@ def assignment_confidence(soft: Tensor, allowed: Tensor) -> AssignmentConfidence
 
 
 def block_diagonal(family_of_feature: Tensor, family_of_category: Tensor) -> Tensor:
-    """Which categories a feature may take when no category may span two families.
+    """Return which categories a feature may join if no category may span two families.
 
     Args:
         family_of_feature: int64 [D].

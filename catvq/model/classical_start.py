@@ -1,4 +1,4 @@
-"""Starts a model where classical quantisation ends: components, k-means by levels, ridge regression.
+"""Initialises a model classically: principal components, residual k-means, ridge regression.
 
 Shapes: B rows, D features, G categories, E latent_dim.
 """
@@ -9,9 +9,9 @@ from torch import Tensor
 from catvq.model.routing import HardRouting, Routing
 from catvq.model.vqvae import CategoricalVQVAE
 
-# Rows that the decoder is fitted on, for each of its inputs and at least: finding codes takes longest.
+# Rows for fitting the decoder: per input, and at least. Finding their codes takes longest.
 ROWS_PER_INPUT, LEAST_ROWS = 4, 1024
-RIDGE = 0.02  # of a feature's variance: pulls the decoder towards each category's own directions
+RIDGE = 0.02  # relative to a feature's variance: regularises towards each category's own directions
 EPSILON = 1e-12
 
 
@@ -19,17 +19,17 @@ EPSILON = 1e-12
 def start_classically(
     model: CategoricalVQVAE, features: Tensor, grouping: Tensor, routing: Routing | None = None
 ) -> None:
-    """Set a model's linear paths and codebooks, and its non-linear paths to zero. Uses torch's generator.
+    """Initialise linear paths and codebooks; set non-linear paths to zero. Uses torch's generator.
 
-    Each category's latent is its features' principal components; its codes are placed by k-means, and the
-    decoder is what the components give back, with a ridge regression of what that leaves of all features on
-    the quantised latents of all categories.
+    Each category's latent is set to its features' principal components and its codes are placed by k-means.
+    The decoder inverts the components; a ridge regression on the quantised latents of all categories
+    predicts the remaining error of all features.
 
     Args:
         model: Changed in place; on the device of the features.
         features: float32 [B, D], centred.
         grouping: int64 [D], the category of each feature.
-        routing: How the features reach their categories; hard, by the grouping, when not given.
+        routing: Routing of the features to categories; by default hard, by the grouping.
     """
     encoder, decoder = model.encoder, model.decoder
     hard = HardRouting.from_grouping(grouping, model.shape.num_categories)
@@ -51,7 +51,7 @@ def start_classically(
 
 
 def _directions(features: Tensor, hard: HardRouting, latent_mask: Tensor) -> Tensor:
-    """Each category's leading principal directions, float32 [G, D, E]; zero for others' features."""
+    """Leading principal directions of each category, float32 [G, D, E]; zero for other features."""
     centred = features - features.mean(dim=0)
     directions = features.new_zeros(len(latent_mask), features.shape[1], latent_mask.shape[1])
     for category, (index, mask) in enumerate(zip(hard.index, hard.mask, strict=True)):

@@ -1,8 +1,8 @@
-"""All codebooks of a model at once: nearest codes, moving-average update, k-means start, revival.
+"""Codebooks of all categories and levels: nearest codes, EMA update, k-means initialisation, dead codes.
 
-A category's levels refine each other: its latent is described by the sum of one code of each level. Codebooks
-may differ in size and width; they are padded to the largest and masked. Source of the moving average: van den
-Oord et al. 2017, arXiv:1711.00937, appendix A.1; of the start: Arthur and Vassilvitskii 2007, k-means++.
+A latent is quantised to the sum of one code from each level of its category. Codebooks may differ in size and
+width; they are padded to the largest and masked. Source of the moving average: van den Oord et al. 2017,
+arXiv:1711.00937, appendix A.1; of the initialisation: Arthur and Vassilvitskii 2007, k-means++.
 
 Shapes: G categories, L levels, S = G * L streams, B rows, K codebook_size, E latent_dim.
 """
@@ -14,21 +14,21 @@ from torch import Tensor, nn
 from catvq.errors import ConfigError
 from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
 
-KMEANS_ITERATIONS = 8  # more changes little: training goes on from there
-DISTANCES = 1 << 24  # most that are held at once: 64 MiB
-SEEDING_ROWS = 2048  # that k-means++ draws its first codes from, one after the other
-# Squared distance over squared norm: ten times what float32 rounds a distance by.
+KMEANS_ITERATIONS = 8  # more change little, since training continues from there
+DISTANCES = 1 << 24  # held at once, at most: 64 MiB
+SEEDING_ROWS = 2048  # rows from which k-means++ draws the first codes
+# Squared distance over squared norm: ten times the rounding error of a float32 distance.
 TWIN_TOLERANCE = 1e-5
-# The same over the square of the category's largest code: ten times what a latent is rounded by.
+# Relative to the squared norm of the category's largest code: ten times the rounding error of a latent.
 ROUNDING = 1e-10
 
 
 class CodebookBank(nn.Module):
     """One codebook per stream; the streams of a category follow each other, coarse to fine.
 
-    With update "ema" the codes are a buffer that follows the latents; an unused code does not move. With
-    "gradient" they are a parameter, moved by all that is made of the codes. Usage is counted over a window
-    that `reset_usage` opens (an epoch), because perplexity over a batch depends on the batch size.
+    With update "ema" the codes are a buffer, a moving average of the latents; an unused code does not move.
+    With "gradient" they are a parameter. Usage is counted since the last `reset_usage` (an epoch), because
+    the perplexity of a batch depends on the batch size.
 
     Args:
         codebook_sizes: Codes of each stream, at least 1 each, length S.
@@ -74,7 +74,7 @@ class CodebookBank(nn.Module):
         self.register_buffer("usage_counts", torch.zeros_like(shares))
 
     def nearest(self, latents: Tensor) -> Tensor:
-        """Codes whose sum is nearest, see `residual_search`; in training by the quicker search.
+        """Find the codes whose sum is nearest, see `residual_search`; training uses a narrower beam.
 
         Args:
             latents: float32 [G, B, E], zero where padded.
@@ -97,7 +97,7 @@ class CodebookBank(nn.Module):
         return self.codes.gather(1, codes.unsqueeze(2).expand(-1, -1, self.codes.shape[2]))
 
     def targets(self, latents: Tensor, rows: Tensor) -> Tensor:
-        """What each level ought to stand for: what the other levels leave of the latents.
+        """Return the target of each level: the latents minus the rows of the other levels.
 
         Args:
             latents: float32 [G, B, E].
@@ -111,7 +111,7 @@ class CodebookBank(nn.Module):
         return (latents.unsqueeze(1) - others).flatten(0, 1) * self.latent_mask.unsqueeze(1)
 
     def batch_centroids(self, targets: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum of the targets that chose each code, and how many did.
+        """Return the sum and the number of the targets assigned to each code.
 
         Args:
             targets: float32 [S, B, E].
@@ -124,15 +124,15 @@ class CodebookBank(nn.Module):
 
     @torch.no_grad()
     def count(self, counts: Tensor) -> None:
-        """Count a batch's use of the codes, float32 [S, K], into the window."""
+        """Add a batch's counts of the codes, float32 [S, K], to the usage counts."""
         self.usage_counts += counts
 
     @torch.no_grad()
     def observe(self, sums: Tensor, counts: Tensor) -> None:
-        """Take in one training batch: count usage and, with "ema", move the used codes.
+        """Process one training batch: count usage and, with "ema", move the used codes.
 
         Args:
-            sums: float32 [S, K, E], as `batch_centroids` gives.
+            sums: float32 [S, K, E], from `batch_centroids`.
             counts: float32 [S, K].
         """
         self.count(counts)
@@ -146,10 +146,10 @@ class CodebookBank(nn.Module):
 
     @torch.no_grad()
     def start_from(self, latents: Tensor) -> None:
-        """Place the codes by k-means on a sample of latents, float32 [G, B, E], one level after the other.
+        """Initialise the codes by residual k-means on a sample of latents, float32 [G, B, E].
 
-        Every level is placed on what the coarser ones leave, in all categories at once. Codes that end
-        without members keep a latent as their place. Uses torch's global generator.
+        Each level is fitted to the residuals of the coarser ones, in all categories at once. Codes without
+        members stay at a latent. Uses torch's global generator.
         """
         rest = latents.clone()
         for level in range(self._levels(latents)):
@@ -166,10 +166,10 @@ class CodebookBank(nn.Module):
 
     @torch.no_grad()
     def revive_dead(self, latents: Tensor) -> Tensor:
-        """Move every code unused since `reset_usage` to where a random latent wants its level's code.
+        """Move every code that was unused since `reset_usage` to the target of a random latent.
 
         Args:
-            latents: float32 [G, B, E], present latents to draw from.
+            latents: float32 [G, B, E], current latents to draw from.
 
         Returns:
             Number of codes moved in each stream, int64 [S].
@@ -188,11 +188,11 @@ class CodebookBank(nn.Module):
 
     @torch.no_grad()
     def retire_twins(self, num_categories: int) -> None:
-        """Never again choose a code that lies within rounding of a lower-numbered one.
+        """Mask codes that equal a lower-numbered code up to rounding, so that they are never chosen.
 
-        Between twins the choice would be left to rounding, and so to the machine and the batch. They are
-        common where latents take few values, as those of yes-or-no features do: finer levels then have
-        nothing to tell but rounding itself.
+        Between such twins the choice would depend on rounding, and so on machine and batch. They are common
+        if latents take few values, such as those of binary features: finer levels then only encode rounding
+        errors.
 
         Args:
             num_categories: G.
@@ -209,7 +209,7 @@ class CodebookBank(nn.Module):
 
     @torch.no_grad()
     def reset_usage(self) -> None:
-        """Open a new window for usage and perplexity."""
+        """Set the usage counts to zero."""
         self.usage_counts.zero_()
 
     def _levels(self, latents: Tensor) -> int:
@@ -217,11 +217,11 @@ class CodebookBank(nn.Module):
 
 
 def _k_means(points: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Codes of k-means from a k-means++ start, and their members: [G, B, E] -> [G, K, E], [G, K].
+    """K-means with k-means++ seeding: codes and their member counts, [G, B, E] -> [G, K, E], [G, K].
 
     Args:
         points: float32 [G, B, E].
-        squares: float32 [G, K], 0, and inf where there is no code.
+        squares: float32 [G, K], 0, or inf for padding.
     """
     groups, _, width = points.shape
     size, group = squares.shape[1], torch.arange(groups, device=points.device)
@@ -250,7 +250,7 @@ def _nearest(points: Tensor, codes: Tensor, squares: Tensor) -> Tensor:
 
 
 def _sums_by_code(points: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Sum of the points that chose each code, and how many did: [S, K, E] and [S, K].
+    """Return the sum and the number of the points assigned to each code: [S, K, E] and [S, K].
 
     Args:
         points: float32 [S, B, E].
@@ -258,7 +258,7 @@ def _sums_by_code(points: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Ten
         size: K.
     """
     streams, _, width = points.shape
-    if points.is_cuda:  # there, adding by index has no fixed order, and so no repeatable sum
+    if points.is_cuda:  # index_add is not deterministic on CUDA
         chosen = F.one_hot(codes, size).to(points.dtype)  # [S, B, K]
         return torch.bmm(chosen.transpose(1, 2), points), chosen.sum(dim=1)
     place = (codes + size * torch.arange(streams).unsqueeze(1)).flatten()

@@ -1,7 +1,7 @@
-"""Every term of the training objective, each with its equation and which side is held fixed.
+"""Terms of the training objective, each with its equation and its stop-gradients.
 
-sg() holds a side fixed (stop-gradient). Features arrive with unit variance over the training rows, so a mean
-squared error is already variance-normalised: 1 is as good as predicting the mean.
+sg() is the stop-gradient. Features have unit variance over the training rows, so a mean squared error is
+already normalised: 1 is the error of predicting the mean.
 
 Shapes: B rows, D features, G categories, S streams, K codebook_size, E latent_dim, F families.
 """
@@ -32,7 +32,7 @@ class LossTerms:
     assignment_family: Tensor
 
     def stacked(self) -> Tensor:
-        """All terms in field order, detached, for accumulating without leaving the device."""
+        """All terms in field order, detached; they can be accumulated on the device."""
         return torch.stack([getattr(self, f.name).detach() for f in dataclasses.fields(self)])
 
 
@@ -40,7 +40,7 @@ LOSS_NAMES = tuple(f.name for f in dataclasses.fields(LossTerms))
 
 
 def reconstruction_loss(reconstructed: Tensor, features: Tensor) -> Tensor:
-    """mean_bd (xhat - x)^2; nothing held fixed, x is data.
+    """mean_bd (xhat - x)^2; no stop-gradient, x is data.
 
     Args:
         reconstructed: float32 [B, D].
@@ -50,9 +50,9 @@ def reconstruction_loss(reconstructed: Tensor, features: Tensor) -> Tensor:
 
 
 def codebook_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:
-    """Mean (sg(z) - e)^2 over valid entries: moves the codebook, holds the latents.
+    """Mean (sg(z) - e)^2 over valid entries: moves the codebook only.
 
-    Has no gradient when the codebook is a moving average, and is then only reported.
+    It has no gradient if the codebook is a moving average, and is then only reported.
 
     Args:
         latents: float32 [G, B, E].
@@ -63,15 +63,15 @@ def codebook_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:
 
 
 def commitment_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:
-    """Mean (z - sg(e))^2 over valid entries: moves the encoder, holds the codebook. Arguments as above."""
+    """Mean (z - sg(e))^2 over valid entries: moves the encoder only. Arguments as in `codebook_loss`."""
     return _masked_mean_square(latents - sums.detach(), latent_mask)
 
 
 def codebook_orthogonality_loss(codes: Tensor, used: Tensor) -> Tensor:
     """Mean over pairs k != k' of one codebook of cos(c_k, c_k')^2, over the used codes.
 
-    With a moving-average codebook the codes given are this batch's centroids, so that the encoder is moved:
-    the codebook itself follows them.
+    With a moving-average codebook, pass this batch's centroids as codes, so that the gradient reaches the
+    encoder; the codebook follows the latents.
 
     Args:
         codes: float32 [S, K, E].
@@ -87,7 +87,7 @@ def codebook_orthogonality_loss(codes: Tensor, used: Tensor) -> Tensor:
 
 
 def topographic_loss(features: Tensor, representation: Tensor) -> Tensor:
-    """1 - corr over pairs of rows of (|x_a - x_b|, |z_a - z_b|); nothing held fixed, x is data.
+    """1 - corr over pairs of rows of (|x_a - x_b|, |z_a - z_b|); no stop-gradient, x is data.
 
     Args:
         features: float32 [B, D].
@@ -97,7 +97,7 @@ def topographic_loss(features: Tensor, representation: Tensor) -> Tensor:
 
 
 def topographic_similarity(features: Tensor, representation: Tensor) -> Tensor:
-    """Pearson correlation of pairwise distances in two spaces, scalar in [-1, 1]; 0 where one is constant.
+    """Pearson correlation of pairwise distances in two spaces, scalar in [-1, 1]; 0 if one is constant.
 
     Args:
         features: float32 [B, D], at least 3 rows.
@@ -124,7 +124,7 @@ def assignment_orthogonality_loss(assignment: Tensor) -> Tensor:
 
 
 def assignment_balance_loss(assignment: Tensor) -> Tensor:
-    """G * sum_g (m_g - 1/G)^2 with m_g = mean_j A[j, g]: 0 when balanced, G - 1 when one category has all.
+    """G * sum_g (m_g - 1/G)^2 with m_g = mean_j A[j, g]: 0 if balanced, G - 1 if one category has all.
 
     Args:
         assignment: float32 [D, G].
@@ -134,7 +134,7 @@ def assignment_balance_loss(assignment: Tensor) -> Tensor:
 
 
 def assignment_family_loss(assignment: Tensor, family_one_hot: Tensor) -> Tensor:
-    """1 - sum_g m_g * sum_f p(f|g)^2: the chance that two features drawn from one category differ in family.
+    """1 - sum_g m_g * sum_f p(f|g)^2: probability that two features of one category differ in family.
 
     m_g is a category's share of all features and p(f|g) the family mix inside it.
 

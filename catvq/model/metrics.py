@@ -1,4 +1,4 @@
-"""How good a codebook, an assignment and a reconstruction are, as numbers for people.
+"""Metrics of codebooks, assignments and reconstructions, for reports and progress.
 
 Shapes: B rows, D features, G categories, S streams, K codebook_size.
 """
@@ -13,10 +13,10 @@ CONFIDENT = 0.9  # a feature counts as confident above this probability
 
 @dataclass(frozen=True)
 class CodebookSummary:
-    """Health of all codebooks over a window of rows.
+    """Usage of all codebooks over a window of rows.
 
     Attributes:
-        perplexity: Mean over streams of exp(entropy of code use); at best the codebook size.
+        perplexity: Mean over streams of exp(entropy of code use); at most the codebook size.
         usage: Fraction of all codes used at least once.
     """
 
@@ -26,7 +26,7 @@ class CodebookSummary:
 
 @dataclass(frozen=True)
 class AssignmentSummary:
-    """How settled an assignment is.
+    """How decided a soft assignment is.
 
     Attributes:
         entropy: Mean row entropy divided by log G, in [0, 1].
@@ -42,7 +42,7 @@ class AssignmentSummary:
 
 
 def stream_perplexity(usage_counts: Tensor) -> Tensor:
-    """Perplexity of each stream: float32 [S, K] counts -> [S]; 1 where nothing was counted."""
+    """Perplexity of each stream: float32 [S, K] counts -> [S]; 1 if nothing was counted."""
     share = usage_counts / usage_counts.sum(dim=1, keepdim=True).clamp_min(1.0)
     perplexity: Tensor = torch.special.entr(share).sum(dim=1).exp()
     return perplexity
@@ -62,7 +62,7 @@ def summarize_codebooks(usage_counts: Tensor, code_mask: Tensor) -> CodebookSumm
 
 
 def summarize_assignment(soft: Tensor, previous_grouping: Tensor) -> AssignmentSummary:
-    """Summarise a soft assignment, float32 [D, G], against the grouping one epoch ago, int64 [D]."""
+    """Summarise a soft assignment, float32 [D, G], and compare it with the previous grouping, int64 [D]."""
     num_categories = soft.shape[1]
     grouping = soft.argmax(dim=1)
     normalizer = torch.tensor(float(max(num_categories, 2))).log()
@@ -75,5 +75,5 @@ def summarize_assignment(soft: Tensor, previous_grouping: Tensor) -> AssignmentS
 
 
 def feature_error(reconstructed: Tensor, features: Tensor) -> Tensor:
-    """Mean squared error of each feature, float32 [B, D] twice -> [D]; 1 is as good as the mean."""
+    """Mean squared error of each feature, two float32 [B, D] -> [D]; 1 is the error of the mean."""
     return (reconstructed - features).square().mean(dim=0)

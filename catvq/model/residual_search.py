@@ -1,8 +1,7 @@
-"""Finds the codes of a latent, level by level: each level's code stands for what the coarser ones leave.
+"""Beam search for the codes of a latent, level by level; each level encodes the residual of the coarser ones.
 
-A latent's nearest sum of one code of each level is looked for by a beam: the best few choices of the coarser
-levels are kept until the last. Source: Babenko and Lempitsky 2014, Additive Quantization for Extreme Vector
-Compression, section 3.1.
+It approximates the nearest sum of one code from each level: the best few partial choices are kept at each
+level. Source: Babenko and Lempitsky 2014, Additive Quantization for Extreme Vector Compression, section 3.1.
 
 Shapes: B rows, G categories, L levels, S = G * L streams, K codebook_size, E latent_dim.
 """
@@ -10,25 +9,25 @@ Shapes: B rows, G categories, L levels, S = G * L streams, K codebook_size, E la
 import torch
 from torch import Tensor
 
-# Choices of coarser levels that are kept: 4 have 8 to 20% less error than 1, and 8 have 0 to 4% less than 4.
+# Width of the beam: 4 has 8 to 20% less error than 1, and 8 has 0 to 4% less than 4.
 BEAM = 4
-TRAINING_BEAM = 2  # enough while training: models trained so, used with the beam above, err as little
+TRAINING_BEAM = 2  # enough in training: such models, used with BEAM, have the same error
 
 
 def search_codes(
     codes: Tensor, squares: Tensor, latents: Tensor, *, beam: int = BEAM
 ) -> tuple[Tensor, Tensor]:
-    """Codes whose sum over the levels is nearest to each latent, as far as the beam finds it.
+    """Find the codes whose sum over the levels is nearest to each latent, by beam search.
 
     Args:
         codes: float32 [S, K, E].
-        squares: float32 [S, K], squared norm of each code; inf where it must not be chosen.
+        squares: float32 [S, K], squared norm of each code; inf for codes that must not be chosen.
         latents: float32 [G, B, E].
-        beam: Choices of coarser levels that are kept.
+        beam: Width of the beam.
 
     Returns:
-        The codes, int64 [S, B], and how clear the choices were, float32 [G, B], see `_clearness`; a narrower
-        beam than BEAM does not look at the last one.
+        The codes, int64 [S, B], and the margin of the choices, float32 [G, B], see `_clearness`; with a
+        narrower beam than BEAM, without the margin of the last level.
     """
     num_categories, rows, _ = latents.shape
     streams, size, width = codes.shape
@@ -41,8 +40,8 @@ def search_codes(
     lengths = rest.square().sum(dim=3)
     clearness = latents.new_full((num_categories, rows), torch.inf)
     for level in range(levels):
-        # |r - c|^2 = |r|^2 + |c|^2 - 2 r c, with r what the levels before leave: taken from r itself, its
-        # rounding is that of the rest and not of the whole latent.
+        # |r - c|^2 = |r|^2 + |c|^2 - 2 r c, with r the residual of the levels before: computed from r, the
+        # rounding error is relative to the residual, not to the whole latent.
         book = books[:, level]
         further = torch.baddbmm(squares[:, level], rest.flatten(1, 2), book.transpose(1, 2), alpha=-2.0)
         further = (
@@ -56,7 +55,7 @@ def search_codes(
                 clear = _clearness(best[..., kept - 1], best[..., kept], scale, longest)
                 clearness = torch.minimum(clearness, clear)
             best, place = best[..., :kept], place[..., :kept]
-        if kept == 1:  # of equals the lower one, which the largest few do not promise
+        if kept == 1:  # of ties the lowest index, which topk does not guarantee
             best, place = further.min(dim=2, keepdim=True)
         parent, code = (place // size).unsqueeze(3), place % size
         chosen = torch.cat([chosen.gather(2, parent.expand(-1, -1, -1, level)), code.unsqueeze(3)], dim=3)
@@ -67,17 +66,17 @@ def search_codes(
 
 
 def _clearness(kept: Tensor, left: Tensor, scale: Tensor, length: Tensor) -> Tensor:
-    """How far a choice is from being changed by rounding: 1 if every latent were rounded to nothing.
+    """Margin of a choice relative to rounding errors; 1 corresponds to a relative error of the latent of 1.
 
-    A latent that is wrong by a part p of its norm |z| moves a squared distance d by up to 2 p |z| sqrt(d),
-    and the distance is rounded as the square of the rest, |r|^2, is.
+    A relative error p of a latent of norm |z| changes a squared distance d by up to 2 p |z| sqrt(d), and the
+    distance has the rounding error of the squared residual |r|^2.
 
     Args:
         kept: Squared distance of the last choice that is kept.
-        left: Of the first that is not.
+        left: Squared distance of the first choice that is dropped.
         scale: |z|, at least 1, the scale of a feature.
         length: |r|^2.
     """
     tiny = torch.finfo(left.dtype).tiny
     difference = (left - kept) / (scale * left.clamp_min(0.0).sqrt() + length).clamp_min(tiny)
-    return difference.nan_to_num(nan=torch.inf)  # what is left must not be chosen
+    return difference.nan_to_num(nan=torch.inf)  # the dropped choice must not be chosen anyway

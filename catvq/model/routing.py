@@ -1,8 +1,8 @@
-"""How features reach their categories: by a soft assignment, or packed by a hard grouping.
+"""Routes features to categories: weighted by a soft assignment, or packed by a hard grouping.
 
-Both routes answer the same questions, all categories at once: what does each category see, through weights
-that all share or through its own, and how well does each category explain its own features. Under a one-hot
-assignment they agree; the hard route reads only a category's own features.
+Both kinds of routing project features for all categories at once, by shared or by own weights, and measure
+how well each category predicts its own features. With a one-hot assignment they agree; hard routing reads
+only a category's own features.
 
 Shapes: B rows, D features, G categories, L levels, S = G * L streams, H embedding_dim, W widest category,
 P partial hidden width, E latent_dim.
@@ -21,10 +21,10 @@ GATE_EPSILON = 1e-12  # keeps the gate of an emptied category at zero instead of
 
 
 class Routing(Protocol):
-    """What the model needs of a route from features to categories."""
+    """Interface of a routing from features to categories."""
 
     def project(self, features: Tensor, weight: Tensor) -> Tensor:
-        """First layer of every category.
+        """Project the features of every category by shared weights.
 
         Args:
             features: float32 [B, D].
@@ -36,7 +36,7 @@ class Routing(Protocol):
         ...
 
     def project_own(self, features: Tensor, weight: Tensor) -> Tensor:
-        """Linear layer of every category, by weights of its own.
+        """Project the features of every category by its own weights.
 
         Args:
             features: float32 [B, D].
@@ -48,7 +48,7 @@ class Routing(Protocol):
         ...
 
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Mean squared error of each stream's prediction of its own category's features.
+        """Mean squared error of each stream's prediction of its category's features.
 
         Args:
             features: float32 [B, D], the targets.
@@ -63,7 +63,7 @@ class Routing(Protocol):
 
 
 def gate(assignment: Tensor) -> Tensor:
-    """Scale every category's column to the same energy, so that a small category is not starved.
+    """Scale every category's column to the same energy, so that small categories get enough gradient.
 
     gate[j, g] = assignment[j, g] * sqrt(D / G) / ||assignment[:, g]||; an empty category's gate is zero.
 
@@ -100,8 +100,8 @@ class SoftRouting:
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike.
 
-        The mean square of h W - x is taken from the second moments of h and x over the rows, so that the
-        predictions of all streams for all features, [S, B, D], need never exist.
+        The mean square of h W - x is computed from the second moments of h and x over the rows, so that the
+        predictions of all streams for all features, [S, B, D], need not be computed.
         """
         inputs = F.pad(hidden, (0, 1), value=1.0)  # the bias is the weight of a constant
         weight = torch.cat([weight, bias.unsqueeze(1)], dim=1)  # [S, P + 1, D]
@@ -170,7 +170,7 @@ class HardRouting:
         return torch.bmm(own, self.gate().unsqueeze(-1) * self.pack(weight))
 
     def pack(self, weight: Tensor) -> Tensor:
-        """The rows of each category's own features: float32 [G, D, E] -> [G, W, E]."""
+        """Select the rows of each category's own features: float32 [G, D, E] -> [G, W, E]."""
         return weight.gather(1, self.index.unsqueeze(2).expand(-1, -1, weight.shape[2]))
 
     def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from catvq.recipe import choose_codebook_size, choose_latent_dim
 def resolve_shape(
     config: RunConfig, *, grouping: NDArray[np.int64], num_categories: int, rows: int
 ) -> ModelShape:
-    """Fill in every automatic size: wider latents and larger codebooks for categories of more features."""
+    """Resolve all sizes of the model; larger categories get wider latents and larger codebooks."""
     model = config.model
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
     per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]

@@ -1,9 +1,9 @@
-"""Draws rows from around the training rows, so that codes describe more than the rows that placed them.
+"""Smoothed bootstrap: draws rows around the training rows, so that codes overfit less.
 
-A code of a few training rows fits those and not others: 96 codes for each of three categories describe 126
-rows of a table nearly exactly and new rows ten times worse. A row is therefore moved by the difference of two
-others of its region: the cloud that so arises has the table's local shape and no end of rows. Source of the
-idea: the smoothed bootstrap, Silverman 1986, Density Estimation, section 6.4.
+Codes placed by few training rows fit only those: 96 codes for each of three categories describe 126 rows of a
+table nearly exactly, and new rows ten times worse. A drawn row is a training row plus the scaled difference
+of two others of its region, so the draws have the table's local covariance. Source of the idea: Silverman
+1986, Density Estimation, section 6.4.
 
 Shapes: N training rows, B rows of a batch, D features.
 """
@@ -17,18 +17,18 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-REGIONS = 8  # fewer know less of the shape, more have too few rows: 6 to 12 do about as well
-MAX_ROWS = 20_000  # that regions are looked for in
-SPREADS = (0.0, 0.4, 0.8)  # that are tried; 1 doubles the variance of a region
+REGIONS = 8  # fewer capture less of the local shape, more have too few rows; 6 to 12 are about as good
+MAX_ROWS = 20_000  # at most, for finding the regions
+SPREADS = (0.0, 0.4, 0.8)  # values that are tried; 1 doubles the variance of a region
 
 
 class Smoother:
-    """Moves rows within their regions.
+    """Draws rows around the training rows, within regions found by k-means.
 
     Args:
         features: float32 [rows, D], of the whole table.
-        train: int64 [N], which of them train.
-        seed: Of the regions.
+        train: int64 [N], indices of the training rows.
+        seed: Seed of the regions.
     """
 
     def __init__(self, features: Tensor, train: Tensor, *, seed: int) -> None:
@@ -42,20 +42,20 @@ class Smoother:
 
     @property
     def num_rows(self) -> int:
-        """N."""
+        """Number of training rows, N."""
         return len(self._train)
 
     @property
     def device(self) -> torch.device:
-        """Where everything is."""
+        """Device of the features."""
         return self._features.device
 
     def draw(self, rows: Tensor, spread: float) -> Tensor:
-        """Rows from around the given ones: int64 [B] -> float32 [B, D]. Uses torch's global generator.
+        """Draw rows around the given ones: int64 [B] -> float32 [B, D]. Uses torch's global generator.
 
         Args:
-            rows: Places among the training rows.
-            spread: How far they are moved; at 0 they are the rows themselves.
+            rows: Positions among the training rows.
+            spread: Scale of the displacement; 0 returns the rows themselves.
         """
         moved = self._features[self._train[rows]]
         if spread:
@@ -63,14 +63,14 @@ class Smoother:
         return moved
 
     def _another(self, rows: Tensor) -> Tensor:
-        """A random training row of each row's region, float32 [B, D]."""
+        """Return a random training row of each row's region, float32 [B, D]."""
         region = self._region[rows]
         place = (torch.rand(len(rows), device=rows.device) * self._count[region]).long()
         return self._features[self._train[self._members[self._first[region] + place]]]
 
 
 def _regions(features: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """The region of each row, int64 [N]."""
+    """Return the region of each row, int64 [N]."""
     some = np.random.default_rng(seed).permutation(len(features))[:MAX_ROWS]
     with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):  # too few distinct rows
         means = KMeans(min(REGIONS, len(some)), n_init=1, random_state=seed).fit(features[some])

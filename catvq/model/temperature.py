@@ -1,4 +1,4 @@
-"""Temperature schedules: how soft the assignment is at each moment of a run."""
+"""Temperature schedules of the assignment."""
 
 import math
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from catvq.errors import ConfigError
 
 SCHEDULE_KINDS: tuple[ScheduleKind, ...] = get_args(ScheduleKind)
 
-# softmax(logits / 0) is NaN. At 0.001 a lead of 0.1 between two logits is already a probability of 1
-# in float32 (e^-100 is far below its rounding), so nothing is lost by stopping here.
+# softmax(logits / 0) is NaN. At 0.001 a lead of 0.1 between two logits already gives a probability of 1 in
+# float32 (e^-100 is far below its rounding), so a lower temperature would change nothing.
 MIN_TEMPERATURE = 1e-3
 
 
 @dataclass(frozen=True)
 class TemperatureSchedule:
-    """The temperature as a function of progress; both end points are met exactly.
+    """The temperature as a function of progress; both end points are exact.
 
     Source: the linear and exponential forms are those of Jang et al. 2017, arXiv:1611.01144; the
     cosine is Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5, without restarts.
 
     Args:
-        kind: "constant" stays at `start` and never reads `end`.
+        kind: "constant" stays at `start` and ignores `end`.
         start: Temperature at progress 0, above 0, no unit. Lower is closer to one-hot.
         end: Temperature at progress 1, above 0; may lie above `start`.
-        floor: No temperature below this is ever given, whatever `start` and `end` say.
+        floor: Lower bound of the returned temperature.
 
     Raises:
         ConfigError: The kind is unknown, or a temperature is not finite and above 0.
@@ -45,10 +45,10 @@ class TemperatureSchedule:
                 raise ConfigError(f"temperature {name} must be finite and above 0, got {value}")
 
     def at(self, progress: float) -> float:
-        """Give the temperature at a moment of the run.
+        """Return the temperature at a point of the run.
 
         Args:
-            progress: Part of the run that is done, from 0 to 1.
+            progress: Completed fraction of the run, from 0 to 1.
 
         Raises:
             ConfigError: `progress` is outside 0 to 1.
@@ -56,12 +56,12 @@ class TemperatureSchedule:
         if not 0 <= progress <= 1:
             raise ConfigError(f"progress must be from 0 to 1, got {progress}")
         low, high = sorted((self.start, self.last))
-        # Rounding may carry a formula just past its end points.
+        # Rounding may take a formula slightly past its end points.
         return max(self.floor, min(high, max(low, self._formula(progress))))
 
     @property
     def last(self) -> float:
-        """Where the schedule ends, before the floor is applied."""
+        """Final temperature, before the floor is applied."""
         return self.start if self.kind == "constant" else self.end
 
     def _formula(self, progress: float) -> float:

@@ -1,7 +1,7 @@
-"""The VQ-VAE whose tokens belong to categories of features: encoder, codebooks, shared and partial decoders.
+"""A VQ-VAE with tokens for each category of features: encoder, codebooks, shared and partial decoders.
 
-Encoder and decoder each are a linear path with a non-linear one beside it. `classical` starts the linear ones
-where classical quantisation ends, and the others at zero.
+Encoder and decoder are each the sum of a linear and a non-linear path. `classical_start` initialises the
+linear paths by classical quantisation, and the non-linear ones at zero.
 
 Shapes: B rows, D features, G categories, L levels, S = G * L streams, H embedding_dim, M hidden_dim,
 K codebook_size, E latent_dim, P partial hidden width.
@@ -22,7 +22,7 @@ from catvq.recipe import PARTIAL_HIDDEN_DIM
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """Every size of the model, all "auto" resolved.
+    """Sizes of the model, with every "auto" resolved.
 
     Attributes:
         num_features: D.
@@ -32,9 +32,9 @@ class ModelShape:
         latent_dims: Length S.
         embedding_dim: H, of the encoder's non-linear path.
         hidden_dim: M; the decoder's non-linear path is twice as wide.
-        dropout: Probability, of hidden units while training.
+        dropout: Dropout probability of hidden units.
         codebook_update: "ema" or "gradient".
-        decay: Of the moving-average codebook.
+        decay: Decay of the moving-average codebook.
     """
 
     num_features: int
@@ -56,7 +56,7 @@ class ModelShape:
 
 @dataclass(frozen=True)
 class Output:
-    """One forward pass.
+    """Result of a forward pass.
 
     Attributes:
         quantization: Latents, codes and quantised latents of every stream.
@@ -68,12 +68,12 @@ class Output:
 
 
 class CategoryEncoder(nn.Module):
-    """Features to one latent per category: a linear path, and a non-linear one through an embedding.
+    """Encodes features to one latent per category: a linear path, plus a non-linear one with an embedding.
 
-    The first layer of the non-linear path has one row of weights per feature, shared by all categories, and
-    each category sees the features through its gate: a category so has trained weights for features that were
-    never its own, and a hard grouping leaves nothing unused. The linear path has weights for each category:
-    one feature means different things beside different others.
+    The first layer of the non-linear path has one row of weights per feature, shared by all categories; each
+    category applies its gate to the features. So a category has trained weights for features that join it
+    later, and a hard grouping leaves no weights unused. The linear path has separate weights for each
+    category, since a feature's best weights depend on the other features.
 
     Args:
         shape: Sizes of the model.
@@ -98,25 +98,25 @@ class CategoryEncoder(nn.Module):
         self.linear_weight = nn.Parameter(linear)
 
     def forward(self, features: Tensor, routing: Routing) -> Tensor:
-        """Latents of every category at once: float32 [B, D] -> [G, B, E]."""
+        """Compute the latents of all categories: float32 [B, D] -> [G, B, E]."""
         latents = routing.project_own(features, self.linear_weight) + self.head_bias.unsqueeze(1)
         latents = torch.baddbmm(latents, self.embed(features, routing), self.head_weight)
         return latents * self.latent_mask.unsqueeze(1)
 
     def embed(self, features: Tensor, routing: Routing) -> Tensor:
-        """Embed every category at once: float32 [B, D] -> [G, B, H]."""
+        """Compute the embeddings of all categories: float32 [B, D] -> [G, B, H]."""
         embedding = F.relu(routing.project(features, self.feature_weight) + self.bias.unsqueeze(1))
         return F.dropout(embedding, self.dropout, self.training)
 
 
 class SharedDecoder(nn.Module):
-    """All tokens of a row to all its features: a linear path, and a non-linear one.
+    """Decodes the quantised latents of all categories to all features: a linear plus a non-linear path.
 
     Args:
         latent_mask: float32 [G, E]; only valid entries are read.
         num_features: D.
         hidden_dim: M.
-        dropout: Probability, of hidden units while training.
+        dropout: Dropout probability of hidden units.
     """
 
     valid: Tensor
@@ -137,14 +137,14 @@ class SharedDecoder(nn.Module):
         return reconstructed
 
     def read(self, quantized: Tensor) -> Tensor:
-        """What the decoder sees of a row, one after the other: float32 [G, B, E] -> [B, valid]."""
+        """Concatenate the valid entries of all latents: float32 [G, B, E] -> [B, valid]."""
         return quantized.transpose(0, 1).flatten(1)[:, self.valid]
 
 
 class CategoricalVQVAE(nn.Module):
     """A VQ-VAE with L tokens for each of G categories of features.
 
-    The assignment is not part of the model: every call is told the routing. All categories, levels and
+    The assignment is not part of the model: the routing is passed to every call. All categories, levels and
     pairs are computed in batched operations.
 
     Args:
@@ -182,12 +182,12 @@ class CategoricalVQVAE(nn.Module):
         return Output(quantization, self.decoder(quantization.quantized))
 
     def own_errors(self, features: Tensor, quantization: Quantization, routing: Routing) -> Tensor:
-        """How well each category rebuilds its own features from its levels up to each.
+        """Errors of the partial decoders: each category's own features from its levels up to each.
 
         Args:
             features: float32 [B, D].
-            quantization: Of these features.
-            routing: The same that they were quantised by.
+            quantization: Result of quantising these features.
+            routing: The routing with which they were quantised.
 
         Returns:
             float32 [G, L], see `Routing.own_feature_errors`.
@@ -205,17 +205,17 @@ class CategoricalVQVAE(nn.Module):
         return latents
 
     def encode(self, features: Tensor, routing: Routing) -> Tensor:
-        """Codes in the service's order: float32 [B, D] -> int64 [B, S]."""
+        """Encode rows to codes, ordered by category and level: float32 [B, D] -> int64 [B, S]."""
         return self.codebooks.nearest(self.latents(features, routing)).T
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Features of the given codes: int64 [B, S] -> float32 [B, D]."""
+        """Decode codes to features: int64 [B, S] -> float32 [B, D]."""
         rows = self.codebooks.lookup(codes.T)
         reconstructed: Tensor = self.decoder(rows.view(self.shape.num_categories, -1, *rows.shape[1:]).sum(1))
         return reconstructed
 
 
 def _uniform(batch: int, fan_in: int, fan_out: int) -> nn.Parameter:
-    """One linear layer per batch entry, started as torch starts a linear layer."""
+    """Weights of one linear layer per batch entry, initialised like torch's linear layers."""
     bound = fan_in**-0.5
     return nn.Parameter(torch.empty(batch, fan_in, fan_out).uniform_(-bound, bound))

@@ -1,4 +1,4 @@
-"""The search for an assignment on held-out error, before the training.
+"""Search for an assignment by mirror descent on held-out error, before the training.
 
 Imports `grouping`, `model`, `state`.
 """

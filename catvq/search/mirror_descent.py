@@ -1,9 +1,9 @@
-"""Learns the assignment by mirror descent on held-out error, several restarts in one batched program.
+"""Learns the assignment by mirror descent on held-out error; several restarts run as one batch.
 
 The assignment-weighted held-out error of the scorer's categories is linear in the assignment, so its
 gradient with respect to A[j, g] is the error of category g on feature j itself. The mirror step on the
 simplex, A = softmax(-error / T), follows that gradient exactly; the temperature T is solved so that the mean
-entropy falls along a schedule: annealing driven by the assignment itself (deterministic annealing).
+entropy falls along a schedule (deterministic annealing).
 
 Source: Rose 1998, doi:10.1109/5.726788 (deterministic annealing); Beck and Teboulle 2003,
 doi:10.1016/S0167-6377(02)00231-6 (mirror descent on the simplex).
@@ -31,22 +31,22 @@ from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimi
 
 LEARNING_RATE = 0.004
 WARM_UP_STEPS = 50
-DECAY_FROM = 0.7  # of the search: from here the scorer's rate falls linearly
-ERROR_DECAY = 0.9  # of the moving average of errors: slower lags, faster is noisy
-ALL_PAIRS_WEIGHT = 0.3  # keeps every category able to judge features that are not its own
+DECAY_FROM = 0.7  # fraction of the search after which the scorer's learning rate falls linearly
+ERROR_DECAY = 0.9  # of the moving average of errors: a slower one lags, a faster one is noisy
+ALL_PAIRS_WEIGHT = 0.3  # trains every category to predict features that are not its own, too
 ENTROPY_START, ENTROPY_END, ENTROPY_SETTLED_AT = 0.97, 0.03, 0.85
-PRIOR_LOGIT, PRIOR_UNTIL = 3.0, 0.4  # how strongly a given start is held, and until when
-PASSING_EVALUATION, FINAL_EVALUATION = (2, 1024), (8, 4096)  # draws of hidden cells, and most rows
+PRIOR_LOGIT, PRIOR_UNTIL = 3.0, 0.4  # strength of a given initial grouping, and when it has faded
+PASSING_EVALUATION, FINAL_EVALUATION = (2, 1024), (8, 4096)  # draws of hidden cells, and maximum of rows
 BISECTIONS = 24
 
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """How the restarts compare.
+    """Comparison of the restarts.
 
     Attributes:
-        held_out_errors: Of each restart under its hard assignment, on rows that trained nothing.
-        winner: The restart with the lowest one.
+        held_out_errors: Held-out error of each restart under its hard assignment.
+        winner: Index of the restart with the lowest error.
         stability: Mean adjusted Rand index between the winner's grouping and the others'.
     """
 
@@ -56,12 +56,12 @@ class SearchSummary:
 
 
 class AssignmentSearch:
-    """Anneals R assignments towards the categories whose features foretell each other.
+    """Anneals R assignments towards categories whose features predict each other.
 
     Args:
         allowed: bool [D, G], on the device.
-        starts: Starting groupings, each int64 [D]; restart i begins at starts[i], the rest at random.
-        weights: Of the assignment's own terms.
+        starts: Initial groupings, each int64 [D]; restart i begins at starts[i], the others at random.
+        weights: Weights of the assignment's own loss terms.
         family_one_hot: float32 [D, F], on the device.
         restarts: R.
     """
@@ -98,11 +98,11 @@ class AssignmentSearch:
 
     @property
     def progress(self) -> float:
-        """Part of the search that is done, in [0, 1]."""
+        """Completed fraction of the search, in [0, 1]."""
         return min(1.0, self.step_count / SEARCH_STEPS)
 
     def step(self, features: Tensor) -> None:
-        """Train all scorers on a batch, float32 [B, D], and move every assignment."""
+        """Train all scorers on a batch, float32 [B, D], and update all assignments."""
         self._scorer.train()
         for group in self._optimizer.param_groups:
             group["lr"] = LEARNING_RATE * self._rate_factor()
@@ -119,14 +119,14 @@ class AssignmentSearch:
 
     @torch.no_grad()
     def choose(self, features: Tensor, *, is_final: bool = False) -> None:
-        """Let the restart with the lowest held-out error on the given rows lead.
+        """Select the restart with the lowest held-out error on the given rows as the winner.
 
-        Categories have no order of their own: a new leader's are matched to those of the one before, so that
-        what was learnt for a category goes on with the features most like its own.
+        Restarts number their categories differently: a new winner's categories are matched to those of the
+        previous one, so that a category keeps its number.
 
         Args:
             features: float32 [B, D].
-            is_final: Compare thoroughly.
+            is_final: Use more rows and draws.
         """
         self._scorer.eval()
         hard = F.one_hot(self._log_assignments.argmax(dim=2), self._allowed.shape[1]).float()
@@ -142,27 +142,27 @@ class AssignmentSearch:
 
     @property
     def temperature(self) -> float:
-        """Temperature of the leading restart."""
+        """Temperature of the winner."""
         return float(self._temperatures[self.winner])
 
     def hold_temperature(self, temperature: float | None) -> None:
-        """Give every restart this temperature, whatever its entropy; None solves for it again."""
+        """Use this temperature for all restarts; None returns to that given by the entropy schedule."""
         self._held_temperature = temperature
         self._temperatures, self._log_assignments = self._mirror_step()
 
     def soft(self) -> Tensor:
-        """Soft assignment of the leading restart, float32 [D, G]; rows sum to 1."""
+        """Soft assignment of the winner, float32 [D, G]; rows sum to 1."""
         return self._log_assignments[self.winner][:, self._order].exp()
 
     def summary(self) -> SearchSummary:
-        """How the restarts compared when they last did."""
+        """Return the result of the last `choose`."""
         groupings = self._log_assignments.argmax(dim=2).cpu().numpy()
         others = [g for restart, g in enumerate(groupings) if restart != self.winner]
         agreement = [adjusted_rand_score(groupings[self.winner], other) for other in others]
         return SearchSummary(self._held_out_errors, self.winner, float(np.mean(agreement)))
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
-        """Add everything a resumed search needs to `tensors`."""
+        """Add the state of the search to `tensors`."""
         tensors |= {f"search.scorer.{name}": value for name, value in self._scorer.state_dict().items()}
         tensors |= flatten_optimizer(self._optimizer, "search.optimizer")
         tensors["search.errors"] = self._errors
@@ -171,7 +171,7 @@ class AssignmentSearch:
         tensors["search.held_out_errors"] = torch.tensor(self._held_out_errors, dtype=torch.float64)
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
-        """Put back what `save_into` took."""
+        """Restore the state that `save_into` saved."""
         self._scorer.load_state_dict(checkpoint.section("search.scorer"))
         restore_optimizer(self._optimizer, checkpoint.section("search.optimizer"))
         self._errors = checkpoint.tensors["search.errors"].to(self._errors.device)
@@ -181,9 +181,9 @@ class AssignmentSearch:
         self._temperatures, self._log_assignments = self._mirror_step()
 
     def _match(self, before: Tensor, after: Tensor) -> Tensor:
-        """Order of the columns of `after` that overlaps `before` most, int64 [G]; float32 [D, G] twice."""
+        """Return the order of `after`'s columns that best matches `before`, int64 [G]; both [D, G]."""
         overlap = before.T @ after
-        # Categories of different families never take each other's place.
+        # Categories of different families are never matched.
         allowed = self._allowed.float()
         is_same_family = (allowed.T @ allowed) > 0
         _, order = linear_sum_assignment(
@@ -196,7 +196,7 @@ class AssignmentSearch:
         return warm_up * min(1.0, max(0.02, (1 - self.progress) / (1 - DECAY_FROM)))
 
     def _own_gradient(self, assignments: Tensor) -> Tensor:
-        """Gradient of the assignment's own terms in the unit of the errors, float32 [R, D, G]."""
+        """Gradient of the assignment's own loss terms, in units of the errors, float32 [R, D, G]."""
         weights = self._weights
         if weights == AssignmentWeights(0.0, 0.0, 0.0):
             return torch.zeros_like(assignments)
@@ -214,7 +214,7 @@ class AssignmentSearch:
 
     @torch.no_grad()
     def _mirror_step(self) -> tuple[Tensor, Tensor]:
-        """Temperatures [R] that meet the entropy of this moment, and log assignments [R, D, G]."""
+        """Return temperatures [R] that give the scheduled entropy, and log assignments [R, D, G]."""
         progress = min(1.0, self.progress / ENTROPY_SETTLED_AT)
         target = ENTROPY_START + (ENTROPY_END - ENTROPY_START) * progress
         low = torch.full((len(self._errors), 1, 1), math.log(1e-5), device=self._errors.device)

@@ -1,9 +1,9 @@
-"""Small networks that foretell hidden features from the visible ones of one category, all restarts at once.
+"""Small networks that predict hidden cells from the visible features of one category, all restarts at once.
 
-A part of the cells is hidden from every category; each category predicts every feature, and its error on
-the hidden cells says how well the category's *other* features foretell this one. Members and non-members
-are so judged alike, which a reconstruction of what the category was shown cannot do. One narrow global
-code that all categories see absorbs what all features have in common.
+Some of the cells are hidden from every category; each category predicts every feature, and its error on the
+hidden cells measures how well the category's *other* features predict this one. So members and non-members
+are compared fairly, unlike with the reconstruction error of visible cells. A narrow global code, which all
+categories can read, captures what all features have in common.
 
 Shapes: R restarts, B rows, D features, G categories, M SCORER_HIDDEN_DIM, Z SCORER_LATENT_DIM.
 """
@@ -22,7 +22,7 @@ EPSILON = 1e-5
 
 
 class HeldOutScorer(nn.Module):
-    """R independent sets of G category networks and one global encoder each.
+    """R independent sets of G category networks and one global encoder.
 
     Args:
         restarts: R.
@@ -49,13 +49,13 @@ class HeldOutScorer(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(*shape, 1, num_features))
 
     def forward(self, features: Tensor, assignment: Tensor) -> Tensor:
-        """Mean squared error of every category on the hidden cells of every feature.
+        """Compute the mean squared error of every category on the hidden cells of every feature.
 
-        Hides cells at random; adds latent noise only while training.
+        Cells are hidden at random; latent noise is added only in training.
 
         Args:
             features: float32 [B, D], unit variance.
-            assignment: float32 [R, D, G], held fixed.
+            assignment: float32 [R, D, G], without gradient.
 
         Returns:
             float32 [R, G, D].
@@ -74,14 +74,14 @@ class HeldOutScorer(nn.Module):
         return ((predicted - features).square() * weight).sum(dim=2)
 
     def _bottleneck(self, latents: Tensor) -> Tensor:
-        """Standardise over the batch, and blur while training: [R, G, B, Z] -> the same."""
+        """Standardise over the batch, and add noise in training: [R, G, B, Z] -> the same shape."""
         centred = latents - latents.mean(dim=2, keepdim=True)
         standard = centred * torch.rsqrt(centred.square().mean(dim=2, keepdim=True) + EPSILON)
         return standard + LATENT_NOISE * torch.randn_like(standard) if self.training else standard
 
 
 def restart_gate(assignment: Tensor) -> Tensor:
-    """Give each category's column the same energy in every restart, float32 [R, D, G] -> the same.
+    """Scale each category's column to the same energy in every restart, float32 [R, D, G] -> the same.
 
     As `routing.gate`, for R assignments at once.
     """

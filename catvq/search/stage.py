@@ -1,4 +1,4 @@
-"""A stage before the training: searches for the assignment a chunk of steps at a time.
+"""Search stage of a run: searches for the assignment in chunks of steps, before the training.
 
 Shapes: D' active features, G categories.
 """
@@ -17,16 +17,16 @@ from catvq.search.mirror_descent import AssignmentSearch, SearchSummary
 from catvq.state.checkpoint import Checkpoint
 from catvq.state.rng import OwnRandomness
 
-CHUNK_STEPS = 40  # between two comparisons of the restarts, and two checkpoints
+CHUNK_STEPS = 40  # the restarts are compared, and a checkpoint can be saved, after every chunk
 
 
 class SearchStage:
-    """Runs the search a chunk at a time.
+    """Runs the search in chunks of steps.
 
     Args:
         config: The run's configuration.
-        categories: Where the search starts.
-        data: What to learn from.
+        categories: The categories, with their initial grouping.
+        data: The training and held-out rows.
     """
 
     def __init__(self, config: RunConfig, categories: Categories, *, data: RunData) -> None:
@@ -45,40 +45,40 @@ class SearchStage:
 
     @property
     def step_count(self) -> int:
-        """Completed steps of SEARCH_STEPS."""
+        """Number of completed steps, at most SEARCH_STEPS."""
         return self._search.step_count
 
     @property
     def is_done(self) -> bool:
-        """Whether no step is left."""
+        """Whether all steps are completed."""
         return self._search.step_count >= SEARCH_STEPS
 
     @property
     def temperature(self) -> float | None:
-        """Temperature of the leading restart; None before the first step."""
+        """Temperature of the winning restart; None before the first step."""
         return self._search.temperature if self.step_count > 0 else None
 
     @property
     def next_temperature(self) -> float:
-        """Temperature of the leading restart in the next step."""
+        """Temperature of the winning restart in the next step."""
         return self._search.temperature
 
     def hold_temperature(self, temperature: float | None) -> None:
-        """Step with this temperature from now on; None lets it follow the assignment's entropy again."""
+        """Use this temperature from now on; None returns to that given by the entropy schedule."""
         self._search.hold_temperature(temperature)
 
     def soft(self) -> Tensor:
-        """Soft assignment of the leading restart, float32 [D', G]."""
+        """Soft assignment of the winning restart, float32 [D', G]."""
         return self._search.soft()
 
     def advance(self, should_stop: Callable[[], bool]) -> None:
         """Take the next CHUNK_STEPS steps.
 
         Args:
-            should_stop: Asked before every step.
+            should_stop: Called before every step.
 
         Raises:
-            Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
+            Interrupted: `should_stop` returned true; the stage can be saved here and resumed at this step.
         """
         train = self._data.train
         size = min(SEARCH_BATCH_SIZE, len(train))
@@ -92,22 +92,22 @@ class SearchStage:
             self._search.choose(self._data.held_out, is_final=self.is_done)
 
     def summary(self) -> SearchSummary:
-        """How the restarts compare."""
+        """Return the comparison of the restarts."""
         return self._search.summary()
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
-        """Add everything a resumed stage needs to `tensors`."""
+        """Add the state of the stage to `tensors`."""
         self._search.save_into(tensors)
         self._randomness.save_into(tensors)
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
-        """Put back what `save_into` took."""
+        """Restore the state that `save_into` saved."""
         self._search.restore_from(checkpoint)
         self._randomness.restore_from(checkpoint)
 
 
 def needs_search(config: RunConfig, categories: Categories, *, epochs: int) -> bool:
-    """Whether the assignment is to be searched for before so many epochs, and some feature has a choice."""
+    """Whether the configuration asks for a search, and some feature may join several categories."""
     assignment = config.assignment
     is_wanted = assignment.mode == "learnable" and assignment.resolved_estimator() == "mirror"
     has_choice = bool((categories.allowed.sum(dim=1) > 1).any())

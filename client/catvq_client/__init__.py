@@ -5,7 +5,7 @@ with Client("http://127.0.0.1:8000") as client:
     job = client.jobs.wait(client.jobs.submit({"dataset": dataset.id}).id)
     codes = client.models.encode(job.model, frame)
 
-`AsyncClient` has the same methods, to await.
+`AsyncClient` has the same methods as coroutines.
 """
 
 from catvq_client.asynchronous.client import AsyncClient

@@ -1,4 +1,4 @@
-"""Turns tables (arrays, data frames, files) into request bodies that are streamed and can be sent again."""
+"""Converts tables (arrays, data frames, files) to streamed request bodies that can be sent again."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ Array: TypeAlias = npt.NDArray[Any]
 
 @runtime_checkable
 class DataFrameLike(Protocol):
-    """What is needed of a pandas DataFrame; pandas itself is never imported."""
+    """The part of a pandas DataFrame that is used; pandas itself is never imported."""
 
     @property
     def columns(self) -> Any:
@@ -55,7 +55,7 @@ Table: TypeAlias = Array | DataFrameLike | ArrowLike | Mapping[str, Any] | Path 
 def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
     """Choose the body for a table: files as they are, arrays in binary, frames as Arrow or CSV.
 
-    Names travel in the URL where they fit, otherwise the table is sent as CSV.
+    Column names are sent in the URL if they fit, otherwise the table is sent as CSV.
 
     Args:
         table: Array [rows, D], DataFrame, one array [rows, D] per family, one list per column, or a file's
@@ -63,7 +63,7 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
         columns: Names of an array's columns; a DataFrame brings its own.
 
     Raises:
-        CatvqError: The table has no form that the service reads.
+        CatvqError: The table's format is not supported.
     """
     if isinstance(table, str | Path):
         return file_body(Path(table))
@@ -81,10 +81,10 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
 
 
 def frame_values(frame: DataFrameLike) -> Array:
-    """Return what a data frame holds.
+    """Return the values of a data frame as float32.
 
     Raises:
-        CatvqError: Something else than numbers.
+        CatvqError: The data frame holds values that are not numbers.
     """
     try:
         values: Array = frame.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -178,13 +178,13 @@ def _with_columns(body: Body, columns: Sequence[str] | None) -> Body:
         return body
     if len(_names(columns)) > MAX_URL_JSON:
         raise CatvqError(
-            "too many column names for a URL: upload a file that carries them (CSV, Parquet, Arrow)"
+            "too many column names for a URL: upload a file with column names (CSV, Parquet, Arrow)"
         )
     return Body(body.content_type, body.chunks, body.size_bytes, {**body.params, "columns": _names(columns)})
 
 
 def families_param(families: str | Mapping[str, Sequence[str]]) -> str:
-    """Write families as the query parameter: a rule as it is, lists as JSON."""
+    """Return families as a query parameter: a rule unchanged, lists as JSON."""
     if isinstance(families, str):
         return families
     text = json.dumps({name: list(features) for name, features in families.items()}, separators=(",", ":"))
@@ -249,7 +249,7 @@ def _npz_chunks(families: Mapping[str, Array]) -> Iterator[bytes]:
 
 
 class _Sink(io.RawIOBase):
-    """Hands on what an archive writes, which is why it cannot seek."""
+    """Buffers what an archive writes; it cannot seek."""
 
     def __init__(self) -> None:
         self._written = bytearray()

@@ -1,4 +1,4 @@
-"""Requests as the resources describe them, and what is read from their answers; sends nothing."""
+"""Describes requests, reads responses, and computes retry pauses; sends nothing."""
 
 import email.utils
 import random
@@ -18,7 +18,7 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 RETRIED_STATUSES = frozenset({429, 503})
 REPEATABLE_METHODS = frozenset({"GET", "PUT", "DELETE"})
 MAX_ATTEMPTS = 6
-MAX_PAUSE_S = 30.0  # a longer Retry-After means "come back another day": report it instead of hanging
+MAX_PAUSE_S = 30.0  # after a longer Retry-After the error is raised instead of waiting
 FIRST_PAUSE_S = 0.2
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -27,7 +27,7 @@ RecordT = TypeVar("RecordT", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Call:
-    """One request, as the resources describe it."""
+    """One request to the service."""
 
     method: str
     path: str
@@ -39,7 +39,7 @@ class Call:
 
     @property
     def is_harmless(self) -> bool:
-        """Whether it may be sent again although it may have arrived."""
+        """Whether it can be repeated safely, even if it has already arrived."""
         return self.method in REPEATABLE_METHODS or "Idempotency-Key" in self.headers
 
 
@@ -47,7 +47,7 @@ def checked_address(base_url: str) -> httpx.URL:
     """Parse the address of a service.
 
     Raises:
-        CatvqError: It is none.
+        CatvqError: It is not an HTTP address.
     """
     try:
         url = httpx.URL(base_url)
@@ -59,29 +59,29 @@ def checked_address(base_url: str) -> httpx.URL:
 
 
 def common_headers(api_key: str | None) -> dict[str, str]:
-    """Return what goes with every request.
+    """Return the headers of every request.
 
     Raises:
-        CatvqError: No header can carry the key.
+        CatvqError: The key is not valid in a header.
     """
     headers = {"User-Agent": "catvq-client", "Accept": "application/json"}
     if api_key:
         if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
-            raise CatvqError("the API key holds characters that a header cannot carry")
+            raise CatvqError("the API key contains characters that are not valid in a header")
         headers["Authorization"] = f"Bearer {api_key}"
     return headers
 
 
 def pause_s(attempt: int) -> float:
-    """How long to wait after an attempt when nobody says how long."""
+    """Return the pause after an attempt if the service does not give one: exponential, with jitter."""
     return FIRST_PAUSE_S * 2.0 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter
 
 
 def pause_after_refusal_s(response: httpx.Response, attempt: int) -> float:
-    """How long to wait before a refused request is sent again.
+    """Return the pause before a refused request is sent again.
 
     Raises:
-        ApiError: It is not to be sent again.
+        ApiError: It must not be sent again.
     """
     asked = retry_after_s(response.headers.get("Retry-After"))
     pause = pause_s(attempt) if asked is None else asked
@@ -92,10 +92,10 @@ def pause_after_refusal_s(response: httpx.Response, attempt: int) -> float:
 
 
 def items_of(page: Any, path: str) -> list[Any]:
-    """Return what a page of a list holds.
+    """Return the items of a page of a list.
 
     Raises:
-        UnexpectedAnswerError: It is no page.
+        UnexpectedAnswerError: It is not a page.
     """
     items = page.get("items") if isinstance(page, dict) else None
     if not isinstance(items, list):
@@ -107,7 +107,7 @@ def segment(identifier: str) -> str:
     """Quote an id for a path, `@alias` included.
 
     Raises:
-        CatvqError: The id is empty, or only dots, and so would name another path.
+        CatvqError: The id is empty or consists of dots, which would change the path.
     """
     if not identifier.strip("."):
         raise CatvqError(f"not an id: {identifier!r}")
@@ -115,7 +115,7 @@ def segment(identifier: str) -> str:
 
 
 def read_json(response: httpx.Response) -> Any:
-    """Parse an answer.
+    """Parse a JSON response.
 
     Raises:
         UnexpectedAnswerError: It is not JSON.
@@ -130,19 +130,19 @@ def read_json(response: httpx.Response) -> Any:
 
 
 def read_record(record_type: type[RecordT], response: httpx.Response) -> RecordT:
-    """Parse an answer into a record.
+    """Parse a response into a record.
 
     Raises:
-        UnexpectedAnswerError: It lacks what the record needs.
+        UnexpectedAnswerError: It does not match the record.
     """
     return validated(record_type, read_json(response), response.url.path)
 
 
 def validated(record_type: type[RecordT], document: Any, path: str) -> RecordT:
-    """Read a document, which came from a path, as a record.
+    """Validate a document from `path` as a record.
 
     Raises:
-        UnexpectedAnswerError: It lacks what the record needs.
+        UnexpectedAnswerError: It does not match the record.
     """
     try:
         return record_type.model_validate(document)
@@ -155,7 +155,7 @@ def validated(record_type: type[RecordT], document: Any, path: str) -> RecordT:
 
 
 def api_error(response: httpx.Response) -> ApiError:
-    """Read a refusal."""
+    """Create an `ApiError` from an error response."""
     try:
         document = response.json()
     except ValueError:
@@ -165,7 +165,7 @@ def api_error(response: httpx.Response) -> ApiError:
 
 
 def retry_after_s(value: str | None) -> float | None:
-    """Read a `Retry-After` header, seconds or a date; null when absent or unreadable."""
+    """Parse a `Retry-After` header, seconds or a date; None if absent or invalid."""
     if value is None:
         return None
     if value.strip().isdigit():

@@ -1,4 +1,4 @@
-"""The `catvq` command."""
+"""The command line `catvq`."""
 
 import typer
 
@@ -7,7 +7,7 @@ from catvq_client.commands.train import train
 from catvq_client.commands.up import up
 
 app = typer.Typer(
-    help="Learn which features belong together, and encode rows with what was learnt.",
+    help="Learn which features of a table belong together, and encode rows with the trained model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,  # a pretty trace prints local variables, the API key among them

@@ -1,4 +1,4 @@
-"""Reads a training configuration: YAML or JSON, in the API's names or in the published layout's keys."""
+"""Reads training configurations: YAML or JSON, with the API's names or the published layout's keys."""
 
 import json
 import re
@@ -12,14 +12,14 @@ from catvq_client.errors import ConfigFileError
 from catvq_client.published_layout import is_published_layout, translate
 from catvq_client.run_file import RunFile
 
-FILE_KEYS = ("dataset_path", "families")  # for this file's reader; everything else goes to the service
+FILE_KEYS = ("dataset_path", "families")  # used by the client; everything else is sent to the service
 
 
 def read_config_file(path: Path) -> RunFile:
-    """Read a configuration file of either layout.
+    """Read a configuration file in either layout.
 
     Raises:
-        ConfigFileError: The file is absent, not YAML or JSON, or holds no mapping.
+        ConfigFileError: The file does not exist, is not YAML or JSON, or is not a mapping.
     """
     document = _parse(path)
     if not isinstance(document, dict):
@@ -30,7 +30,7 @@ def read_config_file(path: Path) -> RunFile:
     except ConfigFileError as error:
         raise ConfigFileError(f"{path}: {error}") from error
     except (TypeError, ValueError) as error:
-        raise ConfigFileError(f"{path}: a value has no JSON form: {error}") from error
+        raise ConfigFileError(f"{path}: a value cannot be written as JSON: {error}") from error
     return run_file
 
 
@@ -75,19 +75,19 @@ def _unique_mapping(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
     for key, value in pairs:
         if key in mapping:
-            raise ConfigFileError(f"the key {key!r} is there twice")
+            raise ConfigFileError(f"duplicate key {key!r}")
         mapping[key] = value
     return mapping
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice and reads 1e-8 as a number, as YAML 1.2 does."""
+    """A safe loader that refuses duplicate keys and reads 1e-8 as a number, as YAML 1.2 does."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
         keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
         for position, key in enumerate(keys):
             if key in keys[:position]:
-                raise ConfigFileError(f"the key {key!r} is there twice (line {node.start_mark.line + 1} on)")
+                raise ConfigFileError(f"duplicate key {key!r} (after line {node.start_mark.line + 1})")
         return super().construct_mapping(node, deep)
 
 

@@ -1,34 +1,34 @@
-"""What can go wrong when talking to the service; every error reads as one line."""
+"""Exceptions of the client; each has a message of one line."""
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-SHOWN_PLACES = 3  # of a refusal, in its line of text; the problem document has them all
+SHOWN_PLACES = 3  # in an error's message; the problem document has them all
 
 
 class CatvqError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises deliberately."""
 
 
 class ConfigFileError(CatvqError):
-    """A configuration file, or the table that it names, cannot be used."""
+    """A configuration file, or the table it refers to, cannot be used."""
 
 
 class NotReachableError(CatvqError):
-    """No service answered at the address."""
+    """The service cannot be reached."""
 
 
 class UnexpectedAnswerError(CatvqError):
-    """The service answered with something that this client does not understand."""
+    """The response cannot be read by this client."""
 
 
 class WaitTimeoutError(CatvqError):
-    """A job did not end in the time allowed."""
+    """A job did not end within the timeout."""
 
 
 class FieldProblem(BaseModel):
-    """One entry of a problem's `errors`: where in the request, and what is wrong there."""
+    """One entry of a problem's `errors`: a location in the request, and the error there."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -38,7 +38,7 @@ class FieldProblem(BaseModel):
     detail: str
 
     def __str__(self) -> str:
-        """Name the place, then the fault: `column b, row 2: not a number`."""
+        """Return location and error: `column b, row 2: not a number`."""
         place = [str(self.field)] if self.field else []
         place += [f"column {self.column}"] if self.column is not None else []
         place += [f"row {self.row}"] if self.row is not None else []
@@ -46,7 +46,7 @@ class FieldProblem(BaseModel):
 
 
 class Problem(BaseModel):
-    """A problem document (RFC 9457), as the service sends it with every error."""
+    """A problem document (RFC 9457), the body of every error response."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -61,7 +61,7 @@ class Problem(BaseModel):
 
     @classmethod
     def from_answer(cls, status: int, reason: str, document: Any) -> "Problem":
-        """Read a problem document; an answer that is none (a proxy's page) keeps its status and reason."""
+        """Parse a problem document; other bodies, such as a proxy's page, give status and reason only."""
         if isinstance(document, dict):
             try:
                 return cls.model_validate({"title": reason, **document, "status": status})
@@ -72,11 +72,11 @@ class Problem(BaseModel):
 
 
 class ApiError(CatvqError):
-    """The service refused a request and said why.
+    """The service answered with an error.
 
     Args:
-        problem: What the service sent.
-        request_id: The answer's `X-Request-Id`, to find the request in the service's logs.
+        problem: The problem document.
+        request_id: The response's `X-Request-Id`, to find the request in the service's logs.
     """
 
     def __init__(self, problem: Problem, request_id: str | None = None) -> None:
@@ -85,11 +85,11 @@ class ApiError(CatvqError):
         self.request_id = request_id
 
     def __str__(self) -> str:
-        """Say it in one line: the sentence, the places that it leaves out, the status and the code."""
+        """Return one line: the detail, further locations, the status and the code."""
         sentence = self.problem.detail or self.problem.title or "refused"
-        untold = [error for error in self.problem.errors if error.detail not in sentence]
-        places = "; ".join(str(error) for error in untold[:SHOWN_PLACES])
-        more = f"; and {len(untold) - SHOWN_PLACES} more" if len(untold) > SHOWN_PLACES else ""
+        further = [error for error in self.problem.errors if error.detail not in sentence]
+        places = "; ".join(str(error) for error in further[:SHOWN_PLACES])
+        more = f"; and {len(further) - SHOWN_PLACES} more" if len(further) > SHOWN_PLACES else ""
         kind = f"{self.problem.status} {self.problem.code or ''}".strip()
         return " ".join(f"{sentence}{': ' + places if places else ''}{more} ({kind})".split())
 
@@ -100,5 +100,5 @@ class ApiError(CatvqError):
 
     @property
     def code(self) -> str | None:
-        """The stable name of the error, made for programs."""
+        """The stable code of the error, for programs."""
         return self.problem.code

@@ -1,4 +1,4 @@
-"""Opens files that hold one array per family, and picks the families that are wanted."""
+"""Opens HDF5 and NPZ files with one array per family, and selects families."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,24 +15,24 @@ FAMILY_SUFFIXES = HDF5_SUFFIXES | {".npz"}
 
 @contextmanager
 def open_families(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Open a file and yield the array [rows, features] of each named family, read as it is sliced.
+    """Open a file and yield the array [rows, features] of each named family; HDF5 is read lazily.
 
     In HDF5 a family is the array `NAME` or `features/NAME`, or the only two-dimensional array below either.
 
     Raises:
-        CatvqError: The file has no such families.
+        CatvqError: A family is missing, or the file cannot be read.
     """
     suffix = path.suffix.lower()
     if suffix not in FAMILY_SUFFIXES:
         raise CatvqError(
-            f"{path}: families are picked from HDF5 or NPZ files; a flat table lists its features"
+            f"{path}: families can be selected only in HDF5 or NPZ files; in a flat table, list features"
         )
     if suffix == ".npz":
         with _open_npz(path) as archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
                 raise CatvqError(
-                    f"{path}: no family {', '.join(missing)}; there are {', '.join(archive.files)}"
+                    f"{path}: no family {', '.join(missing)}; the file has {', '.join(archive.files)}"
                 )
             yield {name: archive[name] for name in names}
         return
@@ -66,7 +66,7 @@ def _find_array(file: Any, name: str, path: Path) -> Any:
                 return arrays[0]
             found = ", ".join(array.name for array in arrays) or "none"
             raise CatvqError(f"{path}: family {name} needs exactly one two-dimensional array, found {found}")
-    raise CatvqError(f"{path}: no family {name}; at the top there are {', '.join(file) or 'no arrays'}")
+    raise CatvqError(f"{path}: no family {name}; the file's top level has {', '.join(file) or 'no arrays'}")
 
 
 def _tables_below(group: Any) -> list[Any]:

@@ -1,6 +1,6 @@
-"""The published layout's keys and what each becomes in a job: the tables that are plain to read.
+"""Tables that map the published layout's keys to settings of a job.
 
-Keys that need a calculation are in `published_layout`; a key found in neither is reported as unknown.
+Keys that need a calculation are in `published_layout`; a key in neither is reported as unknown.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ RENAMED = {
     "feature_cleaning.outlier_threshold": "cleaning.outlier_threshold",
 }
 
-# Null switches these off; anywhere else null means "not said".
+# Null switches these off; for other keys null means the default.
 NULLABLE = frozenset({"training.gradient_clip_norm", "assignment.freeze_after_epochs"})
 
 CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
@@ -50,7 +50,7 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
     "feature_cleaning.outlier_strategy": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
 }
 
-# The one value of each that describes what the service does anyway.
+# Keys with only one supported value: what the service always does.
 FIXED: dict[str, tuple[Any, str]] = {
     "model.uniform_codebook_init": (
         False,
@@ -69,5 +69,5 @@ REFUSED = {
     "training.early_stopping_patience": NO_EARLY_STOP,
     "training.early_stopping_min_delta": NO_EARLY_STOP,
 }
-UNKNOWN = "no such setting here"
-ENCODER = "features are learnt from as they are uploaded; apply a family's encoder beforehand"
+UNKNOWN = "unknown setting"
+ENCODER = "encoders are not supported; apply a family's encoder before the upload"

@@ -1,4 +1,4 @@
-"""Translates the published layout's keys into a job; what has no counterpart is named, never dropped."""
+"""Translates the published layout's keys into a job; keys without a counterpart are reported."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from catvq_client.errors import ConfigFileError
 from catvq_client.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
-from catvq_client.run_file import RunFile, Unhonoured
+from catvq_client.run_file import IgnoredKey, RunFile
 
 MARKERS = frozenset(
     {
@@ -21,7 +21,7 @@ MARKERS = frozenset(
 
 
 def is_published_layout(document: dict[str, Any]) -> bool:
-    """Whether a file speaks the published layout; one key that only it has is enough."""
+    """Whether a file uses the published layout; one key that only it has is enough."""
     if not MARKERS.isdisjoint(document):
         return True
     own = {key for key in (*RENAMED, *CHOICES, *FIXED, *REFUSED, *SPECIAL) if "." in key}
@@ -32,7 +32,7 @@ def is_published_layout(document: dict[str, Any]) -> bool:
 def translate(document: dict[str, Any]) -> RunFile:
     """Translate a file in the published layout.
 
-    Without `training.category_assignment` the assignment is static, as it is there.
+    Without `training.category_assignment` the assignment is static, the published default.
 
     Raises:
         ConfigFileError: A section is not a mapping.
@@ -48,20 +48,20 @@ def translate(document: dict[str, Any]) -> RunFile:
         job=translation.job,
         dataset_path=None if path is None else Path(str(path)),
         family_names=tuple(names) if isinstance(names, dict) else (),
-        unhonoured=tuple(translation.unhonoured),
+        ignored_keys=tuple(translation.ignored_keys),
         is_verbose=flat.get("logging.verbose") is True,
     )
 
 
 class _Translation:
-    """Collects the job and what could not be carried over."""
+    """Collects the job and the ignored keys."""
 
     def __init__(self) -> None:
         self.job: dict[str, Any] = {}
-        self.unhonoured: list[Unhonoured] = []
+        self.ignored_keys: list[IgnoredKey] = []
 
     def take(self, key: str, value: Any, flat: dict[str, Any]) -> None:
-        """Carry one key over, or say why not."""
+        """Translate one key, or report why it is ignored."""
         if key in {"dataset_path", "logging.verbose"}:
             return
         if key in RENAMED:
@@ -85,8 +85,8 @@ class _Translation:
         self.job.setdefault(section, {})[name] = value
 
     def refuse(self, key: str, value: Any, reason: str) -> None:
-        """Name a key that has no effect."""
-        self.unhonoured.append(Unhonoured(key, value, reason))
+        """Report a key that is ignored."""
+        self.ignored_keys.append(IgnoredKey(key, value, reason))
 
     def _choose(self, key: str, value: Any) -> None:
         target, choices = CHOICES[key]
@@ -94,7 +94,7 @@ class _Translation:
             self.put(target, choices[value])
         elif value is not None:
             known = ", ".join(str(choice) for choice in choices)
-            self.refuse(key, value, f"known here: {known}")
+            self.refuse(key, value, f"supported values: {known}")
 
 
 def _take_families(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
@@ -155,9 +155,7 @@ def _take_family_params(translation: _Translation, value: Any, _flat: dict[str, 
     if counts and len(counts) == len(value):
         translation.put("model.categories", counts)
     else:
-        reason = (
-            "a family's number of categories is given (min equal to max, for every family) or found by itself"
-        )
+        reason = "ranges are not supported: give a number for every family (min equal to max), or none"
         translation.refuse(key, value, reason)
 
 

@@ -1,6 +1,6 @@
-"""The service's answers as frozen, typed records.
+"""The service's responses as frozen, typed records.
 
-Fields that a newer service adds are kept (`model_extra`), so that an older client shows them all the same.
+Fields that a newer service adds are kept (`model_extra`), so that an older client shows them, too.
 """
 
 from datetime import datetime
@@ -13,12 +13,12 @@ TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"}
 
 
 class Record(BaseModel):
-    """Base of every answer."""
+    """Base of all records."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     def document(self) -> dict[str, Any]:
-        """Return the answer as JSON values."""
+        """Return the record as JSON values."""
         return self.model_dump(mode="json")
 
 
@@ -30,7 +30,7 @@ class Family(Record):
 
 
 class Notice(Record):
-    """Something about a table that is handled but worth knowing."""
+    """A warning about a table, such as missing values."""
 
     code: str
     detail: str
@@ -74,13 +74,13 @@ class Dataset(Preview):
 
 
 class Queue(Record):
-    """Where a queued job stands."""
+    """A job's place in the queue."""
 
     position: int | None = None
 
 
 class Progress(Record):
-    """How far a job has come; null before its first step."""
+    """Progress of a job; null before its first step."""
 
     fraction: float | None = None
     epoch: int | None = None
@@ -91,7 +91,7 @@ class Progress(Record):
 
 
 class AssignmentSummary(Record):
-    """How settled the assignment is."""
+    """How decided the assignment is."""
 
     entropy: float | None = None
     confident_fraction: float | None = None
@@ -107,7 +107,7 @@ class JobFailure(Record):
 
 
 class Job(Record):
-    """A run of work, as it stands now."""
+    """A job and its current state."""
 
     id: str
     kind: str = "training"
@@ -131,24 +131,24 @@ class Job(Record):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the job has ended for good."""
+        """Whether the job has ended."""
         return self.status in TERMINAL_STATES
 
     @property
     def name(self) -> str | None:
-        """The name that the job was given."""
+        """The job's name."""
         name: str | None = self.config.get("name")
         return name
 
     @property
     def dataset(self) -> str | None:
-        """Id of the dataset that it learns from."""
+        """Id of the job's dataset."""
         dataset: str | None = self.config.get("dataset")
         return dataset
 
     @property
     def reason(self) -> str | None:
-        """Why the job failed, or stands where it stands."""
+        """Reason of the failure, or of the current state."""
         return self.error.text if self.error else self.status_reason
 
 
@@ -165,7 +165,7 @@ class Temperature(Record):
 
 
 class Assignment(Record):
-    """Which features belong to which categories: a row for each feature, a column for each category."""
+    """Assignment of features to categories: one row per feature, one column per category."""
 
     features: tuple[str, ...] | None = None
     categories: tuple[str, ...] | None = None
@@ -175,14 +175,14 @@ class Assignment(Record):
 
 
 class Metrics(Record):
-    """What was recorded at each epoch, down-sampled."""
+    """Metrics of the epochs, down-sampled."""
 
     columns: tuple[str, ...]
     points: tuple[dict[str, Any], ...]
 
 
 class Event(Record):
-    """Something that happened to a job; the ids count from 1."""
+    """An event of a job; ids count from 1."""
 
     id: int
     time: datetime
@@ -218,7 +218,7 @@ class Grouping(Record):
 
 
 class Model(Record):
-    """The immutable result of a job; sizes are listed by category and level."""
+    """A frozen model, the immutable result of a job; sizes are nested by category and level."""
 
     id: str
     digest: str
@@ -233,7 +233,7 @@ class Model(Record):
 
 
 class Encodings(Record):
-    """Codes of rows with the doubt about each: its reconstruction error and its status."""
+    """Codes of rows, with the reconstruction error and status of each."""
 
     model: str
     codes: tuple[tuple[int, ...], ...]
@@ -242,7 +242,7 @@ class Encodings(Record):
 
 
 class Alias(Record):
-    """A name that points to a model."""
+    """A name for a model that can be moved to another model."""
 
     name: str
     model: str

@@ -1,4 +1,4 @@
-"""Rows on their way to the service, and arrays on their way back."""
+"""Splits and reorders rows for encoding requests, and reads NPY responses."""
 
 import io
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ Rows = Array | DataFrameLike
 
 
 def names_of(rows: Rows, columns: Sequence[str] | None) -> Sequence[str] | None:
-    """Return the names of the columns, where they have any."""
+    """Return the names of the columns, None if there are none."""
     return [str(label) for label in rows.columns] if isinstance(rows, DataFrameLike) else columns
 
 
 def order_of(names: Sequence[str], features: Sequence[str]) -> list[int] | None:
-    """Return where each feature is among the names; None where that is for the service to judge."""
+    """Return the position of each feature in `names`; None if names are missing or repeated."""
     position = {name: index for index, name in enumerate(names)}
     if len(position) < len(names) or not position.keys() >= set(features):
         return None
@@ -28,27 +28,27 @@ def order_of(names: Sequence[str], features: Sequence[str]) -> list[int] | None:
 
 
 def parts_of(rows: Rows) -> list[Rows]:
-    """Cut rows into what one request takes."""
+    """Split rows into parts for one request each."""
     if isinstance(rows, DataFrameLike):
         table: Any = rows.iloc  # type: ignore[attr-defined]
         count = len(rows)  # type: ignore[arg-type]
     else:
         table = np.asarray(rows)
         count = table.shape[0] if table.ndim else 0
-    starts = range(0, max(count, 1), ROWS_PER_REQUEST)  # no rows at all: let the service say so
+    starts = range(0, max(count, 1), ROWS_PER_REQUEST)  # without rows, one request, which the service refuses
     return [table[start : start + ROWS_PER_REQUEST] for start in starts]
 
 
 def in_order(rows: Rows, order: list[int]) -> Array:
-    """Return an array of some of the columns."""
+    """Return columns in the given order as an array."""
     return (frame_values(rows) if isinstance(rows, DataFrameLike) else np.asarray(rows))[:, order]
 
 
 def read_npy(content: bytes) -> Array:
-    """Read an answer that is an array.
+    """Parse an NPY response.
 
     Raises:
-        UnexpectedAnswerError: It is none.
+        UnexpectedAnswerError: It is not an NPY array.
     """
     try:
         array: Array = np.load(io.BytesIO(content), allow_pickle=False)

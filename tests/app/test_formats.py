@@ -57,5 +57,5 @@ def test_other_content_types_are_refused_with_the_list(content_type):
 
 
 def test_text_in_another_encoding_is_refused():
-    with pytest.raises(UnsupportedMediaTypeError, match="UTF-8, not latin-1"):
+    with pytest.raises(UnsupportedMediaTypeError, match="latin-1 is not supported; send UTF-8"):
         sent_format("text/csv; charset=latin-1", ARRAY_FORMATS)

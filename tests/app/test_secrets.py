@@ -71,7 +71,7 @@ def test_no_secret_is_logged_or_answered(told, hidden):
 
 def test_the_log_was_not_empty(told):
     assert "the broker does not answer" in told["log"]
-    assert "waits for a worker to find it" in told["log"]
+    assert "starts when a worker finds it" in told["log"]
 
 
 def test_no_digest_of_a_key_is_answered(told):

@@ -236,7 +236,7 @@ def test_an_assignment_before_the_first_step_is_not_an_error(catvq, scripted, an
     scripted.answers = [answer(200, nothing)]
     done = catvq("assignment", "job_1")
     assert done.exit_code == 0
-    assert "has not taken its first step" in done.stderr
+    assert "has no assignment yet" in done.stderr
 
 
 def test_codes_are_written_in_the_form_that_the_file_is_named_for(catvq, scripted, answer, tmp_path):

@@ -25,7 +25,7 @@ def test_the_complete_example_holds_every_setting_with_its_default():
 
 def test_the_complete_example_is_accepted_and_nothing_is_without_effect():
     run = read_config_file(EXAMPLES / "config.yaml")
-    assert run.unhonoured == ()
+    assert run.ignored_keys == ()
     assert request_of("config.yaml").labels == {"team": "vision"}
 
 
@@ -40,7 +40,7 @@ def test_the_published_layouts_example_is_accepted():
 def test_the_published_layouts_example_says_which_keys_have_no_effect():
     path = EXAMPLES / "published_layout.yaml"
     marked = {line.split(":")[0].strip() for line in path.read_text().splitlines() if "# no effect" in line}
-    named = {item.key.rsplit(".", 1)[-1] for item in read_config_file(path).unhonoured}
+    named = {item.key.rsplit(".", 1)[-1] for item in read_config_file(path).ignored_keys}
     # An encoder's parameters and the second of the two early stopping keys carry no remark of their own.
     assert named - marked == {"encoder_params", "early_stopping_min_delta"}
     assert marked <= named

@@ -36,7 +36,7 @@ def test_families_keep_the_order_in_which_they_are_asked_for(hdf5):
 @pytest.mark.parametrize(
     ("name", "needle"),
     [
-        ("absent", "no family absent; at the top there are features, initial"),
+        ("absent", "no family absent; the file's top level has features, initial"),
         ("double", "exactly one two-dimensional array, found /features/double/a, /features/double/b"),
         ("none", "found none"),
     ],
@@ -51,7 +51,7 @@ def test_arrays_are_picked_from_npz(tmp_path):
     np.savez(path, a=SMALL, b=LARGE)
     with open_families(path, ["b"]) as families:
         np.testing.assert_array_equal(families["b"], LARGE)
-    with pytest.raises(CatvqError, match="no family c; there are a, b"), open_families(path, ["a", "c"]):
+    with pytest.raises(CatvqError, match="no family c; the file has a, b"), open_families(path, ["a", "c"]):
         pass
 
 

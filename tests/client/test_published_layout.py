@@ -59,7 +59,7 @@ def test_every_renamed_key_is_tried_here():
 @pytest.mark.parametrize(("key", "value"), RENAMED_VALUES.items())
 def test_a_renamed_key_sets_one_field_that_the_service_accepts(key, value):
     run = translated(document_with(key, value))
-    assert run.unhonoured == ()
+    assert run.ignored_keys == ()
     added = {target: v for target, v in flat(run.job).items() if target != "assignment.mode"}
     assert added == {RENAMED[key]: value}
     request = JobRequest.model_validate({**run.job, "dataset": "ds_1"})
@@ -79,27 +79,27 @@ def test_a_renamed_key_sets_one_field_that_the_service_accepts(key, value):
 def test_a_choice_becomes_the_services_word_for_it(key, value, target):
     run = translated(document_with(key, value))
     assert flat(run.job)[target[0]] == target[1]
-    assert run.unhonoured == ()
+    assert run.ignored_keys == ()
     JobRequest.model_validate({**run.job, "dataset": "ds_1"})
 
 
 @pytest.mark.parametrize("key", CHOICES)
 @pytest.mark.parametrize("value", ["manual", 7, ["median"], {"a": 1}])
 def test_an_unknown_choice_is_named_with_those_that_are_known(key, value):
-    (item,) = translated(document_with(key, value)).unhonoured
+    (item,) = translated(document_with(key, value)).ignored_keys
     assert (item.key, item.value) == (key, value)
-    assert item.reason.startswith("known here: ")
+    assert item.reason.startswith("supported values: ")
 
 
 @pytest.mark.parametrize(("key", "accepted", "other"), [(k, v[0], not v[0]) for k, v in FIXED.items()])
 def test_what_the_service_always_does_is_named_only_when_the_file_wants_otherwise(key, accepted, other):
-    assert translated(document_with(key, accepted)).unhonoured == ()
-    assert [item.key for item in translated(document_with(key, other)).unhonoured] == [key]
+    assert translated(document_with(key, accepted)).ignored_keys == ()
+    assert [item.key for item in translated(document_with(key, other)).ignored_keys] == [key]
 
 
 @pytest.mark.parametrize("key", REFUSED)
 def test_what_the_service_cannot_do_is_named_with_its_reason(key):
-    (item,) = translated(document_with(key, 5)).unhonoured
+    (item,) = translated(document_with(key, 5)).ignored_keys
     assert str(item) == f"{key} = 5: {REFUSED[key]}"
 
 
@@ -114,7 +114,7 @@ def test_a_key_is_either_carried_over_or_named_never_dropped(section, name, valu
     sections = {each.split(".")[0] for each in known}
     if key in known or key in sections:
         return
-    assert [item.key for item in translated(document_with(key, value)).unhonoured] == [key]
+    assert [item.key for item in translated(document_with(key, value)).ignored_keys] == [key]
 
 
 def test_null_means_not_said_except_where_it_switches_off():
@@ -134,7 +134,7 @@ def test_null_means_not_said_except_where_it_switches_off():
         "assignment": {"mode": "static", "freeze_after_epochs": None},
         "training": {"gradient_clip_norm": None},
     }
-    assert run.unhonoured == ()
+    assert run.ignored_keys == ()
 
 
 def test_without_a_word_on_the_assignment_it_is_static():
@@ -162,7 +162,7 @@ def test_compression_ratios_say_the_number_of_levels_too(given_ratios, expected)
 
 @pytest.mark.parametrize("ratios", ["a:b", {"initial": [1]}, 3])
 def test_compression_ratios_of_another_form_are_named(ratios):
-    assert [item.key for item in translated({"model": {"compression_ratios": ratios}}).unhonoured] == [
+    assert [item.key for item in translated({"model": {"compression_ratios": ratios}}).ignored_keys] == [
         "model.compression_ratios"
     ]
 
@@ -170,14 +170,14 @@ def test_compression_ratios_of_another_form_are_named(ratios):
 def test_a_decoder_as_wide_as_the_encoder_needs_no_remark():
     same = {"model": {"group_hidden_dim": 8, "decoder_hidden_dim": 8}}
     wider = {"model": {"group_hidden_dim": 8, "decoder_hidden_dim": 9}}
-    assert translated(same).unhonoured == ()
-    assert [item.key for item in translated(wider).unhonoured] == ["model.decoder_hidden_dim"]
+    assert translated(same).ignored_keys == ()
+    assert [item.key for item in translated(wider).ignored_keys] == ["model.decoder_hidden_dim"]
 
 
 @pytest.mark.parametrize("interval", [0, None])
 def test_dead_codes_cannot_be_left_dead(interval):
     run = translated({"training": {"dead_code_reset_interval": interval}})
-    assert [item.key for item in run.unhonoured] == ["training.dead_code_reset_interval"]
+    assert [item.key for item in run.ignored_keys] == ["training.dead_code_reset_interval"]
     assert "training" not in run.job
 
 
@@ -195,7 +195,7 @@ def test_exact_limits_for_every_family_become_numbers_of_categories():
         initial={"min_clusters": 2, "max_clusters": 2}, temporal={"min_clusters": 5, "max_clusters": 5}
     )
     assert run.job["model"]["categories"] == {"initial": 2, "temporal": 5}
-    assert run.unhonoured == ()
+    assert run.ignored_keys == ()
 
 
 @pytest.mark.parametrize(
@@ -209,13 +209,13 @@ def test_exact_limits_for_every_family_become_numbers_of_categories():
 )
 def test_ranges_are_named_because_the_number_is_found_by_itself(limits):
     run = family_params(**limits)
-    assert [item.key for item in run.unhonoured] == ["category_assignment_config.per_family_params"]
+    assert [item.key for item in run.ignored_keys] == ["category_assignment_config.per_family_params"]
     assert "model" not in run.job
 
 
 def test_other_settings_of_a_family_are_named():
     run = family_params(initial={"min_clusters": 2, "max_clusters": 2, "linkage": "ward"})
-    assert [item.key for item in run.unhonoured] == [
+    assert [item.key for item in run.ignored_keys] == [
         "category_assignment_config.per_family_params.initial.linkage"
     ]
 
@@ -233,14 +233,14 @@ def test_families_pick_the_arrays_and_their_encoders_are_named():
     )
     assert run.family_names == ("initial", "temporal", "summary")
     assert str(run.dataset_path) == "f.h5"
-    assert [item.key for item in run.unhonoured] == [
+    assert [item.key for item in run.ignored_keys] == [
         "families.temporal.encoder",
         "families.temporal.encoder_params",
     ]
 
 
 def test_families_of_another_form_are_named():
-    assert [item.key for item in translated({"families": ["a"]}).unhonoured] == ["families"]
+    assert [item.key for item in translated({"families": ["a"]}).ignored_keys] == ["families"]
 
 
 def test_verbose_logging_is_honoured():

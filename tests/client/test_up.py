@@ -90,5 +90,5 @@ main()
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: the service is not installed here")
+    assert ended.stderr.startswith("error: only the client is installed")
     assert "pip install" in ended.stderr

@@ -179,7 +179,10 @@ def test_a_place_that_cannot_hold_data_is_refused_in_one_line(tmp_path):
     (tmp_path / "file").touch()
     refused = run_embedded("--port", "0", "--data", tmp_path / "file")
     assert refused.returncode == 1
-    assert refused.stderr == f"catvq cannot start: data cannot be kept in {tmp_path}/file: File exists\n"
+    assert (
+        refused.stderr
+        == f"catvq cannot start: the data directory {tmp_path}/file cannot be used: File exists\n"
+    )
 
 
 def run_embedded(*arguments):

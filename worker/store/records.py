@@ -1,6 +1,6 @@
 """Frozen records that the store returns and accepts; times are aware datetimes in UTC."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any

@@ -1,1 +1,1 @@
-"""The client for programs that await; its twin in `synchronous` is written from it."""
+"""Client modules; the package `synchronous` is generated from `asynchronous`."""

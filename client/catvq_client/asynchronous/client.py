@@ -1,4 +1,4 @@
-"""The client: one object with the service's resources."""
+"""The client object, with the service's resources as attributes."""
 
 import os
 from types import TracebackType
@@ -10,18 +10,18 @@ from catvq_client.asynchronous.models import AsyncAliases, AsyncModels
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import DEFAULT_URL, Call, read_json
 
-KEY_VARIABLE = "CATVQ_API_KEY"  # no option of the command: every user of a machine can read command lines
+KEY_VARIABLE = "CATVQ_API_KEY"  # not a command-line option: other users can read command lines
 
 
 class AsyncClient:
-    """Talks to a catvq service; use it as a context manager, or close it.
+    """Client of a catvq service; use it as a context manager, or close it.
 
-    One client may be shared by everything that runs at once.
+    One client can be shared by concurrent callers.
 
     Args:
         base_url: Address of the service.
-        api_key: Taken from CATVQ_API_KEY when left out; a service on loopback needs none.
-        timeout_s: Longest wait for a connection or for the next bytes of an answer.
+        api_key: By default from CATVQ_API_KEY; a service on loopback needs none.
+        timeout_s: Longest wait for a connection or for the next bytes of a response.
     """
 
     def __init__(
@@ -54,5 +54,5 @@ class AsyncClient:
         return document
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._transport.close()

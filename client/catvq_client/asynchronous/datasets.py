@@ -1,4 +1,4 @@
-"""Datasets: tables of named features in named families."""
+"""Datasets: uploads, downloads, lists and deletes tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
@@ -15,7 +15,7 @@ from catvq_client.rows import read_npy
 
 
 class AsyncDatasets:
-    """Uploads, lists and deletes datasets."""
+    """Uploads, reads, lists and deletes datasets."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -30,7 +30,7 @@ class AsyncDatasets:
         strict: bool = False,
         **reading: Unpack[Reading],
     ) -> Dataset:
-        """Stream a table to the service; the same table and settings again give the same dataset.
+        """Upload a table; the same table and settings give the same dataset.
 
         Args:
             table: Array [rows, features], DataFrame, one array per family, one list per column, or a file's
@@ -42,7 +42,7 @@ class AsyncDatasets:
             reading: How to read the table, see `Reading`.
 
         Raises:
-            ApiError: The service refused the table, naming column and row.
+            ApiError: The table is invalid; the error names column and row.
         """
         params = {"strict": "true"} if strict else {}
         if name is not None:
@@ -76,9 +76,9 @@ class AsyncDatasets:
         return read_npy((await self._transport.send(call)).content)
 
     async def list(self) -> list[Dataset]:
-        """Return every dataset, newest first."""
+        """Return all datasets, newest first."""
         return [item async for item in self._transport.records(Dataset, Call("GET", "/v1/datasets"))]
 
     async def delete(self, dataset_id: str) -> None:
-        """Delete a dataset that no job needs."""
+        """Delete a dataset that no job uses."""
         await self._transport.send(Call("DELETE", f"/v1/datasets/{segment(dataset_id)}"))

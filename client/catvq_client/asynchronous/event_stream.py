@@ -1,4 +1,4 @@
-"""Follows a job's events over one long connection, made again where it broke."""
+"""Follows a job's event stream, and reconnects if the connection breaks."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from catvq_client.calls import RETRIED_STATUSES, Call
 from catvq_client.errors import ApiError, NotReachableError, UnexpectedAnswerError
 from catvq_client.records import Event
 
-NOTHING_FOLLOWS = 204  # the job has ended, and all of its events are known
-RECONNECT_S = 60.0  # a service that is restarted is back by then
+NOTHING_FOLLOWS = 204  # the job has ended, and all of its events were received
+RECONNECT_S = 60.0  # long enough for a restart of the service
 PAUSE_S = 0.5
 
 
@@ -21,11 +21,11 @@ async def follow_events(transport: AsyncTransport, path: str, after: int) -> Asy
     """Yield the events at a path as they happen, until the job has ended.
 
     Args:
-        after: Number of the last event that is known.
+        after: Id of the last event received.
 
     Raises:
-        NotReachableError: The service was away for too long.
-        ApiError: The service refused.
+        NotReachableError: The service could not be reached for too long.
+        ApiError: The service answered with an error.
     """
     reached_at = time.monotonic()
     while True:
@@ -43,7 +43,7 @@ async def follow_events(transport: AsyncTransport, path: str, after: int) -> Asy
 
 
 async def _stream(transport: AsyncTransport, path: str, after: int) -> AsyncIterator[Event | None]:
-    """Yield the events of one connection; None means that none will follow."""
+    """Yield the events of one connection; None means that the job has ended."""
     headers = {"Accept": "text/event-stream", "Last-Event-ID": str(after)}
     async with transport.stream(Call("GET", path, headers=headers)) as response:
         if response.status_code == NOTHING_FOLLOWS:

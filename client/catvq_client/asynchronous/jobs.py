@@ -1,4 +1,4 @@
-"""Jobs: runs of work, from submission to their end."""
+"""Jobs: submits, watches and controls them."""
 
 import asyncio
 import builtins
@@ -14,22 +14,22 @@ from catvq_client.errors import WaitTimeoutError
 from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
 
 LONG_POLL_S = 20.0
-MIN_POLL_S = 0.1  # a fast training changes every few milliseconds; nobody reads faster than this
+MIN_POLL_S = 0.1  # a fast training changes every few milliseconds
 
 
 class AsyncJobs:
-    """Submits, watches and steers jobs."""
+    """Submits, watches and controls jobs."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
     async def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
-        """Ask for a training run.
+        """Submit a training job.
 
         Args:
             request: The job's body, at least `{"dataset": "ds_..."}`.
-            idempotency_key: Makes a repeated submission return the same job; a random one by default,
-                so that a retry within this call never makes two.
+            idempotency_key: A repeated submission with the same key returns the same job. Random by default,
+                so that a retry within this call never submits two jobs.
         """
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return await self._transport.record(
@@ -37,13 +37,13 @@ class AsyncJobs:
         )
 
     async def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a submission would do, without doing it."""
+        """Return the plan of a job without submitting it."""
         call = Call("POST", "/v1/jobs", params={"dry_run": "true"}, json=dict(request))
         document: dict[str, Any] = read_json(await self._transport.send(call))
         return document
 
     async def get(self, job_id: str) -> Job:
-        """Return a job as it stands now."""
+        """Return a job with its current state."""
         return await self._transport.record(Job, Call("GET", _path(job_id)))
 
     async def list(self, *, status: str | None = None, dataset: str | None = None) -> list[Job]:
@@ -53,7 +53,7 @@ class AsyncJobs:
         return [item async for item in self._transport.records(Job, Call("GET", "/v1/jobs", params=params))]
 
     async def watch(self, job_id: str, *, timeout_s: float | None = None) -> AsyncIterator[Job]:
-        """Yield the job now, then at each change, until it has ended.
+        """Yield the job now and after each change, until it has ended.
 
         Raises:
             WaitTimeoutError: The job had not ended after `timeout_s`.
@@ -70,7 +70,7 @@ class AsyncJobs:
             if response.status_code == 200:
                 etag = response.headers.get("ETag")
                 job = read_record(Job, response)
-                if job != last:  # a tag may change with what a user does not see
+                if job != last:  # a tag may change although no visible field has
                     last = job
                     yield job
                 if job.is_terminal:
@@ -78,7 +78,7 @@ class AsyncJobs:
             await asyncio.sleep(max(0.0, MIN_POLL_S - (time.monotonic() - asked_at)))
 
     async def wait(self, job_id: str, *, timeout_s: float | None = None) -> Job:
-        """Return the job once it has ended, however it ended.
+        """Wait until the job has ended in any state, and return it.
 
         Raises:
             WaitTimeoutError: The job had not ended after `timeout_s`.
@@ -87,43 +87,43 @@ class AsyncJobs:
         return seen[-1]
 
     async def cancel(self, job_id: str) -> Job:
-        """End a job."""
-        return await self._wish(job_id, "cancel")
+        """Cancel a job."""
+        return await self._act(job_id, "cancel")
 
     async def pause(self, job_id: str) -> Job:
-        """Save a job and lay it aside until it is resumed."""
-        return await self._wish(job_id, "pause")
+        """Pause a job; its state is saved."""
+        return await self._act(job_id, "pause")
 
     async def resume(self, job_id: str) -> Job:
-        """Let a paused job go on where it stopped."""
-        return await self._wish(job_id, "resume")
+        """Resume a paused job where it stopped."""
+        return await self._act(job_id, "resume")
 
     async def finish(self, job_id: str) -> Job:
-        """Let a job end with what it has learnt so far, and publish that."""
-        return await self._wish(job_id, "finish")
+        """Stop training early and publish the model."""
+        return await self._act(job_id, "finish")
 
     async def retry(self, job_id: str) -> Job:
-        """Let a job that failed or was cancelled go on from its last checkpoint."""
-        return await self._wish(job_id, "retry")
+        """Continue a failed or cancelled job from its last checkpoint."""
+        return await self._act(job_id, "retry")
 
     async def delete(self, job_id: str) -> None:
         """Delete a job that has ended."""
         await self._transport.send(Call("DELETE", _path(job_id)))
 
     async def temperature(self, job_id: str) -> Temperature:
-        """Return the temperature and its schedule."""
+        """Return the current temperature and its schedule."""
         return await self._transport.record(Temperature, Call("GET", f"{_path(job_id)}/temperature"))
 
     async def hold_temperature(self, job_id: str, temperature: float | None = None) -> Temperature:
-        """Hold a running job's temperature at a value, or where it is."""
+        """Hold a running job's temperature at a given or its current value."""
         return await self._steer(job_id, {"held": True, "temperature": temperature})
 
     async def release_temperature(self, job_id: str) -> Temperature:
-        """Let a temperature that is held follow its schedule again."""
+        """Return a held temperature to its schedule."""
         return await self._steer(job_id, {"held": False})
 
     async def assignment(self, job_id: str, *, epoch: int | None = None) -> Assignment:
-        """Return the soft assignment as it stands now, or as it stood after an epoch."""
+        """Return the current soft assignment, or that after an epoch."""
         params = {} if epoch is None else {"epoch": str(epoch)}
         return await self._transport.record(
             Assignment, Call("GET", f"{_path(job_id)}/assignment", params=params)
@@ -135,24 +135,24 @@ class AsyncJobs:
         return await self._transport.record(Metrics, call)
 
     async def events(self, job_id: str) -> builtins.list[Event]:
-        """Return what happened to the job, in order."""
+        """Return all events of the job, oldest first."""
         return [item async for item in self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
 
     def follow_events(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
-        """Yield what happens to the job, as it happens, until it has ended.
+        """Yield events as they happen, until the job has ended.
 
-        A connection that breaks, also because the service is restarted, is made again where it broke.
+        A broken connection is restored without losing events, also after a restart of the service.
 
         Args:
-            after: Number of the last event that is known.
+            after: Id of the last event received.
 
         Raises:
-            NotReachableError: The service was away for too long.
+            NotReachableError: The service could not be reached for too long.
         """
         return follow_events(self._transport, f"{_path(job_id)}/events", after)
 
-    async def _wish(self, job_id: str, wish: str) -> Job:
-        return await self._transport.record(Job, Call("POST", f"{_path(job_id)}/{wish}"))
+    async def _act(self, job_id: str, action: str) -> Job:
+        return await self._transport.record(Job, Call("POST", f"{_path(job_id)}/{action}"))
 
     async def _steer(self, job_id: str, change: dict[str, Any]) -> Temperature:
         return await self._transport.record(

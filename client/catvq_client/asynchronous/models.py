@@ -1,4 +1,4 @@
-"""Models: what a job leaves behind, and the encodings they make; and the aliases that name them."""
+"""Models and aliases: reads models, encodes rows, decodes codes, moves aliases."""
 
 import builtins
 import uuid
@@ -18,22 +18,22 @@ from catvq_client.rows import Rows, in_order, names_of, order_of, parts_of, read
 
 
 class AsyncModels:
-    """Reads models and encodes rows with them. An id may be `@alias`."""
+    """Reads models and encodes rows. An id may be `@alias`."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
         self._known: dict[str, Model] = {}
 
     async def get(self, model_id: str) -> Model:
-        """Return a model's summary."""
+        """Return a model's description."""
         return await self._transport.record(Model, Call("GET", _path(model_id)))
 
     async def list(self) -> list[Model]:
-        """Return every model, newest first."""
+        """Return all models, newest first."""
         return [item async for item in self._transport.records(Model, Call("GET", "/v1/models"))]
 
     async def delete(self, model_id: str) -> None:
-        """Delete a model that no alias names."""
+        """Delete a model that no alias refers to."""
         await self._transport.send(Call("DELETE", _path(model_id)))
 
     async def grouping(self, model_id: str) -> Grouping:
@@ -46,11 +46,11 @@ class AsyncModels:
         return await self._transport.record(Assignment, call)
 
     async def codebook(self, model_id: str) -> Any:
-        """Return every codebook with its usage."""
+        """Return all codebooks with their usage."""
         return read_json(await self._transport.send(Call("GET", f"{_path(model_id)}/codebook")))
 
     async def report(self, model_id: str) -> dict[str, Any]:
-        """Return how the training went and what was done to each feature."""
+        """Return the report on the model and its training."""
         document: dict[str, Any] = read_json(
             await self._transport.send(Call("GET", f"{_path(model_id)}/report"))
         )
@@ -63,16 +63,16 @@ class AsyncModels:
     async def encode(
         self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None
     ) -> npt.NDArray[np.int64]:
-        """Turn rows into codes, over the binary path, in as many requests as needed.
+        """Encode rows, in binary and in as many requests as needed.
 
         Args:
             model_id: Id or `@alias`.
-            rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. That is done
-                here, so that only numbers are sent.
+            rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. The client
+                does the matching, so that only numbers are sent.
             columns: Names of an array's columns, in any order.
 
         Returns:
-            Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row that holds an infinity.
+            Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row with an infinity.
         """
         names = names_of(rows, columns)
         order = None
@@ -86,24 +86,24 @@ class AsyncModels:
     async def encodings(
         self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None
     ) -> Encodings:
-        """Turn rows into codes with the reconstruction error and the status of each, in one request."""
+        """Encode rows in one request; also return each row's reconstruction error and status."""
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(rows, columns))
         return await self._transport.record(Encodings, call)
 
     async def encode_file(self, model_id: str, path: Path, *, as_csv: bool) -> bytes:
-        """Send a table's file as it is and return the codes as NPY or CSV bytes."""
+        """Encode the rows of a file; return the codes as NPY or CSV bytes."""
         accept = CSV if as_csv else NPY
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(path), headers={"Accept": accept})
         return (await self._transport.send(call)).content
 
     async def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Turn codes [N, G * L] back into rows [N, D] in the dataset's units."""
+        """Decode codes [N, G * L] to rows [N, D] in the dataset's units."""
         body = {"codes": np.asarray(codes).tolist()}
         call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content).astype(np.float32, copy=False)
 
     async def encode_dataset(self, model_id: str, dataset_id: str, *, name: str | None = None) -> Job:
-        """Ask the workers to encode a dataset of any size; the job's `result` is a dataset of codes."""
+        """Submit a job that encodes a dataset of any size; its `result` is a dataset of codes."""
         call = Call(
             "POST",
             f"{_path(model_id)}/encoding-jobs",
@@ -120,34 +120,34 @@ class AsyncModels:
         return read_npy((await self._transport.send(call)).content)
 
     async def _model(self, model_id: str) -> Model:
-        """Return a model, which never changes, unlike what an alias stands for."""
+        """Return a model, cached by id; aliases are not cached, as they may move."""
         model = self._known.get(model_id) or await self.get(model_id)
         self._known[model.id] = model
         return model
 
 
 class AsyncAliases:
-    """Names that point to models and can be moved."""
+    """Creates, moves, reads and deletes aliases."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
     async def put(self, name: str, model_id: str, *, if_match: str | None = None) -> Alias:
-        """Point a name to a model; with `if_match` only if nobody has moved it since."""
+        """Point an alias to a model; with `if_match` only if it has not been moved since."""
         headers = {} if if_match is None else {"If-Match": if_match}
         call = Call("PUT", f"/v1/aliases/{segment(name)}", json={"model": model_id}, headers=headers)
         return await self._transport.record(Alias, call)
 
     async def get(self, name: str) -> Alias:
-        """Return where a name points."""
+        """Return an alias with its model."""
         return await self._transport.record(Alias, Call("GET", f"/v1/aliases/{segment(name)}"))
 
     async def list(self) -> list[Alias]:
-        """Return every alias."""
+        """Return all aliases."""
         return [item async for item in self._transport.records(Alias, Call("GET", "/v1/aliases"))]
 
     async def delete(self, name: str) -> None:
-        """Forget a name; the model stays."""
+        """Delete an alias; its model is kept."""
         await self._transport.send(Call("DELETE", f"/v1/aliases/{segment(name)}"))
 
 

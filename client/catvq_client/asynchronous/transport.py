@@ -1,4 +1,4 @@
-"""Sends requests: keys, retries and problem documents, the same for every resource."""
+"""Sends requests for all resources: API key, retries, error responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -27,13 +27,13 @@ from catvq_client.errors import NotReachableError
 class AsyncTransport:
     """A connection pool to one service.
 
-    Requests refused with 429 or 503 are sent again after the pause the service asks for. A broken connection
-    is tried again only where that is harmless and only once the service has been reached, so that a
-    wrong address fails at once while a restarting service is waited for.
+    Requests refused with 429 or 503 are repeated after the pause that the service gives. After a broken
+    connection, safe requests are repeated, but only if the service has been reached before: a wrong address
+    fails at once, while a restarting service is waited for.
 
     Args:
         base_url: Address of the service, without `/v1`.
-        api_key: Sent as a bearer token; never part of an error or a representation.
+        api_key: Sent as a bearer token; never part of an error or of `repr`.
         timeout_s: Longest wait for a connection or for the next bytes.
 
     Raises:
@@ -42,7 +42,7 @@ class AsyncTransport:
 
     def __init__(self, base_url: str, api_key: str | None, timeout_s: float) -> None:
         headers = common_headers(api_key)
-        # A proxy of the environment cannot reach this machine's own loopback.
+        # A proxy from the environment cannot reach this machine's loopback.
         trust_env = checked_address(base_url).host not in LOOPBACK
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
@@ -50,19 +50,19 @@ class AsyncTransport:
         self._http = httpx.AsyncClient(headers=headers, timeout=timeout_s, trust_env=trust_env)
 
     def __repr__(self) -> str:
-        """Name the address only."""
+        """Return the address, without the key."""
         return f"{type(self).__name__}({self.base_url!r})"
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def record(self, record_type: type[RecordT], call: Call) -> RecordT:
-        """Send and read the answer as a record."""
+        """Send a request and return the response as a record."""
         return read_record(record_type, await self.send(call))
 
     async def records(self, record_type: type[RecordT], call: Call) -> AsyncIterator[RecordT]:
-        """Send and read a list, page after page."""
+        """Yield the items of a list, page by page."""
         following: Call | None = call
         while following is not None:
             response = await self.send(following)
@@ -72,11 +72,11 @@ class AsyncTransport:
             following = Call("GET", call.path, dict(httpx.URL(link).params)) if link else None
 
     async def send(self, call: Call) -> httpx.Response:
-        """Send a request, again where the service asks for it.
+        """Send a request, with retries.
 
         Raises:
-            ApiError: The service refused.
-            NotReachableError: Nobody answered.
+            ApiError: The service answered with an error.
+            NotReachableError: There was no response.
         """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
@@ -95,11 +95,11 @@ class AsyncTransport:
 
     @asynccontextmanager
     async def stream(self, call: Call) -> AsyncIterator[httpx.Response]:
-        """Send a request once and give its answer before the answer's body has arrived.
+        """Send a request once and yield the response before its body has arrived.
 
         Raises:
-            ApiError: The service refused.
-            NotReachableError: Nobody answered, or the connection broke.
+            ApiError: The service answered with an error.
+            NotReachableError: There was no response, or the connection broke.
         """
         try:
             response = await self._http.send(self._request(call), stream=True)

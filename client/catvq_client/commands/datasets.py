@@ -17,7 +17,7 @@ app = typer.Typer(help="Upload, list and delete datasets.")
 
 @app.callback(invoke_without_command=True)
 def datasets(context: typer.Context) -> None:
-    """Upload, list and delete datasets; without a further command: list them."""
+    """Upload, list and delete datasets; without a subcommand, list them."""
     if context.invoked_subcommand is None:
         list_datasets(os.environ.get(URL_VARIABLE, DEFAULT_URL))
 
@@ -74,7 +74,7 @@ def check(
 def upload(  # noqa: PLR0913 - options of a command
     file: FileArgument,
     name: Annotated[
-        str | None, typer.Option("--name", help="A name for people; the file's by default.")
+        str | None, typer.Option("--name", help="Label of the dataset; by default the file's name.")
     ] = None,
     families: Annotated[
         str | None, typer.Option("--families", help="Rule such as prefix:_, or JSON {family: [features]}.")
@@ -111,10 +111,10 @@ def upload(  # noqa: PLR0913 - options of a command
 def delete(
     dataset: Annotated[str, typer.Argument(help="Id of a dataset.")], url: UrlOption = DEFAULT_URL
 ) -> None:
-    """Delete a dataset that no job needs."""
+    """Delete a dataset that no job uses."""
     with connected(url) as client:
         client.datasets.delete(dataset)
-        say(f"{dataset} is deleted")
+        say(f"deleted {dataset}")
 
 
 def _row(dataset: Dataset) -> tuple[object, ...]:

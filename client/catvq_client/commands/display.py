@@ -1,4 +1,4 @@
-"""Prints tables for people and JSON for machines."""
+"""Prints tables and JSON."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Print a table; nothing is cut off, and names are never read as markup."""
+    """Print a table; long cells are folded, and markup in names is not interpreted."""
     table = Table(title=title, title_justify="left", header_style="bold", show_header=any(columns))
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -31,12 +31,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: st
 
 
 def print_fields(fields: dict[str, Any], title: str | None = None) -> None:
-    """Print names and values below each other; nothing is shown as a dash."""
+    """Print names and values below each other; None is shown as a dash."""
     print_table(("", ""), fields.items(), title)
 
 
 def number(value: float | None) -> str:
-    """Write a measured number for people: four digits."""
+    """Format a number with four significant digits."""
     return "-" if value is None else f"{value:.4g}"
 
 

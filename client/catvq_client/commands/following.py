@@ -1,4 +1,4 @@
-"""Follows a job to its end: a bar on a terminal, a line for each epoch elsewhere."""
+"""Shows a job's progress until it ends: a bar on a terminal, else a line per epoch."""
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,14 +11,14 @@ SHOWN_LOSSES = ("total", "reconstruction", "validation")
 
 
 def follow(client: Client, job_id: str, console: Console) -> Job:
-    """Show a job until it has ended and return it as it ended."""
+    """Show a job's progress until it has ended, and return the job."""
     if console.is_terminal:
         return _follow_with_bar(client, job_id, console)
     return _follow_plainly(client, job_id, console)
 
 
 def measures(job: Job) -> str:
-    """Write a job's temperature and losses in one line."""
+    """Format a job's temperature and losses in one line."""
     parts = [] if job.temperature is None else [f"temperature {number(job.temperature)}"]
     losses = job.losses or {}
     parts += [f"{name} {number(losses[name])}" for name in SHOWN_LOSSES if losses.get(name) is not None]

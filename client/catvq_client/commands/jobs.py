@@ -1,4 +1,4 @@
-"""`catvq status`, `assignment` and `events`: jobs while they run."""
+"""Commands `catvq status`, `assignment` and `events`."""
 
 import json
 from typing import Annotated
@@ -16,7 +16,7 @@ JobArgument = Annotated[str, typer.Argument(help="Id of a job.")]
 
 
 def status(
-    job: Annotated[str | None, typer.Argument(help="Id of a job; all of them by default.")] = None,
+    job: Annotated[str | None, typer.Argument(help="Id of a job; by default all jobs are listed.")] = None,
     *,
     is_followed: Annotated[
         bool, typer.Option("--follow", help="Show progress until the job has ended.")
@@ -24,7 +24,7 @@ def status(
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one job, or list them all."""
+    """Show one job, or list all jobs."""
     with connected(url) as client:
         if job is None:
             found = client.jobs.list()
@@ -43,13 +43,13 @@ def status(
 
 
 def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Show each feature's likeliest categories as they stand now."""
+    """Show the two most probable categories of each feature."""
     with connected(url) as client:
         found = client.jobs.assignment(job)
         if as_json:
             print_json(found.document())
         elif found.matrix is None or found.features is None or found.categories is None:
-            say(f"{job} has not taken its first step")
+            say(f"{job} has no assignment yet")
         else:
             title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
             print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
@@ -59,10 +59,10 @@ def events(
     job: JobArgument,
     url: UrlOption = DEFAULT_URL,
     *,
-    is_followed: Annotated[bool, typer.Option("--follow", help="Go on until the job has ended.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each event.")] = False,
+    is_followed: Annotated[bool, typer.Option("--follow", help="Follow until the job has ended.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per event.")] = False,
 ) -> None:
-    """List what happened to a job."""
+    """List the events of a job."""
     with connected(url) as client:
         for event in client.jobs.follow_events(job) if is_followed else client.jobs.events(job):
             data = json.dumps(event.data if not as_json else event.document(), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`catvq models`, `grouping`, `report` and `encode`: what jobs leave behind."""
+"""Commands `catvq models`, `grouping`, `report` and `encode`."""
 
 from collections import Counter
 from pathlib import Path
@@ -27,7 +27,7 @@ def models(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None
 
 
 def grouping(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Show which category each feature was frozen into."""
+    """Show the frozen category of each feature."""
     with connected(url) as client:
         found = client.models.grouping(model)
         if as_json:
@@ -50,7 +50,7 @@ def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
 
 
 def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Show whether a model beat simpler methods, how its training went, and what was done to each feature."""
+    """Show a model's report: comparison with simpler methods, training, cleaning of the features."""
     with connected(url) as client:
         found = client.models.report(model)
         if as_json:
@@ -64,16 +64,16 @@ def encode(
     file: Annotated[Path, typer.Argument(help="Rows: CSV, Parquet, Arrow or NPY.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="NPY or CSV file; CSV on standard output by default."),
+        typer.Option("--output", "-o", help="NPY or CSV file; by default CSV on standard output."),
     ] = None,
     url: UrlOption = DEFAULT_URL,
     *,
     as_json: JsonOption = False,
 ) -> None:
-    """Turn a file's rows into codes."""
+    """Encode the rows of a file."""
     with connected(url) as client:
         if output is not None and output.suffix.lower() not in {".npy", ".csv"}:
-            raise CatvqError(f"{output}: codes are written as .npy or .csv")
+            raise CatvqError(f"{output}: the output file must end in .npy or .csv")
         if as_json:
             print_json(client.models.encodings(model, file).document())
             return
@@ -87,7 +87,7 @@ def encode(
 
 
 def _print_report(found: dict[str, Any]) -> None:
-    """Print the verdict as a text, and everything else as tables, first what the verdict rests on."""
+    """Print the verdict as text, then the compared groupings and everything else as tables."""
     baselines = dict(found.get("baselines", {}))
     sections = {"contestants": baselines.pop("contestants", None) or [], **found, "baselines": baselines}
     if verdict := sections.pop("verdict", None):

@@ -1,4 +1,4 @@
-"""What every command shares: its options, its connection, and errors that read as one line."""
+"""Shared by all commands: options, connection, one-line error messages."""
 
 import os
 import sys
@@ -15,25 +15,25 @@ from catvq_client.synchronous.client import Client
 URL_VARIABLE = "CATVQ_URL"
 
 UrlOption = Annotated[str, typer.Option("--url", envvar=URL_VARIABLE, help="Address of the service.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @contextmanager
 def connected(url: str) -> Iterator[Client]:
-    """Yield a client; whatever goes wrong ends the command with one line and exit status 1."""
+    """Yield a client; expected errors end the command with one line and exit status 1."""
     with reported_errors(), Client(url) as client:
         yield client
 
 
 @contextmanager
 def reported_errors() -> Iterator[None]:
-    """End the command with one line and exit status 1 where an error was foreseen."""
+    """End the command with one line and exit status 1 on an expected error."""
     try:
         yield
     except NotReachableError as error:
-        fail(f"{error}; start it with `catvq up`, or give its address with --url or CATVQ_URL")
+        fail(f"{error}; start the service with `catvq up`, or give its address with --url or CATVQ_URL")
     except BrokenPipeError:
-        # The reader of a pipe went away; without this Python complains again while it exits.
+        # The reader of a pipe has closed it; without this Python reports another error at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
     except (CatvqError, OSError) as error:
@@ -41,11 +41,11 @@ def reported_errors() -> Iterator[None]:
 
 
 def fail(text: str) -> None:
-    """Say what is wrong on standard error and end with exit status 1."""
+    """Print an error on standard error and exit with status 1."""
     say(f"error: {text}", style="red")
     raise typer.Exit(1) from None
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Tell the user something that is not the command's output, on standard error."""
+    """Print a message on standard error."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(text, style=style, markup=False)

@@ -1,4 +1,4 @@
-"""`catvq cancel`, `pause`, `resume`, `finish`, `retry` and `temperature`: what a user may wish of a job."""
+"""Commands `catvq cancel`, `pause`, `resume`, `finish`, `retry` and `temperature`."""
 
 from typing import Annotated
 
@@ -13,31 +13,31 @@ from catvq_client.synchronous.client import Client
 
 
 def cancel(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """End a job."""
+    """Cancel a job."""
     with connected(url) as client:
         _show(client.jobs.cancel(job), as_json=as_json)
 
 
 def pause(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Save a job and lay it aside until it is resumed."""
+    """Pause a job; its state is saved until it is resumed."""
     with connected(url) as client:
         _show(client.jobs.pause(job), as_json=as_json)
 
 
 def resume(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Let a paused job go on where it stopped."""
+    """Resume a paused job where it stopped."""
     with connected(url) as client:
         _show(client.jobs.resume(job), as_json=as_json)
 
 
 def finish(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Let a job end with what it has learnt so far, and publish that."""
+    """Stop training early and publish the model."""
     with connected(url) as client:
         _show(client.jobs.finish(job), as_json=as_json)
 
 
 def retry(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Let a job that failed or was cancelled go on from its last checkpoint."""
+    """Continue a failed or cancelled job from its last checkpoint."""
     with connected(url) as client:
         _show(client.jobs.retry(job), as_json=as_json)
 
@@ -46,12 +46,12 @@ def temperature(
     job: JobArgument,
     url: UrlOption = DEFAULT_URL,
     *,
-    is_held: Annotated[bool, typer.Option("--hold", help="Hold it where it is.")] = False,
-    value: Annotated[float | None, typer.Option("--set", help="Hold it at this value.")] = None,
-    is_released: Annotated[bool, typer.Option("--release", help="Let it follow its schedule again.")] = False,
+    is_held: Annotated[bool, typer.Option("--hold", help="Hold the current value.")] = False,
+    value: Annotated[float | None, typer.Option("--set", help="Hold this value.")] = None,
+    is_released: Annotated[bool, typer.Option("--release", help="Return to the schedule.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a job's temperature and its schedule, or steer it."""
+    """Show a job's temperature and its schedule, or change it."""
     is_to_be_held = is_held or value is not None
     if is_released and is_to_be_held:
         fail("--release cannot be combined with --hold or --set")

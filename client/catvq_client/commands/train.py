@@ -1,4 +1,4 @@
-"""`catvq train`: from a configuration file to a running job."""
+"""Command `catvq train`: submits a training job from a configuration file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,31 +23,32 @@ from catvq_client.synchronous.client import Client
 
 def train(
     config: Annotated[
-        Path, typer.Option("--config", help="YAML or JSON, in the API's names or the published layout.")
+        Path,
+        typer.Option("--config", help="YAML or JSON file, with the API's names or the published layout."),
     ],
     *,
     learnable: Annotated[
-        bool, typer.Option("--learnable", help="Learn the assignment, whatever the file says.")
+        bool, typer.Option("--learnable", help="Learn the assignment; overrides the file.")
     ] = False,
     is_followed: Annotated[
         bool, typer.Option("--follow", help="Show progress until the job has ended.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Show what the job will do before it starts.")
+        bool, typer.Option("--verbose", help="Show the job's plan before it is submitted.")
     ] = False,
     dataset: Annotated[
         str | None,
-        typer.Option("--dataset", help="Id of a dataset, or a file to upload; instead of the file's."),
+        typer.Option("--dataset", help="Id of a dataset, or a file to upload; overrides the file."),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the job.")] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model as a configuration file describes it."""
+    """Train a model with the settings of a configuration file."""
     with connected(url) as client:
         run_file = _with_dataset(read_config_file(config), dataset)
-        for unhonoured in run_file.unhonoured:
-            say(f"no effect: {unhonoured}", style="yellow")
+        for ignored in run_file.ignored_keys:
+            say(f"no effect: {ignored}", style="yellow")
         if run_file.dataset is not None and (run_file.families or run_file.family_names):
             say(f"no effect: families: {run_file.dataset} has its own", style="yellow")
         request = _request(run_file, learnable=learnable, name=name)

@@ -1,4 +1,4 @@
-"""`catvq up`: the installed service in the foreground."""
+"""Command `catvq up`: runs the installed service in the foreground."""
 
 import signal
 import subprocess
@@ -18,17 +18,17 @@ SERVER = "app.embedded"
 
 def up(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 chooses a free one.")] = 8000,
-    data: Annotated[Path, typer.Option("--data", help="Directory that keeps everything.")] = Path("data"),
+    data: Annotated[Path, typer.Option("--data", help="Data directory.")] = Path("data"),
 ) -> None:
-    """Start the service here: API, a worker and a private Redis."""
+    """Run the service on this machine: API, a worker and a private Redis."""
     if not is_server_installed():
-        fail("the service is not installed here, only its client: `pip install 'catvq[embedded]'` adds it")
+        fail("only the client is installed; install the service with `pip install 'catvq[embedded]'`")
     command = [sys.executable, "-m", SERVER, "--port", str(port), "--data", str(data)]
     raise typer.Exit(run_in_foreground(command))
 
 
 def is_server_installed() -> bool:
-    """Whether the service's package is there; it is looked for, not imported."""
+    """Whether the service's package is installed; it is not imported."""
     package, _, module = SERVER.partition(".")
     spec = find_spec(package)
     places = spec.submodule_search_locations if spec is not None else None
@@ -36,9 +36,9 @@ def is_server_installed() -> bool:
 
 
 def run_in_foreground(command: list[str]) -> int:
-    """Run a child until it ends, hand it the signals that reach us, and return its exit status.
+    """Run a child process until it ends, forward signals to it, and return its exit status.
 
-    The child leads a session of its own, so that Ctrl-C reaches it once, through us, and not twice.
+    The child runs in its own session, so that Ctrl-C reaches it only once, through this process.
     """
     waiting: list[int] = []
 

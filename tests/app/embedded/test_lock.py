@@ -22,7 +22,7 @@ def test_a_second_holder_is_refused_and_told_who_has_the_directory(tmp_path, mon
 def test_a_place_that_cannot_hold_data_is_refused_by_its_name(tmp_path):
     (tmp_path / "file").touch()
     for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nobody/here")):
-        with pytest.raises(DirectoryUnusableError, match=f"cannot be kept in {place}: "), locked(place):
+        with pytest.raises(DirectoryUnusableError, match=f"{place} cannot be used: "), locked(place):
             pass
 
 

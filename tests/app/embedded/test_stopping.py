@@ -6,17 +6,17 @@ import pytest
 
 WAITER = """
 import time
-from app.embedded.stopping import StopWish
-wish = StopWish()
+from app.embedded.stopping import StopRequest
+stop_request = StopRequest()
 print("waiting", flush=True)
-while not wish.is_set:
+while not stop_request.is_set:
     time.sleep(0.02)
 print("stopping", flush=True)
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_a_wish_to_stop_even_where_it_was_inherited_as_ignored(number):
+def test_a_signal_requests_a_stop_even_where_it_was_inherited_as_ignored(number):
     command = ["sh", "-c", "trap '' INT TERM HUP; exec \"$@\"", "sh", sys.executable, "-c", WAITER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiter:
         assert waiter.stdout.readline() == "waiting\n"

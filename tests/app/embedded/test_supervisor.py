@@ -9,7 +9,7 @@ import pytest
 
 from app.embedded.ports import FIRST_PORT, LAST_PORT
 from app.embedded.redis import PrivateRedis
-from app.embedded.supervisor import Place, with_port
+from app.embedded.supervisor import Options, with_port
 
 
 def run_embedded(data_dir, *options, **environment):
@@ -51,7 +51,7 @@ def test_a_part_that_keeps_ending_ends_the_start_with_its_last_words(tmp_path):
     (data / "appendonly.aof.manifest").write_text("broken")
     status, said = run_embedded(tmp_path)
     assert status == 1
-    assert re.search(r"redis does not come up:.*manifest", said, re.DOTALL)
+    assert re.search(r"redis does not start:.*manifest", said, re.DOTALL)
     assert processes_in(tmp_path) == []
 
 
@@ -59,14 +59,14 @@ def test_a_database_that_is_away_ends_the_start_with_its_reason(tmp_path):
     away = "postgresql+psycopg://postgres@127.0.0.1:1/postgres"
     status, said = run_embedded(tmp_path, CATVQ_DATABASE_URL=away)
     assert status == 1
-    assert re.search(r"the database cannot be brought up to date:.*refused", said, re.DOTALL)
+    assert re.search(r"the database cannot be migrated:.*refused", said, re.DOTALL)
     assert processes_in(tmp_path) == []
 
 
 def test_port_0_is_a_free_one():
-    assert FIRST_PORT <= with_port(Place("127.0.0.1", 0, Path("data"))).port < LAST_PORT
+    assert FIRST_PORT <= with_port(Options("127.0.0.1", 0, Path("data"))).port < LAST_PORT
 
 
 @pytest.mark.parametrize(("host", "local"), [("0.0.0.0", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")])
 def test_a_client_on_this_machine_finds_a_service_that_listens_everywhere(host, local):
-    assert Place(host, 8000, Path("data")).local_host == local
+    assert Options(host, 8000, Path("data")).local_host == local

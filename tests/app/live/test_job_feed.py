@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 import sqlalchemy as sa
 
-from app.live.job_feed import LOOK_INTERVAL_S
+from app.live.job_feed import POLL_INTERVAL_S
 
 STREAM = "Accept: text/event-stream"
 SOON_S = 0.5
@@ -70,7 +70,7 @@ def test_all_who_wait_share_one_look_at_a_time(api, statements):
             statements.clear()
             began = time.monotonic()
             time.sleep(2)
-            looks = (time.monotonic() - began) / LOOK_INTERVAL_S + 1
+            looks = (time.monotonic() - began) / POLL_INTERVAL_S + 1
             assert 2 <= len(statements) <= 2 * looks  # how the jobs stand, and which places they have
     settle(api, 0)
 

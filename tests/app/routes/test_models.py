@@ -58,7 +58,7 @@ def test_codebook_and_report_belong_to_the_model(client, model_id):
     report = client.get(f"/v1/models/{model_id}/report").json()
     assert (report["model"], report["losses"], report["warnings"]) == (model_id, {"test": 0.5}, [])
     assert report["baselines"] == {"status": "off"}
-    assert report["verdict"] == "Not compared with simpler methods: its job did not ask for it."
+    assert report["verdict"] == "Not compared with simpler methods: the job did not request it."
 
 
 def test_the_artifact_runs_without_the_service(client, model_id):

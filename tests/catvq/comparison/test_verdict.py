@@ -70,9 +70,10 @@ def test_the_verdict_says_what_it_rests_on_and_what_it_does_not_cover():
     assert "trained 2 models in static mode, for 5 epochs on the same 80 rows" in result["verdict"]
     assert "with 2 categories and 24 bits per row" in result["verdict"]
     assert (
-        "on 4 test rows that no choice has seen. The model itself has test error 0.5000." in result["verdict"]
+        "on 4 test rows that were used for no decision. The model itself has test error 0.5000."
+        in result["verdict"]
     )
-    assert "but not another split." in result["verdict"]
+    assert "but not that of the split." in result["verdict"]
     assert "noise" not in result["verdict"]
     assert (result["rows"], result["bits_per_row"]) == ({"train": 80, "test": 4}, 24)
 
@@ -80,8 +81,8 @@ def test_the_verdict_says_what_it_rests_on_and_what_it_does_not_cover():
 def test_the_verdict_says_what_learning_cost():
     result = judge(contest(clustering=shifted(1)), TERMS, TIMES, {})
     assert result["verdict"].endswith(
-        "Learning it took 30 s, 1.5 times as long as one static training of that size takes (20 s, reckoned "
-        "from those above)."
+        "Learning it took 30 s, 1.5 times as long as one static training of that size takes (20 s, "
+        "estimated from the runs above)."
     )
     assert (result["training_seconds"], result["static_seconds"]) == (30, 20.0)
 
@@ -89,7 +90,7 @@ def test_the_verdict_says_what_learning_cost():
 def test_a_method_that_finds_the_same_categories_is_as_good():
     result = judge(contest(clustering=LEARNT_ERRORS, feature_agglomeration=shifted(1)), TERMS, TIMES, {})
     assert (result["outcome"], result["best"]) == ("as_good", "clustering")
-    assert "Ward clustering of correlation, which needs no learning, finds the very same" in result["verdict"]
+    assert "Ward clustering of correlation, which needs no learning, finds the same" in result["verdict"]
 
 
 def test_noise_is_called_noise():
@@ -100,8 +101,8 @@ def test_noise_is_called_noise():
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"test_rows": 1}, "No verdict: 1 test rows cannot judge"),
-        ({"has_choice": False}, "No verdict: there is but one way to sort 4 features into 2 categories."),
+        ({"test_rows": 1}, "No verdict: 1 test rows are too few"),
+        ({"has_choice": False}, "No verdict: there is only one way to group 4 features into 2 categories."),
     ],
 )
 def test_without_a_judgement_there_is_no_verdict(change, text):

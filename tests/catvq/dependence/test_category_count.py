@@ -12,12 +12,12 @@ def blocks(sizes, weak=0.0):
     return affinity
 
 
-def opinions(count):
+def estimates(count):
     return [count.by_spectrum, count.by_modularity, count.by_linkage]
 
 
 @pytest.mark.parametrize("three", [(1, 6, 9), (9, 1, 6), (6, 9, 1), (6, 6, 1), (60, 6, 6)])
-def test_the_number_is_the_middle_opinion(three):
+def test_the_number_is_the_median_estimate(three):
     assert CategoryCount(*three).number == 6
 
 
@@ -39,12 +39,12 @@ def test_modularity_of_nothing_is_0():
 @pytest.mark.parametrize("sizes", [[4, 4], [3, 5, 12], [6] * 7, [4] * 12])
 @pytest.mark.parametrize("weak", [0.0, 0.03])
 def test_all_three_see_categories_that_stand_apart(sizes, weak):
-    assert opinions(count_categories(blocks(sizes, weak))) == [len(sizes)] * 3
+    assert estimates(count_categories(blocks(sizes, weak))) == [len(sizes)] * 3
 
 
 @pytest.mark.parametrize("affinity", [blocks([2]), blocks([20]), np.zeros((2, 2)), np.zeros((5, 5))])
 def test_one_category_and_nothing_at_all_count_as_one(affinity):
-    assert opinions(count_categories(affinity)) == [1, 1, 1]
+    assert estimates(count_categories(affinity)) == [1, 1, 1]
 
 
 def test_one_category_of_uneven_affinities_is_not_split():
@@ -53,12 +53,12 @@ def test_one_category_of_uneven_affinities_is_not_split():
     assert count_categories(half + half.T).number == 1
 
 
-def test_no_opinion_exceeds_the_features_less_one_or_the_most_that_a_reader_can_use(monkeypatch):
+def test_no_estimate_exceeds_the_features_less_one_or_the_maximum(monkeypatch):
     half = np.triu(np.random.default_rng(0).exponential(size=(6, 6)), 1)
-    assert max(opinions(count_categories(np.minimum(half + half.T, 1)))) <= 5
+    assert max(estimates(count_categories(np.minimum(half + half.T, 1)))) <= 5
 
     monkeypatch.setattr(category_count, "MAX_CATEGORIES", 4)
-    assert max(opinions(count_categories(blocks([3] * 8)))) <= 4
+    assert max(estimates(count_categories(blocks([3] * 8)))) <= 4
 
 
 def test_modularity_is_searched_past_a_dip_but_not_for_ever(monkeypatch):

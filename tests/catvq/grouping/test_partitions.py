@@ -88,7 +88,7 @@ def test_every_family_gets_at_least_one_category_and_none_more_than_its_features
 @pytest.mark.parametrize("total", [1, 6])
 def test_a_total_that_cannot_be_shared_out_is_refused(total):
     with pytest.raises(
-        ConfigError, match=f"{total} categories cannot be shared over 2 families with 5 features"
+        ConfigError, match=f"{total} categories cannot be distributed over 2 families with 5 features"
     ):
         share_categories(total, {0: 3, 1: 2})
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from catvq.grouping.rate_distortion import gaussian_error, told
+from catvq.grouping.rate_distortion import added_precision, gaussian_error
 
 PAIRS = np.array([0, 0, 1, 1])
 
@@ -25,7 +25,7 @@ def test_bits_of_independent_features_are_shared_equally():
 
 def test_a_component_that_varies_less_than_the_water_level_gets_no_bits():
     """One bit takes 4 to 1, and 0.5 lies below."""
-    precision = told(np.diag([4.0, 0.5]), 1)
+    precision = added_precision(np.diag([4.0, 0.5]), 1)
     assert precision == pytest.approx(np.diag([1 / 1 - 1 / 4, 0.0]))
 
 
@@ -51,5 +51,5 @@ def test_the_error_is_that_of_the_best_linear_estimate_from_all_codes(covariance
     precision = np.linalg.inv(covariance)
     for category in range(3):
         own = np.ix_(grouping == category, grouping == category)
-        precision[own] += told(covariance[own], bits)
+        precision[own] += added_precision(covariance[own], bits)
     assert gaussian_error(covariance, grouping, bits) == pytest.approx(np.trace(np.linalg.inv(precision)) / 9)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from catvq.dependence.opinions import MAY_LOSE, MUST_GAIN, Views
 from catvq.dependence.spectral import separation
+from catvq.dependence.views import MAY_LOSE, MUST_GAIN, Views
 
 LEAVES = np.repeat(np.arange(4), 3)
 BRANCHES = LEAVES // 2
@@ -27,7 +27,7 @@ def same(one, other):
     return ((one[:, None] == one) == (other[:, None] == other)).all()
 
 
-def test_without_another_opinion_the_conditional_view_is_clustered():
+def test_without_a_better_view_the_conditional_view_is_clustered():
     assert same(views(blocks(LEAVES), blocks(LEAVES)).best_grouping(4), LEAVES)
     assert same(views(blocks(BRANCHES), blocks(BRANCHES)).best_grouping(2), BRANCHES)
 
