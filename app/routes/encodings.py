@@ -54,11 +54,12 @@ async def create_encodings(
     """Encode rows.
 
     A missing value is filled in as while training (status `imputed`). A row with an infinity, or a value
-    beyond float32, is `invalid`: its codes are -1. Named columns are matched by name; those the model does
-    not know are left out. NPY holds only the codes, every other format the status of each row as well and
-    what tells how far to trust its codes: the reconstruction error, and the distance to the codes as a
-    percentile of the training rows' distances (100: farther than all of them). `application/octet-stream`
-    is little-endian without a header: float32 rows in, int64 codes out; it is the fastest, with NPY.
+    beyond the model's `rows_dtype`, is `invalid`: its codes are -1. Named columns are matched by name; those
+    the model does not know are left out. NPY holds only the codes, every other format the status of each row
+    as well and what tells how far to trust its codes: the reconstruction error, and the distance to the codes
+    as a percentile of the training rows' distances (100: farther than all of them).
+    `application/octet-stream` is little-endian without a header: rows in the model's `rows_dtype` in, int64
+    codes out; it is the fastest, with NPY.
     """
     file_format = sent_format(request.headers.get("content-type"), ENCODING_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)

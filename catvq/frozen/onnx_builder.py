@@ -45,8 +45,8 @@ class Graph:
         self.nodes.append(helper.make_node("TopK", [value, self.ints(number)], names, axis=-1))
         return names[0], names[1]
 
-    def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
-        """Add a choice between the last outputs, float32, of two graphs.
+    def choose(self, condition: str, then: "Graph", otherwise: "Graph", kind: int) -> str:
+        """Add a choice between the last outputs of two graphs, of the given type.
 
         They see what is in this one already, need prefixes, and cannot have constants of their own.
         """
@@ -55,7 +55,7 @@ class Graph:
                 graph.nodes,
                 name,
                 [],
-                [helper.make_tensor_value_info(graph.nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
+                [helper.make_tensor_value_info(graph.nodes[-1].output[0], kind, None)],
             )
             for name, graph in (("then_branch", then), ("else_branch", otherwise))
         }
