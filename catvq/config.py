@@ -161,7 +161,7 @@ class CleaningConfig:
         enabled: When false nothing is dropped or clipped; missing values are still filled and
             features still normalised.
         variance_threshold: A feature is constant when its variance is at or below this part of
-            min(1, mean^2).
+            min(1, mean^2); float64 values that float32 could hardly tell apart, only where float64 cannot.
         correlation_threshold: A feature is a duplicate when its |correlation| with an earlier one is
             above this; 1 turns the search off.
         missing: What stands for a missing value, taken from the training rows.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ Deliver = Callable[[Encoded | Exception], None]
 class Order:
     """One request's rows, and the parts encoded so far."""
 
-    rows: NDArray[np.float32]
+    rows: NDArray[Any]
     deliver: Deliver
     is_abandoned: bool = False
     taken: int = 0
@@ -52,9 +53,7 @@ class Batcher:
         self._thread = Thread(target=self._work, name="encoder", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, encoder: Encoder, rows: NDArray[np.float32], deliver: Deliver, *, with_doubt: bool
-    ) -> Order:
+    def submit(self, encoder: Encoder, rows: NDArray[Any], deliver: Deliver, *, with_doubt: bool) -> Order:
         """Queue rows [at least 1, features] for encoding; the result goes to a callback.
 
         Args:
@@ -69,7 +68,7 @@ class Batcher:
         self._arrived.append(((encoder, with_doubt), order))
         return order
 
-    async def encode(self, encoder: Encoder, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+    async def encode(self, encoder: Encoder, rows: NDArray[Any], *, with_doubt: bool) -> Encoded:
         """Encode rows [at least 1, features]."""
         future: asyncio.Future[Encoded | Exception] = self._loop.create_future()
 
@@ -87,7 +86,7 @@ class Batcher:
             raise result
         return result
 
-    def is_instant(self, encoder: Encoder, rows: NDArray[np.float32]) -> bool:
+    def is_instant(self, encoder: Encoder, rows: NDArray[Any]) -> bool:
         """Whether to encode rows on the event loop: the thread is idle, the row single, the model small."""
         return not self._is_busy and len(rows) == 1 and encoder.size_bytes <= INSTANT_BYTES
 
@@ -154,7 +153,7 @@ def _run(kind: _Kind, orders: deque[Order]) -> list[tuple[Order, Encoded | Excep
     return finished
 
 
-def _next_batch(orders: deque[Order]) -> Iterator[tuple[Order, NDArray[np.float32]]]:
+def _next_batch(orders: deque[Order]) -> Iterator[tuple[Order, NDArray[Any]]]:
     """Take rows for one run from the oldest orders; skip abandoned ones."""
     room = ROWS_PER_RUN
     while room and orders:

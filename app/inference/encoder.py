@@ -22,6 +22,10 @@ ROWS_PER_RUN = 128  # activations then stay in a core's cache; twice as many row
 INVALID_CODE = -1
 SIZE_IN_MEMORY = 2  # times the files' size: their contents, and the runtime's packed copy
 PERCENTILES = np.arange(101)
+TYPES: dict[str, np.dtype[Any]] = {
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+}
 NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
 NOWHERE.setflags(write=False)
 RECHECK_S = 0.001  # checking for the directory takes a tenth of the time of a request
@@ -54,7 +58,7 @@ class Encoded(NamedTuple):
     Args:
         codes: int64 [rows, tokens]; -1 throughout an invalid row.
         is_imputed: bool [rows], a missing value was filled in.
-        is_invalid: bool [rows], a value was infinite or beyond float32.
+        is_invalid: bool [rows], a value was infinite or beyond the type of the model's rows.
         doubt: None unless it was requested.
     """
 
@@ -87,11 +91,12 @@ class Encoder:
         self._seen_at = monotonic()
         self._encoder = self._load(ENCODER_FILE)
         self._doubt = self._load(DOUBT_FILE)
+        self.dtype = TYPES[self._encoder.get_inputs()[0].type]  # of its rows
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
         self.values_of: dict[str, tuple[str, ...] | None] = dict.fromkeys(self.features)
-        self.dtype = np.dtype(np.float32)
+        self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
@@ -114,16 +119,24 @@ class Encoder:
     def _decoder(self) -> ort.InferenceSession:
         return self._load(DECODER_FILE)  # most processes never decode
 
-    def encode(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+    def floats(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Convert numbers to the type of the model's rows; what is beyond its range becomes infinite."""
+        with np.errstate(over="ignore"):
+            return np.ascontiguousarray(values, dtype=self.dtype)
+
+    def encode(self, rows: NDArray[Any], *, with_doubt: bool) -> Encoded:
         """Encode rows [any number, features] in the dataset's units; NaN means missing."""
+        if rows.dtype != self.dtype:
+            rows = self.floats(rows)
         if len(rows) <= ROWS_PER_RUN:
             return self._encode_part(rows, with_doubt=with_doubt)
         return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
 
-    def decode(self, codes: NDArray[np.int64]) -> NDArray[np.float32]:
+    def decode(self, codes: NDArray[np.int64]) -> NDArray[Any]:
         """Decode valid codes [any number, tokens] to rows [any number, features]."""
-        parts = (self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes))
-        return np.concatenate([np.asarray(part, np.float32) for part in parts])
+        parts = [self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes)]
+        rows: NDArray[Any] = np.concatenate(parts)
+        return rows
 
     def _load(self, name: str) -> ort.InferenceSession:
         try:
@@ -131,7 +144,7 @@ class Encoder:
         except Exception as error:
             raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
 
-    def _encode_part(self, rows: NDArray[np.float32], *, with_doubt: bool) -> Encoded:
+    def _encode_part(self, rows: NDArray[Any], *, with_doubt: bool) -> Encoded:
         doubt = None
         if not with_doubt:
             codes, total = self._encoder.run(["codes", "total"], {"rows": rows})
@@ -151,7 +164,7 @@ class Encoder:
         return Encoded(codes, is_imputed, is_invalid, doubt)
 
     def _verify(self, notes: dict[str, str]) -> None:
-        rows = np.array(orjson.loads(notes["catvq_test_rows"]), np.float64).astype(np.float32)
+        rows = self.floats(np.array(orjson.loads(notes["catvq_test_rows"]), np.float64))
         codes = np.array(orjson.loads(notes["catvq_test_codes"]), np.int64)
         if not np.array_equal(self.encode(rows, with_doubt=False).codes, codes):
             raise DamagedModelError("the model's files give other codes than when it was frozen")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any, BinaryIO, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
@@ -13,7 +12,7 @@ from app.formats import Format
 from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
-from app.tables.open_table import ENCODE_ELSEWHERE, as_floats, collect_rows, open_table
+from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
 from app.tables.options import parse_options
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
@@ -25,12 +24,12 @@ MAX_BYTES_AT_ONCE = 1 << 18
 _QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or by code that takes its time
 
 Result = TypeVar("Result")
-Rows = NDArray[np.float32]
+Rows = NDArray[Any]
 
 
 def read_rows(
     api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, columns: str | None = None
-) -> NDArray[np.float32]:
+) -> Rows:
     """Read a body as rows in the order of the model's features.
 
     Args:
@@ -42,7 +41,7 @@ def read_rows(
         TooLargeError: It has too many rows.
     """
     if file_format is Format.RAW:
-        rows = read_raw(file, len(encoder.features))
+        rows = read_raw(file, encoder.singles_per_row).view(encoder.dtype)
         order = None
         check_row_count(api, len(rows), encoder.width)
     elif file_format is Format.NPY and columns is None:
@@ -50,7 +49,7 @@ def read_rows(
         check_width(matrix.shape[1], api.table_limits(file))
         order = _order(False, numbered(matrix.shape[1]), encoder.features)
         check_row_count(api, len(matrix), encoder.width)
-        rows = as_floats(matrix, encoder.dtype)
+        rows = encoder.floats(matrix)
     else:
         options = replace(parse_options(columns=columns), known=encoder.values_of)
         table = open_table(file, file_format, options, api.table_limits(file))
@@ -97,7 +96,7 @@ async def encode(
     api: Services,
     state: MutableMapping[str, Any],
     encoder: Encoder,
-    rows: NDArray[np.float32],
+    rows: Rows,
     *,
     with_doubt: bool,
     is_alone: bool = False,

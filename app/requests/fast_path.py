@@ -192,7 +192,7 @@ class FastPath:
     ) -> _Reply:
         encoder, sent, asked = model.encoder, common.sent, common.asked
         if sent is Format.RAW:
-            rows = rows_of(content, len(encoder.features))
+            rows = rows_of(content, encoder.singles_per_row).view(encoder.dtype)
             check_row_count(self._api, len(rows), encoder.width)
         else:
             here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
@@ -210,10 +210,10 @@ class FastPath:
     async def _infer(self, scope: Scope, common: CommonRequest, model: ServedModel, content: bytes) -> _Reply:
         json_bytes = common.json_bytes
         here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
-        features = model.encoder.features
-        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, features)
-        check_row_count(self._api, len(inference.rows), model.encoder.width)
-        encoded = await self._encode(scope, model.encoder, inference.rows, with_doubt=inference.with_doubt)
+        encoder = model.encoder
+        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, encoder)
+        check_row_count(self._api, len(inference.rows), encoder.width)
+        encoded = await self._encode(scope, encoder, inference.rows, with_doubt=inference.with_doubt)
         written = write_inference(inference, encoded, common.key, model.version)
         headers = written.headers | result_headers(common.key, model.record.id)
         length = (b"content-length", b"%d" % len(written.body))

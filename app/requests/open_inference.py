@@ -1,7 +1,6 @@
 """Reads and writes the Open Inference Protocol: JSON, and the values of tensors after it or within."""
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -14,7 +13,6 @@ from app.http.error_handlers import to_invalid
 from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, NotParseableError, Place
 from app.schemas.inference import INPUT, InferenceInput, InferenceRequest, Output
-from app.tables.open_table import as_floats
 from app.tables.readers.json_reader import load_rows, parse_rows
 from app.tables.readers.numpy_reader import read_raw
 from app.tables.write import to_json
@@ -36,12 +34,12 @@ class Inference:
 
     Args:
         id: The client's own name for it.
-        rows: float32 [any number but 0, features].
+        rows: [any number but 0, features], in the type of the model's rows.
         outputs: What to answer, and whether after the JSON.
     """
 
     id: str | None
-    rows: NDArray[np.float32]
+    rows: NDArray[Any]
     outputs: dict[Output, bool]
 
     @property
@@ -65,15 +63,16 @@ class Written:
         return {"Content-Type": BINARY, JSON_BYTES_HEADER: str(self.json_bytes)}
 
 
-def read_inference(file: BinaryIO, json_bytes: int | None, features: Sequence[str]) -> Inference:
+def read_inference(file: BinaryIO, json_bytes: int | None, encoder: Encoder) -> Inference:
     """Read a body.
 
     Args:
         json_bytes: The length of its JSON; None where there is nothing else.
+        encoder: The model that it asks.
 
     Raises:
         NotParseableError: It is damaged.
-        InvalidError: It holds something else than rows of these features, or asks for what there is not.
+        InvalidError: It holds something else than rows of the model, or asks for what there is not.
     """
     file.seek(0)
     document = load_rows(file.read() if json_bytes is None else file.read(json_bytes))
@@ -86,7 +85,7 @@ def read_inference(file: BinaryIO, json_bytes: int | None, features: Sequence[st
             ) from None
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise to_invalid(faults, document) from None
-    rows = _rows_of(request.inputs[0], file.read(), features)
+    rows = _rows_of(request.inputs[0], file.read(), encoder)
     is_binary = request.parameters.binary_data_output
     wanted = {
         output.name: is_binary if output.parameters is None else output.parameters.binary_data
@@ -117,7 +116,7 @@ def write_inference(inference: Inference, encoded: Encoded, name: str, version: 
 def describe_tensors(encoder: Encoder) -> dict[str, list[dict[str, Any]]]:
     """Return the form of a model's inputs and outputs; -1 is any number of rows."""
     return {
-        "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, len(encoder.features)]}],
+        "inputs": [{"name": INPUT, "datatype": _datatype(encoder), "shape": [-1, len(encoder.features)]}],
         "outputs": [
             {
                 "name": output,
@@ -129,7 +128,14 @@ def describe_tensors(encoder: Encoder) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _rows_of(tensor: InferenceInput, tail: bytes, features: Sequence[str]) -> NDArray[np.float32]:
+def _datatype(encoder: Encoder) -> str:
+    return f"FP{8 * encoder.dtype.itemsize}"
+
+
+def _rows_of(tensor: InferenceInput, tail: bytes, encoder: Encoder) -> NDArray[Any]:
+    if tensor.datatype != _datatype(encoder):
+        detail = f"the rows are said to be {tensor.datatype}, the model takes {_datatype(encoder)}"
+        raise InvalidError(detail, [Place(detail=detail, field="inputs.0.datatype")], code="invalid_field")
     size = tensor.parameters.binary_data_size
     if (size is None) == (tensor.data is None):
         detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
@@ -137,9 +143,9 @@ def _rows_of(tensor: InferenceInput, tail: bytes, features: Sequence[str]) -> ND
     if len(tail) != (size or 0):
         raise NotParseableError(f"{len(tail)} bytes follow the JSON, {size or 0} were announced")
     if tensor.data is None:
-        rows = read_raw(io.BytesIO(tail), len(features))
+        rows = read_raw(io.BytesIO(tail), encoder.singles_per_row).view(encoder.dtype)
     else:
-        rows = as_floats(parse_rows(tensor.data, features))
+        rows = encoder.floats(parse_rows(tensor.data, encoder.features))
     if tensor.shape != list(rows.shape):
         detail = f"the shape is said to be {tensor.shape}, the values are {list(rows.shape)}"
         raise InvalidError(detail, [Place(detail=detail, field="inputs.0.shape")], code="wrong_shape")

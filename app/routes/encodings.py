@@ -54,11 +54,11 @@ async def create_encodings(
     """Encode rows.
 
     A missing value is imputed as in training (status `imputed`). A row with an infinity, or a value beyond
-    float32, is `invalid`: its codes are -1. Named columns are matched by name; columns that the model does
-    not have are ignored. NPY and `application/octet-stream` return only codes. The other formats also return
-    each row's status, reconstruction error, and distance to its codes as a percentile of the training rows'
-    distances (100: farther than all of them). `application/octet-stream` is little-endian without a header:
-    float32 rows in, int64 codes out; it is the fastest format, with NPY.
+    the model's `rows_dtype`, is `invalid`: its codes are -1. Named columns are matched by name; columns that
+    the model does not have are ignored. NPY and `application/octet-stream` return only codes. The other
+    formats also return each row's status, reconstruction error, and distance to its codes as a percentile of
+    the training rows' distances (100: farther than all of them). `application/octet-stream` is little-endian
+    without a header: rows in the model's `rows_dtype` in, int64 codes out; with NPY it is the fastest format.
     """
     file_format = sent_format(request.headers.get("content-type"), ROW_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)

@@ -139,7 +139,8 @@ def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     response_class=Response,
     responses={
         200: {
-            "description": "One ONNX file: `rows` float32 [rows, features] to `codes` int64 [rows, tokens].",
+            "description": "One ONNX file: `rows` [rows, features] in the model's `rows_dtype`, "
+            "to `codes` int64 [rows, tokens].",
             "content": {
                 ARTIFACT_MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": ARTIFACT_MEDIA_TYPE}}
             },

@@ -54,7 +54,7 @@ class InferenceInput(Body):
     model_config = ConfigDict(json_schema_extra={"example": _INPUT_EXAMPLE})
 
     name: Literal["rows"]
-    datatype: Literal["FP32"]
+    datatype: Literal["FP32", "FP64"] = Field(description="As the model's metadata say.")
     shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=2, max_length=2)]
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = Field(None, description="Values row by row, flat or nested; null means missing.")

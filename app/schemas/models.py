@@ -23,6 +23,7 @@ class Model(Body):
                 "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
                 "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
                 "created_at": "2026-01-01T12:05:00Z",
+                "rows_dtype": "float32",
                 "features": ["p0", "p1", "m0"],
                 "categories": ["category_0", "category_1"],
                 "levels": 1,
@@ -39,6 +40,9 @@ class Model(Body):
     job: str
     dataset: str
     created_at: datetime
+    rows_dtype: Literal["float32", "float64"] = Field(
+        description="Of the artifact's `rows`, and of decodings."
+    )
     features: list[str]
     categories: list[str]
     levels: int
@@ -262,7 +266,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "encoding-jobs",
         "decodings",
     )
-    shown = ("features", "categories", "levels", "codebook_size", "latent_dim", "metrics")
+    shown = ("rows_dtype", "features", "categories", "levels", "codebook_size", "latent_dim", "metrics")
     return {
         "id": record.id,
         "digest": record.digest,

@@ -26,6 +26,7 @@ from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.precision import Values
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit, split_rows
 from catvq.grouping.baselines import Grouping, group_within
@@ -254,7 +255,7 @@ def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDAr
     return errors
 
 
-def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray[np.float32], RowSplit]:
+def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[Values, RowSplit]:
     """Sample rows of each part of the run's split; return their values and the new split."""
     generator = np.random.default_rng([seed, 2])
     parts = [
@@ -265,7 +266,7 @@ def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[NDArray
             (split.validation, MAX_TEST_ROWS),
         )
     ]
-    values = np.asarray(table.values[np.concatenate(parts)], dtype=np.float32)
+    values = np.asarray(table.values[np.concatenate(parts)])
     train, test, validation = np.split(np.arange(len(values)), np.cumsum([len(part) for part in parts])[:-1])
     return values, RowSplit(train, validation, test)
 

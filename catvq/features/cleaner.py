@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.duplicates import find_duplicates
+from catvq.features.precision import Values
 from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 
 Status = Literal["kept", "constant", "duplicate"]
@@ -30,8 +31,8 @@ INTEGER_FIELDS = ("representative", "missing", "clipped")
 class FeatureCleaner:
     """The cleaning of one training set, applied again to every row that is encoded.
 
-    Fitted once, then read-only. All arrays are [D], in the order of the uploaded features; float32
-    ones are exactly the numbers that `normalize` and `restore` calculate with.
+    Fitted once, then read-only. All arrays are [D], in the order of the uploaded features; those of
+    numbers have the type of the values, and are exactly what `normalize` and `restore` calculate with.
 
     Args:
         rows: Number of training rows that it was fitted on.
@@ -49,14 +50,14 @@ class FeatureCleaner:
     """
 
     rows: int
-    fill: NDArray[np.float32]
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
-    centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    fill: Values
+    lower: Values
+    upper: Values
+    centre: Values
+    scale: Values
     representative: NDArray[np.int64]
-    slope: NDArray[np.float32]
-    intercept: NDArray[np.float32]
+    slope: Values
+    intercept: Values
     missing: NDArray[np.int64]
     clipped: NDArray[np.int64]
 
@@ -67,7 +68,7 @@ class FeatureCleaner:
     @classmethod
     def fit(
         cls,
-        values: NDArray[np.float32],
+        values: Values,
         config: CleaningConfig,
         *,
         family_of_feature: NDArray[np.int64] | None = None,
@@ -118,16 +119,17 @@ class FeatureCleaner:
         scale = np.where(is_constant, 1.0, moments.deviation)
         bounds = bounds.closed(moments.mean, scale)
         is_dropped = is_constant & config.enabled
+        dtype = moments.precision.dtype
         return cls(
             rows=num_rows,
             fill=bounds.fill,
             lower=bounds.lower,
             upper=bounds.upper,
-            centre=moments.mean.astype(np.float32),
-            scale=scale.astype(np.float32),
+            centre=moments.mean.astype(dtype),
+            scale=scale.astype(dtype),
             representative=np.where(is_dropped, CONSTANT, np.arange(len(scale))),
-            slope=np.where(is_dropped, 0, 1).astype(np.float32),
-            intercept=np.zeros(len(scale), dtype=np.float32),
+            slope=np.where(is_dropped, 0, 1).astype(dtype),
+            intercept=np.zeros(len(scale), dtype=dtype),
             missing=moments.missing,
             clipped=moments.clipped,
         )
@@ -155,16 +157,22 @@ class FeatureCleaner:
         stands_on = np.where(self.representative == CONSTANT, self.active[0], self.representative)
         return np.searchsorted(self.active, stands_on).astype(np.int64)
 
-    @cached_property
-    def inverse_scale(self) -> NDArray[np.float32]:
-        """What `normalize` multiplies by [D]."""
-        return np.float32(1) / self.scale
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the values, float32 or float64."""
+        return self.scale.dtype
 
-    def normalize(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    @cached_property
+    def inverse_scale(self) -> Values:
+        """What `normalize` multiplies by [D]."""
+        inverse: Values = self.dtype.type(1) / self.scale
+        return inverse
+
+    def normalize(self, values: Values) -> NDArray[np.float32]:
         """Fill, clip, centre and scale the active features: unit variance over the training rows.
 
-        Exactly these float32 operations in this order, so that any other runtime that follows them
-        gives the same bits.
+        Exactly these operations in this order, in the type of the values, so that any other runtime that
+        follows them gives the same bits.
 
         Args:
             values: Raw rows [N, D], NaN where missing.
@@ -177,21 +185,21 @@ class FeatureCleaner:
         """
         self._check_width(values, len(self.fill))
         active = self.active
-        rows = np.take(np.asarray(values, dtype=np.float32), active, axis=1)
+        rows = np.take(self._converted(values), active, axis=1)
         np.copyto(rows, self.fill[active], where=np.isnan(rows))
         np.maximum(rows, self.lower[active], out=rows)
         np.minimum(rows, self.upper[active], out=rows)
         rows -= self.centre[active]
         rows *= self.inverse_scale[active]
-        return rows
+        return rows.astype(np.float32, copy=False)
 
-    def observed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def observed(self, values: Values) -> NDArray[np.float32]:
         """Like `normalize`, but NaN where missing: for statistics of what is there, float32 [N, D']."""
         rows = self.normalize(values)
         rows[np.isnan(np.take(values, self.active, axis=1))] = np.nan
         return rows
 
-    def restore(self, normalized: NDArray[np.float32]) -> NDArray[np.float32]:
+    def restore(self, normalized: NDArray[np.float32]) -> Values:
         """Undo `normalize`: raw units for every uploaded feature.
 
         Duplicates follow their representative, constants are at their mean. What was missing or
@@ -201,13 +209,13 @@ class FeatureCleaner:
             normalized: Rows of active features [N, D'].
 
         Returns:
-            Float32 [N, D].
+            [N, D], in the type of the values.
 
         Raises:
             ShapeError: The rows do not have D' values.
         """
         self._check_width(normalized, len(self.active))
-        rows = np.take(np.asarray(normalized, dtype=np.float32), self.position, axis=1)
+        rows = np.take(self._converted(normalized), self.position, axis=1)
         rows *= self.slope
         rows += self.intercept
         rows *= self.scale
@@ -243,18 +251,24 @@ class FeatureCleaner:
         ]
 
     def to_dict(self) -> dict[str, Any]:
-        """Every field in JSON's types; float32 numbers come back exactly."""
+        """Every field in JSON's types; numbers come back exactly."""
         arrays = {name: getattr(self, name).tolist() for name in (*FLOAT_FIELDS, *INTEGER_FIELDS)}
-        return {"rows": self.rows, **arrays}
+        return {"rows": self.rows, "dtype": self.dtype.name, **arrays}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """Rebuild from `to_dict`."""
-        arrays: dict[str, Any] = {name: np.array(fields[name], dtype=np.float32) for name in FLOAT_FIELDS}
+        dtype = np.dtype(fields["dtype"])
+        arrays: dict[str, Any] = {name: np.array(fields[name], dtype=dtype) for name in FLOAT_FIELDS}
         arrays |= {name: np.array(fields[name], dtype=np.int64) for name in INTEGER_FIELDS}
         return cls(rows=fields["rows"], **arrays)
 
+    def _converted(self, rows: Values) -> Values:
+        """The same numbers in the type of the values; what is beyond its range becomes infinite."""
+        with np.errstate(over="ignore"):
+            return np.asarray(rows, dtype=self.dtype)
+
     @staticmethod
-    def _check_width(rows: NDArray[np.float32], width: int) -> None:
+    def _check_width(rows: Values, width: int) -> None:
         if rows.ndim != 2 or rows.shape[1] != width:
             raise ShapeError(f"rows must have {width} values each, got shape {rows.shape}")

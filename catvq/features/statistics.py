@@ -9,64 +9,73 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.features.precision import SINGLE, Precision, Values
+
 # Evenly spaced rows that medians and quantiles are taken from: the error of a 5% quantile is then
 # 0.05 percentage points, and sorting them does not grow with the table.
 QUANTILE_ROWS = 200_000
 CHUNK_CELLS = 2**22  # cells worked on at once: 32 MiB in float64
-# Raw values are held within this, so that differences and inverse scales stay inside float32.
-LARGEST_VALUE = 1e37
 # Where no outliers are clipped, a row to encode is still held within this many deviations of the
 # mean. No training row can be touched: of N values none is further out than sqrt(N - 1).
 FAR_OUT = 1e6
-# A spread within this many float32 roundings of the feature's own level is noise of the arithmetic.
+# A spread within this many roundings of the feature's own level is noise of the arithmetic.
 ROUNDING_STEPS = 4
-# Below this a scale's inverse leaves float32's range.
-SMALLEST_SCALE = 1e-37
+# A spread below this many float32 steps at the feature's level is one that only float64 tells well.
+FINE_STEPS = 1024
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 Q5_TO_Q95_IN_DEVIATIONS = 3.29  # of a normal distribution
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What replaces a missing value, and the bounds that raw values are held within; each [D]."""
+    """What replaces a missing value, and the bounds that values are held within; each [D], of their type."""
 
-    fill: NDArray[np.float32]
-    lower: NDArray[np.float32]
-    upper: NDArray[np.float32]
+    fill: Values
+    lower: Values
+    upper: Values
 
     def closed(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> "Bounds":
         """Replace missing bounds by ones far outside the training rows.
 
         A row to encode may hold any number; this keeps its normalised value finite.
         """
-        is_open = self.upper >= np.float32(LARGEST_VALUE)
+        precision = Precision.of(self.upper)
+        is_open = self.upper >= precision.dtype.type(precision.largest)
         return Bounds(
             fill=self.fill,
-            lower=np.where(is_open, _held(mean - FAR_OUT * scale), self.lower),
-            upper=np.where(is_open, _held(mean + FAR_OUT * scale), self.upper),
+            lower=np.where(is_open, _held(mean - FAR_OUT * scale, precision), self.lower),
+            upper=np.where(is_open, _held(mean + FAR_OUT * scale, precision), self.upper),
         )
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation of the filled and clipped values, and what was changed; each [D]."""
+    """Mean and standard deviation of the filled and clipped values, and what was changed; each [D].
+
+    Attributes:
+        precision: Of the values.
+    """
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
     missing: NDArray[np.int64]
     clipped: NDArray[np.int64]
+    precision: Precision
 
     def is_constant(self, variance_threshold: float) -> NDArray[np.bool_]:
         """Whether each feature varies too little to learn from.
 
         The threshold is a variance, shrunk to the same part of mean^2 where the mean is below 1: a
-        feature is never constant merely because its unit makes it small. Noise of a few float32
-        roundings is no variation either, however large it looks at a mean of 1e6.
+        feature is never constant merely because its unit makes it small. Noise of a few roundings is no
+        variation either, however large it looks at a mean of 1e6. A float64 feature whose spread is fine
+        beside its level (seconds within the years since 1970) is held against its roundings alone.
         """
         level = np.abs(self.mean)
         smallest = np.sqrt(variance_threshold) * np.minimum(1, level)
-        rounding = ROUNDING_STEPS * np.finfo(np.float32).eps * level
-        limit: NDArray[np.float64] = np.maximum(np.maximum(smallest, rounding), SMALLEST_SCALE)
+        if self.precision.step < SINGLE.step:
+            smallest = np.where(self.deviation < FINE_STEPS * SINGLE.step * level, 0, smallest)
+        rounding = ROUNDING_STEPS * self.precision.step * level
+        limit: NDArray[np.float64] = np.maximum(np.maximum(smallest, rounding), self.precision.smallest_scale)
         return self.deviation <= limit
 
 
@@ -78,7 +87,7 @@ def evenly_spaced(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 
 
 def fit_bounds(
-    values: NDArray[np.float32],
+    values: Values,
     rows: NDArray[np.int64],
     missing: Literal["median", "mean", "zero"],
     outlier_threshold: float | None,
@@ -106,23 +115,30 @@ def fit_bounds(
     )
 
 
-def fit_moments(values: NDArray[np.float32], rows: NDArray[np.int64], bounds: Bounds) -> Moments:
+def fit_moments(values: Values, rows: NDArray[np.int64], bounds: Bounds) -> Moments:
     """Take mean and deviation of the filled and clipped values, over all rows, in float64.
+
+    Sums of float64 values are taken from the first row on: at a large level their roundings would
+    otherwise add up to more than a constant's own. Sums of float32 values have digits to spare.
 
     Source: Chan, Golub and LeVeque 1979, equation 2.1 (merging the moments of two parts).
     """
-    count = values.shape[1]
+    count, precision = values.shape[1], Precision.of(values)
+    origin = np.zeros(count)
     mean, squares = np.zeros(count), np.zeros(count)
     missing, clipped = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
     seen = 0
     height = max(1, CHUNK_CELLS // count)
     for start in range(0, len(rows), height):
-        chunk = np.asarray(values[rows[start : start + height]], dtype=np.float32)
+        chunk = np.asarray(values[rows[start : start + height]], dtype=precision.dtype)
         is_missing = np.isnan(chunk)
         chunk = np.where(is_missing, bounds.fill, chunk)
         missing += is_missing.sum(axis=0)
         clipped += ((chunk < bounds.lower) | (chunk > bounds.upper)).sum(axis=0)
         exact = np.clip(chunk, bounds.lower, bounds.upper).astype(np.float64)
+        if seen == 0 and precision is not SINGLE:
+            origin = exact[0].copy()
+        exact -= origin
 
         chunk_mean = exact.mean(axis=0)
         exact -= chunk_mean
@@ -131,13 +147,15 @@ def fit_moments(values: NDArray[np.float32], rows: NDArray[np.int64], bounds: Bo
         squares += np.square(exact).sum(axis=0) + change**2 * (seen * len(exact) / total)
         mean += change * (len(exact) / total)
         seen = total
-    return Moments(mean=mean, deviation=np.sqrt(squares / seen), missing=missing, clipped=clipped)
+    deviation = np.sqrt(squares / seen)
+    return Moments(origin + mean, deviation, missing=missing, clipped=clipped, precision=precision)
 
 
 def _block_bounds(
-    block: NDArray[np.float32], missing: Literal["median", "mean", "zero"], outlier_threshold: float | None
+    block: Values, missing: Literal["median", "mean", "zero"], outlier_threshold: float | None
 ) -> Bounds:
-    columns = np.clip(block.T, -LARGEST_VALUE, LARGEST_VALUE)
+    precision = Precision.of(block)
+    columns = np.clip(block.T, -precision.largest, precision.largest)
     present = (~np.isnan(columns)).sum(axis=1)
     columns = np.sort(columns, axis=1)  # NaN last
     median = _quantile(columns, present, 0.5)
@@ -152,16 +170,16 @@ def _block_bounds(
         lower, upper = np.full_like(median, -np.inf), np.full_like(median, np.inf)
     else:
         inner = _quantile(columns, present, 0.95) - _quantile(columns, present, 0.05)
-        distances = np.sort(np.abs(columns - _held(median)[:, None]), axis=1)
+        distances = np.sort(np.abs(columns - _held(median, precision)[:, None]), axis=1)
         mad = _quantile(distances, present, 0.5)
         reach = outlier_threshold * np.maximum(MAD_TO_DEVIATION * mad, inner / Q5_TO_Q95_IN_DEVIATIONS)
         lower = np.where(reach > 0, median - reach, _quantile(columns, present, 0.0))
         upper = np.where(reach > 0, median + reach, _quantile(columns, present, 1.0))
-    low, high = _held(lower), _held(upper)
-    return Bounds(fill=np.clip(_held(fill), low, high), lower=low, upper=high)
+    low, high = _held(lower, precision), _held(upper, precision)
+    return Bounds(fill=np.clip(_held(fill, precision), low, high), lower=low, upper=high)
 
 
-def _quantile(columns: NDArray[np.float32], present: NDArray[np.int64], part: float) -> NDArray[np.float64]:
+def _quantile(columns: Values, present: NDArray[np.int64], part: float) -> NDArray[np.float64]:
     """Interpolate linearly within sorted columns [D, N] whose missing values come last; 0 where all miss."""
     place = part * np.maximum(present - 1, 0)
     below = np.floor(place).astype(np.int64)
@@ -172,5 +190,6 @@ def _quantile(columns: NDArray[np.float32], present: NDArray[np.int64], part: fl
     return np.where(present > 0, low + (high - low) * (place - below), 0.0)
 
 
-def _held(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.clip(values, -LARGEST_VALUE, LARGEST_VALUE).astype(np.float32)
+def _held(values: NDArray[np.float64], precision: Precision) -> Values:
+    held: Values = np.clip(values, -precision.largest, precision.largest).astype(precision.dtype)
+    return held

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from catvq.config import TrainingConfig
 from catvq.errors import ConfigError, ShapeError
+from catvq.features.precision import Values
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
 
@@ -19,7 +20,7 @@ class FeatureTable:
     """Rows of named features in named families.
 
     Args:
-        values: float32 [N, D], NaN where missing; may be memory-mapped.
+        values: float32 or float64 [N, D], NaN where missing; may be memory-mapped.
         features: Names, length D, all different.
         families: Family name to its features; every feature in exactly one.
 
@@ -28,7 +29,7 @@ class FeatureTable:
         ConfigError: Names repeat, or the families do not cover every feature once.
     """
 
-    values: NDArray[np.float32]
+    values: Values
     features: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
 

@@ -66,6 +66,7 @@ class FrozenModel:
         """Return a summary of the model in JSON's types."""
         return {
             "digest": self.digest,
+            "rows_dtype": self.cleaner.dtype.name,
             "features": list(self.features),
             "families": dict(self.families),
             "categories": list(self.categories),

@@ -45,8 +45,8 @@ class Graph:
         self.nodes.append(helper.make_node("TopK", [value, self.ints(number)], names, axis=-1))
         return names[0], names[1]
 
-    def choose(self, condition: str, then: "Graph", otherwise: "Graph") -> str:
-        """Add an If that returns the last output, float32, of one of two graphs.
+    def choose(self, condition: str, then: "Graph", otherwise: "Graph", kind: int) -> str:
+        """Add an If that returns the last output of one of two graphs.
 
         The graphs can use this graph's values, need prefixes, and cannot have constants.
         """
@@ -55,7 +55,7 @@ class Graph:
                 graph.nodes,
                 name,
                 [],
-                [helper.make_tensor_value_info(graph.nodes[-1].output[0], onnx.TensorProto.FLOAT, None)],
+                [helper.make_tensor_value_info(graph.nodes[-1].output[0], kind, None)],
             )
             for name, graph in (("then_branch", then), ("else_branch", otherwise))
         }

@@ -38,9 +38,9 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
         metadata: The file's metadata_props.
 
     Returns:
-        An ONNX file: input `rows` float32 [N, D] (NaN = missing), outputs `codes` int64 [N, S],
-        `normalized` float32 [N, D], `latents` float32 [1, G * E padded, 1, N] and `total` float32 [], the
-        sum of the rows' values.
+        An ONNX file: input `rows` [N, D] in the cleaner's type (NaN = missing), outputs `codes` int64 [N, S],
+        `normalized` float32 [N, D], `latents` float32 [1, G * E padded, 1, N] and `total` [] in the rows'
+        type, the sum of their values.
     """
     graph = Graph()
     slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
@@ -56,12 +56,12 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
     width = _padded(weights.codes.shape[2])
     return graph.build(
         "catvq_encoder",
-        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
+        [helper.make_tensor_value_info("rows", _kind(cleaner), ["N", len(cleaner.fill)])],
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
             helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, len(offsets) * width, 1, "N"]),
-            helper.make_tensor_value_info("total", TensorProto.FLOAT, []),
+            helper.make_tensor_value_info("total", _kind(cleaner), []),
         ],
         metadata,
     )
@@ -71,11 +71,13 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
     """Serialise the decoder.
 
     Returns:
-        An ONNX file: input `codes` int64 [N, S], output `rows` float32 [N, D] in raw units.
+        An ONNX file: input `codes` int64 [N, S], output `rows` [N, D] in raw units and the cleaner's type.
     """
     graph = Graph()
     normalized = _decode(graph, weights, _look_up(graph, weights))
     rows = graph.add("Gather", normalized, graph.constant(cleaner.position), axis=1)
+    if _kind(cleaner) != TensorProto.FLOAT:
+        rows = graph.add("Cast", rows, to=_kind(cleaner))
     rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
     rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
     rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
@@ -83,7 +85,7 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
     return graph.build(
         "catvq_decoder",
         [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)])],
-        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", len(cleaner.fill)])],
+        [helper.make_tensor_value_info("rows", _kind(cleaner), ["N", len(cleaner.fill)])],
     )
 
 
@@ -206,7 +208,7 @@ def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
 
 
 def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
-    """Add `FeatureCleaner.normalize`, the same float32 operations in the same order: [N, D] -> [N, D].
+    """Add `FeatureCleaner.normalize`, the same operations in the same order and type: [N, D] -> [N, D].
 
     Inactive features are normalised, too, which is faster than to remove them. The test for missing values
     takes longer than all the rest, so it is done only if the sum is NaN.
@@ -217,13 +219,21 @@ def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
     filled = filling.add("Where", filling.add("IsNaN", "rows"), fill, "rows")
     filling.add("Max", filled, lower)
     passing.add("Max", "rows", lower)
-    rows = graph.choose(graph.add("IsNaN", total), filling, passing)
+    rows = graph.choose(graph.add("IsNaN", total), filling, passing, _kind(cleaner))
     for operation, values in (
         ("Min", cleaner.upper),
         ("Sub", cleaner.centre),
     ):
         rows = graph.add(operation, rows, graph.constant(values))
-    return graph.add("Mul", rows, graph.constant(cleaner.inverse_scale), output="normalized")
+    inverse = graph.constant(cleaner.inverse_scale)
+    if _kind(cleaner) == TensorProto.FLOAT:
+        return graph.add("Mul", rows, inverse, output="normalized")
+    return graph.add("Cast", graph.add("Mul", rows, inverse), output="normalized", to=TensorProto.FLOAT)
+
+
+def _kind(cleaner: FeatureCleaner) -> int:
+    """ONNX's number of the cleaner's type."""
+    return int(helper.np_dtype_to_tensor_dtype(cleaner.dtype))
 
 
 def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array) -> str:

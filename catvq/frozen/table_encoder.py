@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 
 from catvq.errors import ShapeError
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.precision import Values
 from catvq.frozen.artifact import token_names
 from catvq.frozen.weights import FrozenWeights
 
 ROWS_ON_CPU = 256  # activations then stay in a core's cache
 ROWS_ON_GPU = 4096  # bounds the memory of all distances at once
 
-Rows = NDArray[np.float32]
 Codes = NDArray[np.int64]
 
 
@@ -34,11 +34,13 @@ class TableEncoder:
     Attributes:
         features: Names of the input columns, in order.
         tokens: Names of each category's codes, from coarse to fine.
+        dtype: Type of the rows that it computes with, float32 or float64.
     """
 
     features: tuple[str, ...]
     tokens: dict[str, tuple[str, ...]]
-    _run: Callable[[Rows], Codes]
+    dtype: np.dtype[Any]
+    _run: Callable[[Values], Codes]
     _rows_at_once: int
 
     @classmethod
@@ -54,12 +56,13 @@ class TableEncoder:
         return cls(
             tuple(document["features"]),
             dict(zip(document["categories"], names, strict=True)),
+            np.dtype(document["rows_dtype"]),
             _onnx(directory) if is_on_cpu else _torch(directory, document, device),
             ROWS_ON_CPU if is_on_cpu else ROWS_ON_GPU,
         )
 
-    def encode(self, rows: Rows) -> Codes:
-        """Encode rows in raw units, NaN where missing: float32 [N, D] -> int64 [N, S].
+    def encode(self, rows: Values) -> Codes:
+        """Encode rows in raw units, NaN where missing: float32 or float64 [N, D] -> int64 [N, S].
 
         Raises:
             ShapeError: There are no rows, or they have another width.
@@ -67,29 +70,31 @@ class TableEncoder:
         if rows.ndim != 2 or not len(rows) or rows.shape[1] != len(self.features):
             raise ShapeError(f"needed rows of {len(self.features)} values, got shape {rows.shape}")
         starts = range(0, len(rows), self._rows_at_once)
+        with np.errstate(over="ignore"):  # what is beyond float32 is held within the bounds, as infinite
+            rows = np.asarray(rows, dtype=self.dtype)
         return np.concatenate([self._run(rows[start : start + self._rows_at_once]) for start in starts])
 
 
-def _onnx(directory: Path) -> Callable[[Rows], Codes]:
+def _onnx(directory: Path) -> Callable[[Values], Codes]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(
         directory / "encoder.onnx", options, providers=["CPUExecutionProvider"]
     )
 
-    def run(rows: Rows) -> Codes:
+    def run(rows: Values) -> Codes:
         codes: Codes = session.run(["codes"], {"rows": rows})[0]
         return codes
 
     return run
 
 
-def _torch(directory: Path, document: dict[str, Any], device: torch.device) -> Callable[[Rows], Codes]:
+def _torch(directory: Path, document: dict[str, Any], device: torch.device) -> Callable[[Values], Codes]:
     weights = FrozenWeights(**load_file(directory / "model.safetensors", device=str(device)))
     cleaner = FeatureCleaner.from_dict(document["cleaner"])
 
     @torch.no_grad()
-    def run(rows: Rows) -> Codes:
+    def run(rows: Values) -> Codes:
         features = torch.from_numpy(cleaner.normalize(rows)).to(device)
         codes: Codes = weights.encode(features).cpu().numpy()
         return codes

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.errors import FreezeError
+from catvq.features.precision import Values
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
@@ -76,16 +77,16 @@ class OnnxEncoder:
             for content in (encoder, doubt)
         )
 
-    def encode(self, rows: NDArray[np.float32]) -> OnnxCodes:
-        """Encode raw rows, float32 [N, D], in chunks."""
+    def encode(self, rows: Values) -> OnnxCodes:
+        """Encode raw rows, [N, D] in the type that the graph takes, in chunks."""
         chunks = [
             self._encode(rows[start : start + ENCODED_ROWS]) for start in range(0, len(rows), ENCODED_ROWS)
         ]
         return OnnxCodes(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 
-    def _encode(self, rows: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+    def _encode(self, rows: Values) -> tuple[NDArray[Any], ...]:
         names = ["codes", "normalized", "latents"]
-        found = self._encoder.run(names, {"rows": np.ascontiguousarray(rows, np.float32)})
+        found = self._encoder.run(names, {"rows": np.ascontiguousarray(rows)})
         error, distance = self._doubt.run(
             ["reconstruction_error", "distance"], dict(zip(names, found, strict=True))
         )

@@ -35,7 +35,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 2  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 3  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:

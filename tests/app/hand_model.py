@@ -143,6 +143,7 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
 
 DOCUMENT = {
     "digest": "sha256:hand",
+    "rows_dtype": "float32",
     "features": FEATURES,
     "families": {"features": FEATURES},
     "categories": ["first", "second"],

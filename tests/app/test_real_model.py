@@ -1,6 +1,7 @@
 """A model that the core froze, served: codes of the training rows are the core's own."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -22,8 +23,14 @@ def draw_rows():
     return rows.astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def frozen():
+def draw_fine_rows():
+    """The same in float64 and in units that float32 cannot tell: Julian dates, pascal, something tiny."""
+    rows = draw_rows().astype(np.float64)
+    scale = np.array([0.25, 1, 1000, 0.01, 1e-46, 1, 1])
+    return rows * scale + np.array([2460310.5, 0, 1.7e9, 101_325, 0, 0, 0])
+
+
+def train(rows):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     features = tuple(f"f{index}" for index in range(7))
@@ -35,16 +42,35 @@ def frozen():
             "cleaning": {},
         }
     )
-    run = TrainingRun.start(FeatureTable(draw_rows(), features, {"all": features}), config, None)
+    run = TrainingRun.start(FeatureTable(rows, features, {"all": features}), config, None)
     while not run.is_finished:
         run.train_epoch()
-    yield run.freeze()
     torch.set_num_threads(threads)
+    return run.freeze()
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    return train(draw_rows())
+
+
+@pytest.fixture(scope="module")
+def fine():
+    return train(draw_fine_rows())
 
 
 @pytest.fixture(scope="module")
 def real_model(api, frozen):
-    """The frozen model, published as a worker would."""
+    return publish(api, frozen)
+
+
+@pytest.fixture(scope="module")
+def fine_model(api, fine):
+    return publish(api, fine)
+
+
+def publish(api, frozen):
+    """A frozen model, published as a worker would."""
     body = io.BytesIO()
     np.save(body, draw_rows())
     dataset = api.client.post("/v1/datasets", content=body.getvalue(), headers={"content-type": NPY}).json()
@@ -100,3 +126,45 @@ def test_what_is_told_of_a_real_model_fits_together(client, real_model, frozen):
     sizes = [[level["codebook_size"] for level in part["levels"]] for part in codebook["categories"]]
     assert sizes == model["codebook_size"]
     assert client.get(f"{path}/report").json()["model"] == real_model
+
+
+def own_codes(frozen, rows):
+    return frozen.weights.encode(torch.from_numpy(frozen.cleaner.normalize(rows))).numpy()
+
+
+def test_a_model_of_float64_rows_is_served_in_float64(client, fine_model, fine):
+    rows = draw_fine_rows()
+    own = own_codes(fine, rows).tolist()
+    path = f"/v1/models/{fine_model}"
+
+    assert client.get(path).json()["rows_dtype"] == "float64"
+    assert encode(client, fine_model, rows).tolist() == own
+    raw = {"content-type": "application/octet-stream", "accept": NPY}
+    for parameters in ({}, {"columns": ""}):  # the short way, and the long one
+        answer = client.post(f"{path}/encodings", content=rows.tobytes(), headers=raw, params=parameters)
+        assert np.load(io.BytesIO(answer.content)).tolist() == own
+    decoded = client.post(f"{path}/decodings", json={"codes": own}).json()["rows"]
+    spread = np.nanstd(rows[:, :6], axis=0)
+    assert np.nanmean(np.square((np.array(decoded) - rows)[:, :6] / spread)) < 0.5
+    assert own != own_codes(fine, rows.astype(np.float32)).tolist()
+
+
+def test_a_model_of_float64_rows_is_declared_as_fp64(client, fine_model, fine):
+    rows = draw_fine_rows()
+    path = f"/v2/models/{fine_model}"
+    cells = [None if np.isnan(cell) else cell for cell in rows.ravel().tolist()]
+    tensor = {"name": "rows", "datatype": "FP64", "shape": list(rows.shape)}
+    outputs = [{"name": "codes"}]
+
+    assert client.get(path).json()["inputs"] == [{"name": "rows", "datatype": "FP64", "shape": [-1, 7]}]
+    answer = client.post(f"{path}/infer", json={"inputs": [tensor | {"data": cells}], "outputs": outputs})
+    own = own_codes(fine, rows).ravel().tolist()
+    assert answer.json()["outputs"][0]["data"] == own
+    sized = tensor | {"parameters": {"binary_data_size": rows.nbytes}}
+    head = json.dumps({"inputs": [sized], "outputs": outputs}).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+    answer = client.post(f"{path}/infer", content=head + rows.tobytes(), headers=headers)
+    assert answer.json()["outputs"][0]["data"] == own
+    single = tensor | {"datatype": "FP32", "data": cells}
+    refused = client.post(f"{path}/infer", json={"inputs": [single]})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "inputs.0.datatype")

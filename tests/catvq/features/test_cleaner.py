@@ -108,6 +108,32 @@ def test_normalize_is_fill_then_clip_then_centre_then_scale_in_float32():
     assert normalized.tobytes() == x.tobytes()
 
 
+def test_float64_values_become_float32_only_once_centred_and_scaled():
+    steps, noise = np.arange(400) % 40, NOISE[:400].astype(np.float64)
+    values = np.stack([2460310.5 + steps / 4, 101_325 + 0.01 * noise[:, 0], 1e-46 * noise[:, 1]], axis=1)
+    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    normalized = cleaner.normalize(values)
+    restored = cleaner.restore(normalized)
+
+    assert cleaner.active.tolist() == [0, 1, 2]
+    assert normalized.dtype == np.float32
+    assert len(np.unique(normalized[:, 0])) == 40
+    np.testing.assert_allclose(normalized, (values - values.mean(axis=0)) / values.std(axis=0), atol=1e-5)
+    assert restored.dtype == np.float64
+    assert (np.abs(restored - values) <= 1e-5 * cleaner.scale).all()
+    again = FeatureCleaner.from_dict(json.loads(json.dumps(cleaner.to_dict())))
+    assert again.normalize(values).tobytes() == normalized.tobytes()
+
+
+def test_a_float32_table_makes_a_cleaner_of_float32_and_reads_other_rows_as_such():
+    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+    doubles = NOISE.astype(np.float64) * 1e300
+
+    assert cleaner.dtype == cleaner.restore(cleaner.normalize(NOISE)).dtype == np.float32
+    assert cleaner.normalize(NOISE.astype(np.float64)).tobytes() == cleaner.normalize(NOISE).tobytes()
+    assert np.isfinite(cleaner.normalize(doubles)).all()
+
+
 def test_what_is_observed_is_what_is_normalised_but_for_the_gaps():
     values = NOISE.copy()
     values[:100, 2] = np.nan

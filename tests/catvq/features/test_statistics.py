@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from catvq.features import statistics
-from catvq.features.statistics import LARGEST_VALUE, Bounds, evenly_spaced, fit_bounds, fit_moments
+from catvq.features.precision import SINGLE
+from catvq.features.statistics import Bounds, evenly_spaced, fit_bounds, fit_moments
 
 
 def table(*features):
@@ -83,8 +84,8 @@ def test_bounds_do_not_depend_on_how_many_features_are_read_at_once(monkeypatch)
 def test_closed_bounds_never_touch_a_given_bound_and_hold_the_rest_far_out():
     given = Bounds(
         fill=np.zeros(2, np.float32),
-        lower=np.array([-1, -LARGEST_VALUE], np.float32),
-        upper=np.array([1, LARGEST_VALUE], np.float32),
+        lower=np.array([-1, -SINGLE.largest], np.float32),
+        upper=np.array([1, SINGLE.largest], np.float32),
     )
     closed = given.closed(np.array([0.0, 3.0]), np.array([1.0, 2.0]))
 
@@ -93,7 +94,7 @@ def test_closed_bounds_never_touch_a_given_bound_and_hold_the_rest_far_out():
 
 
 def open_bounds(count, fill=0.0):
-    reach = np.full(count, LARGEST_VALUE, np.float32)
+    reach = np.full(count, SINGLE.largest, np.float32)
     return Bounds(fill=np.full(count, fill, np.float32), lower=-reach, upper=reach)
 
 
@@ -123,8 +124,8 @@ def test_moments_are_those_of_the_filled_and_clipped_values_of_the_rows_asked_fo
     assert moments.clipped.tolist() == [1, 1]
 
 
-def constant(feature, threshold=1e-8):
-    values = table(feature)
+def constant(feature, threshold=1e-8, dtype=np.float32):
+    values = np.array([feature], dtype=dtype).T
     return bool(fit_moments(values, np.arange(len(values)), open_bounds(1)).is_constant(threshold)[0])
 
 
@@ -141,6 +142,36 @@ def test_a_feature_is_constant_by_its_variation_and_not_by_its_unit():
     assert constant(np.full(500, 0.1))
     assert constant(np.zeros(500))
     assert constant(1e-39 * noise)  # its inverse scale is not a float32
+
+
+def test_a_float64_feature_varies_if_its_precision_tells_its_values_apart():
+    noise = np.random.default_rng(2).standard_normal(500)
+    steps = np.arange(500)
+
+    for column in (2460310.5 + steps / 4, 1.7e9 + 1e-3 * steps, 101_325 + 1e-6 * noise, 1e-46 * noise):
+        assert not constant(column, dtype=np.float64)
+    assert constant(2460310.5 + 1e-10 * noise, dtype=np.float64)  # float64 is 5e-10 apart there
+    assert constant(1e-160 * noise, dtype=np.float64)  # its square is not a float64
+    assert constant(0.5 + 0.05 * noise, threshold=0.1, dtype=np.float64)
+
+
+@pytest.mark.parametrize("rows", [500, 300_000])
+@pytest.mark.parametrize("level", [0.1, 2460310.7, -1e-40])
+def test_equal_float64_values_are_constant_however_many_there_are(rows, level):
+    values = np.full((rows, 1), level)
+    moments = fit_moments(values, np.arange(rows), fit_bounds(values, np.arange(rows), "zero", None))
+
+    assert moments.is_constant(0.0)[0]
+    assert moments.mean[0] == pytest.approx(level, rel=1e-15)
+
+
+def test_bounds_of_float64_values_keep_their_digits():
+    values = 2460310.5 + np.arange(101)[:, None] / 4
+    bounds = fit_bounds(values, np.arange(101), "median", 5.0)
+
+    assert bounds.fill.dtype == bounds.lower.dtype == np.float64
+    assert bounds.fill[0] == 2460323.0  # the 51st of the 101
+    assert bounds.lower[0] < 2460310.5
 
 
 def test_evenly_spaced_rows_are_distinct_and_reach_both_ends():
