@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from catvq.errors import ConfigError
@@ -151,6 +152,17 @@ class TrainingConfig:
     checkpoint_every_epochs: int = 1
     dead_code_interval_epochs: int = 10
     max_seconds: float | None = None
+    split_by: str | None = None
+    split_by_order_of: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.split_by is not None and self.split_by_order_of is not None:
+            raise ConfigError("split_by and split_by_order_of exclude each other")
+
+    @property
+    def split_key(self) -> str | None:
+        """The key that decides on which side of the split a row is."""
+        return self.split_by if self.split_by_order_of is None else self.split_by_order_of
 
 
 @dataclass(frozen=True)
@@ -190,6 +202,22 @@ class CleaningConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeaturesConfig:
+    """Which features to learn from; the fields are documented in the service's contract."""
+
+    include: tuple[str, ...] | None = None
+    exclude: tuple[str, ...] = ()
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether to learn from a feature."""
+        return (self.include is None or _matches(name, self.include)) and not _matches(name, self.exclude)
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportConfig:
     """What is measured beside the run; the fields are documented in the service's contract."""
 
@@ -205,6 +233,7 @@ class RunConfig:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     cleaning: CleaningConfig = field(default_factory=CleaningConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
 
     @property
     def keeps_families(self) -> bool:
@@ -224,6 +253,7 @@ class RunConfig:
             "training": TrainingConfig,
             "cleaning": CleaningConfig,
             "report": ReportConfig,
+            "features": FeaturesConfig,
         }
         unknown = [name for name in sections if name not in types]
         for name, values in sections.items():

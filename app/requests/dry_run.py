@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from app.requests.estimate import Estimate, RunSize, estimate, guess_categories
-from app.requests.validation import FieldError, InvalidPlanError, find_errors
+from app.requests.validation import FieldError, InvalidPlanError, find_errors, select
 from catvq.config import RunConfig
 from catvq.recipe import SEARCH_STEPS, RowCounts, choose_batch_size, choose_epochs, count_rows, fill_in
 from worker.contract.job_config import JobConfig
@@ -56,6 +56,7 @@ def resolve_plan(
         InvalidPlanError: The configuration cannot be trained on the dataset; it holds every mistake.
     """
     given = RunConfig.from_dict(config.model_dump())
+    dataset = select(given, dataset)
     errors = find_errors(given, dataset, start_groups)
     if errors:
         raise InvalidPlanError(errors)

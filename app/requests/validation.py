@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from catvq.config import RunConfig
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
@@ -40,10 +40,34 @@ def find_errors(
         start_groups: With init "model", the groups of that model.
     """
     return [
+        *_selection_errors(config, dataset),
         *_row_errors(config, dataset),
         *_category_errors(config, dataset),
         *_group_errors(config, dataset, start_groups),
     ]
+
+
+def select(config: RunConfig, dataset: DatasetRecord) -> DatasetRecord:
+    """Return a dataset with the features that are learnt from."""
+    features = [name for name in dataset.features if config.features.is_wanted(name)]
+    families = {
+        family: [n for n in names if n in set(features)] for family, names in dataset.families.items()
+    }
+    return replace(
+        dataset, features=features, families={family: names for family, names in families.items() if names}
+    )
+
+
+def _selection_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+    if not dataset.features:
+        yield FieldError("features", "no feature of the dataset is left to learn from")
+    key, keys = config.training.split_key, [c["name"] for c in dataset.columns if c["type"] == "key"]
+    if key is not None and key not in keys:
+        field_name = "split_by" if config.training.split_by is not None else "split_by_order_of"
+        known = (
+            f"its keys are {_listed(keys)}" if keys else "it has none; give a column the type key at upload"
+        )
+        yield FieldError(f"training.{field_name}", f"{key!r} is no key of the dataset: {known}")
 
 
 def _row_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:

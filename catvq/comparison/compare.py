@@ -28,7 +28,7 @@ from catvq.errors import CatvqError, Interrupted
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.precision import Values
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit, split_rows
+from catvq.features.table import FeatureTable, RowSplit, select_features, split_rows
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.initial import Categories
 from catvq.model.metrics import summarize_assignment
@@ -128,7 +128,8 @@ class _Comparison:
         active, self._should_stop = learnt.cleaner.active, should_stop
         used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
-        whole = split_rows(config.training, len(table.values))
+        table = select_features(table, config.features)
+        whole = split_rows(config.training, len(table.values), table.keys)
         values, split = _sample(table, whole, seed=config.training.seed)
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)

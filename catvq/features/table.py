@@ -4,12 +4,13 @@ Shapes: N rows, D features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.config import TrainingConfig
+from catvq.config import FeaturesConfig, TrainingConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.precision import Values
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
@@ -23,6 +24,7 @@ class FeatureTable:
         values: float32 or float64 [N, D], NaN where missing; may be memory-mapped.
         features: Names, length D, all different.
         families: Family name to its features; every feature in exactly one.
+        keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
 
     Raises:
         ShapeError: Names and columns differ in number.
@@ -32,6 +34,7 @@ class FeatureTable:
     values: Values
     features: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
+    keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.features):
@@ -57,15 +60,79 @@ class RowSplit:
     test: NDArray[np.int64]
 
 
-def split_rows(training: TrainingConfig, rows: int) -> RowSplit:
-    """Draw the split; the same seed and number of rows give the same split.
+def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable:
+    """Return a table without the features that are not to be learnt from.
 
     Raises:
-        ConfigError: Fewer than MIN_TRAINING_ROWS remain for training.
+        ConfigError: No feature is left.
     """
+    kept = [index for index, name in enumerate(table.features) if wanted.is_wanted(name)]
+    if len(kept) == len(table.features):
+        return table
+    if not kept:
+        raise ConfigError("no feature is left to learn from")
+    families = {
+        family: tuple(name for name in names if wanted.is_wanted(name))
+        for family, names in table.families.items()
+    }
+    return replace(
+        table,
+        values=table.values[:, kept],
+        features=tuple(table.features[index] for index in kept),
+        families={family: names for family, names in families.items() if names},
+    )
+
+
+def split_rows(
+    training: TrainingConfig, rows: int, keys: Mapping[str, NDArray[np.object_]] = MappingProxyType({})
+) -> RowSplit:
+    """Split rows at random, or by a key; the same seed and rows give the same split.
+
+    Args:
+        training: Says how large the parts are, and by which key to split.
+        rows: N.
+        keys: The keys of the table, text [N] each.
+
+    Raises:
+        ConfigError: Fewer than MIN_TRAINING_ROWS remain for training, or there is no such key.
+    """
+    key = training.split_key
     counts = count_rows(training, rows)
     if counts.train < MIN_TRAINING_ROWS:
         raise ConfigError(f"{rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
-    order = np.random.default_rng([training.seed, 0]).permutation(rows)
-    test, validation, train = np.split(order, [counts.test, counts.test + counts.validation])
+    if key is not None and key not in keys:
+        raise ConfigError(f"the table has no key {key!r} to split by")
+    random = np.random.default_rng([training.seed, 0])
+    cuts = [counts.test, counts.test + counts.validation]
+    if training.split_by_order_of is not None:
+        order = _sort(keys[training.split_by_order_of])[::-1]
+    elif training.split_by is not None:
+        order, cuts = _shuffle_groups(keys[training.split_by], cuts, random)
+    else:
+        order = random.permutation(rows)
+    test, validation, train = np.split(order, cuts)
+    if len(train) < MIN_TRAINING_ROWS:
+        raise ConfigError(f"the groups of {key!r} leave fewer than {MIN_TRAINING_ROWS} rows for training")
     return RowSplit(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _sort(key: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Return the order of a key's cells: of numbers by value, of others as text; missing ones come first."""
+    try:
+        return np.argsort([-np.inf if cell is None else float(cell) for cell in key], kind="stable")
+    except ValueError:
+        return np.argsort(["" if cell is None else str(cell) for cell in key], kind="stable")
+
+
+def _shuffle_groups(
+    key: NDArray[np.object_], cuts: list[int], random: np.random.Generator
+) -> tuple[NDArray[np.int64], list[int]]:
+    """Shuffle the groups of rows with equal cells, and move cuts to where a group ends."""
+    texts = np.array(["" if cell is None else str(cell) for cell in key])
+    _, group, sizes = np.unique(texts, return_inverse=True, return_counts=True)
+    shuffled = random.permutation(len(sizes))
+    place = np.empty_like(shuffled)
+    place[shuffled] = np.arange(len(sizes))
+    ends = np.concatenate([[0], np.cumsum(sizes[shuffled])])
+    moved = [int(ends[np.abs(ends - cut).argmin()]) for cut in cuts]
+    return np.argsort(place[group], kind="stable"), moved

@@ -21,7 +21,7 @@ from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, split_rows
+from catvq.features.table import FeatureTable, select_features, split_rows
 from catvq.frozen.artifact import FrozenModel
 from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import Categories, fit_cleaner, start_categories
@@ -62,7 +62,7 @@ class TrainingRun:
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
         self._data = RunData(
             torch.from_numpy(cleaner.normalize(table.values)).to(device),
-            split_rows(config.training, len(table.values)),
+            split_rows(config.training, len(table.values), table.keys),
             family_one_hot(family, len(table.families)).to(device),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
@@ -93,8 +93,9 @@ class TrainingRun:
             Interrupted: `should_stop` said so; there is nothing to save yet.
         """
         started = time.monotonic()
+        table = select_features(table, config.features)
         groups = config.assignment.groups if start_groups is None else start_groups
-        split = split_rows(config.training, len(table.values))
+        split = split_rows(config.training, len(table.values), table.keys)
         cleaner = fit_cleaner(table, split, config, groups)
         observed = cleaner.observed(table.values[split.train])
         categories = start_categories(table, cleaner, observed, config, groups)
@@ -116,6 +117,7 @@ class TrainingRun:
             CheckpointError: The file is torn, corrupt, or of another table or configuration.
         """
         checkpoint = load_checkpoint(path)
+        table = select_features(table, config.features)
         document = checkpoint.document
         if document.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")

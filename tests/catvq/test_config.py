@@ -11,7 +11,7 @@ from worker.contract import job_config
 
 def test_the_contracts_defaults_are_the_cores():
     assert RunConfig.from_dict(job_config.JobConfig().model_dump()) == RunConfig()
-    assert job_config.JobConfig(**RunConfig().to_dict()) == job_config.JobConfig()
+    assert job_config.JobConfig(**json.loads(json.dumps(RunConfig().to_dict()))) == job_config.JobConfig()
 
 
 def test_the_contract_and_the_core_have_the_same_fields():

@@ -208,6 +208,19 @@ class TrainingSettings(_Section):
     checkpoint_every_epochs: int = Field(1, ge=1, le=100_000)
     dead_code_interval_epochs: int = Field(10, ge=1, le=100_000)
     max_seconds: Annotated[float, Field(gt=0, le=1e8)] | None = None
+    split_by: Name | None = Field(
+        None, description="A key of the dataset: rows with the same value of it stay in the same part."
+    )
+    split_by_order_of: Name | None = Field(
+        None,
+        description="A key of the dataset: the rows with its last values test, those before them validate.",
+    )
+
+    @model_validator(mode="after")
+    def _is_split_one_way(self) -> Self:
+        if self.split_by is not None and self.split_by_order_of is not None:
+            raise ValueError("split_by and split_by_order_of exclude each other")
+        return self
 
 
 class CleaningSettings(_Section):
@@ -231,6 +244,15 @@ class ReportSettings(_Section):
     )
 
 
+class FeatureSettings(_Section):
+    """Which features of the dataset to learn from."""
+
+    include: Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="Names or globs such as `pixel_*`; null: all."
+    )
+    exclude: list[Name] = Field([], description="Names or globs; they win over `include`.")
+
+
 class JobConfig(_Section):
     """The configuration of one training run, without its dataset."""
 
@@ -239,6 +261,7 @@ class JobConfig(_Section):
     training: TrainingSettings = TrainingSettings()
     cleaning: CleaningSettings = CleaningSettings()
     report: ReportSettings = ReportSettings()
+    features: FeatureSettings = FeatureSettings()
 
 
 class JobRequest(JobConfig):
@@ -257,6 +280,7 @@ class JobRequest(JobConfig):
             training=self.training,
             cleaning=self.cleaning,
             report=self.report,
+            features=self.features,
         )
 
 

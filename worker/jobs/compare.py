@@ -44,11 +44,11 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
     _log.info("comparison of %s started", model_id)
     try:
         learnt = LearntModel.read(store.models.directory(model_id), claim.training_seconds)
-        table = _load_table_or_none(store, claim.dataset_id)
+        config = RunConfig.from_dict(claim.config)
+        table = _load_table_or_none(store, claim.dataset_id, config)
         if table is None:
             store.comparisons.fail(claim, DATASET_GONE)
             return
-        config = RunConfig.from_dict(claim.config)
         document = compare(table, config, learnt, should_stop=is_stopping.is_set)
     except Interrupted:
         store.comparisons.release(claim)
@@ -63,9 +63,9 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         _log.info("comparison of %s: %s", model_id, document["outcome"])
 
 
-def _load_table_or_none(store: Store, dataset_id: str) -> FeatureTable | None:
+def _load_table_or_none(store: Store, dataset_id: str, config: RunConfig) -> FeatureTable | None:
     try:
-        return load_table(store, dataset_id)
+        return load_table(store, dataset_id, config)
     except (NotFound, FileNotFoundError):
         return None
 

@@ -113,8 +113,8 @@ class TrainingAttempt:
 
     def _start_or_resume(self) -> TrainingRun:
         job = self._claim.job
-        table = load_table(self._store, job.dataset_id)
         config = RunConfig.from_dict(job.config)
+        table = load_table(self._store, job.dataset_id, config)
         checkpoints = self._store.recordings.latest_checkpoints(self._claim)
         for record in checkpoints:
             try:

@@ -210,3 +210,15 @@ def test_a_search_is_estimated_to_take_longer():
         return resolve(assignment=assignment, model={"categories": 2}).estimate.seconds
 
     assert seconds(estimator="mirror") > seconds() == seconds(mode="static")
+
+
+def test_a_key_to_split_by_must_be_one_of_the_dataset():
+    (error,) = errors(training={"split_by": "who"})
+    assert (error.field, "'who' is no key" in error.message) == ("training.split_by", True)
+
+
+def test_features_that_are_left_out_count_for_nothing():
+    planned = resolve(features={"include": ["a*"]}, model={"categories": 3})
+    assert planned.config["features"] == {"include": ("a*",), "exclude": ()}
+    assert fields(features={"exclude": ["a1"]}, model={"categories": 5}) == ["model.categories"]
+    assert fields(features={"include": ["nothing"]})[0] == "features"

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catvq.config import TrainingConfig
+from catvq.config import FeaturesConfig, TrainingConfig
 from catvq.errors import ConfigError, ShapeError
-from catvq.features.table import FeatureTable, split_rows
+from catvq.features.table import FeatureTable, select_features, split_rows
 from catvq.recipe import MIN_TRAINING_ROWS
 
 VALUES = np.zeros((4, 3), dtype=np.float32)
@@ -77,3 +77,49 @@ def test_without_held_out_rows_all_rows_train():
 
     assert split.train.tolist() == list(range(8))
     assert len(split.validation) == len(split.test) == 0
+
+
+def keyed(cells):
+    return {"key": np.array(cells, dtype=object)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_one_group_are_on_one_side(seed):
+    groups = [f"g{i % 17}" for i in range(200)]
+    training = TrainingConfig(split_by="key", seed=seed)
+    split = split_rows(training, 200, keyed(groups))
+
+    parts = [{groups[row] for row in part} for part in (split.train, split.validation, split.test)]
+    assert all(parts)
+    assert sum(map(len, parts)) == 17
+    assert sorted(np.concatenate([split.train, split.validation, split.test]).tolist()) == list(range(200))
+
+
+@pytest.mark.parametrize(
+    "cells", [[str(i) for i in range(100)], [f"2026-{1 + i // 28:02}-{1 + i % 28:02}" for i in range(100)]]
+)
+def test_the_last_rows_by_a_key_test_and_those_before_validate(cells):
+    shuffled = np.random.default_rng(0).permutation(100)
+    training = TrainingConfig(split_by_order_of="key")
+    split = split_rows(training, 100, keyed([cells[place] for place in shuffled]))
+
+    assert sorted(shuffled[split.test]) == list(range(90, 100))
+    assert sorted(shuffled[split.validation]) == list(range(80, 90))
+
+
+def test_a_split_needs_its_key_and_enough_groups():
+    with pytest.raises(ConfigError, match="no key 'who'"):
+        split_rows(TrainingConfig(split_by="who"), 100)
+    with pytest.raises(ConfigError, match="exclude each other"):
+        TrainingConfig(split_by="a", split_by_order_of="b")
+
+
+def test_features_are_selected_by_names_and_globs():
+    table = FeatureTable(VALUES, ("a", "b", "c"), {"x": ("a", "b"), "y": ("c",)})
+
+    assert select_features(table, FeaturesConfig()) is table
+    some = select_features(table, FeaturesConfig(exclude=("[b-z]",)))
+    assert (some.features, dict(some.families)) == (("a",), {"x": ("a",)})
+    np.testing.assert_array_equal(some.values, VALUES[:, :1])
+    with pytest.raises(ConfigError, match="no feature is left"):
+        select_features(table, FeaturesConfig(include=("z*",)))
