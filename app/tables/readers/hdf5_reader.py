@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from app.problems import InvalidError, NotParseableError, Place
 from app.tables.table import LeftOut, TableLimits, Warned, check_names, expands_too_much, rows_per_block
+from worker.contract.names import escape_hidden
 
 MAX_ARRAYS = 1000
 MAX_DEPTH = 16
@@ -112,16 +113,17 @@ def _find_arrays(
         if next(seen) > MAX_ARRAYS:
             raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
         name = f"{path}{_text(key)}"
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            notes.left_out.append(LeftOut(name, "it is a link to elsewhere"))
+        shown = escape_hidden(name)
+        if group.id.links.get_info(key.encode() if isinstance(key, str) else key).type != h5py.h5l.TYPE_HARD:
+            notes.left_out.append(LeftOut(shown, "it is a link to elsewhere"))
             continue
         item = group[key]
         if isinstance(item, h5py.Group) and depth < MAX_DEPTH:
             yield from _find_arrays(item, f"{name}/", notes, seen, depth=depth + 1)
         elif (reason := _fault_of(item)) is not None:
-            notes.left_out.append(LeftOut(name, reason))
+            notes.left_out.append(LeftOut(shown, reason))
         elif is_frame and _FRAME_AXIS.fullmatch(_text(key)):
-            notes.left_out.append(LeftOut(name, "it is a stored index"))
+            notes.left_out.append(LeftOut(shown, "it is a stored index"))
         else:
             yield name, item
 
