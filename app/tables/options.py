@@ -12,8 +12,10 @@ from app.problems import InvalidError, Place
 Kind = Literal["numeric", "categorical", "datetime", "key", "ignore"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+# Those of pandas; the last are how Windows writes NaN.
 MISSING_WORDS = (
-    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "#N/A", "#NA", "<NA>"),
+    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"),
+    *("#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 
 

@@ -46,7 +46,7 @@ def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
         InvalidError: The header cannot be used, or (while the blocks are read) a row or a cell.
     """
     layout = read_layout(file, options, limits)
-    names = take_names(options.columns, layout.names, limits)
+    names = take_names(options.columns if layout.has_header else None, layout.names, limits)
     frame = Frame(
         names=names,
         batches=lambda wanted: _text_batches(file, layout, wanted),
