@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from app.formats import Format
-from app.problems import InvalidError, Place, TooLargeError
+from app.problems import TooLargeError
 from app.tables.options import ReadOptions
-from app.tables.table import NotPlainError, Table, TableLimits, check_names
+from app.tables.table import NotPlainError, Table, TableLimits, give_names
 
 Result = TypeVar("Result")
 
@@ -21,7 +21,7 @@ ENCODE_ELSEWHERE = "send them in several requests, or as a dataset to POST .../e
 _TYPED_READERS = {
     Format.CSV: ("readers.csv_reader", "read_csv"),
     Format.PARQUET: ("sandbox.confined", "read_parquet"),
-    Format.ARROW: ("readers.arrow_reader", "read_arrow"),
+    Format.ARROW: ("sandbox.confined", "read_arrow"),
     Format.ARROW_FILE: ("sandbox.confined", "read_arrow_file"),
     Format.JSON: ("readers.json_reader", "read_json"),
 }
@@ -41,10 +41,14 @@ def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits
     """
     module, function = (_TYPED_READERS | _ARRAY_READERS)[file_format]
     read = getattr(import_module(f"app.tables.{module}"), function)
-    table: Table = read(file, limits) if file_format in _ARRAY_READERS else read(file, options, limits)
-    table = _named(table, options, limits)
-    if file_format in _ARRAY_READERS and options.changes_plain_numbers:
-        table = import_module("app.tables.frame").settle_numbers(table, options)
+    if file_format in _TYPED_READERS:
+        typed: Table = read(file, options, limits)
+        return typed
+    table: Table = read(file, limits)
+    if options.columns is not None:
+        table = replace(table, columns=give_names(options.columns, len(table.columns), limits))
+    if options.changes_plain_numbers:
+        table = import_module("app.tables.settle").settle_numbers(table, options)
     return table
 
 
@@ -61,18 +65,6 @@ def read_blocks(table: Table, consume: Callable[[Table], Result]) -> tuple[Table
             raise
         typed = table.typed()
         return typed, consume(typed)
-
-
-def _named(table: Table, options: ReadOptions, limits: TableLimits) -> Table:
-    """Give an array that has no names those that were sent with it."""
-    if options.columns is None or options.columns == table.columns:
-        return table
-    if table.has_names:
-        raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
-    if len(options.columns) != len(table.columns):
-        detail = f"{len(options.columns)} names for {len(table.columns)} columns"
-        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
-    return replace(table, columns=check_names(options.columns, limits))
 
 
 def as_floats(block: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[np.floating[Any]]:

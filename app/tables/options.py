@@ -12,8 +12,10 @@ from app.problems import InvalidError, Place
 Kind = Literal["numeric", "categorical", "datetime", "key", "ignore"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+# Those of pandas; the last are how Windows writes NaN.
 MISSING_WORDS = (
-    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "#N/A", "#NA", "<NA>"),
+    *("", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "NULL", "null", "None", "<NA>"),
+    *("#N/A", "#NA", "#N/A N/A", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 )
 
 
@@ -59,10 +61,10 @@ class ReadOptions:
         """Whether even a table of numbers alone has to be looked at column by column."""
         return bool(self.types or self.include is not None or self.exclude or self.na_values)
 
-    def is_wanted(self, name: str) -> bool:
-        """Whether a column is among those to read."""
-        is_included = self.include is None or _matches(name, self.include)
-        return is_included and not _matches(name, self.exclude)
+    def is_wanted(self, *names: str) -> bool:
+        """Whether a column, which may have several names, is among those to read."""
+        is_included = self.include is None or any(_matches(name, self.include) for name in names)
+        return is_included and not any(_matches(name, self.exclude) for name in names)
 
     def dump(self) -> str:
         """The options as JSON, the inverse of `load`."""
@@ -119,7 +121,8 @@ def parse_options(
 
 def check_types_are_of(names: Sequence[str], types: Mapping[str, Kind]) -> None:
     """Raise `InvalidError` where a type is given for a column that is not there."""
-    unknown = [name for name in types if name not in set(names)]
+    there = set(names)
+    unknown = [name for name in types if name not in there]
     if unknown:
         faults = [Place(detail="no such column", field="types", column=name) for name in unknown]
         raise InvalidError(f"types= names {unknown[0]!r}, which is no column of the table", faults)

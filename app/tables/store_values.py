@@ -85,9 +85,10 @@ class _Statistics:
         if self.first is None:
             self.first = np.nan_to_num(exact[0])
         self.rounding = np.fmax(self.rounding, np.fmax.reduce(np.abs(exact - values), axis=0, initial=0.0))
-        centred = exact - self.first
-        self.total += np.nansum(centred, axis=0)
-        self.squares += np.nansum(centred * centred, axis=0)
+        with np.errstate(over="ignore"):  # squares beyond float64 belong to values beyond float32
+            centred = exact - self.first
+            self.total += np.nansum(centred, axis=0)
+            self.squares += np.nansum(centred * centred, axis=0)
 
     @property
     def is_constant(self) -> NDArray[np.bool_]:
@@ -98,9 +99,10 @@ class _Statistics:
     def loses_precision(self) -> NDArray[np.bool_]:
         """Whether float32 rounds a feature by more than matters for its spread."""
         count = np.maximum(self.rows - self.missing, 1)
-        variance = np.maximum(self.squares / count - (self.total / count) ** 2, 0.0)
-        loses: NDArray[np.bool_] = self.rounding > MAX_ROUNDING * np.sqrt(variance)
-        return loses & ~self.is_constant
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = np.maximum(self.squares / count - (self.total / count) ** 2, 0.0)
+            loses: NDArray[np.bool_] = self.rounding > MAX_ROUNDING * np.sqrt(variance)
+        return np.isinf(self.rounding) | (loses & ~self.is_constant)
 
 
 def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLimits) -> _Statistics:

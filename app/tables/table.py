@@ -13,6 +13,7 @@ from app.problems import InvalidError, Place, TooLargeError
 from worker.contract.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
+SPACES = " \t\N{NO-BREAK SPACE}"  # are no part of what they surround
 BLOCK_CELLS = 1 << 20  # 8 MB of float64 at a time: large enough to be fast, small enough to be nothing
 
 
@@ -48,6 +49,9 @@ class Warned:
     detail: str
     column: str | None = None
     count: int | None = None
+
+
+SPACES_TAKEN_OFF = Warned("spaces_in_names", "spaces around names of columns were taken off")
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,30 @@ def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "co
         code = "duplicate_column" if "twice" in faults[0].detail else "invalid_column_name"
         raise InvalidError(f"the names of the columns cannot be used: {faults[0].detail}", faults, code=code)
     return tuple(names)
+
+
+def take_names(sent: tuple[str, ...] | None, names: Sequence[str], limits: TableLimits) -> tuple[str, ...]:
+    """Return the names of a file that names its columns; others may not be sent with it.
+
+    Raises:
+        InvalidError: Others were sent, or the names cannot be used.
+    """
+    taken = check_names([name.strip(SPACES) for name in names], limits)
+    if sent is not None and sent != taken:
+        raise InvalidError("the file names its columns itself", [Place(detail="not needed", field="columns")])
+    return taken
+
+
+def give_names(sent: tuple[str, ...], width: int, limits: TableLimits) -> tuple[str, ...]:
+    """Return the names that were sent with a file that has none.
+
+    Raises:
+        InvalidError: They are too few or too many, or cannot be used.
+    """
+    if len(sent) != width:
+        detail = f"{len(sent)} names for {width} columns"
+        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
+    return check_names([name.strip(SPACES) for name in sent], limits)
 
 
 def fault_of_name(name: str) -> str | None:

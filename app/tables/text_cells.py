@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import types
 
+from app.problems import InvalidError, Place
 from app.tables.options import ReadOptions
+from app.tables.table import SPACES
 
-SPACES = " \t\N{NO-BREAK SPACE}"  # around a cell
 TRUE_WORDS, FALSE_WORDS = ("True", "TRUE", "true"), ("False", "FALSE", "false")
 _NUMBER = r"(?i)^[+-]?(?:(?:\d+{point}?\d*|{point}\d+)(?:e[+-]?\d+)?|nan|inf|infinity)$"
 _DAY = (
@@ -46,7 +48,7 @@ class Cells:
 
 def read_cells(array: pa.Array, options: ReadOptions) -> Cells:
     """Read an array of text."""
-    text = pc.fill_null(pc.utf8_trim(array.cast(pa.string()), SPACES), "")
+    text = trim(array)
     point = "," if options.decimal == "," else r"\."
     is_numeral = pc.match_substring_regex(text, _NUMBER.replace("{point}", point))
     numerals = pc.if_else(is_numeral, text, pa.scalar(None, pa.string()))
@@ -55,12 +57,52 @@ def read_cells(array: pa.Array, options: ReadOptions) -> Cells:
         numerals = pc.replace_substring(numerals, ",", ".")
     numbers = _to_numpy(numerals.cast(pa.float64()))
     numbers = np.where(_is_in(text, TRUE_WORDS), 1.0, np.where(_is_in(text, FALSE_WORDS), 0.0, numbers))
-    is_missing = _is_in(text, options.missing_words)
-    is_missing |= _to_numpy(is_numeral) & np.isnan(numbers)
+    is_gone = is_missing(text, options) | (_to_numpy(is_numeral) & np.isnan(numbers))
     for number in options.missing_numbers:
-        is_missing |= numbers == number
-    numbers[is_missing] = np.nan
-    return Cells(text, is_missing, ~np.isnan(numbers), numbers)
+        is_gone |= numbers == number
+    numbers[is_gone] = np.nan
+    return Cells(text, is_gone, ~np.isnan(numbers), numbers)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column holds text."""
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column holds numbers, truth values, or nothing at all."""
+    return bool(
+        types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_decimal(kind)
+        or types.is_null(kind)
+    )
+
+
+def as_text(name: str, array: pa.Array) -> pa.Array:
+    """Return the cells of a column as text: whole numbers without a point, True and False.
+
+    Raises:
+        InvalidError: They are of a type that has no text.
+    """
+    if types.is_boolean(array.type):
+        return pc.if_else(array, "True", "False")
+    try:
+        return array.cast(pa.string())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        place = Place(detail=f"it holds {array.type}, which is no text", column=name)
+        raise InvalidError(f"column {name!r}: {place.detail}", [place], code="not_text") from None
+
+
+def trim(array: pa.Array) -> pa.Array:
+    """Return text without spaces around it; "" for null."""
+    return pc.fill_null(pc.utf8_trim(array.cast(pa.string()), SPACES), "")
+
+
+def is_missing(text: pa.Array, options: ReadOptions) -> NDArray[np.bool_]:
+    """Whether cells are empty or one of the words for missing."""
+    return _is_in(text, options.missing_words)
 
 
 def is_date(text: pa.Array) -> NDArray[np.bool_]:

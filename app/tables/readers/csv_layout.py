@@ -10,14 +10,14 @@ from typing import BinaryIO
 from app.problems import InvalidError, NotParseableError, Place
 from app.tables.formulas import unquote_formulas
 from app.tables.options import ReadOptions
-from app.tables.table import numbered
-from app.tables.text_cells import SPACES
+from app.tables.table import SPACES, TableLimits, check_width, give_names, numbered
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-INDEX_NAME = "Unnamed: 0"  # pandas' own name for a column without one
+INDEX_NAME = "Unnamed: {}"  # pandas' own name for a column without one
 OTHER_DELIMITERS = ";\t|"
-_SEPARATOR_LINE = re.compile(rb"sep=(.)\r?\n")
+_SEPARATOR_LINE = re.compile(rb"sep=([^\w\"\r\n\x80-\xff])(?:\r\n?|\n)", re.IGNORECASE)
+_INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:_level_\d+)?(?:\.\d+)*)?")  # pandas' own, or none at all
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class CsvLayout:
         names: Of all columns, the index included.
         offset: Where the rows begin.
         lines_before: Lines before that.
-        has_index: Whether the first column is a stored index.
+        indices: How many columns at the beginning are a stored index.
     """
 
     names: tuple[str, ...]
@@ -36,11 +36,11 @@ class CsvLayout:
     lines_before: int
     delimiter: str
     has_header: bool
-    has_index: bool
+    indices: int
     has_spaces: bool
 
 
-def read_layout(file: BinaryIO, options: ReadOptions) -> CsvLayout:
+def read_layout(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> CsvLayout:
     """Look at the beginning of a file.
 
     Raises:
@@ -52,7 +52,8 @@ def read_layout(file: BinaryIO, options: ReadOptions) -> CsvLayout:
     offset = len(BYTE_ORDER_MARK) if start.startswith(BYTE_ORDER_MARK) else 0
     delimiter = options.delimiter
     if found := _SEPARATOR_LINE.match(start, offset):
-        delimiter, offset = found[1].decode("ascii", errors="replace"), found.end()
+        delimiter, offset = found[1].decode("ascii"), found.end()
+    lines_before = 1 if found else 0
     # A character may be cut in two at the end of what was read.
     text = start[offset:].decode("utf-8", errors="surrogateescape")
     lines = _CountedLines(text)
@@ -65,26 +66,39 @@ def read_layout(file: BinaryIO, options: ReadOptions) -> CsvLayout:
         header_bytes = len(text[:used].encode("utf-8"))
     except UnicodeEncodeError:
         raise NotParseableError("the header line is not UTF-8 text; save the file as UTF-8") from None
+    check_width(len(header), limits)  # before so many names are made
     if not options.has_header:
-        names = options.columns or numbered(len(header))
-        _check_count(names, header)
-        return CsvLayout(tuple(names), offset, 0, delimiter, False, has_index=False, has_spaces=False)
+        names = _names_for(len(header), options, limits)
+        return CsvLayout(names, offset, lines_before, delimiter, False, indices=0, has_spaces=False)
     _check_delimiter(text[:used], text[used : used + MAX_HEADER_BYTES], header, delimiter)
     first_row, _ = _next_row(lines, delimiter)
     has_extra = first_row is not None and len(first_row) == len(header) + 1 and len(header) > 1
-    names = tuple(unquote_formulas(name.strip(SPACES)) for name in header)
-    has_index = has_extra or (names[0] in {"", INDEX_NAME} and len(names) > 1)
-    if has_index:
-        names = (INDEX_NAME, *(names if has_extra else names[1:]))
+    names = (*([""] if has_extra else []), *(unquote_formulas(name.strip(SPACES)) for name in header))
+    indices = _count_indices(names)
     return CsvLayout(
-        names,
+        (*_name_indices(names[:indices]), *names[indices:]),
         offset + header_bytes,
-        sum(1 for _ in io.StringIO(text[:used], newline="")) + (offset > len(BYTE_ORDER_MARK)),
+        lines_before + sum(1 for _ in io.StringIO(text[:used], newline="")),
         delimiter,
         has_header=True,
-        has_index=has_index,
+        indices=indices,
         has_spaces=any(name != name.strip(SPACES) for name in header),
     )
+
+
+def _count_indices(names: Sequence[str]) -> int:
+    """Return how many columns at the beginning have no name, or pandas' name for none, if others have one."""
+    count = next((index for index, name in enumerate(names) if not _INDEX_NAME.fullmatch(name)), 0)
+    return count if count < len(names) else 0
+
+
+def _name_indices(names: Sequence[str]) -> Iterator[str]:
+    """Give those that have no name one that is not there yet."""
+    for position, name in enumerate(names):
+        made = INDEX_NAME.format(position)
+        while not name and made in names:
+            made += ".1"
+        yield name or made
 
 
 def _next_row(lines: "_CountedLines", delimiter: str) -> tuple[list[str] | None, int]:
@@ -100,10 +114,12 @@ def _next_row(lines: "_CountedLines", delimiter: str) -> tuple[list[str] | None,
     return row, lines.used
 
 
-def _check_count(names: Sequence[str], row: list[str]) -> None:
-    if len(names) != len(row):
-        detail = f"{len(names)} names for {len(row)} columns"
-        raise InvalidError(detail, [Place(detail=detail, field="columns")], code="wrong_width")
+def _names_for(width: int, options: ReadOptions, limits: TableLimits) -> tuple[str, ...]:
+    """Return names for a file that has none: those that were sent, or as many that are known."""
+    if options.columns is not None:
+        return give_names(options.columns, width, limits)
+    known = tuple(options.known or ())
+    return known if len(known) == width else numbered(width)
 
 
 def _check_delimiter(header_line: str, rest: str, header: list[str], delimiter: str) -> None:

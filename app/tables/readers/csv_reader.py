@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,18 +13,20 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from app.problems import MAX_PLACES, InvalidError, Place
-from app.tables.frame import Columns, Frame, settle
+from app.tables.frame import STORED_INDEX, Columns, Frame, left_out_remark
 from app.tables.options import ReadOptions
 from app.tables.readers.csv_layout import CsvLayout, read_layout
+from app.tables.settle import settle
 from app.tables.table import (
     MAX_NAME_LENGTH,
+    SPACES_TAKEN_OFF,
     LeftOut,
     NotPlainError,
     Table,
     TableLimits,
     Warned,
-    check_names,
     rows_per_block,
+    take_names,
 )
 
 MAX_ROW_CHARACTERS = 8 << 20  # Arrow reads no row beyond its blocks, which are of this size
@@ -34,7 +37,7 @@ _NUMERAL = re.compile(r"[ \t]*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?[ \t]*", re.ASCI
 def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     """Read CSV in UTF-8; empty lines are skipped, an empty or NaN cell is missing.
 
-    A first column without a name is a stored index and left out, as is one that rows have and the header has
+    First columns without a name are a stored index and left out, as is one that rows have and the header has
     not. An apostrophe that keeps a name from being a formula, as the service's own CSV has it, is taken off.
     Excel's line `sep=;` is honoured.
 
@@ -42,29 +45,35 @@ def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
         NotParseableError: The text is not UTF-8.
         InvalidError: The header cannot be used, or (while the blocks are read) a row or a cell.
     """
-    layout = read_layout(file, options)
-    names = tuple(check_names(layout.names, limits))
-    left_out = (LeftOut(names[0], "it is a stored index"),) if layout.has_index else ()
+    layout = read_layout(file, options, limits)
+    names = take_names(options.columns if layout.has_header else None, layout.names, limits)
     frame = Frame(
         names=names,
         batches=lambda wanted: _text_batches(file, layout, wanted),
-        left_out=left_out,
+        indices=names[: layout.indices],
         line_of=lambda row: _line_of(file, layout, row),
         remarks=tuple(_remarks(layout)),
     )
+    has_names = layout.has_header or options.columns is not None
+
+    def typed() -> Table:
+        return replace(settle(frame, options), has_names=has_names)
+
     if options.changes_plain_numbers or options.decimal != "." or _has_categories(options):
-        return settle(frame, options)
-    features = names[1:] if layout.has_index else names
+        return typed()
+    features = names[layout.indices :]
+    left_out = [LeftOut(name, STORED_INDEX) for name in frame.indices]
     if options.known is not None:
-        features = tuple(name for name in features if name in options.known)
+        features = tuple(name for name in names if name in options.known)
+        left_out = []
     return Table(
         columns=features,
         blocks=lambda: _plain_blocks(file, layout, features),
-        has_names=layout.has_header or options.columns is not None,
-        left_out=left_out,
+        has_names=has_names,
+        left_out=tuple(left_out),
         line_of=frame.line_of,
-        remarks=(*frame.remarks, *(_left_out_remark(column) for column in left_out)),
-        typed=lambda: settle(frame, options),
+        remarks=(*frame.remarks, *map(left_out_remark, left_out)),
+        typed=typed,
     )
 
 
@@ -76,11 +85,7 @@ def _remarks(layout: CsvLayout) -> Iterator[Warned]:
             "header=absent",
         )
     if layout.has_spaces:
-        yield Warned("spaces_in_names", "spaces around names of columns were taken off")
-
-
-def _left_out_remark(column: LeftOut) -> Warned:
-    return Warned("left_out", f"{column.name!r} is left out: {column.reason}", column.name)
+        yield SPACES_TAKEN_OFF
 
 
 def _has_categories(options: ReadOptions) -> bool:

@@ -1,9 +1,11 @@
 """Reads HDF5: plain arrays by their path, block by block; only `sandbox` children do so."""
 
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ from numpy.typing import NDArray
 
 from app.problems import InvalidError, NotParseableError, Place
 from app.tables.table import LeftOut, TableLimits, Warned, check_names, expands_too_much, rows_per_block
+from worker.contract.names import escape_hidden
 
 MAX_ARRAYS = 1000
 MAX_DEPTH = 16
+_FRAME_AXIS = re.compile(r"axis\d+(_(level|label|codes)\d+)?")  # as pandas names them
 MAX_CHUNK_BYTES = 256 << 20
 
 Array = tuple[str, np.dtype[Any], int, Iterator[NDArray[Any]]]
@@ -39,7 +43,7 @@ def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[
         InvalidError: There is no such array, a name cannot be used, or there is too much.
     """
     with _readable(), h5py.File(path, "r") as file:
-        arrays = dict(_find_arrays(file, "", notes, depth=0))
+        arrays = dict(_find_arrays(file, "", notes, count(1), depth=0))
         if not arrays:
             places = [Place(detail=column.reason, field=column.name) for column in notes.left_out]
             first = f": {places[0].field!r} is left out, {places[0].detail}" if places else ""
@@ -74,11 +78,16 @@ class _Coding:
     @classmethod
     def of(cls, array: Any) -> "_Coding":
         found = {
-            name: np.asarray(array.attrs[name]).ravel()
+            name: values
             for name in ("_FillValue", "missing_value", "scale_factor", "add_offset")
-            if name in array.attrs and np.asarray(array.attrs[name]).dtype.kind in "biuf"
+            if name in array.attrs
+            and (values := np.asarray(array.attrs[name]).ravel()).dtype.kind in "biuf"
+            and values.size
         }
         fills = [value for name in ("_FillValue", "missing_value") for value in found.get(name, ())]
+        if array.dtype.kind == "f":  # a fill value of another type is stored rounded to this one
+            with np.errstate(over="ignore"):
+                fills += [array.dtype.type(value) for value in fills]
         return cls(
             tuple(float(value) for value in fills),
             float(found["scale_factor"][0]) if "scale_factor" in found else 1.0,
@@ -96,19 +105,25 @@ class _Coding:
         return np.where(is_missing, np.nan, values * self.scale + self.offset)
 
 
-def _find_arrays(group: h5py.Group, path: str, notes: ArrayNotes, *, depth: int) -> Iterator[tuple[str, Any]]:
-    if len(group) > MAX_ARRAYS:
-        raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
+def _find_arrays(
+    group: h5py.Group, path: str, notes: ArrayNotes, seen: Iterator[int], *, depth: int
+) -> Iterator[tuple[str, Any]]:
+    is_frame = "pandas_type" in group.attrs
     for key in group:
+        if next(seen) > MAX_ARRAYS:
+            raise InvalidError(f"the file holds more than {MAX_ARRAYS} arrays", code="too_many_families")
         name = f"{path}{_text(key)}"
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            notes.left_out.append(LeftOut(name, "it is a link to elsewhere"))
+        shown = escape_hidden(name)
+        if group.id.links.get_info(key.encode() if isinstance(key, str) else key).type != h5py.h5l.TYPE_HARD:
+            notes.left_out.append(LeftOut(shown, "it is a link to elsewhere"))
             continue
         item = group[key]
         if isinstance(item, h5py.Group) and depth < MAX_DEPTH:
-            yield from _find_arrays(item, f"{name}/", notes, depth=depth + 1)
+            yield from _find_arrays(item, f"{name}/", notes, seen, depth=depth + 1)
         elif (reason := _fault_of(item)) is not None:
-            notes.left_out.append(LeftOut(name, reason))
+            notes.left_out.append(LeftOut(shown, reason))
+        elif is_frame and _FRAME_AXIS.fullmatch(_text(key)):
+            notes.left_out.append(LeftOut(shown, "it is a stored index"))
         else:
             yield name, item
 
@@ -122,7 +137,7 @@ def _fault_of(array: Any) -> str | None:
     """Say why something is not read; None where it is."""
     if not isinstance(array, h5py.Dataset) or array.is_virtual or array.external:
         return "it is not a plain array"
-    if array.attrs.get("CLASS") == b"DIMENSION_SCALE":
+    if array.attrs.get("CLASS") in {b"DIMENSION_SCALE", "DIMENSION_SCALE"}:
         return "it is the scale of a dimension"
     if array.dtype.kind not in "biuf":
         return f"it holds {array.dtype}, not real numbers"
@@ -149,7 +164,7 @@ def _readable() -> Iterator[None]:
     """Turn the library's complaints about a file into the API's."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, MemoryError) as error:
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError) as error:
         raise NotParseableError(
             f"the body is not an HDF5 file that can be read: {str(error)[:200]}"
         ) from None

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
 from app.tables.options import ReadOptions
-from app.tables.table import Table, TableLimits, array_blocks, check_names, check_width, numbered
+from app.tables.table import (
+    SPACES,
+    SPACES_TAKEN_OFF,
+    Table,
+    TableLimits,
+    array_blocks,
+    check_width,
+    give_names,
+    numbered,
+    take_names,
+)
 
 MAX_ROWS = 1_000_000
 # What JSON becomes takes many times the memory of the characters that stand for it: a list twenty times, an
@@ -77,11 +87,11 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     """
     file.seek(0)
     body = file.read()
-    plain = _read_plain(body)
+    plain = None if options.changes_plain_numbers else _read_plain(body)
     if plain is not None:
         check_width(plain.shape[1], limits)
-        table = Table(numbered(plain.shape[1]), array_blocks(plain), has_names=False)
-        return _as_asked(table, options)
+        columns = _names(None, plain.shape[1], replace(options, known=None), limits)
+        return Table(columns, array_blocks(plain), has_names=options.columns is not None)
     document = load_rows(body)
     check_keys(document, required="rows", optional="columns")
     names = document.get("columns")
@@ -92,38 +102,38 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     rows = document["rows"]
     width = len(names) if names is not None else _width_of(rows)
     layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
-    if _is_regular(rows, layout) and not _has_only(rows, _CELLS) and _has_only(rows, _TYPED_CELLS):
-        typed = _typed(rows, _names(names, width, options, limits), options)
-        return replace(typed, has_names=names is not None)
-    matrix = _parse_matrix(rows, layout)
-    columns = _names(names, width, ReadOptions(), limits)
-    return _as_asked(Table(columns, array_blocks(matrix), has_names=names is not None), options)
+    is_typed = options.changes_plain_numbers or not _is_regular(rows, layout) or not _has_only(rows, _CELLS)
+    if is_typed and _is_regular(rows, layout) and _has_only(rows, _TYPED_CELLS):
+        table = _typed(rows, _names(names, width, options, limits), options)
+    else:
+        matrix = _parse_matrix(rows, layout)
+        columns = _names(names, width, replace(options, known=None), limits)
+        table = Table(columns, array_blocks(matrix), has_names=True)
+    has_spaces = any(name != name.strip(SPACES) for name in names or ())
+    remarks = (SPACES_TAKEN_OFF, *table.remarks) if has_spaces else table.remarks
+    return replace(table, has_names=names is not None or options.columns is not None, remarks=remarks)
 
 
 def _names(names: list[str] | None, width: int, options: ReadOptions, limits: TableLimits) -> tuple[str, ...]:
-    """Return the names of columns; those of known features where as many come without names."""
+    """Return the names of columns: the file's, those that were sent, or as many that are known."""
     check_width(width, limits)
     if names is not None:
-        return check_names(names, limits)
+        return take_names(options.columns, names, limits)
+    if options.columns is not None:
+        return give_names(options.columns, width, limits)
     known = tuple(options.known or ())
     return known if len(known) == width else numbered(width)
 
 
-def _as_asked(table: Table, options: ReadOptions) -> Table:
-    if not options.changes_plain_numbers:
-        return table
-    settled: Table = import_module("app.tables.frame").settle_numbers(table, options)
-    return settled
-
-
 def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) -> Table:
-    """Read rows in which some cells are text or truth values."""
+    """Read rows in which some cells are text or truth values, or something was said of columns."""
     frame = import_module("app.tables.frame")
     columns = {
-        name: frame.as_array(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)
+        name: frame.as_array(cells, options.decimal)
+        for name, cells in zip(names, zip(*rows, strict=True), strict=True)
     }
     whole = frame.Frame(names, lambda wanted: iter([{name: columns[name] for name in wanted}]))
-    table: Table = frame.settle(whole, options)
+    table: Table = import_module("app.tables.settle").settle(whole, options)
     return table
 
 

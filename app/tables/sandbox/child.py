@@ -98,7 +98,8 @@ def copy_hdf5(path: Path, arrays: ArrayFile, options: ReadOptions, limits: Table
 
 COPIERS: dict[str, Callable[[Path, ArrayFile, ReadOptions, TableLimits], Answer]] = {
     "parquet": partial(copy_table, "read_parquet"),
-    "arrow": partial(copy_table, "read_arrow_file"),
+    "arrow": partial(copy_table, "read_referring_arrow"),
+    "arrow_file": partial(copy_table, "read_arrow_file"),
     "hdf5": copy_hdf5,
 }
 

@@ -31,12 +31,15 @@ from app.problems import (
 )
 from app.tables.families import join_families
 from app.tables.options import ReadOptions
+from app.tables.readers import arrow_reader
 from app.tables.table import LeftOut, Table, TableLimits, Warned, array_blocks
 
 TIME_LIMIT_S = 300  # reading 1 GiB takes seconds
 MAX_CHILDREN = 4  # what they may take together is then bounded as well
 WAIT_S = 30.0
 COPY_BYTES = 1 << 20
+
+Kind = Literal["arrow", "arrow_file", "hdf5", "parquet"]
 
 _room = BoundedSemaphore(MAX_CHILDREN)
 
@@ -69,12 +72,17 @@ def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> T
 
 def read_arrow_file(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     """Read an Arrow IPC file, such as Feather; raises what `read_parquet` raises."""
-    return _read_table("arrow", file, options, limits)
+    return _read_table("arrow_file", file, options, limits)
 
 
-def _read_table(
-    kind: Literal["arrow", "parquet"], file: BinaryIO, options: ReadOptions, limits: TableLimits
-) -> Table:
+def read_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read an Arrow stream: here, or in a child where its cells refer to others; raises the same."""
+    if arrow_reader.has_references(file):
+        return _read_table("arrow", file, options, limits)
+    return arrow_reader.read_arrow(file, options, limits)
+
+
+def _read_table(kind: Kind, file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     answer, mapped = _read(kind, file, options, limits)
     cells, *parts = [_view(mapped, entry) for entry in answer["arrays"]]
     left_out, remarks = _notes(answer)
@@ -108,7 +116,7 @@ def _notes(answer: dict[str, Any]) -> tuple[tuple[LeftOut, ...], tuple[Warned, .
 
 
 def _read(
-    kind: Literal["arrow", "hdf5", "parquet"], file: BinaryIO, options: ReadOptions, limits: TableLimits
+    kind: Kind, file: BinaryIO, options: ReadOptions, limits: TableLimits
 ) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     with tempfile.TemporaryDirectory(dir=limits.scratch_dir) as scratch:
         target = Path(scratch, "arrays")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.problems import InvalidError
-from app.tables.families import columns_of, families_of, join_families
+from app.tables.families import families_of, join_families
 from app.tables.table import Table
 
 COLUMNS = ("p_0", "p_1", "m_0")
@@ -14,7 +14,10 @@ COLUMNS = ("p_0", "p_1", "m_0")
 
 def table(columns=COLUMNS, *, has_names=True, widths=None):
     return Table(
-        columns=columns, blocks=iter([np.zeros((1, len(columns)))]), has_names=has_names, family_widths=widths
+        columns=columns,
+        blocks=lambda: iter([np.zeros((1, len(columns)))]),
+        has_names=has_names,
+        family_widths=widths,
     )
 
 
@@ -78,23 +81,6 @@ def test_neither_json_nor_a_rule_is_refused(asked):
     with pytest.raises(InvalidError) as caught:
         families_of(table(), COLUMNS, asked)
     assert caught.value.places[0].field == "families"
-
-
-def test_columns_name_an_array_without_names(limits):
-    nameless = table(("f0", "f1"), has_names=False)
-    assert columns_of(nameless, '["x", "y"]', limits) == ("x", "y")
-    assert columns_of(nameless, None, limits) == ("f0", "f1")
-
-
-@pytest.mark.parametrize("asked", ['["x"', "", '["x"]', '["x", "x"]', '["x", 1]', '{"x": 1}', '["x", ""]'])
-def test_columns_that_do_not_fit_are_refused(asked, limits):
-    with pytest.raises(InvalidError):
-        columns_of(table(("f0", "f1"), has_names=False), asked, limits)
-
-
-def test_columns_are_refused_where_the_file_has_names(limits):
-    with pytest.raises(InvalidError, match="itself"):
-        columns_of(table(), '["x", "y", "z"]', limits)
 
 
 def test_families_of_more_features_than_there_may_be_are_refused_before_these_get_names(limits):

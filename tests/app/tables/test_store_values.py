@@ -1,4 +1,4 @@
-"""The stored form: float32, NaN for missing, nothing infinite; what is odd is said."""
+"""The stored form: floats, NaN for missing, nothing infinite; what is odd is said."""
 
 import io
 import tempfile
@@ -17,9 +17,9 @@ from app.tables.table import Table, TableLimits
 
 
 def written(blocks, limits, columns=("a", "b"), **more):
-    table = Table(columns=columns, blocks=iter(blocks), has_names=True, **more)
+    table = Table(columns=columns, blocks=lambda: iter(blocks), has_names=True, **more)
     with tempfile.TemporaryFile() as target:
-        report = write_values(table, columns, target, limits)
+        _, report = write_values(table, target, limits)
         target.seek(0)
         return report, np.load(target)
 
@@ -61,20 +61,19 @@ def test_a_column_that_changes_between_blocks_is_not_constant(limits):
     assert [w.column for w in report.warnings] == ["a"]
 
 
-@pytest.mark.parametrize(("value", "detail"), [(np.inf, "infinite"), (-np.inf, "infinite"), (1e39, "beyond")])
-def test_an_infinity_is_named_by_column_and_row(value, detail, limits):
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinity_is_named_by_column_and_row(value, limits):
     with pytest.raises(InvalidError) as caught:
         written([np.zeros((3, 2)), np.array([[0, 0], [0, value]])], limits)
     assert caught.value.code == "not_finite"
     (place,) = caught.value.places
-    assert (place.column, place.row) == ("b", 5)
-    assert detail in place.detail
+    assert (place.column, place.row, place.detail) == ("b", 5, "infinite")
 
 
 def test_an_infinity_in_text_is_named_by_line_too(limits):
     table = read_csv(io.BytesIO(b"a,b\n1,2\n\n3,inf\n"), ReadOptions(), limits)
-    with pytest.raises(InvalidError) as caught:
-        write_values(table, table.columns, io.BytesIO(), limits)
+    with pytest.raises(InvalidError) as caught, tempfile.TemporaryFile() as target:
+        write_values(table, target, limits)
     assert (caught.value.places[0].row, caught.value.places[0].line) == (2, 4)
 
 

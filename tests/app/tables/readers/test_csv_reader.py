@@ -68,16 +68,21 @@ def test_a_text_cell_is_named_by_column_row_and_line(limits):
     assert "'hello'" in place.detail
 
 
-def test_every_bad_cell_of_the_first_bad_row_is_named(limits):
-    error = fault_of("a,b,c\n1,2,3\nx,5,y\nz,1,1\n", limits)
-    assert [(place.column, place.row) for place in error.places] == [("a", 2), ("c", 2)]
+def test_every_mixed_column_is_named_at_once_with_its_rows_and_how_many(limits):
+    error = fault_of("a,b,c,d\n1,2,3,x\nx,5,y,x\n4,5,?,z\n1,1,1,z\n1,1,1,z\n1,1,1,x\n", limits)
+    assert [(place.column, place.row, place.line) for place in error.places] == [("a", 2, 3), ("c", 2, None)]
+    assert [place.detail for place in error.places] == [
+        "1 cell is no number: 'x' (rows 2)",
+        "2 cells are no number: '?', 'y' (rows 2, 3)",
+    ]
+    assert "na_values=" in error.detail
 
 
 @pytest.mark.parametrize(
-    "cell", ["1_000", "0x10", "1d5", "one", "1;2", "\u0661", "NA", "null", "True", "2020-01-01", "--1"]
+    "cell", ["1_000", "0x10", "1d5", "one", "1;2", "\u0661", "--1", "1e", "NAN1", "tRUE", "1 2", "nil"]
 )
 def test_what_looks_like_a_number_elsewhere_is_text_here(cell, limits):
-    assert fault_of(f"a,b\n1,{cell}\n", limits).places[0].column == "b"
+    assert fault_of(f"a,b\n1,{cell}\n1,2\n", limits).places[0].column == "b"
 
 
 @pytest.mark.parametrize(("line", "count"), [("1,2,3", 3), ("1", 1), ("1,2,", 3)])
@@ -110,8 +115,10 @@ def test_a_header_that_is_not_utf_8_cannot_be_read(limits):
         rows_of(b"a,b\xff\n1,2\n", limits)
 
 
-def test_bytes_that_are_not_utf_8_in_a_row_are_text(limits):
-    assert fault_of(b"a,b\n1,\xff\n", limits).code == "not_numeric"
+def test_bytes_that_are_not_utf_8_in_a_row_are_named(limits):
+    error = fault_of(b"a,b\n1,2\n1,\xff\n", limits)
+    assert error.code == "not_utf8"
+    assert (error.places[0].row, error.places[0].line) == (2, 3)
 
 
 def test_too_many_columns_are_refused(limits):

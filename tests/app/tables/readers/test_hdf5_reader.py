@@ -36,27 +36,53 @@ def test_each_array_is_a_family(read, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("write", "code"),
+    ("write", "reason"),
     [
-        (lambda file: file.create_group("a"), "not_a_matrix"),
-        (lambda file: file.__setitem__("a", np.zeros((2, 2, 2))), "not_a_matrix"),
-        (lambda file: file.__setitem__("a", [b"x"]), "not_numeric"),
-        (lambda file: file.__setitem__("a", h5py.ExternalLink("/etc/passwd", "/x")), "not_a_matrix"),
-        (lambda file: file.__setitem__("a", h5py.SoftLink("/b")), "not_a_matrix"),
-        (lambda file: file.create_dataset("a", (10**9, 10), "f4", chunks=(10, 10)), "expands_too_much"),
+        (lambda file: file.__setitem__("x", np.zeros((2, 2, 2))), "it has 3 dimensions"),
+        (lambda file: file.__setitem__("x", np.float64(1)), "it has 0 dimensions"),
+        (lambda file: file.__setitem__("x", [b"text", b"more"]), "not real numbers"),
+        (lambda file: file.__setitem__("x", np.array([b"text"])), "it holds |S4, not real numbers"),
+        (lambda file: file.__setitem__("x", np.array([1j, 2])), "not real numbers"),
+        (lambda file: file.__setitem__("x", h5py.ExternalLink("/etc/passwd", "/x")), "a link to elsewhere"),
+        (lambda file: file.__setitem__("x", h5py.SoftLink("/b")), "a link to elsewhere"),
         (
-            lambda file: file.create_dataset("a", (100, 1), "f4", external=[("/etc/passwd", 0, 400)]),
-            "not_a_matrix",
+            lambda file: file.create_dataset("x", (100, 1), "f4", external=[("/etc/passwd", 0, 400)]),
+            "it is not a plain array",
         ),
-        (lambda file: None, "no_columns"),
+        (
+            lambda file: file.create_dataset("x", (10**9, 1), "f4", chunks=(10**8, 1)),
+            "it is stored in chunks larger than",
+        ),
     ],
 )
-def test_anything_but_plain_matrices_is_refused(read, write, code):
-    with pytest.raises((InvalidError, TooLargeError)) as caught:
+def test_what_is_no_plain_matrix_is_left_out_and_told(read, write, reason):
+    with pytest.raises(InvalidError) as caught:
         read(write)
-    assert caught.value.code == code
-    named = [place.field for place in caught.value.places]
-    assert named == (["a"] if code in {"not_a_matrix", "not_numeric"} else [])
+    assert caught.value.code == "not_a_matrix"
+    assert [place.field for place in caught.value.places] == ["x"]
+
+    def beside_numbers(file):
+        write(file)
+        file["a"] = np.zeros((2, 1))
+
+    table = read(beside_numbers)
+    assert table.columns == ("a_0",)
+    ((name, told),) = [(column.name, column.reason) for column in table.left_out]
+    assert name == "x"
+    assert reason in told
+    assert [(remark.code, remark.column) for remark in table.remarks] == [("left_out", "x")]
+
+
+def test_a_file_without_arrays_is_refused(read):
+    for write in (lambda file: None, lambda file: file.create_group("a")):
+        with pytest.raises(InvalidError, match="no array of numbers"):
+            read(write)
+
+
+def test_what_says_that_it_is_huge_is_refused_unread(read):
+    with pytest.raises(TooLargeError) as caught:
+        read(lambda file: file.create_dataset("a", (10**9, 10), "f4", chunks=(10, 10)))
+    assert caught.value.code == "expands_too_much"
 
 
 @pytest.mark.parametrize(("name", "code"), [(b"a\xff", "U+DCFF"), ("a\u202e".encode(), "U+202E")])

@@ -45,9 +45,9 @@ def test_a_parquet_file_is_read_wherever_it_is(limits, tmp_path, is_on_disk):
 
 def test_a_refusal_of_the_child_comes_out_whole(limits):
     with pytest.raises(InvalidError) as caught:
-        confined.read_parquet(as_parquet(pa.table({"a": [1.0], "b": ["x"]})), ReadOptions(), limits)
+        confined.read_parquet(as_parquet(pa.table({"a": ["1", "x"], "b": ["y", "2"]})), ReadOptions(), limits)
     assert caught.value.code == "not_numeric"
-    assert [(place.column, place.row) for place in caught.value.places] == [("b", 1)]
+    assert [(place.column, place.row) for place in caught.value.places] == [("a", 2), ("b", 1)]
 
 
 @pytest.mark.parametrize("body", [b"", b"PAR1", b"PAR1" + b"\x00" * 100 + b"PAR1", b"not parquet"])
@@ -99,6 +99,7 @@ def test_a_full_disk_is_no_fault_of_the_file(limits, monkeypatch, capsys):
     path.write_bytes(as_parquet(TABLE).getvalue())
     command = ["child", "parquet", str(path), "/dev/full", "10", "10", "1000"]
     monkeypatch.setattr(sys, "argv", command)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(ReadOptions().dump()))
     monkeypatch.setattr(child.resource, "setrlimit", lambda *_: None)  # they would be this process's
     child.main()
     assert '"errno": 28' in capsys.readouterr().out
@@ -107,7 +108,7 @@ def test_a_full_disk_is_no_fault_of_the_file(limits, monkeypatch, capsys):
 def test_the_child_knows_no_settings(monkeypatch):
     monkeypatch.setenv("CATVQ_DATABASE_URL", "hidden")
     command = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
-    told = confined._run(command, "parquet")
+    told = confined._run(command, "parquet", ReadOptions())
     assert "PATH" in told
     assert not [name for name in told if name.startswith("CATVQ_")]
 

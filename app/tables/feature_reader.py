@@ -1,0 +1,90 @@
+"""Reads the features of a frame as numbers, once it is known what each of them is."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from app.problems import MAX_PLACES, InvalidError, Place
+from app.tables.frame import Frame
+from app.tables.options import Kind, ReadOptions
+from app.tables.survey import shorten
+from app.tables.table import rows_per_block
+from app.tables.text_cells import as_text, is_number, is_text, read_cells
+from app.tables.times import read_seconds
+
+
+@dataclass(frozen=True)
+class FeatureReader:
+    """Reads features, block by block.
+
+    Args:
+        kinds: Of the features, in their order.
+        values_of: The values of each categorical one.
+        first_times: From when each one of the kind datetime counts.
+    """
+
+    frame: Frame
+    options: ReadOptions
+    kinds: Mapping[str, Kind]
+    values_of: Mapping[str, tuple[str, ...]]
+    first_times: Mapping[str, float] = field(default_factory=dict)
+
+    def blocks(self) -> Iterator[NDArray[np.float64]]:
+        """Read the features, float64 [rows of the block, features].
+
+        Raises:
+            InvalidError: A cell is not of the feature's kind.
+        """
+        row = 0
+        features = list(self.kinds)
+        step = rows_per_block(len(features))
+        for columns in self.frame.batches(features):
+            rows = len(next(iter(columns.values()))) if columns else 0
+            for start in range(0, rows, step):
+                parts = [self._numbers(name, columns[name].slice(start, step), row) for name in features]
+                yield np.column_stack(parts)
+                row += len(parts[0])
+
+    def _numbers(self, name: str, array: pa.Array, rows_before: int) -> NDArray[np.float64]:
+        kind = self.kinds[name]
+        if kind == "datetime":
+            return read_seconds(name, array, self.options) - self.first_times.get(name, 0.0)
+        if kind == "categorical":
+            return self._indices(name, array)
+        if not is_text(array.type):
+            return self._as_they_are(name, array)
+        cells = read_cells(array, self.options)
+        if cells.is_other.any():
+            raise self._not_numbers(name, cells.text, np.flatnonzero(cells.is_other), rows_before)
+        return cells.numbers
+
+    def _indices(self, name: str, array: pa.Array) -> NDArray[np.float64]:
+        cells = read_cells(as_text(name, array), self.options)
+        index = pc.index_in(cells.text, value_set=pa.array(self.values_of[name], pa.string()))
+        found: NDArray[np.float64] = index.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return np.where(cells.is_missing, np.nan, found)
+
+    def _as_they_are(self, name: str, array: pa.Array) -> NDArray[np.float64]:
+        if not is_number(array.type):
+            place = Place(detail=f"it holds {array.type}, not numbers", column=name)
+            raise InvalidError(f"column {name!r}: {place.detail}", [place], code="not_numeric")
+        numbers: NDArray[np.float64] = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        for number in self.options.missing_numbers:
+            numbers = np.where(numbers == number, np.nan, numbers)
+        return numbers
+
+    def _not_numbers(
+        self, name: str, text: pa.Array, found: NDArray[np.int64], rows_before: int
+    ) -> InvalidError:
+        places: list[Place] = []
+        for index in found[:MAX_PLACES].tolist():
+            row = rows_before + index + 1
+            line = self.frame.line_of(row) if self.frame.line_of and not places else None
+            detail = f"{shorten(text[index].as_py())} is not a number"
+            places.append(Place(detail=detail, column=name, row=row, line=line))
+        first = places[0]
+        return InvalidError(f"column {name!r}, row {first.row}: {first.detail}", places, code="not_numeric")
