@@ -4,13 +4,14 @@ Shapes: N rows, D features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import TrainingConfig
 from catvq.errors import ConfigError, ShapeError
+from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
@@ -23,15 +24,18 @@ class FeatureTable:
         values: float32 or float64 [N, D], NaN where missing; may be memory-mapped.
         features: Names, length D, all different.
         families: Family name to its features; every feature in exactly one.
+        values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
 
     Raises:
         ShapeError: Names and columns differ in number.
-        ConfigError: Names repeat, or the families do not cover every feature once.
+        ConfigError: Names repeat, the families do not cover every feature once, or a categorical feature has
+            no values, the same twice, or no column.
     """
 
     values: Values
     features: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
+    values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.features):
@@ -41,6 +45,17 @@ class FeatureTable:
         members = [name for names in self.families.values() for name in names]
         if sorted(members) != sorted(self.features):
             raise ConfigError("families must cover every feature exactly once")
+        if not set(self.values_of) <= set(self.features):
+            raise ConfigError("values are given of features that there are not")
+        if any(not names or len(set(names)) < len(names) for names in self.values_of.values()):
+            raise ConfigError("a categorical feature needs values, all of them different")
+
+    @property
+    def columns(self) -> FeatureColumns:
+        """The columns that its features become."""
+        return FeatureColumns(
+            np.array([len(self.values_of.get(name, ())) for name in self.features], dtype=np.int64)
+        )
 
     def family_of_feature(self) -> NDArray[np.int64]:
         """Index into `families` of each feature, int64 [D]."""
