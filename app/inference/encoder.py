@@ -57,7 +57,8 @@ class Encoded(NamedTuple):
 
     Args:
         codes: int64 [rows, tokens]; -1 throughout an invalid row.
-        is_imputed: bool [rows], a missing value was filled in.
+        is_imputed: bool [rows], a missing value, or one that a categorical feature does not have, was filled
+            in.
         is_invalid: bool [rows], a value was infinite or beyond the type of the model's rows.
         doubt: None unless it was requested.
     """
@@ -94,6 +95,8 @@ class Encoder:
         self.dtype = TYPES[self._encoder.get_inputs()[0].type]  # of its rows
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
+        self.values: tuple[list[str] | None, ...] = tuple(orjson.loads(notes["catvq_values"]))
+        self._num_values = np.array([len(names or ()) for names in self.values])
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
         self.values_of: dict[str, tuple[str, ...] | None] = dict.fromkeys(self.features)
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
@@ -156,12 +159,20 @@ class Encoder:
             doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
         is_invalid = is_imputed = NOWHERE[: len(rows)]
         if not math.isfinite(total):  # rarely: some value is missing or infinite
-            is_invalid, is_imputed = np.asarray(np.isinf(rows).any(1)), np.asarray(np.isnan(rows).any(1))
+            is_invalid, is_imputed = (
+                np.asarray(np.isinf(rows).any(1)),
+                np.asarray(self._is_missing(rows).any(1)),
+            )
             codes[is_invalid] = INVALID_CODE
             if doubt is not None:
                 doubt.reconstruction_error[is_invalid] = np.nan
                 doubt.distance_percentile[is_invalid] = np.nan
         return Encoded(codes, is_imputed, is_invalid, doubt)
+
+    def _is_missing(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which cells are missing, or no index of a value of their feature."""
+        is_index = (rows >= 0) & (rows < self._num_values) & (np.floor(rows) == rows)
+        return np.asarray(np.where(self._num_values > 0, ~is_index, np.isnan(rows)))
 
     def _verify(self, notes: dict[str, str]) -> None:
         rows = self.floats(np.array(orjson.loads(notes["catvq_test_rows"]), np.float64))

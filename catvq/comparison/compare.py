@@ -3,7 +3,7 @@
 All contestants have the same number of categories and bits per row, and are trained with the same settings on
 the same rows. They are evaluated on test rows that were used for no decision.
 
-Shapes: N rows, D uploaded features, D' active features, G categories, L levels, T trainings.
+Shapes: N rows, D uploaded features, D' active ones, C' their columns, G categories, L levels, T trainings.
 """
 
 import dataclasses
@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -139,6 +140,7 @@ class _Comparison:
             torch.from_numpy(learnt.cleaner.normalize(values)).to(device),
             split,
             family_one_hot(torch.from_numpy(family), len(table.families)).to(device),
+            learnt.cleaner.feature_of_column,
         )
         self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}
@@ -166,7 +168,7 @@ class _Comparison:
         found = {LEARNT: self._learnt}
         for name in METHODS:
             self._check()
-            found[name] = group_within(name, self._train_rows, self._allowed, seed=self.terms.seeds[0])
+            found[name] = group_within(name, self._train_scores, self._allowed, seed=self.terms.seeds[0])
         return [
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()
@@ -174,34 +176,35 @@ class _Comparison:
 
     def codecs(self) -> dict[str, float]:
         """Test errors of classical quantisers with as many bits."""
-        train, seed = self._train_rows, self.terms.seeds[0]
+        owners, seed = self._data.owners, self.terms.seeds[0]
+        train: NDArray[np.float32] = self._data.train.cpu().numpy()
         test: NDArray[np.float32] = self._data.features[self._data.split.test].cpu().numpy()
         levels, codes = self.terms.levels, self.terms.codebook_size
-        groups = [np.flatnonzero(self._learnt == category) for category in range(self.terms.categories)]
+        learnt = self._learnt[owners.owner.cpu().numpy()]
+        groups = [np.flatnonzero(learnt == category) for category in range(self.terms.categories)]
         found = {}
         for name, own, depth in (
             ("residual_k_means", groups, levels),
-            ("ungrouped_residual_k_means", [np.arange(self.terms.features)], levels * len(groups)),
+            ("ungrouped_residual_k_means", [np.arange(len(learnt))], levels * len(groups)),
         ):
             self._check()
             errors = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
-            found[name] = float(errors.mean())
+            found[name] = float(errors.mean()) * owners.per_feature
         self._check()
         errors = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
-        return found | {"principal_components": float(errors.mean())}
+        return found | {"principal_components": float(errors.mean()) * owners.per_feature}
 
     def times(self) -> Times:
         """Durations of the model's training, and of a static one of its size, estimated from those here."""
         return Times(self._training_seconds, float(np.median(self._static_seconds)) * self._larger)
 
-    @property
-    def _train_rows(self) -> NDArray[np.float32]:
-        rows: NDArray[np.float32] = self._data.train.cpu().numpy()
-        return rows
+    @cached_property
+    def _train_scores(self) -> NDArray[np.float32]:
+        return self._data.train_scores
 
     def _has_structure(self) -> bool:
         wanted, seed = self._allowed.shape[1], self._config.training.seed
-        return group_by_dependence(self._train_rows, wanted, seed=seed).structure != "none"
+        return group_by_dependence(self._train_scores, wanted, seed=seed).structure != "none"
 
     def _row_errors(self, grouping: Grouping) -> NDArray[np.float64]:
         """Error of each test row in each training, [T, rows]; equal groupings are trained only once."""
@@ -234,7 +237,8 @@ class _Comparison:
         stage.keep_best()
         self._static_seconds.append(monotonic() - started)
         self._check()
-        errors = _test_errors(stage, HardRouting.from_grouping(hard, number), self._data)
+        routing = HardRouting.from_grouping(self._data.owners.spread(hard), number)
+        errors = _test_errors(stage, routing, self._data)
         if not np.isfinite(errors).all():
             raise CatvqError("a training of the comparison diverged")
         return errors
@@ -248,12 +252,11 @@ class _Comparison:
 def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDArray[np.float64]:
     model = stage.model.eval()
     rows = data.features[torch.from_numpy(data.split.test).to(data.device)]
-
     reconstructed = [model(chunk, routing).reconstructed for chunk in torch.split(rows, EVALUATION_ROWS)]
     errors: NDArray[np.float64] = (
         (torch.cat(reconstructed) - rows).square().mean(dim=1).double().cpu().numpy()
     )
-    return errors
+    return errors * data.owners.per_feature
 
 
 def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[Values, RowSplit]:

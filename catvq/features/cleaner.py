@@ -1,38 +1,42 @@
 """Feature cleaning: what is done to raw features before they are learnt from, and how it is undone.
 
-Letters: N rows, D uploaded features, D' active features (those that are kept).
+Letters: N rows, D uploaded features, C their columns (see `columns`), D' active features (those that are
+kept), C' active columns.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
+from catvq.features.columns import FeatureColumns
 from catvq.features.duplicates import find_duplicates
+from catvq.features.equal_values import MISSING, find_equal_values
+from catvq.features.indicators import fit_indicators
+from catvq.features.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
 from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 
-Status = Literal["kept", "constant", "duplicate"]
-
 # Rows whose correlations decide what is a duplicate: a correlation's standard error is then 1/141.
 DUPLICATE_ROWS = 20_000
-CONSTANT = -1  # in `representative`: stands on no feature at all
 FLOAT_FIELDS = ("fill", "lower", "upper", "centre", "scale", "slope", "intercept")
-INTEGER_FIELDS = ("representative", "missing", "clipped")
+INTEGER_FIELDS = ("num_values", "representative", "missing", "clipped")
+NORMALIZED_ROWS = 4096  # of categorical features at once: they take more room on the way
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class FeatureCleaner:
+class FeatureCleaner(KeptColumns):
     """The cleaning of one training set, applied again to every row that is encoded.
 
-    Fitted once, then read-only. All arrays are [D], in the order of the uploaded features; those of
-    numbers have the type of the values, and are exactly what `normalize` and `restore` calculate with.
+    Fitted once, then read-only. All arrays but `num_values` are [C], in the order of the uploaded features;
+    those of numbers have the type of the values, and are exactly what `normalize` and `restore` calculate
+    with. A column is a numeric feature, or an indicator of one value of a categorical one, see `columns`.
 
     Args:
         rows: Number of training rows that it was fitted on.
@@ -40,9 +44,8 @@ class FeatureCleaner:
         lower: Raw values below it are raised to it.
         upper: Raw values above it are lowered to it.
         centre: Mean of the filled and clipped training values.
-        scale: Their standard deviation; 1 where the feature is constant.
-        representative: The kept feature that this one stands on: itself when kept, another when a
-            duplicate, -1 when constant.
+        scale: Their standard deviation, of an indicator that of all its feature's together; 1 where the
+            feature is constant.
         slope: Of a duplicate over its representative, both normalised; 1 when kept, 0 when constant.
         intercept: Of the same line; 0 when kept or constant.
         missing: How many training values were missing.
@@ -55,7 +58,6 @@ class FeatureCleaner:
     upper: Values
     centre: Values
     scale: Values
-    representative: NDArray[np.int64]
     slope: Values
     intercept: Values
     missing: NDArray[np.int64]
@@ -71,6 +73,7 @@ class FeatureCleaner:
         values: Values,
         config: CleaningConfig,
         *,
+        columns: FeatureColumns | None = None,
         family_of_feature: NDArray[np.int64] | None = None,
         rows: NDArray[np.int64] | None = None,
     ) -> Self:
@@ -83,6 +86,7 @@ class FeatureCleaner:
         Args:
             values: Raw values [N, D], NaN where missing.
             config: What to do.
+            columns: Tells which features are categorical; none of them when not given.
             family_of_feature: Family number of each feature [D]; when given, a feature can only be a
                 duplicate of one of its own family.
             rows: The rows of `values` to learn from; all of them when not given.
@@ -95,33 +99,42 @@ class FeatureCleaner:
             raise ShapeError(f"the table must have rows and columns, got shape {values.shape}")
         # In order, so that a mapped file is read front to back and the chosen rows alone decide.
         rows = np.arange(len(values)) if rows is None else np.sort(rows)
+        columns = columns or FeatureColumns(np.zeros(values.shape[1], dtype=np.int64))
         wants_clipping = config.enabled and config.outliers == "mad"
-        bounds = fit_bounds(
-            values, rows, config.missing, config.outlier_threshold if wants_clipping else None
-        )
-        moments = fit_moments(values, rows, bounds)
-        cleaner = cls._from_statistics(bounds, moments, config, num_rows=len(rows))
+        threshold = config.outlier_threshold if wants_clipping else None
+        bounds = fit_bounds(values, rows, config.missing, threshold)
+        bounds = fit_indicators(values, rows, bounds, columns)
+        moments = fit_moments(values, rows, bounds, columns)
+        cleaner = cls._from_statistics(bounds, moments, config, columns, num_rows=len(rows))
         if not config.enabled:
             return cleaner
-        sample = cleaner.normalize(values[evenly_spaced(rows, DUPLICATE_ROWS)])
-        return cleaner.merge_duplicates(sample, config.correlation_threshold, family_of_feature)
+        sample, alike = values[evenly_spaced(rows, DUPLICATE_ROWS)], config.correlation_threshold
+        cleaner = cleaner.merge_duplicates(cleaner.normalize(sample), alike, family_of_feature)
+        return cleaner.merge_equal_values(sample, alike, family_of_feature)
 
     @classmethod
     def _from_statistics(
-        cls, bounds: Bounds, moments: Moments, config: CleaningConfig, *, num_rows: int
+        cls,
+        bounds: Bounds,
+        moments: Moments,
+        config: CleaningConfig,
+        columns: FeatureColumns,
+        *,
+        num_rows: int,
     ) -> Self:
-        is_constant = moments.is_constant(config.variance_threshold if config.enabled else 0.0)
+        is_constant = moments.is_constant(config.variance_threshold if config.enabled else 0.0, columns)
         if is_constant.all():
             raise ConfigError(
-                f"none of the {len(is_constant)} features varies over the {num_rows} training rows, "
+                f"none of the {len(columns.num_values)} features varies over the {num_rows} training rows, "
                 "so there is nothing to learn from them"
             )
-        scale = np.where(is_constant, 1.0, moments.deviation)
+        scale = moments.scale(is_constant, columns)
         bounds = bounds.closed(moments.mean, scale)
         is_dropped = is_constant & config.enabled
         dtype = moments.precision.dtype
         return cls(
             rows=num_rows,
+            num_values=columns.num_values,
             fill=bounds.fill,
             lower=bounds.lower,
             upper=bounds.upper,
@@ -137,25 +150,42 @@ class FeatureCleaner:
     def merge_duplicates(
         self, sample: NDArray[np.float32], threshold: float, families: NDArray[np.int64] | None
     ) -> Self:
-        """Drop the active features that repeat another one over the given normalised rows."""
-        active = self.active
-        found = find_duplicates(sample, threshold, families=None if families is None else families[active])
+        """Drop the active numbers that repeat another one over the given normalised rows, [N, C']."""
+        is_number = ~self.columns.is_indicator[self.active_columns]
+        numbers = self.active_columns[is_number]
+        family = None if families is None else families[self.columns.feature[numbers]]
+        found = find_duplicates(sample[:, is_number], threshold, families=family)
         representative = self.representative.copy()
-        representative[active] = active[found.representative]
+        representative[numbers] = numbers[found.representative]
         slope, intercept = self.slope.copy(), self.intercept.copy()
-        slope[active], intercept[active] = found.slope, found.intercept
+        slope[numbers], intercept[numbers] = found.slope, found.intercept
+        return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
+
+    def merge_equal_values(
+        self, sample: Values, threshold: float, families: NDArray[np.int64] | None
+    ) -> Self:
+        """Drop the active categorical features that repeat another one over the given raw rows, [N, D]."""
+        chosen = self.active[self.num_values[self.active] > 0]
+        is_missing = self.columns.is_missing(sample)[:, chosen]
+        values = np.where(is_missing, MISSING, sample[:, chosen]).astype(np.int64)
+        family = None if families is None else families[chosen]
+        representative = self.representative.copy()
+        slope, intercept = self.slope.copy(), self.intercept.copy()
+        for found in find_equal_values(values, threshold, family):
+            own, other = self.columns.first[chosen[[found.feature, found.representative]]]
+            representative[self.columns.feature == chosen[found.feature]] = CONSTANT  # a value not sampled
+            for of, value in found.value_of.items():
+                column, stands_on = own + value, other + of
+                representative[column] = stands_on
+                slope[column] = self.scale[stands_on] / self.scale[column]
+                intercept[column] = (self.centre[stands_on] - self.centre[column]) / self.scale[column]
         return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
 
     @cached_property
-    def active(self) -> NDArray[np.int64]:
-        """The features that are kept [D'], ascending."""
-        return np.flatnonzero(self.representative == np.arange(len(self.representative)))
-
-    @cached_property
-    def position(self) -> NDArray[np.int64]:
-        """Where among the active features each feature's representative is [D]; 0 for a constant."""
-        stands_on = np.where(self.representative == CONSTANT, self.active[0], self.representative)
-        return np.searchsorted(self.active, stands_on).astype(np.int64)
+    def restored_centre(self) -> Values:
+        """What `restore` adds [C]: the centre, or for a value that no training row had minus infinity."""
+        is_unseen = self.columns.is_indicator & (self.centre == 0)
+        return np.where(is_unseen, self.dtype.type(-np.inf), self.centre)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -164,12 +194,11 @@ class FeatureCleaner:
 
     @cached_property
     def inverse_scale(self) -> Values:
-        """What `normalize` multiplies by [D]."""
-        inverse: Values = self.dtype.type(1) / self.scale
-        return inverse
+        """What `normalize` multiplies by [C]."""
+        return np.asarray(self.dtype.type(1) / self.scale)
 
     def normalize(self, values: Values) -> NDArray[np.float32]:
-        """Fill, clip, centre and scale the active features: unit variance over the training rows.
+        """Fill, clip, centre and scale the active columns: a feature has variance 1 over the training rows.
 
         Exactly these operations in this order, in the type of the values, so that any other runtime that
         follows them gives the same bits.
@@ -178,14 +207,21 @@ class FeatureCleaner:
             values: Raw rows [N, D], NaN where missing.
 
         Returns:
-            Float32 [N, D'], without NaN.
+            Float32 [N, C'], without NaN.
 
         Raises:
             ShapeError: The rows do not have D values.
         """
-        self._check_width(values, len(self.fill))
-        active = self.active
-        rows = np.take(self._converted(values), active, axis=1)
+        self._check_width(values, len(self.num_values))
+        if not self.columns.has_values:
+            return self._normalized(self._converted(values))
+        starts = range(0, max(len(values), 1), NORMALIZED_ROWS)
+        parts = (self._converted(values[start : start + NORMALIZED_ROWS]) for start in starts)
+        return np.concatenate([self._normalized(self.columns.expand(part)) for part in parts])
+
+    def _normalized(self, columns: Values) -> NDArray[np.float32]:
+        active = self.active_columns
+        rows = np.take(columns, active, axis=1)
         np.copyto(rows, self.fill[active], where=np.isnan(rows))
         np.maximum(rows, self.lower[active], out=rows)
         np.minimum(rows, self.upper[active], out=rows)
@@ -194,60 +230,50 @@ class FeatureCleaner:
         return rows.astype(np.float32, copy=False)
 
     def observed(self, values: Values) -> NDArray[np.float32]:
-        """Like `normalize`, but NaN where missing: for statistics of what is there, float32 [N, D']."""
+        """Like `normalize`, but NaN where missing: for statistics of what is there, float32 [N, C']."""
         rows = self.normalize(values)
-        rows[np.isnan(np.take(values, self.active, axis=1))] = np.nan
+        rows[self.columns.is_missing(values)[:, self.columns.feature[self.active_columns]]] = np.nan
         return rows
 
     def restore(self, normalized: NDArray[np.float32]) -> Values:
         """Undo `normalize`: raw units for every uploaded feature.
 
         Duplicates follow their representative, constants are at their mean. What was missing or
-        clipped stays filled or clipped.
+        clipped stays filled or clipped. A categorical feature has the value with the largest share.
 
         Args:
-            normalized: Rows of active features [N, D'].
+            normalized: Rows of active columns [N, C'].
 
         Returns:
             [N, D], in the type of the values.
 
         Raises:
-            ShapeError: The rows do not have D' values.
+            ShapeError: The rows do not have C' values.
         """
-        self._check_width(normalized, len(self.active))
-        rows = np.take(self._converted(normalized), self.position, axis=1)
+        self._check_width(normalized, len(self.active_columns))
+        rows = np.take(self._converted(normalized), self.column_position, axis=1)
         rows *= self.slope
         rows += self.intercept
         rows *= self.scale
-        rows += self.centre
-        return rows
-
-    def status(self, feature: int) -> Status:
-        """Say what was done to one feature."""
-        stands_on = self.representative[feature]
-        if stands_on == feature:
-            return "kept"
-        return "constant" if stands_on == CONSTANT else "duplicate"
+        rows += self.restored_centre
+        return self.columns.collapse(rows)
 
     def report(self, features: Sequence[str]) -> list[dict[str, Any]]:
-        """Tell for each uploaded feature what was done to it, in JSON's types."""
-        statuses = [self.status(index) for index in range(len(features))]
+        """Tell for each uploaded feature what was done to it, in JSON's types; numbers of numeric ones."""
+        is_duplicate = (self.stands_on != CONSTANT) & (self.stands_on != np.arange(len(features)))
         return [
             {
                 "name": name,
-                "status": statuses[index],
-                "duplicate_of": features[self.representative[index]]
-                if statuses[index] == "duplicate"
-                else None,
-                "missing": int(self.missing[index]),
-                "clipped": int(self.clipped[index]),
-                "fill": float(self.fill[index]),
-                "lower": float(self.lower[index]),
-                "upper": float(self.upper[index]),
-                "centre": float(self.centre[index]),
-                "scale": float(self.scale[index]),
+                "status": self.status(index),
+                "duplicate_of": features[self.stands_on[index]] if is_duplicate[index] else None,
+                "missing": int(self.missing[column]),
+                "clipped": int(self.clipped[column]),
             }
-            for index, name in enumerate(features)
+            | {
+                field: None if self.num_values[index] else float(getattr(self, field)[column])
+                for field in ("fill", "lower", "upper", "centre", "scale")
+            }
+            for index, (name, column) in enumerate(zip(features, self.columns.first, strict=True))
         ]
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.features.columns import FeatureColumns
 from catvq.features.precision import SINGLE, Precision, Values
 
 # Evenly spaced rows that medians and quantiles are taken from: the error of a 5% quantile is then
@@ -62,8 +63,10 @@ class Moments:
     clipped: NDArray[np.int64]
     precision: Precision
 
-    def is_constant(self, variance_threshold: float) -> NDArray[np.bool_]:
-        """Whether each feature varies too little to learn from.
+    def is_constant(
+        self, variance_threshold: float, columns: FeatureColumns | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether each column varies too little to learn from; an indicator if it does not at all.
 
         The threshold is a variance, shrunk to the same part of mean^2 where the mean is below 1: a
         feature is never constant merely because its unit makes it small. Noise of a few roundings is no
@@ -76,7 +79,16 @@ class Moments:
             smallest = np.where(self.deviation < FINE_STEPS * SINGLE.step * level, 0, smallest)
         rounding = ROUNDING_STEPS * self.precision.step * level
         limit: NDArray[np.float64] = np.maximum(np.maximum(smallest, rounding), self.precision.smallest_scale)
+        if columns is not None:
+            limit = np.where(columns.is_indicator, 0, limit)
         return self.deviation <= limit
+
+    def scale(self, is_constant: NDArray[np.bool_], columns: FeatureColumns) -> NDArray[np.float64]:
+        """What values are divided by: the deviation, of indicators that of all their feature's together."""
+        variance = np.bincount(columns.feature, np.square(self.deviation))
+        of_feature = np.sqrt(variance)[columns.feature]
+        is_together = columns.is_indicator & (of_feature > 0)
+        return np.where(is_together, of_feature, np.where(is_constant, 1.0, self.deviation))
 
 
 def evenly_spaced(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
@@ -115,15 +127,19 @@ def fit_bounds(
     )
 
 
-def fit_moments(values: Values, rows: NDArray[np.int64], bounds: Bounds) -> Moments:
+def fit_moments(
+    values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns | None = None
+) -> Moments:
     """Take mean and deviation of the filled and clipped values, over all rows, in float64.
 
     Sums of float64 values are taken from the first row on: at a large level their roundings would
     otherwise add up to more than a constant's own. Sums of float32 values have digits to spare.
 
+    With columns, the values are expanded to them first, and the bounds are theirs.
+
     Source: Chan, Golub and LeVeque 1979, equation 2.1 (merging the moments of two parts).
     """
-    count, precision = values.shape[1], Precision.of(values)
+    count, precision = len(bounds.fill), Precision.of(values)
     origin = np.zeros(count)
     mean, squares = np.zeros(count), np.zeros(count)
     missing, clipped = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
@@ -131,6 +147,8 @@ def fit_moments(values: Values, rows: NDArray[np.int64], bounds: Bounds) -> Mome
     height = max(1, CHUNK_CELLS // count)
     for start in range(0, len(rows), height):
         chunk = np.asarray(values[rows[start : start + height]], dtype=precision.dtype)
+        if columns is not None:
+            chunk = columns.expand(chunk)
         is_missing = np.isnan(chunk)
         chunk = np.where(is_missing, bounds.fill, chunk)
         missing += is_missing.sum(axis=0)

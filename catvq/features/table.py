@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from catvq.config import FeaturesConfig, TrainingConfig
 from catvq.errors import ConfigError, ShapeError
+from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
@@ -25,16 +26,19 @@ class FeatureTable:
         features: Names, length D, all different.
         families: Family name to its features; every feature in exactly one.
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
+        values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
 
     Raises:
         ShapeError: Names and columns differ in number.
-        ConfigError: Names repeat, or the families do not cover every feature once.
+        ConfigError: Names repeat, the families do not cover every feature once, or a categorical feature has
+            no values, the same twice, or no column.
     """
 
     values: Values
     features: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
     keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.features):
@@ -44,6 +48,17 @@ class FeatureTable:
         members = [name for names in self.families.values() for name in names]
         if sorted(members) != sorted(self.features):
             raise ConfigError("families must cover every feature exactly once")
+        if not set(self.values_of) <= set(self.features):
+            raise ConfigError("values are given of features that there are not")
+        if any(not names or len(set(names)) < len(names) for names in self.values_of.values()):
+            raise ConfigError("a categorical feature needs values, all of them different")
+
+    @property
+    def columns(self) -> FeatureColumns:
+        """The columns that its features become."""
+        return FeatureColumns(
+            np.array([len(self.values_of.get(name, ())) for name in self.features], dtype=np.int64)
+        )
 
     def family_of_feature(self) -> NDArray[np.int64]:
         """Index into `families` of each feature, int64 [D]."""

@@ -32,6 +32,7 @@ class FrozenModel:
         decoder: ONNX file: codes to raw rows.
         doubt: ONNX file: reconstruction error and distance of codes.
         families: Family name to feature names.
+        values: Of each feature, the names of its values; None where it is numeric.
         soft: float32 [D, G], rows sum to 1: the soft assignment at the freeze.
         grouping: See `describe_grouping`.
         usage: float32 [S, K], how often the training rows use each code.
@@ -45,6 +46,7 @@ class FrozenModel:
     cleaner: FeatureCleaner
     families: Mapping[str, list[str]]
     features: tuple[str, ...]
+    values: tuple[tuple[str, ...] | None, ...]
     categories: tuple[str, ...]
     levels: int
     codebook_sizes: tuple[int, ...]
@@ -68,6 +70,7 @@ class FrozenModel:
             "digest": self.digest,
             "rows_dtype": self.cleaner.dtype.name,
             "features": list(self.features),
+            "values": [None if names is None else list(names) for names in self.values],
             "families": dict(self.families),
             "categories": list(self.categories),
             "levels": self.levels,
@@ -166,6 +169,11 @@ def describe_grouping(
         ],
         "features": features,
     }
+
+
+def values_of_features(table: FeatureTable) -> tuple[tuple[str, ...] | None, ...]:
+    """The values of each feature of a table, length D; None where it is numeric."""
+    return tuple(table.values_of.get(name) for name in table.features)
 
 
 def token_names(categories: Sequence[str], levels: int) -> list[tuple[str, ...]]:

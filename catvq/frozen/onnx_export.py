@@ -3,8 +3,8 @@
 The graphs repeat `FeatureCleaner` and `FrozenWeights` operation by operation, so that any runtime gives the
 same codes as the core up to float32 rounding.
 
-Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
-W widest category, H embedding_dim, K codebook_size, E latent_dim.
+Shapes: N rows, D uploaded features, C columns of them, C' active columns, G categories, L levels,
+S = G * L streams, W widest category, H embedding_dim, K codebook_size, E latent_dim.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.onnx_builder import Array, Graph
+from catvq.frozen.onnx_cleaning import normalize, restore, rows_kind
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.residual_search import BEAM
 
@@ -39,12 +40,12 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
 
     Returns:
         An ONNX file: input `rows` [N, D] in the cleaner's type (NaN = missing), outputs `codes` int64 [N, S],
-        `normalized` float32 [N, D], `latents` float32 [1, G * E padded, 1, N] and `total` [] in the rows'
+        `normalized` float32 [N, C], `latents` float32 [1, G * E padded, 1, N] and `total` [] in the rows'
         type, the sum of their values.
     """
     graph = Graph()
-    slots = cleaner.active[_pad(weights.index.numpy(), 1).flatten()]
-    columns = graph.add("Transpose", _normalize(graph, cleaner), perm=[1, 0])
+    slots = cleaner.active_columns[_pad(weights.index.numpy(), 1).flatten()]
+    columns = graph.add("Transpose", normalize(graph, cleaner), perm=[1, 0])
     own = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
     bias = weights.embedding_bias.squeeze(1).numpy()
     embedding = graph.add("Relu", _convolve(graph, own, weights.feature_weight.numpy(), bias))
@@ -56,12 +57,12 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
     width = _padded(weights.codes.shape[2])
     return graph.build(
         "catvq_encoder",
-        [helper.make_tensor_value_info("rows", _kind(cleaner), ["N", len(cleaner.fill)])],
+        [helper.make_tensor_value_info("rows", rows_kind(cleaner), ["N", len(cleaner.num_values)])],
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
             helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, len(offsets) * width, 1, "N"]),
-            helper.make_tensor_value_info("total", _kind(cleaner), []),
+            helper.make_tensor_value_info("total", rows_kind(cleaner), []),
         ],
         metadata,
     )
@@ -75,17 +76,11 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
     """
     graph = Graph()
     normalized = _decode(graph, weights, _look_up(graph, weights))
-    rows = graph.add("Gather", normalized, graph.constant(cleaner.position), axis=1)
-    if _kind(cleaner) != TensorProto.FLOAT:
-        rows = graph.add("Cast", rows, to=_kind(cleaner))
-    rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
-    rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
-    rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
-    graph.add("Add", rows, graph.constant(cleaner.centre), output="rows")
+    restore(graph, cleaner, normalized)
     return graph.build(
         "catvq_decoder",
         [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)])],
-        [helper.make_tensor_value_info("rows", _kind(cleaner), ["N", len(cleaner.fill)])],
+        [helper.make_tensor_value_info("rows", rows_kind(cleaner), ["N", len(cleaner.num_values)])],
     )
 
 
@@ -100,12 +95,17 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     graph = Graph()
     (streams, _, latent_dim), num_categories = weights.codes.shape, len(weights.index)
     features: str = "normalized"
-    if len(cleaner.active) < len(cleaner.fill):
-        features = graph.add("Gather", features, graph.constant(cleaner.active), axis=1)
+    if len(cleaner.active_columns) < len(cleaner.fill):
+        features = graph.add("Gather", features, graph.constant(cleaner.active_columns), axis=1)
     quantized = _look_up(graph, weights)
     gap = graph.add("Sub", _decode(graph, weights, quantized), features)
     gap = graph.add("Mul", gap, gap)
-    graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
+    if cleaner.columns.has_values:  # a mean over features, not columns
+        gap = graph.add("ReduceSum", gap, graph.ints(1), keepdims=0)
+        count = graph.constant(np.array(len(cleaner.active), dtype=np.float32))
+        graph.add("Div", gap, count, output="reconstruction_error")
+    else:
+        graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
     quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [G, E, N]
     width = _padded(latent_dim)
     latents = graph.add("Reshape", "latents", graph.ints(num_categories, width, -1))
@@ -205,35 +205,6 @@ def _decode(graph: Graph, weights: FrozenWeights, quantized: str) -> str:
     hidden = graph.add("Gelu", _dense(graph, latents, hidden_weight, weights.decoder_hidden_bias))
     linear = graph.add("MatMul", latents, graph.constant(linear_weight.numpy()))
     return graph.add("Add", linear, _dense(graph, hidden, weights.decoder_weight, weights.decoder_bias))
-
-
-def _normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
-    """Add `FeatureCleaner.normalize`, the same operations in the same order and type: [N, D] -> [N, D].
-
-    Inactive features are normalised, too, which is faster than to remove them. The test for missing values
-    takes longer than all the rest, so it is done only if the sum is NaN.
-    """
-    total = graph.add("ReduceSum", "rows", output="total", keepdims=0)
-    fill, lower = graph.constant(cleaner.fill), graph.constant(cleaner.lower)
-    filling, passing = Graph(prefix="filling_"), Graph(prefix="passing_")
-    filled = filling.add("Where", filling.add("IsNaN", "rows"), fill, "rows")
-    filling.add("Max", filled, lower)
-    passing.add("Max", "rows", lower)
-    rows = graph.choose(graph.add("IsNaN", total), filling, passing, _kind(cleaner))
-    for operation, values in (
-        ("Min", cleaner.upper),
-        ("Sub", cleaner.centre),
-    ):
-        rows = graph.add(operation, rows, graph.constant(values))
-    inverse = graph.constant(cleaner.inverse_scale)
-    if _kind(cleaner) == TensorProto.FLOAT:
-        return graph.add("Mul", rows, inverse, output="normalized")
-    return graph.add("Cast", graph.add("Mul", rows, inverse), output="normalized", to=TensorProto.FLOAT)
-
-
-def _kind(cleaner: FeatureCleaner) -> int:
-    """ONNX's number of the cleaner's type."""
-    return int(helper.np_dtype_to_tensor_dtype(cleaner.dtype))
 
 
 def _convolve(graph: Graph, inputs: str, weight: Array, bias: Array) -> str:

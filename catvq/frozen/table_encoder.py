@@ -35,11 +35,13 @@ class TableEncoder:
         features: Names of the input columns, in order.
         tokens: Names of each category's codes, from coarse to fine.
         dtype: Type of the rows that it computes with, float32 or float64.
+        values: Of each feature, the names of its values, whose indices rows hold; None where it is numeric.
     """
 
     features: tuple[str, ...]
     tokens: dict[str, tuple[str, ...]]
     dtype: np.dtype[Any]
+    values: tuple[tuple[str, ...] | None, ...]
     _run: Callable[[Values], Codes]
     _rows_at_once: int
 
@@ -57,12 +59,15 @@ class TableEncoder:
             tuple(document["features"]),
             dict(zip(document["categories"], names, strict=True)),
             np.dtype(document["rows_dtype"]),
+            tuple(None if names is None else tuple(names) for names in document["values"]),
             _onnx(directory) if is_on_cpu else _torch(directory, document, device),
             ROWS_ON_CPU if is_on_cpu else ROWS_ON_GPU,
         )
 
     def encode(self, rows: Values) -> Codes:
         """Encode rows in raw units, NaN where missing: float32 or float64 [N, D] -> int64 [N, S].
+
+        What is no index of a categorical feature's value counts as missing.
 
         Raises:
             ShapeError: There are no rows, or they have another width.

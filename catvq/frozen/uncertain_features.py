@@ -1,6 +1,7 @@
 """Finds features with an uncertain category: a low confidence, or another category predicts them as well.
 
-Shapes: B rows, D' active features, G categories, H units of an embedding, F features to predict.
+Shapes: B rows, D' active features, C' their columns, G categories, H units of an embedding, F columns to
+predict.
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from catvq.features.owners import ColumnOwners
 from catvq.model.metrics import CONFIDENT
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
@@ -62,7 +64,13 @@ def describe_doubtful(
 
 @torch.no_grad()
 def find_swaps(
-    model: CategoricalVQVAE, grouping: Tensor, allowed: Tensor, *, train: Tensor, held_out: Tensor
+    model: CategoricalVQVAE,
+    grouping: Tensor,
+    allowed: Tensor,
+    *,
+    train: Tensor,
+    held_out: Tensor,
+    owners: ColumnOwners | None = None,
 ) -> list[Swap | None]:
     """Compute for each feature how much better its own category predicts it than the best other one.
 
@@ -73,21 +81,24 @@ def find_swaps(
         model: In evaluation mode.
         grouping: int64 [D'].
         allowed: bool [D', G].
-        train: float32 [B, D'], unit variance; rows to fit the regression on.
-        held_out: float32 [B, D'], rows to evaluate it on.
+        train: float32 [B, C'], each feature of variance 1; rows to fit the regression on.
+        held_out: float32 [B, C'], rows to evaluate it on.
+        owners: Of the columns; every feature is a column when not given.
 
     Returns:
         Length D'; None if no other category with features is allowed.
     """
-    routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
-    fold = _folds(routing)
-    errors = torch.zeros(allowed.shape)
+    owners = owners or ColumnOwners.each_its_own(len(grouping))
+    routing = HardRouting.from_grouping(owners.spread(grouping), model.shape.num_categories)
+    fold = owners.spread(_folds(HardRouting.from_grouping(grouping, model.shape.num_categories)))
+    errors = torch.zeros(owners.num_columns, allowed.shape[1])
     for part in range(int(fold.max()) + 1):
         hidden = fold == part
         fitted, judged = (
             _predictors(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
         )
         errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden]).T
+    errors = owners.total(errors.T).T
     own = grouping.unsqueeze(1)
     is_filled = routing.mask.any(dim=1)
     rivals = (allowed & is_filled).scatter(1, own, False)

@@ -2,7 +2,7 @@
 
 Codes may differ only if the choice between them is within float32 rounding; such near-ties are counted.
 
-Shapes: N rows, D' active features, S streams.
+Shapes: N rows, C' active columns, S streams.
 """
 
 from dataclasses import dataclass
@@ -106,9 +106,9 @@ def check_freeze(
 
     Args:
         model: The trained model, on the CPU.
-        grouping: int64 [D'].
+        grouping: int64 [C'], the category of each column.
         weights: The frozen weights.
-        features: float32 [N, D'], normalised, on the CPU.
+        features: float32 [N, C'], normalised, on the CPU.
         onnx_codes: int64 [N, S] of the same rows.
 
     Raises:

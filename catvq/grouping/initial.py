@@ -18,6 +18,7 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import ConfigError
 from catvq.features.available import Presence, standardised
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.kept_columns import CONSTANT
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.correlation import cluster_features
 from catvq.grouping.partitions import (
@@ -67,7 +68,7 @@ class Categories:
 
     def expand(self, soft: NDArray[np.float32], cleaner: FeatureCleaner) -> NDArray[np.float32]:
         """Expand from active to uploaded features, float32 [D', G] -> [D, G]; duplicates get equal rows."""
-        is_constant = cleaner.representative < 0
+        is_constant = cleaner.stands_on == CONSTANT
         return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
 
     def sizes(self) -> dict[str, int]:
@@ -111,7 +112,9 @@ def fit_cleaner(
     scope = table.family_of_feature() if config.keeps_families else None
     if groups and config.assignment.mode == "static":
         scope = grouping_from_names(groups, table.features)
-    return FeatureCleaner.fit(table.values, config.cleaning, family_of_feature=scope, rows=split.train)
+    return FeatureCleaner.fit(
+        table.values, config.cleaning, columns=table.columns, family_of_feature=scope, rows=split.train
+    )
 
 
 def start_categories(

@@ -12,9 +12,17 @@ from catvq.recipe import choose_codebook_size, choose_latent_dim
 
 
 def resolve_shape(
-    config: RunConfig, *, grouping: NDArray[np.int64], num_categories: int, rows: int
+    config: RunConfig,
+    *,
+    grouping: NDArray[np.int64],
+    num_categories: int,
+    rows: int,
+    num_columns: int | None = None,
 ) -> ModelShape:
-    """Resolve all sizes of the model; larger categories get wider latents and larger codebooks."""
+    """Resolve all sizes of the model; larger categories get wider latents and larger codebooks.
+
+    Without a number of columns, every feature is one.
+    """
     model = config.model
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
     per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]
@@ -27,7 +35,7 @@ def resolve_shape(
         for size, ratio in per_feature
     ]
     return ModelShape(
-        num_features=len(grouping),
+        num_features=num_columns or len(grouping),
         num_categories=num_categories,
         levels=model.levels,
         codebook_sizes=tuple(codes),

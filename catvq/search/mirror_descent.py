@@ -24,6 +24,7 @@ from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
 from catvq.config import AssignmentWeights
+from catvq.features.owners import ColumnOwners
 from catvq.model.losses import assignment_balance_loss, assignment_family_loss, assignment_orthogonality_loss
 from catvq.recipe import SEARCH_RESTARTS, SEARCH_STEPS
 from catvq.search.scorer import HeldOutScorer
@@ -64,6 +65,7 @@ class AssignmentSearch:
         weights: Weights of the assignment's own loss terms.
         family_one_hot: float32 [D, F], on the device.
         restarts: R.
+        owners: Of the columns, on the device; every feature is a column when not given.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class AssignmentSearch:
         weights: AssignmentWeights,
         family_one_hot: Tensor,
         restarts: int = SEARCH_RESTARTS,
+        owners: ColumnOwners | None = None,
     ) -> None:
         num_features, num_categories = allowed.shape
         self.step_count = 0
@@ -87,7 +90,7 @@ class AssignmentSearch:
         device = allowed.device
         self._order = torch.arange(num_categories, device=device)
         self._scorer = HeldOutScorer(
-            restarts=restarts, num_categories=num_categories, num_features=num_features
+            restarts=restarts, num_categories=num_categories, num_features=num_features, owners=owners
         ).to(device)
         self._optimizer = torch.optim.Adam(self._scorer.parameters(), lr=LEARNING_RATE, fused=True)
         self._errors = 1 + 0.01 * torch.randn(restarts, num_features, num_categories).to(device)

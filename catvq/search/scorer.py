@@ -5,13 +5,15 @@ hidden cells measures how well the category's *other* features predict this one.
 are compared fairly, unlike with the reconstruction error of visible cells. A narrow global code, which all
 categories can read, captures what all features have in common.
 
-Shapes: R restarts, B rows, D features, G categories, M SCORER_HIDDEN_DIM, Z SCORER_LATENT_DIM.
+Shapes: R restarts, B rows, D features, C columns of them, G categories, M SCORER_HIDDEN_DIM,
+Z SCORER_LATENT_DIM.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from catvq.features.owners import ColumnOwners
 from catvq.recipe import SCORER_HIDDEN_DIM
 
 SCORER_LATENT_DIM = 4  # close to the dimension of one latent cause: wider lets a category swallow two
@@ -28,10 +30,15 @@ class HeldOutScorer(nn.Module):
         restarts: R.
         num_categories: G.
         num_features: D.
+        owners: Of the columns, on the device; every feature is a column when not given.
     """
 
-    def __init__(self, *, restarts: int, num_categories: int, num_features: int) -> None:
+    def __init__(
+        self, *, restarts: int, num_categories: int, num_features: int, owners: ColumnOwners | None = None
+    ) -> None:
         super().__init__()
+        self._owners = owners
+        num_features = num_features if owners is None else owners.num_columns
         members = max(1.0, num_features / num_categories / 2)
         inputs = 2 * num_features  # the values, and which of them are visible
         hidden, latent = SCORER_HIDDEN_DIM, SCORER_LATENT_DIM
@@ -54,15 +61,19 @@ class HeldOutScorer(nn.Module):
         Cells are hidden at random; latent noise is added only in training.
 
         Args:
-            features: float32 [B, D], unit variance.
+            features: float32 [B, C]; the variances of a feature's columns add up to 1.
             assignment: float32 [R, D, G], without gradient.
 
         Returns:
             float32 [R, G, D].
         """
-        visible = (torch.rand_like(features) >= HIDDEN_FRACTION).float()
+        owners = self._owners or ColumnOwners.each_its_own(features.shape[1])
+        cells = torch.rand(len(features), owners.num_features, device=features.device)
+        visible = owners.spread((cells >= HIDDEN_FRACTION).float().T).T
         inputs = torch.cat([features * visible, visible - 0.5], dim=1)
-        gates = restart_gate(assignment).transpose(1, 2).repeat(1, 1, 2).unsqueeze(-1)  # [R, G, 2D, 1]
+        gates = (
+            restart_gate(owners.share(assignment)).transpose(1, 2).repeat(1, 1, 2).unsqueeze(-1)
+        )  # [R, G, 2D, 1]
         hidden = F.relu(torch.matmul(inputs, gates * self.input_weight) + self.input_bias)
         latents = self._bottleneck(torch.matmul(hidden, self.latent_weight))
         common = F.relu(torch.matmul(inputs, self.global_weight) + self.global_bias)
@@ -71,7 +82,7 @@ class HeldOutScorer(nn.Module):
         decoded = F.relu(torch.matmul(latents, self.decoder_weight) + self.decoder_bias)
         predicted = torch.matmul(decoded, self.output_weight) + self.output_bias  # [R, G, B, D]
         weight = (1 - visible) / (1 - visible).sum(dim=0).clamp_min(1.0)
-        return ((predicted - features).square() * weight).sum(dim=2)
+        return owners.total(((predicted - features).square() * weight).sum(dim=2))
 
     def _bottleneck(self, latents: Tensor) -> Tensor:
         """Standardise over the batch, and add noise in training: [R, G, B, Z] -> the same shape."""

@@ -41,6 +41,7 @@ class SearchStage:
                 starts=starts,
                 weights=config.assignment.search_weights(),
                 family_one_hot=data.family_one_hot,
+                owners=data.owners,
             )
 
     @property

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
 from catvq.errors import ConfigError
+from catvq.features.owners import ColumnOwners
 from catvq.grouping.initial import Categories
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.sizes import resolve_shape
@@ -18,7 +19,13 @@ from catvq.training.trainer import Learner
 
 
 def build_learner(
-    config: RunConfig, categories: Categories, *, family_one_hot: Tensor, rows: int, device: torch.device
+    config: RunConfig,
+    categories: Categories,
+    *,
+    family_one_hot: Tensor,
+    rows: int,
+    device: torch.device,
+    owners: ColumnOwners | None = None,
 ) -> Learner:
     """Build model, assignment and optimisers on the device.
 
@@ -28,9 +35,14 @@ def build_learner(
         family_one_hot: float32 [D', F], on the device.
         rows: Training rows, which bound the automatic codebook sizes.
         device: Where to compute.
+        owners: Of the columns, on the device; every feature is a column when not given.
     """
     shape = resolve_shape(
-        config, grouping=categories.grouping, num_categories=len(categories.names), rows=rows
+        config,
+        grouping=categories.grouping,
+        num_categories=len(categories.names),
+        rows=rows,
+        num_columns=None if owners is None else owners.num_columns,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
@@ -48,6 +60,7 @@ def build_learner(
         family_one_hot=family_one_hot,
         config=config,
         device=device,
+        owners=owners,
     )
 
 

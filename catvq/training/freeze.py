@@ -1,7 +1,7 @@
 """Freezing: soft assignment to hard groups, weights packed, codes verified, everything measured once more.
 
-Shapes: N rows, D uploaded features, D' active features, G categories, L levels, S = G * L streams,
-K codebook_size.
+Shapes: N rows, D uploaded features, D' active features, C' their columns, G categories, L levels,
+S = G * L streams, K codebook_size.
 """
 
 import copy
@@ -21,8 +21,10 @@ from torch import Tensor
 from catvq.config import RunConfig
 from catvq.errors import FreezeError
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.owners import ColumnOwners
 from catvq.features.table import FeatureTable, RowSplit
-from catvq.frozen.artifact import FrozenModel, describe_grouping, token_names
+from catvq.frozen.artifact import FrozenModel, describe_grouping, token_names, values_of_features
+from catvq.frozen.categorical_accuracy import describe_values
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
 from catvq.frozen.verify import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_freeze
@@ -47,7 +49,7 @@ class FreezeInputs:
     Attributes:
         grouping: int64 [D'].
         soft: float32 [D, G], as it was when hardened.
-        features: float32 [N, D'], normalised.
+        features: float32 [N, C'], normalised.
         gap: None in static mode.
         search: How the search's restarts compare; None where the assignment was not searched for.
         start: How the start was chosen; None where there was nothing to choose.
@@ -69,6 +71,11 @@ class FreezeInputs:
     state: RunState
     pruned: tuple[str, ...] = ()
 
+    @property
+    def owners(self) -> ColumnOwners:
+        """Which active feature each column belongs to, on the CPU."""
+        return ColumnOwners(torch.from_numpy(self.cleaner.feature_of_column), len(self.grouping))
+
 
 def freeze(inputs: FreezeInputs) -> FrozenModel:
     """Pack, export, verify and measure.
@@ -77,7 +84,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         FreezeError: The frozen model gives other codes than the model under hard assignment.
     """
     model = copy.deepcopy(inputs.model).cpu().eval()
-    grouping, features = inputs.grouping.cpu(), inputs.features.cpu()
+    grouping, features = inputs.owners.spread(inputs.grouping.cpu()), inputs.features.cpu()
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
     weights = FrozenWeights.pack(model, routing)
     vector = _clearest(inputs.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
@@ -93,7 +100,10 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
     report = {
         "losses": inputs.state.losses,
-        "reconstruction_error": _errors(inputs.split, features, codes, weights),
+        "reconstruction_error": _errors(inputs, features, codes, weights),
+        "categorical": describe_values(
+            inputs.table, inputs.cleaner, weights, inputs.split, codes=encoded.codes
+        ),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
         "start": inputs.start,
         "search": inputs.search,
@@ -102,7 +112,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "tokens": _describe_tokens(codes[inputs.split.train]),
         "topographic_similarity": _topography(inputs.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
-        "doubtful": _describe_doubtful(inputs, model, grouping, grouping_document["features"]),
+        "doubtful": _describe_doubtful(inputs, model, grouping_document["features"]),
         "moved": [asdict(each) for each in inputs.state.moves],
         "joined": [asdict(each) for each in inputs.state.joins],
         "pruned": list(inputs.pruned),
@@ -119,7 +129,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
             "torch": torch.__version__,
             "threads": torch.get_num_threads(),
         },
-        "warnings": _warnings(inputs, model, grouping),
+        "warnings": _warnings(inputs, model),
     }
     return FrozenModel(
         encoder=encoder,
@@ -129,6 +139,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         cleaner=inputs.cleaner,
         families={name: list(members) for name, members in inputs.table.families.items()},
         features=inputs.table.features,
+        values=values_of_features(inputs.table),
         categories=inputs.categories.names,
         levels=model.shape.levels,
         codebook_sizes=model.shape.codebook_sizes,
@@ -157,6 +168,7 @@ def _metadata(
     tokens = token_names(inputs.categories.names, inputs.model.shape.levels)
     return {
         "catvq_features": json.dumps(list(inputs.table.features)),
+        "catvq_values": json.dumps(values_of_features(inputs.table)),
         "catvq_codes": json.dumps([name for names in tokens for name in names]),
         "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
         "catvq_test_codes": json.dumps(vector_codes.tolist()),
@@ -178,17 +190,18 @@ def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:
 
 
 def _errors(
-    split: RowSplit, features: Tensor, codes: Tensor, weights: FrozenWeights
+    inputs: FreezeInputs, features: Tensor, codes: Tensor, weights: FrozenWeights
 ) -> dict[str, float | None]:
     """Mean squared error of normalised features after the way through the codes, per part of the rows."""
+    per_feature = inputs.owners.per_feature
     errors: dict[str, float | None] = {}
     for name in ("train", "validation", "test"):
-        rows = torch.from_numpy(getattr(split, name))
+        rows = torch.from_numpy(getattr(inputs.split, name))
         total = math.fsum(
             float(feature_error(weights.decode(codes[part]), features[part]).mean()) * len(part)
             for part in torch.split(rows, CHUNK_ROWS)
         )
-        errors[name] = total / len(rows) if len(rows) else None
+        errors[name] = per_feature * total / len(rows) if len(rows) else None
     return errors
 
 
@@ -206,16 +219,17 @@ def _topography(
 
 
 def _describe_doubtful(
-    inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor, described: Sequence[dict[str, Any]]
+    inputs: FreezeInputs, model: CategoricalVQVAE, described: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Of active features: a duplicate's place is that of what it repeats, a constant has none to doubt."""
     features, split = inputs.features.cpu(), inputs.split
     swaps = find_swaps(
         model,
-        grouping,
+        inputs.grouping.cpu(),
         inputs.categories.allowed,
         train=features[split.train[:FIT_ROWS]],
         held_out=features[(split.validation if len(split.validation) else split.train)[:JUDGE_ROWS]],
+        owners=inputs.owners,
     )
     return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)
 
@@ -250,8 +264,8 @@ def _describe_tokens(codes: Tensor) -> dict[str, float]:
     }
 
 
-def _warnings(inputs: FreezeInputs, model: CategoricalVQVAE, grouping: Tensor) -> list[str]:
-    sizes = F.one_hot(grouping, model.shape.num_categories).sum(dim=0)
+def _warnings(inputs: FreezeInputs, model: CategoricalVQVAE) -> list[str]:
+    sizes = F.one_hot(inputs.grouping.cpu(), model.shape.num_categories).sum(dim=0)
     empty = [name for name, size in zip(inputs.categories.names, sizes.tolist(), strict=True) if size == 0]
     warnings = [f"category {name!r} is empty: its codes are constant" for name in empty]
     if inputs.gap is not None and inputs.gap.hard_error > 1.1 * inputs.gap.soft_error:

@@ -71,6 +71,7 @@ class ModelStage:
             family_one_hot=data.family_one_hot,
             rows=len(data.split.train),
             device=data.device,
+            owners=data.owners,
         )
         self._smoother = Smoother(data.features, data.train_rows, seed=config.training.seed)
         self._best: dict[str, Tensor] = {}
@@ -279,8 +280,7 @@ class ModelStage:
         joins = self._progress.joins
         if len(joins) >= due:
             return
-        rows = self._data.train.cpu().numpy()
-        covariance = feature_covariance(rows, seed=self._config.training.seed)
+        covariance = feature_covariance(self._data.train_scores, seed=self._config.training.seed)
         while len(joins) < due:
             gone, into = join_cheapest(
                 self._learner.assignment, covariance, bits_per_feature=self._bits_per_feature

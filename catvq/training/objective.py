@@ -49,7 +49,12 @@ class CodeCentroids:
 
 
 def model_terms(
-    features: Tensor, model: CategoricalVQVAE, routing: Routing, weights: ObjectiveWeights
+    features: Tensor,
+    model: CategoricalVQVAE,
+    routing: Routing,
+    weights: ObjectiveWeights,
+    *,
+    columns_per_feature: float = 1.0,
 ) -> tuple[LossTerms, CodeCentroids]:
     """Every term that does not depend on the assignment alone; the assignment's own terms are zero.
 
@@ -60,12 +65,13 @@ def model_terms(
         model: Run forward on these features.
         routing: How they reach their categories.
         weights: How much each term counts.
+        columns_per_feature: Turns a mean over columns into one over features.
     """
     output, codebooks = model(features, routing), model.codebooks
     quantization, mask = output.quantization, model.encoder.latent_mask
     targets = codebooks.targets(quantization.latents, quantization.rows)
     centroids = CodeCentroids(*codebooks.batch_centroids(targets, quantization.codes))
-    reconstruction = losses.reconstruction_loss(output.reconstructed, features)
+    reconstruction = losses.reconstruction_loss(output.reconstructed, features) * columns_per_feature
     codebook = losses.codebook_loss(quantization.latents, quantization.sums, mask)
     commitment = losses.commitment_loss(quantization.latents, quantization.sums, mask)
     zero = torch.zeros_like(reconstruction)
@@ -76,7 +82,7 @@ def model_terms(
         codes = codebooks.codes if codebooks.update_rule == "gradient" else means
         orthogonality = losses.codebook_orthogonality_loss(codes, used)
     if weights.informativeness:
-        own = model.own_errors(features, quantization, routing).sum(dim=0).mean()
+        own = model.own_errors(features, quantization, routing).sum(dim=0).mean() * columns_per_feature
     if weights.topographic:
         some = min(weights.topographic_samples, len(features))
         before, after = (

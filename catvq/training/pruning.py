@@ -1,7 +1,7 @@
 """Leaves categories without features out of a model that is to be frozen: their codes are constant.
 
-Shapes: D uploaded features, D' active features, G categories, G' of them kept, L levels, S = G * L streams,
-E latent_dim.
+Shapes: D uploaded features, D' active features, C' their columns, G categories, G' of them kept, L levels,
+S = G * L streams, E latent_dim.
 """
 
 import copy
@@ -36,7 +36,9 @@ def without_empty(inputs: FreezeInputs) -> FreezeInputs:
             allowed=inputs.categories.allowed[:, kept],
             resting=_renormalised(inputs.categories.resting[:, kept]),
         ),
-        model=select_categories(inputs.model, inputs.grouping, torch.from_numpy(kept)),
+        model=select_categories(
+            inputs.model, inputs.owners.spread(inputs.grouping.cpu()), torch.from_numpy(kept)
+        ),
         grouping=torch.from_numpy(new_grouping),
         soft=_renormalised(inputs.soft[:, kept]),
         pruned=tuple(name for category, name in enumerate(names) if category not in kept),
@@ -51,7 +53,7 @@ def select_categories(model: CategoricalVQVAE, grouping: Tensor, kept: Tensor) -
 
     Args:
         model: Of all categories.
-        grouping: int64 [D'], of kept categories only.
+        grouping: Of the columns, int64 [C'], of kept categories only.
         kept: int64 [G'], ascending.
     """
     model = copy.deepcopy(model).cpu().eval()

@@ -21,6 +21,7 @@ from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
+from catvq.features.scores import feature_scores
 from catvq.features.table import FeatureTable, select_features, split_rows
 from catvq.frozen.artifact import FrozenModel
 from catvq.grouping.choose_initial import StartReport, choose_start
@@ -35,7 +36,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 3  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 4  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
@@ -64,6 +65,7 @@ class TrainingRun:
             torch.from_numpy(cleaner.normalize(table.values)).to(device),
             split_rows(config.training, len(table.values), table.keys),
             family_one_hot(family, len(table.families)).to(device),
+            cleaner.feature_of_column,
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -98,8 +100,9 @@ class TrainingRun:
         split = split_rows(config.training, len(table.values), table.keys)
         cleaner = fit_cleaner(table, split, config, groups)
         observed = cleaner.observed(table.values[split.train])
-        categories = start_categories(table, cleaner, observed, config, groups)
-        categories, report = choose_start(config, categories, observed, should_stop)
+        scores = feature_scores(observed, cleaner.feature_of_column)
+        categories = start_categories(table, cleaner, scores, config, groups)
+        categories, report = choose_start(config, categories, scores, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories)
         run._progress.start = asdict(report)
         run._progress.seconds = time.monotonic() - started
@@ -121,7 +124,8 @@ class TrainingRun:
         document = checkpoint.document
         if document.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")
-        is_of_table = (tuple(document["features"]), document["rows"]) == (table.features, len(table.values))
+        is_of_table = document["features"] == list(table.features) and document["rows"] == len(table.values)
+        is_of_table &= document["values_of"] == {name: list(v) for name, v in table.values_of.items()}
         if RunConfig.from_dict(document["config"]) != config or not is_of_table:
             raise CheckpointError(f"checkpoint {path.name} belongs to another configuration or table")
         categories = Categories.from_tensors(document["categories"], checkpoint.section("categories"))
@@ -239,6 +243,7 @@ class TrainingRun:
             "config": self.config.to_dict(),
             "features": list(self.table.features),
             "rows": len(self.table.values),
+            "values_of": {name: list(values) for name, values in self.table.values_of.items()},
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
             "progress": self._progress.to_dict(),

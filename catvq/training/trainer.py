@@ -1,6 +1,6 @@
 """What changes while training: model, assignment and their two optimisers, one step at a time.
 
-Shapes: B rows, D features, G categories, S streams, F families.
+Shapes: B rows, D features, C columns of them, G categories, S streams, F families.
 """
 
 import copy
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from catvq.config import ASSIGNMENT_LR, RunConfig
+from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
 from catvq.model.routing import HardRouting, Routing, SoftRouting
@@ -38,6 +39,7 @@ class Learner:
         family_one_hot: float32 [D, F], on `device`.
         config: Rates and weights.
         device: Where to compute.
+        owners: Of the columns, on `device`; every feature is a column when not given.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Learner:
         family_one_hot: Tensor,
         config: RunConfig,
         device: torch.device,
+        owners: ColumnOwners | None = None,
     ) -> None:
         self.model = model
         self.assignment = assignment
         self.device = device
         self.hard_routing: HardRouting | None = None
         self._family_one_hot = family_one_hot
+        self._owners = owners or ColumnOwners.each_its_own(len(family_one_hot)).to(device)
         self._weights = ObjectiveWeights.from_config(config)
         self._learning_rate = config.training.learning_rate
         clip_norm, assignment_lr = config.training.gradient_clip_norm, config.assignment.assignment_lr
@@ -66,19 +70,17 @@ class Learner:
 
     def harden(self) -> None:
         """Fix the present grouping: from now on only the model learns."""
-        self.hard_routing = HardRouting.from_grouping(
-            self.assignment.grouping(), self.assignment.logits.shape[1]
-        )
+        self.hard_routing = self._present_routing()
 
     def routing(self) -> Routing:
         """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
-        return self.hard_routing or SoftRouting(self.assignment())
+        return self.hard_routing or SoftRouting(self._owners.share(self.assignment()))
 
     def step(self, features: Tensor, *, progress: float, learning: Learning = Learning.BOTH) -> Tensor:
         """One gradient step on a batch.
 
         Args:
-            features: float32 [B, D].
+            features: float32 [B, C].
             progress: Part of the run that is done, in [0, 1); sets the model's rate.
             learning: What moves, codebooks with the model; a hardened assignment never does.
 
@@ -91,7 +93,13 @@ class Learner:
             group["lr"] = self._learning_rate * rate_factor(progress)
         self._model_optimizer.zero_grad(set_to_none=True)
         self._assignment_optimizer.zero_grad(set_to_none=True)
-        terms, centroids = model_terms(features, self.model, self.routing(), self._weights)
+        terms, centroids = model_terms(
+            features,
+            self.model,
+            self.routing(),
+            self._weights,
+            columns_per_feature=self._owners.per_feature,
+        )
         if self.hard_routing is None:
             soft = self.assignment.soft()
             terms = add_assignment_terms(terms, soft, self._family_one_hot, self._weights.assignment)
@@ -108,9 +116,9 @@ class Learner:
         return terms.stacked()
 
     def started_anew(self, sample: Tensor) -> CategoricalVQVAE:
-        """A model that starts from a sample, float32 [B, D], in the present grouping, see `classical`."""
+        """A model that starts from a sample, float32 [B, C], in the present grouping, see `classical`."""
         model = copy.deepcopy(self.model)
-        start_classically(model, sample, self.assignment.grouping(), self.routing())
+        start_classically(model, sample, self._owners.spread(self.assignment.grouping()), self.routing())
         return model
 
     def adopt(self, state: Mapping[str, Tensor]) -> None:
@@ -119,7 +127,7 @@ class Learner:
         self._model_optimizer = self._new_model_optimizer()
 
     def revive_dead_codes(self, sample: Tensor) -> Tensor:
-        """Move the codes that the window never used onto latents of a sample, float32 [B, D].
+        """Move the codes that the window never used onto latents of a sample, float32 [B, C].
 
         Returns:
             Number of codes moved in each stream, int64 [S].
@@ -128,7 +136,7 @@ class Learner:
 
     @torch.no_grad()
     def latents(self, features: Tensor) -> Tensor:
-        """Latents of every category without noise or dropout, float32 [B, D] -> [G, B, E]."""
+        """Latents of every category without noise or dropout, float32 [B, C] -> [G, B, E]."""
         self.model.eval()
         self.assignment.eval()
         return self.model.latents(features, self.routing())
@@ -136,10 +144,10 @@ class Learner:
     def reconstruction_error(
         self, features: Tensor, *, hard: bool = False, model: CategoricalVQVAE | None = None
     ) -> float:
-        """Mean squared reconstruction error without noise or dropout, float32 [B, D] -> number.
+        """Mean squared reconstruction error without noise or dropout, float32 [B, C] -> number.
 
         Args:
-            features: float32 [B, D], at least one row.
+            features: float32 [B, C], at least one row.
             hard: Route by the present grouping even when not hardened yet.
             model: In place of the learner's own.
         """
@@ -149,18 +157,21 @@ class Learner:
     def row_errors(
         self, features: Tensor, model: CategoricalVQVAE | None = None, *, hard: bool = True
     ) -> Tensor:
-        """Mean squared reconstruction error of each row, float32 [B, D] -> float64 [B]; else as above."""
+        """Mean squared error of a feature in each row, float32 [B, C] -> float64 [B]; else as above."""
         model = (self.model if model is None else model).eval()
         self.assignment.eval()
         routing = self.routing()
         if hard and self.hard_routing is None:
-            routing = HardRouting.from_grouping(self.assignment.grouping(), self.assignment.logits.shape[1])
-        return torch.cat(
-            [
-                (model(chunk, routing).reconstructed - chunk).square().double().mean(dim=1)
-                for chunk in torch.split(features, EVALUATION_ROWS)
-            ]
-        )
+            routing = self._present_routing()
+        means = [
+            (model(chunk, routing).reconstructed - chunk).square().double().mean(dim=1)
+            for chunk in torch.split(features, EVALUATION_ROWS)
+        ]
+        return torch.cat(means) * self._owners.per_feature
+
+    def _present_routing(self) -> HardRouting:
+        grouping = self._owners.spread(self.assignment.grouping())
+        return HardRouting.from_grouping(grouping, self.assignment.logits.shape[1])
 
     def _new_model_optimizer(self) -> torch.optim.Adam:
         return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)

@@ -46,6 +46,7 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
     directory.mkdir(parents=True)
     notes = {
         "catvq_features": json.dumps(FEATURES),
+        "catvq_values": json.dumps([None] * len(FEATURES)),
         "catvq_codes": json.dumps(TOKENS),
         "catvq_test_rows": json.dumps([[-1, 0, 2], [3, 4, 4]]),
         "catvq_test_codes": json.dumps(test_codes),

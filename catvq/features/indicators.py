@@ -1,0 +1,35 @@
+"""What cleaning needs to know of the values of categorical features, read from tables longer than memory.
+
+Letters: N rows, D features, C columns.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from catvq.features.columns import FeatureColumns
+from catvq.features.precision import Values
+from catvq.features.statistics import CHUNK_CELLS, Bounds
+
+
+def fit_indicators(
+    values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns
+) -> Bounds:
+    """Bounds of columns from those of features [D] -> [C]: an indicator is 0 to 1, or a value's share.
+
+    A missing value so adds nothing to what is learnt, once its columns are centred.
+    """
+    if not columns.has_values:
+        return bounds
+    number, total = np.zeros(len(columns.feature)), np.zeros(len(columns.feature))
+    height = max(1, CHUNK_CELLS // len(columns.feature))
+    for start in range(0, len(rows), height):
+        chunk = columns.expand(np.asarray(values[rows[start : start + height]]))
+        number += (~np.isnan(chunk)).sum(axis=0)
+        total += (chunk == 1).sum(axis=0)
+    share = (total / np.maximum(number, 1)).astype(bounds.fill.dtype)
+    is_indicator, of = columns.is_indicator, columns.feature
+    return Bounds(
+        fill=np.where(is_indicator, share, bounds.fill[of]),
+        lower=np.where(is_indicator, share.dtype.type(0), bounds.lower[of]),
+        upper=np.where(is_indicator, share.dtype.type(1), bounds.upper[of]),
+    )

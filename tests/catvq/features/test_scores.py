@@ -1,0 +1,60 @@
+import numpy as np
+
+from catvq.features.scores import feature_scores
+
+rng = np.random.default_rng(0)
+ROWS = 1000
+CAUSE = rng.standard_normal(ROWS)
+
+
+def indicators(values, number):
+    """Normalised columns: centred, their variances add up to 1."""
+    columns = np.eye(number)[values] - np.bincount(values, minlength=number) / len(values)
+    return (columns / np.sqrt(columns.var(axis=0).sum())).astype(np.float32)
+
+
+def scored(values, number, others):
+    columns = np.concatenate([others, indicators(values, number)], axis=1).astype(np.float32)
+    count = others.shape[1]
+    return feature_scores(columns, np.append(np.arange(count), np.full(number, count)))[:, -1]
+
+
+def test_numbers_are_their_own_scores():
+    columns = rng.standard_normal((5, 3)).astype(np.float32)
+
+    assert feature_scores(columns, np.arange(3)) is columns
+
+
+def test_values_of_a_cut_cause_are_put_into_its_order_whatever_their_names():
+    place = np.digitize(CAUSE, [-1, 0, 1])
+    values = np.array([2, 0, 3, 1])[place]
+    scores = scored(values, 4, CAUSE[:, None] + 0.5 * rng.standard_normal((ROWS, 3)))
+
+    assert abs(np.corrcoef(scores, CAUSE)[0, 1]) > 0.9
+    assert abs(scores.mean()) < 1e-5
+    assert abs(scores.std() - 1) < 1e-5
+
+
+def test_many_values_that_tell_nothing_have_scores_that_tell_nothing():
+    others = rng.standard_normal((ROWS, 10))
+    scores = scored(rng.integers(0, 100, ROWS), 100, others)
+
+    assert np.abs(others.T @ scores / ROWS).max() < 4 / np.sqrt(ROWS)
+
+
+def test_rows_without_a_value_stay_as_they_are():
+    columns = np.concatenate([CAUSE[:, None], indicators(np.digitize(CAUSE, [-1, 1]), 3)], axis=1)
+    columns = columns.astype(np.float32)
+    gaps, filled = columns.copy(), columns.copy()
+    gaps[::4, 1:], filled[::4, 1:] = np.nan, 0
+    owner = np.array([0, 1, 1, 1])
+
+    assert np.isnan(feature_scores(gaps, owner)[::4, 1]).all()
+    assert (feature_scores(filled, owner)[::4, 1] == 0).all()
+    np.testing.assert_array_equal(feature_scores(gaps, owner)[1::4], feature_scores(filled, owner)[1::4])
+
+
+def test_a_feature_without_others_has_its_first_column():
+    columns = indicators(rng.integers(0, 3, ROWS), 3)
+
+    np.testing.assert_array_equal(feature_scores(columns, np.zeros(3, np.int64))[:, 0], columns[:, 0])
