@@ -98,7 +98,10 @@ class Encoder:
         self.values: tuple[list[str] | None, ...] = tuple(orjson.loads(notes["catvq_values"]))
         self._num_values = np.array([len(names or ()) for names in self.values])
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
-        self.values_of: dict[str, tuple[str, ...] | None] = dict.fromkeys(self.features)
+        self.values_of: dict[str, tuple[str, ...] | None] = {
+            name: None if values is None else tuple(values)
+            for name, values in zip(self.features, self.values, strict=True)
+        }
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map

@@ -17,6 +17,7 @@ from app.tables.options import parse_options
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
 from app.tables.write import Answer, Column, matrix_columns
+from worker.store import DatasetRecord, ModelRecord
 
 CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
 # The event loop does nothing else while it reads and writes these: for some milliseconds at most.
@@ -80,6 +81,23 @@ def check_features(names: Collection[str], features: Sequence[str]) -> None:
         raise InvalidError(
             f"{len(missing)} of the model's features are missing: {listed}", faults, code="missing_column"
         )
+
+
+def check_types(dataset: DatasetRecord, model: ModelRecord) -> None:
+    """Raise `InvalidError` where a feature is categorical in only one of a dataset and a model."""
+    features, values = model.document["features"], model.document["values"]
+    in_model = {name for name, names in zip(features, values, strict=True) if names is not None}
+    in_dataset = {column["name"] for column in dataset.columns if column["type"] == "categorical"}
+    faults = [
+        Place(detail="categorical in the model, but not in the dataset", column=name)
+        for name in sorted(in_model - in_dataset)
+    ]
+    faults += [
+        Place(detail="categorical in the dataset, but not in the model", column=name)
+        for name in sorted((in_dataset - in_model) & set(features))
+    ]
+    if faults:
+        raise InvalidError(f"column {faults[0].column!r} is {faults[0].detail}", faults, code="other_type")
 
 
 def is_quick(size_bytes: int, *formats: Format) -> bool:

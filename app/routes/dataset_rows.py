@@ -1,5 +1,6 @@
 """Route of a dataset's rows: a file, or a stream that is encoded while it is sent."""
 
+import numpy as np
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
@@ -28,7 +29,11 @@ router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=[
 
 @router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503, 507)})
 def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Response:
-    """Return all rows as float32, columns in the order of the features; NaN or an empty cell is missing."""
+    """Return all rows, columns in the order of the features; NaN or an empty cell is missing.
+
+    Numbers are float32, or float64 where the dataset needs it. A categorical cell is text; in NPY it is the
+    index of its value.
+    """
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
     path = api.store.datasets.values_path(dataset.id)
@@ -40,5 +45,13 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         raise NotFound("dataset", dataset.id)
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
-    rows = Rows(names=dataset.features, count=dataset.rows, parts=cut_rows(path))
+    rows = Rows(
+        names=dataset.features,
+        count=dataset.rows,
+        parts=cut_rows(path),
+        dtype=np.load(path, mmap_mode="r", allow_pickle=False).dtype.str,
+        values_of={
+            column["name"]: column["values"] for column in dataset.columns if column["type"] == "categorical"
+        },
+    )
     return StreamingResponse(stream_rows(rows, asked), 200, headers, asked.value)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.http.bounded_route import Route
 from app.http.error_handlers import naming
 from app.openapi import problems
-from app.requests.encode import check_features
+from app.requests.encode import check_features, check_types
 from app.requests.submit import IdempotencyKey, sender_of, submission_answer
 from app.schemas.jobs import Job
 from app.services import Api, ModelId
@@ -45,6 +45,7 @@ def create_encoding_job(
     with naming("dataset"):
         dataset = api.store.datasets.get(body.dataset)
     check_features(dataset.features, model.document["features"])
+    check_types(dataset, model)
     api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit_encoding(
         body, model.id, rows=dataset.rows, **sender_of(request, body, idempotency_key)

@@ -102,6 +102,8 @@ def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: F
     return Rows(
         names=encoder.features,
         count=len(codes),
+        dtype=encoder.dtype.newbyteorder("<").str,
+        values_of={name: values for name, values in encoder.values_of.items() if values is not None},
         parts=chain([next(rows)], rows),  # a damaged model is found before the response starts
         head={"model": record.id, "features": encoder.features},
     )

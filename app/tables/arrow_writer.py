@@ -3,8 +3,11 @@
 import csv
 import io
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
@@ -42,7 +45,11 @@ def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
             yield _csv_body(pa.Table.from_batches([batch]))
         return
     sink = io.BytesIO()
-    types = [*([pa.string()] if rows.labels else []), *(pa.float32() for _ in rows.names)]
+    number = pa.from_numpy_dtype(np.dtype(rows.dtype))
+    types = [
+        *([pa.string()] if rows.labels else []),
+        *(pa.string() if name in rows.values_of else number for name in rows.names),
+    ]
     with _WRITERS[file_format](sink, pa.schema(zip(names, types, strict=True))) as writer:
         for batch in _batches(rows, names):
             writer.write_batch(batch)
@@ -53,11 +60,19 @@ def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
 def _batches(rows: Rows, names: list[str]) -> Iterator[pa.RecordBatch]:
     start = 0
     for part in rows.parts:
-        columns = [pa.array(column, pa.float32(), from_pandas=True) for column in part.T]
+        columns = [_column(rows, name, cells) for name, cells in zip(rows.names, part.T, strict=True)]
         if rows.labels:
             columns.insert(0, pa.array(rows.labels[1][start : start + len(part)], pa.string()))
         start += len(part)
         yield pa.record_batch(columns, names)
+
+
+def _column(rows: Rows, name: str, cells: NDArray[np.floating[Any]]) -> pa.Array:
+    """Return the cells of a column, those of a categorical one as text."""
+    numbers = pa.array(cells, pa.from_numpy_dtype(np.dtype(rows.dtype)), from_pandas=True)
+    if name not in rows.values_of:
+        return numbers
+    return pa.array(rows.values_of[name], pa.string()).take(numbers.cast(pa.int64()))
 
 
 def _take(sink: io.BytesIO) -> bytes:

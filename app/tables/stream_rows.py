@@ -23,7 +23,9 @@ class Rows:
     Args:
         names: Of the columns.
         count: How many rows there are.
-        parts: float32 [some rows, columns], one after the other; NaN is missing.
+        parts: Floats [some rows, columns], one after the other; NaN is missing.
+        dtype: Of the parts.
+        values_of: Names of the values of categorical columns, whose cells are indices; NPY keeps the indices.
         head: What JSON says before the rows.
         list_name: What JSON calls them.
         labels: A name, and a text for each row, which come first in CSV, Arrow and Parquet.
@@ -32,14 +34,16 @@ class Rows:
 
     names: Sequence[str]
     count: int
-    parts: Iterable[NDArray[np.float32]]
+    parts: Iterable[NDArray[np.floating[Any]]]
+    dtype: str = "<f4"
+    values_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
     list_name: str = "rows"
     labels: tuple[str, Sequence[str | None]] | None = None
     is_known: bool = True
 
 
-def cut_rows(path: Path) -> Iterator[NDArray[np.float32]]:
+def cut_rows(path: Path) -> Iterator[NDArray[np.floating[Any]]]:
     """Yield parts of the rows in an NPY file."""
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     return cut(values, values.shape[1])
@@ -61,8 +65,8 @@ def stream_rows(rows: Rows, file_format: Format) -> Iterator[bytes]:
     if file_format is Format.JSON:
         return _json_pieces(rows)
     if file_format is Format.NPY:
-        header = npy_header("<f4", (rows.count, len(rows.names)))
-        return chain([header], (np.asarray(part, "<f4").tobytes() for part in rows.parts))
+        header = npy_header(rows.dtype, (rows.count, len(rows.names)))
+        return chain([header], (np.asarray(part, rows.dtype).tobytes() for part in rows.parts))
     # Loaded on its first use: most processes only ever speak JSON and NPY.
     pieces: Iterator[bytes] = import_module("app.tables.arrow_writer").stream_columns(rows, file_format)
     return pieces
@@ -75,6 +79,17 @@ def _json_pieces(rows: Rows) -> Iterator[bytes]:
     yield to_json({**rows.head, rows.list_name: []})[:-2]
     separator = b""
     for part in rows.parts:
-        yield separator + to_json(np.ascontiguousarray(part))[1:-1]
+        cells = _with_values(rows, part) if rows.values_of else np.ascontiguousarray(part)
+        yield separator + to_json(cells)[1:-1]
         separator = b","
     yield b"]}"
+
+
+def _with_values(rows: Rows, part: NDArray[np.floating[Any]]) -> list[list[Any]]:
+    """Return rows in which categorical cells are text."""
+    cells: list[list[Any]] = part.tolist()
+    for place, name in enumerate(rows.names):
+        if (values := rows.values_of.get(name)) is not None:
+            for row in cells:
+                row[place] = None if np.isnan(row[place]) else values[int(row[place])]
+    return cells

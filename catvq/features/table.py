@@ -95,6 +95,7 @@ def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable
         values=table.values[:, kept],
         features=tuple(table.features[index] for index in kept),
         families={family: names for family, names in families.items() if names},
+        values_of={name: values for name, values in table.values_of.items() if wanted.is_wanted(name)},
     )
 
 

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from catvq.errors import Interrupted
@@ -80,13 +81,15 @@ class EncodingAttempt:
         values = np.load(self._store.datasets.values_path(source.id), mmap_mode="r", allow_pickle=False)
         position = {name: index for index, name in enumerate(source.features)}
         columns = [position[name] for name in encoder.features]
+        indices = _translations(source, encoder)
         done, recorded_at = self._rows_done(path), time.monotonic()
         with _opened(path, (source.rows, width), done) as file:
             while done < source.rows:
                 if self._heartbeat.should_stop():
                     raise Interrupted("the encoding was stopped between two parts")
                 part = values[done : done + ROWS_PER_PART]
-                file.write(encoder.encode(part[:, columns]).astype(STORED).tobytes())
+                rows = _translate(part[:, columns], indices)
+                file.write(encoder.encode(rows).astype(STORED).tobytes())
                 done += len(part)
                 if done == source.rows or time.monotonic() - recorded_at >= RECORD_EVERY_S:
                     file.flush()
@@ -98,6 +101,25 @@ class EncodingAttempt:
         """Rows whose codes an earlier attempt recorded as written; 0 when the file is missing."""
         live = self._claim.job.live
         return 0 if live is None or not path.exists() else int(live.progress["step"])
+
+
+def _translations(source: DatasetRecord, encoder: TableEncoder) -> dict[int, NDArray[np.float64]]:
+    """Map a dataset's index of a value to the model's (NaN: none), for each categorical feature."""
+    given = {column["name"]: column["values"] for column in source.columns if column["type"] == "categorical"}
+    translations = {}
+    for place, (name, values) in enumerate(zip(encoder.features, encoder.values, strict=True)):
+        if values is not None and tuple(given.get(name, ())) != values:
+            index = {value: number for number, value in enumerate(values)}
+            translations[place] = np.array([index.get(value, np.nan) for value in given.get(name, ())])
+    return translations
+
+
+def _translate(rows: NDArray[Any], translations: dict[int, NDArray[np.float64]]) -> NDArray[Any]:
+    for place, translation in translations.items():
+        cells = rows[:, place]
+        is_there = ~np.isnan(cells)
+        cells[is_there] = translation[cells[is_there].astype(np.int64)]
+    return rows
 
 
 @contextmanager

@@ -21,7 +21,12 @@ def load_table(store: Store, dataset_id: str, config: RunConfig) -> FeatureTable
     families = {name: tuple(members) for name, members in dataset.families.items()}
     key = config.training.split_key
     keys = {} if key is None else {key: _load_key(store, dataset.id, key)}
-    return FeatureTable(values, tuple(dataset.features), families, keys=keys)
+    values_of = {
+        column["name"]: tuple(column["values"])
+        for column in dataset.columns
+        if column["type"] == "categorical"
+    }
+    return FeatureTable(values, tuple(dataset.features), families, keys, values_of)
 
 
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:
