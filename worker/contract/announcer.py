@@ -1,4 +1,4 @@
-"""Sends the messages that wake workers up."""
+"""Sends job ids to the Celery queue and counts the waiting messages."""
 
 from functools import cached_property
 from importlib import import_module
@@ -15,7 +15,7 @@ TIMEOUT_S = 3.0
 class Announcer:
     """Sends job ids to the training queue; every method raises when the broker does not answer in time.
 
-    Its connections are its own, because those of a worker wait for the broker for ever.
+    It has its own connections, because those of a Celery worker retry for ever.
 
     Args:
         redis_url: The broker.
@@ -27,16 +27,16 @@ class Announcer:
         self._timeout_s = timeout_s
 
     def count_waiting(self) -> int:
-        """How many messages no worker has taken yet."""
+        """The number of messages that no worker has taken."""
         with self._celery.connection_for_write() as connection:
             try:
                 declared = connection.default_channel.queue_declare(TRAIN_QUEUE, passive=True)
-            except connection.channel_errors:  # the broker knows no queue without messages
+            except connection.channel_errors:  # Redis has no queue without messages
                 return 0
             return int(declared.message_count)
 
     def announce(self, job_id: str) -> None:
-        """Send a job's id to whichever worker is free first."""
+        """Send a job's id to the queue; the next free worker takes it."""
         self._celery.send_task(TRAIN_TASK, args=[job_id], queue=TRAIN_QUEUE, retry=False)
 
     def close(self) -> None:

@@ -107,7 +107,7 @@ def test_a_worker_is_listed_while_its_reconciler_lives(store, settings, announce
     reconciler = Reconciler(store, settings, process_id=1)
     reconciler.start()
     (worker,) = soon(store.workers.list)
-    assert (worker.name, worker.threads, worker.devices[0]) == ("w", settings.threads, "cpu")
+    assert (worker.name, worker.devices[0]) == ("w", "cpu")
     assert 0 < worker.memory_bytes <= psutil.virtual_memory().total
     reconciler.stop()
     assert store.workers.list() == []
