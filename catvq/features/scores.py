@@ -35,8 +35,9 @@ def feature_scores(columns: NDArray[np.float32], feature: NDArray[np.int64]) -> 
     first = np.cumsum(sizes) - sizes
     scores = columns[:, first]
     filled = np.nan_to_num(columns)
-    half = np.random.default_rng(0).permutation(len(columns)) % HALVES
     for number in np.flatnonzero(sizes > 1):
+        # Other halves for each feature: scores tell of a row's half, and must not have it in common.
+        half = np.random.default_rng(number).permutation(len(columns)) % HALVES
         own = feature == number
         is_there = np.nan_to_num(np.ptp(columns[:, own], axis=1)) > FILLED_IN
         value = columns[is_there][:, own].argmax(axis=1)

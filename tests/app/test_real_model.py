@@ -12,6 +12,7 @@ from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 
 NPY = "application/x-npy"
+WORDS = (2, 4)
 
 
 def draw_rows():
@@ -30,7 +31,16 @@ def draw_fine_rows():
     return rows * scale + np.array([2460310.5, 0, 1.7e9, 101_325, 0, 0, 0])
 
 
-def train(rows):
+def draw_words():
+    """The same, the third and the fifth column cut into values, by their index; some of those are missing."""
+    rows = draw_rows()
+    for column in WORDS:
+        cut = np.digitize(rows[:, column], [-0.5, 0.5])
+        rows[:, column] = np.where(np.isnan(rows[:, column]), np.nan, cut)
+    return rows
+
+
+def train(rows, values_of=None):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     features = tuple(f"f{index}" for index in range(7))
@@ -42,7 +52,7 @@ def train(rows):
             "cleaning": {},
         }
     )
-    run = TrainingRun.start(FeatureTable(rows, features, {"all": features}), config, None)
+    run = TrainingRun.start(FeatureTable(rows, features, {"all": features}, values_of or {}), config, None)
     while not run.is_finished:
         run.train_epoch()
     torch.set_num_threads(threads)
@@ -57,6 +67,16 @@ def frozen():
 @pytest.fixture(scope="module")
 def fine():
     return train(draw_fine_rows())
+
+
+@pytest.fixture(scope="module")
+def worded():
+    return train(draw_words(), {f"f{column}": ("low", "middle", "high") for column in WORDS})
+
+
+@pytest.fixture(scope="module")
+def worded_model(api, worded):
+    return publish(api, worded)
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +188,23 @@ def test_a_model_of_float64_rows_is_declared_as_fp64(client, fine_model, fine):
     single = tensor | {"datatype": "FP32", "data": cells}
     refused = client.post(f"{path}/infer", json={"inputs": [single]})
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "inputs.0.datatype")
+
+
+def test_a_model_of_values_is_served_by_their_index(client, worded_model, worded):
+    rows = draw_words()
+    codes = encode(client, worded_model, rows)
+    decoded = client.post(f"/v1/models/{worded_model}/decodings", json={"codes": codes.tolist()})
+    values = np.array(decoded.json()["rows"])[:, WORDS]
+
+    assert codes.tolist() == own_codes(worded, rows).tolist()
+    assert set(values.ravel().tolist()) <= {0, 1, 2}
+    is_there = ~np.isnan(rows[:, WORDS])
+    assert (values == rows[:, WORDS])[is_there].mean() > 0.6
+
+
+def test_an_unknown_value_counts_as_missing(client, worded_model):
+    rows = np.nan_to_num(draw_words()[:4])
+    rows[:, 2] = [0, 3, -1, 0.5]
+    answer = client.post(f"/v1/models/{worded_model}/encodings", json={"rows": rows.tolist()})
+
+    assert answer.json()["status"] == ["ok", "imputed", "imputed", "imputed"]

@@ -1,5 +1,6 @@
 import numpy as np
 
+from catvq.dependence.dependence import group_by_dependence
 from catvq.features.scores import feature_scores
 
 rng = np.random.default_rng(0)
@@ -40,6 +41,17 @@ def test_many_values_that_tell_nothing_have_scores_that_tell_nothing():
     scores = scored(rng.integers(0, 100, ROWS), 100, others)
 
     assert np.abs(others.T @ scores / ROWS).max() < 4 / np.sqrt(ROWS)
+
+
+def test_scores_have_nothing_in_common_but_what_the_features_have():
+    causes = np.repeat(rng.standard_normal((2, ROWS)), 4, axis=0) + 0.4 * rng.standard_normal((8, ROWS))
+    values = [*(np.digitize(cause, [-0.5, 0.5]) for cause in causes), *rng.integers(0, 5, (3, ROWS))]
+    columns = np.concatenate([indicators(each, int(each.max()) + 1) for each in values], axis=1)
+    owner = np.repeat(np.arange(11), [3] * 8 + [5] * 3)
+    found = group_by_dependence(feature_scores(columns, owner), None, seed=0)
+
+    assert found.grouping[:8].tolist() == [0] * 4 + [1] * 4
+    assert found.is_noise.tolist() == [False] * 8 + [True] * 3
 
 
 def test_rows_without_a_value_stay_as_they_are():
