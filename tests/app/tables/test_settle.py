@@ -20,7 +20,9 @@ def read(text, limits, **options):
 
 def column(cells, limits, **options):
     """One column beside another of numbers: the table, and its values where it is a feature."""
-    table, rows = read("n,x\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells)), limits, **options)
+    table, rows = read(
+        "n,x\n" + "".join(f"{row},{cell}\n" for row, cell in enumerate(cells)), limits, **options
+    )
     return table, rows[:, 1].tolist() if "x" in table.columns else None
 
 
@@ -105,7 +107,9 @@ def test_other_words_for_truth_are_categories(cells, limits):
     assert "x" in column(cells, limits)[0].values_of
 
 
-@pytest.mark.parametrize("word", ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A", "<NA>", "1.#IND"])
+@pytest.mark.parametrize(
+    "word", ["NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A", "<NA>", "1.#IND"]
+)
 def test_the_usual_words_are_missing_and_counted(word, limits):
     table, numbers = column(["1", word, "2", word, "N/A"], limits)
     np.testing.assert_array_equal(numbers, [1, NAN, 2, NAN, NAN])

@@ -41,7 +41,9 @@ def test_numbers(cell, number):
     assert read(cell).numbers.tolist() == [number]
 
 
-@pytest.mark.parametrize("cell", ["1_0", "0x1", "1d5", "1,5", "\u0661", "--1", "e5", ".", "+", "1 2", "infin", "tRUE"])
+@pytest.mark.parametrize(
+    "cell", ["1_0", "0x1", "1d5", "1,5", "\u0661", "--1", "e5", ".", "+", "1 2", "infin", "tRUE"]
+)
 def test_other_text(cell):
     cells = read(cell)
     assert (cells.is_other.tolist(), cells.is_missing.tolist()) == ([True], [False])
@@ -69,7 +71,9 @@ def test_a_decimal_comma_leaves_no_decimal_point():
     ]
 
 
-@pytest.mark.parametrize("text", ["2026-01-31", "1/2/26", "12-Jan-2026", "12:30:00 PM", "2026-01-31T12:30:00.5+01:00"])
+@pytest.mark.parametrize(
+    "text", ["2026-01-31", "1/2/26", "12-Jan-2026", "12:30:00 PM", "2026-01-31T12:30:00.5+01:00"]
+)
 def test_dates(text):
     assert is_date(pa.array([text])).tolist() == [True]
 
