@@ -61,6 +61,11 @@ class ReadOptions:
         """Whether even a table of numbers alone has to be looked at column by column."""
         return bool(self.types or self.include is not None or self.exclude or self.na_values)
 
+    @property
+    def has_categories(self) -> bool:
+        """Whether some of the known features are categorical."""
+        return self.known is not None and any(values is not None for values in self.known.values())
+
     def is_wanted(self, *names: str) -> bool:
         """Whether a column, which may have several names, is among those to read."""
         is_included = self.include is None or any(_matches(name, self.include) for name in names)

@@ -59,7 +59,7 @@ def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
     def typed() -> Table:
         return replace(settle(frame, options), has_names=has_names)
 
-    if options.changes_plain_numbers or options.decimal != "." or _has_categories(options):
+    if options.changes_plain_numbers or options.decimal != "." or options.has_categories:
         return typed()
     features = names[layout.indices :]
     left_out = [LeftOut(name, STORED_INDEX) for name in frame.indices]
@@ -86,10 +86,6 @@ def _remarks(layout: CsvLayout) -> Iterator[Warned]:
         )
     if layout.has_spaces:
         yield SPACES_TAKEN_OFF
-
-
-def _has_categories(options: ReadOptions) -> bool:
-    return options.known is not None and any(values is not None for values in options.known.values())
 
 
 def _plain_blocks(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str]) -> Iterator[NDArray[Any]]:

@@ -87,7 +87,8 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     """
     file.seek(0)
     body = file.read()
-    plain = None if options.changes_plain_numbers else _read_plain(body)
+    looks_at_columns = options.changes_plain_numbers or options.has_categories
+    plain = None if looks_at_columns else _read_plain(body)
     if plain is not None:
         check_width(plain.shape[1], limits)
         columns = _names(None, plain.shape[1], replace(options, known=None), limits)
@@ -102,8 +103,8 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     rows = document["rows"]
     width = len(names) if names is not None else _width_of(rows)
     layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
-    is_typed = options.changes_plain_numbers or not _is_regular(rows, layout) or not _has_only(rows, _CELLS)
-    if is_typed and _is_regular(rows, layout) and _has_only(rows, _TYPED_CELLS):
+    is_regular = _is_regular(rows, layout) and _has_only(rows, _TYPED_CELLS)
+    if is_regular and (looks_at_columns or not _has_only(rows, _CELLS)):
         table = _typed(rows, _names(names, width, options, limits), options)
     else:
         matrix = _parse_matrix(rows, layout)
