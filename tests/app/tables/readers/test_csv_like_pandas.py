@@ -46,11 +46,7 @@ WORDS = st.one_of(
         ["red", "green", "blue", "New York", "Zoë", 'a "b"', "x,y", "x;y", "1,5 m", "two\nlines"]
     ),
     st.text(st.sampled_from("ab1,;|'\"é.-\n"), min_size=1, max_size=5).filter(
-<<<<<<< HEAD
-        lambda text: text.strip(SPACES)
-=======
         lambda text: set(text) - set("1,.-")
->>>>>>> 953c92c69070989575ef5be1121d63e4b9c25cea
     ),
 )
 KINDS = {"numbers": st.one_of(WHOLE, DECIMALS), "whole": WHOLE, "truths": TRUTHS, "text": WORDS}
