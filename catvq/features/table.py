@@ -25,8 +25,8 @@ class FeatureTable:
         values: float32 or float64 [N, D], NaN where missing; may be memory-mapped.
         features: Names, length D, all different.
         families: Family name to its features; every feature in exactly one.
-        keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
         values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
+        keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
 
     Raises:
         ShapeError: Names and columns differ in number.
@@ -37,8 +37,8 @@ class FeatureTable:
     values: Values
     features: tuple[str, ...]
     families: Mapping[str, tuple[str, ...]]
-    keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or self.values.shape[1] != len(self.features):

@@ -26,7 +26,7 @@ def load_table(store: Store, dataset_id: str, config: RunConfig) -> FeatureTable
         for column in dataset.columns
         if column["type"] == "categorical"
     }
-    return FeatureTable(values, tuple(dataset.features), families, keys, values_of)
+    return FeatureTable(values, tuple(dataset.features), families, values_of, keys)
 
 
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:
