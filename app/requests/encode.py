@@ -13,7 +13,7 @@ from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
-from app.tables.options import parse_options
+from app.tables.options import Kind, parse_names, parse_options
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
 from app.tables.write import Answer, Column, matrix_columns
@@ -26,21 +26,40 @@ _QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or b
 
 Result = TypeVar("Result")
 Rows = NDArray[Any]
+Keys = dict[str, list[str | None]]
 
 
-def read_rows(
-    api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, columns: str | None = None
-) -> Rows:
-    """Read a body as rows in the order of the model's features.
+def read_rows(api: Services, encoder: Encoder, file: BinaryIO, file_format: Format) -> Rows:
+    """Read a body as `read_keyed_rows` does, without names that are sent with it, and without keys."""
+    return read_keyed_rows(api, encoder, file, file_format)[0]
+
+
+def read_keyed_rows(
+    api: Services,
+    encoder: Encoder,
+    file: BinaryIO,
+    file_format: Format,
+    *,
+    columns: str | None = None,
+    keys: str | None = None,
+) -> tuple[Rows, Keys]:
+    """Read a body as rows in the order of the model's features, and the keys that come beside them.
 
     Args:
         columns: JSON list of names, for an array that has none.
+        keys: JSON list of columns to carry through.
 
     Raises:
         NotParseableError: It is damaged.
         InvalidError: It holds something else than rows of the model's features, or none.
         TooLargeError: It has too many rows.
     """
+    kept: Keys = {}
+    wanted = parse_names("keys", keys) or ()
+    if wanted and file_format in CODES_ONLY:
+        raise InvalidError(
+            "keys= needs a format whose columns have names", [Place(detail="not here", field="keys")]
+        )
     if file_format is Format.RAW:
         rows = read_raw(file, encoder.singles_per_row).view(encoder.dtype)
         order = None
@@ -52,13 +71,15 @@ def read_rows(
         check_row_count(api, len(matrix), encoder.width)
         rows = encoder.floats(matrix)
     else:
-        options = replace(parse_options(columns=columns), known=encoder.values_of)
+        types: dict[str, Kind] = dict.fromkeys(wanted, "key")
+        options = replace(parse_options(columns=columns), known=encoder.values_of, types=types)
         table = open_table(file, file_format, options, api.table_limits(file))
         order = _order(table.has_names or columns is not None, table.columns, encoder.features)
         rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
+        kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
-    return rows if order is None else rows[:, order]
+    return rows if order is None else rows[:, order], kept
 
 
 def row_limit(api: Services, width: int) -> int:
@@ -138,7 +159,7 @@ async def encode(
     return encoded
 
 
-def answer_of(model_id: str, encoder: Encoder, encoded: Encoded) -> Answer:
+def answer_of(model_id: str, encoder: Encoder, encoded: Encoded, keys: Keys | None = None) -> Answer:
     """Return encodings in every shape; only those with doubt can be more than an array."""
     doubt = encoded.doubt
     doubts: dict[str, NDArray[Any]] = (
@@ -150,9 +171,16 @@ def answer_of(model_id: str, encoder: Encoder, encoded: Encoded) -> Answer:
         }
     )
     return Answer(
-        document=lambda: {"model": model_id, "codes": encoded.codes, **doubts, "status": encoded.status},
+        document=lambda: {
+            "model": model_id,
+            "codes": encoded.codes,
+            **doubts,
+            "status": encoded.status,
+            **({"keys": keys} if keys else {}),
+        },
         array=lambda: encoded.codes,
         columns=lambda: [
+            *(Column(name, cells) for name, cells in (keys or {}).items()),
             *matrix_columns(encoder.tokens, encoded.codes),
             *(Column(name, values) for name, values in doubts.items()),
             Column("status", encoded.status),

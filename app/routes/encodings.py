@@ -1,5 +1,6 @@
 """Routes that encode rows and decode codes, in all array formats."""
 
+from functools import partial
 from itertools import chain
 from typing import Annotated, Any
 
@@ -17,7 +18,15 @@ from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel, result_headers
 from app.openapi import array_response, problems, table_body
 from app.problems import MAX_PLACES, InvalidError, Place
-from app.requests.encode import CODES_ONLY, answer_of, call, check_row_count, encode, is_quick, read_rows
+from app.requests.encode import (
+    CODES_ONLY,
+    answer_of,
+    call,
+    check_row_count,
+    encode,
+    is_quick,
+    read_keyed_rows,
+)
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
 from app.services import Api, ModelId, Services
 from app.tables.readers.json_reader import load_rows, parse_codes
@@ -50,6 +59,13 @@ async def create_encodings(
         str | None,
         Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
     ] = None,
+    keys: Annotated[
+        str | None,
+        Query(
+            description="JSON list of columns that come back beside the codes, such as ids; not with NPY.",
+            examples=['["id"]'],
+        ),
+    ] = None,
 ) -> Response:
     """Encode rows.
 
@@ -66,11 +82,12 @@ async def create_encodings(
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
-        rows = await call(here, read_rows, api, model.encoder, upload.file, file_format, columns)
+        read = partial(read_keyed_rows, columns=columns, keys=keys)
+        rows, kept = await call(here, read, api, model.encoder, upload.file, file_format)
         encoded = await encode(
             api, request.scope["state"], model.encoder, rows, with_doubt=asked not in CODES_ONLY
         )
-    answer = answer_of(model.record.id, model.encoder, encoded)
+    answer = answer_of(model.record.id, model.encoder, encoded, kept)
     headers = result_headers(model_id, model.record.id)
     return await call(here, array_answer, request, answer, ENCODING_FORMATS, headers)
 

@@ -199,6 +199,9 @@ class Encodings(Body):
         description="Percentage of the training rows that were nearer to their codes."
     )
     status: list[Literal["ok", "imputed", "invalid"]]
+    keys: dict[str, list[str | None]] | None = Field(
+        None, description="The columns that were asked for as keys; left out without."
+    )
 
 
 class DecodingRequest(Body):

@@ -111,16 +111,16 @@ def parse_options(
     Raises:
         InvalidError: One has another form; it is named.
     """
-    included = _parse_names("include", include)
+    included = parse_names("include", include)
     return ReadOptions(
         types=_parse_types(types),
         include=included,
-        exclude=_parse_names("exclude", exclude) or (),
+        exclude=parse_names("exclude", exclude) or (),
         na_values=_parse_na_values(na_values),
         delimiter=_parse_delimiter(delimiter),
         decimal=_one_of("decimal", decimal or ".", (".", ",")),
         has_header=_one_of("header", header or "present", ("present", "absent")) == "present",
-        columns=_parse_names("columns", columns),
+        columns=parse_names("columns", columns),
     )
 
 
@@ -149,7 +149,12 @@ def _parse_types(text: str | None) -> dict[str, Kind]:
     return types
 
 
-def _parse_names(field_name: str, text: str | None) -> tuple[str, ...] | None:
+def parse_names(field_name: str, text: str | None) -> tuple[str, ...] | None:
+    """Return a JSON list of names; None for None.
+
+    Raises:
+        InvalidError: It is something else.
+    """
     if text is None:
         return None
     names = _load(field_name, text, "a JSON list of names")

@@ -90,13 +90,21 @@ def _kept_widths(table: Table, kept: tuple[str, ...]) -> dict[str, int] | None:
 
 
 def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[str, ...] | None]) -> Table:
-    """Read the features that are known, in the file's order; what else is there stays unread."""
+    """Read the features that are known, in the file's order, and keys; what else is there stays unread."""
     kinds: dict[str, Kind] = {
         name: "numeric" if known[name] is None else "categorical" for name in frame.names if name in known
     }
     values_of = {name: values for name in kinds if (values := known[name]) is not None}
-    blocks = FeatureReader(frame, options, kinds, values_of).blocks
-    return Table(tuple(kinds), blocks, has_names=True, values_of=values_of, line_of=frame.line_of)
+    check_types_are_of(frame.names, options.types)
+    seen = _look(frame, list(options.types), options.types, options)
+    return Table(
+        columns=tuple(kinds),
+        blocks=FeatureReader(frame, options, kinds, values_of).blocks,
+        has_names=True,
+        values_of=values_of,
+        keys={name: pa.chunked_array(parts, pa.string()) for name, parts in seen.keys.items()},
+        line_of=frame.line_of,
+    )
 
 
 def _asked(frame: Frame, options: ReadOptions) -> dict[str, Kind]:

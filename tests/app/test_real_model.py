@@ -12,7 +12,7 @@ from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 
 NPY = "application/x-npy"
-WORDS = (2, 4)
+WORDS, NAMES = (2, 4), ("low", "middle", "high")
 
 
 def draw_rows():
@@ -71,7 +71,7 @@ def fine():
 
 @pytest.fixture(scope="module")
 def worded():
-    return train(draw_words(), {f"f{column}": ("low", "middle", "high") for column in WORDS})
+    return train(draw_words(), {f"f{column}": NAMES for column in WORDS})
 
 
 @pytest.fixture(scope="module")
@@ -190,14 +190,20 @@ def test_a_model_of_float64_rows_is_declared_as_fp64(client, fine_model, fine):
     assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "inputs.0.datatype")
 
 
-def test_a_model_of_values_is_served_by_their_index(client, worded_model, worded):
+def test_values_are_indices_in_arrays_and_text_elsewhere(client, worded_model, worded):
     rows = draw_words()
     codes = encode(client, worded_model, rows)
     decoded = client.post(f"/v1/models/{worded_model}/decodings", json={"codes": codes.tolist()})
-    values = np.array(decoded.json()["rows"])[:, WORDS]
+    texts = [[row[column] for column in WORDS] for row in decoded.json()["rows"]]
+    values = np.array([[NAMES.index(text) for text in row] for row in texts])
 
     assert codes.tolist() == own_codes(worded, rows).tolist()
-    assert set(values.ravel().tolist()) <= {0, 1, 2}
+    named = [[None if np.isnan(cell) else float(cell) for cell in row] for row in rows]
+    for row in named:
+        for column in WORDS:
+            row[column] = None if row[column] is None else NAMES[int(row[column])]
+    again = client.post(f"/v1/models/{worded_model}/encodings", json={"rows": named})
+    assert again.json()["codes"] == codes.tolist()
     is_there = ~np.isnan(rows[:, WORDS])
     assert (values == rows[:, WORDS])[is_there].mean() > 0.6
 
@@ -205,6 +211,12 @@ def test_a_model_of_values_is_served_by_their_index(client, worded_model, worded
 def test_an_unknown_value_counts_as_missing(client, worded_model):
     rows = np.nan_to_num(draw_words()[:4])
     rows[:, 2] = [0, 3, -1, 0.5]
-    answer = client.post(f"/v1/models/{worded_model}/encodings", json={"rows": rows.tolist()})
-
+    body = io.BytesIO()
+    np.save(body, rows)
+    path, headers = f"/v1/models/{worded_model}/encodings", {"content-type": NPY}
+    answer = client.post(path, content=body.getvalue(), headers=headers)
     assert answer.json()["status"] == ["ok", "imputed", "imputed", "imputed"]
+
+    text = "f0,f1,f2,f3,f4,f5,f6\n1,1,low,1,high,1,7\n1,1,deep,1,high,1,7\n"
+    answer = client.post(path, content=text, headers={"content-type": "text/csv"})
+    assert answer.json()["status"] == ["ok", "imputed"]
