@@ -32,35 +32,42 @@ def feature_scores(columns: NDArray[np.float32], feature: NDArray[np.int64]) -> 
     sizes = np.bincount(feature)
     if (sizes == 1).all():
         return columns
-    first = np.cumsum(sizes) - sizes
-    scores = columns[:, first]
+    scores = columns[:, np.cumsum(sizes) - sizes]
     filled = np.nan_to_num(columns)
     for number in np.flatnonzero(sizes > 1):
         # Other halves for each feature: scores tell of a row's half, and must not have it in common.
         half = np.random.default_rng(number).permutation(len(columns)) % HALVES
         own = feature == number
         is_there = np.nan_to_num(np.ptp(columns[:, own], axis=1)) > FILLED_IN
-        value = columns[is_there][:, own].argmax(axis=1)
-        member = np.eye(sizes[number], dtype=np.float32)[value]
-        found = _scores(member, filled[is_there][:, ~own], half[is_there])
+        member = np.zeros((len(columns), sizes[number]), dtype=np.float32)
+        member[is_there, columns[is_there][:, own].argmax(axis=1)] = 1
+        found = _scores(member, filled, half, own)[is_there]
         if found.std() > 0:
             scores[is_there, number] = (found - found.mean()) / found.std()
     return scores
 
 
 def _scores(
-    member: NDArray[np.float32], others: NDArray[np.float32], half: NDArray[np.int64]
+    member: NDArray[np.float32], columns: NDArray[np.float32], half: NDArray[np.int64], own: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Numbers of rows by their values, [N, values], and all other columns, [N, C]; 0 where there are none."""
-    if others.shape[1] == 0:
-        return np.zeros(len(member), dtype=np.float32)
+    """Numbers of rows, [N], by which value each has, [N, values], none where it is missing.
+
+    Args:
+        member: Which value each row has.
+        columns: Of all features, [N, C].
+        half: Of each row, [N].
+        own: Which columns are the feature's own, [C].
+    """
     count = member.sum(axis=0)
-    weighted = member.T @ others / np.sqrt(count + PRIOR_ROWS)[:, None]
-    direction = np.linalg.svd(weighted, full_matrices=False)[2][0]
-    along = others @ direction
+    sums = member.T @ columns
+    sums -= np.outer(count / count.sum(), sums.sum(axis=0))
+    sums[:, own] = 0
+    direction = np.linalg.svd(sums / np.sqrt(count + PRIOR_ROWS)[:, None], full_matrices=False)[2][0]
+    along = columns @ np.where(own, 0, direction)
+    along -= member.sum(axis=1) @ along / count.sum()
     scores = np.zeros(len(member), dtype=np.float32)
     for part in range(HALVES):
         is_other = half != part
-        sums, rows = member[is_other].T @ along[is_other], member[is_other].sum(axis=0)
-        scores[~is_other] = member[~is_other] @ (sums / (rows + PRIOR_ROWS))
+        means = member[is_other].T @ along[is_other] / (member[is_other].sum(axis=0) + PRIOR_ROWS)
+        scores[~is_other] = member[~is_other] @ means
     return scores

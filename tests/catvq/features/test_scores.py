@@ -66,6 +66,17 @@ def test_rows_without_a_value_stay_as_they_are():
     np.testing.assert_array_equal(feature_scores(gaps, owner)[1::4], feature_scores(filled, owner)[1::4])
 
 
+def test_where_values_are_missing_says_nothing_of_those_that_are_there():
+    """Rows are there where one column is high: what they have in common is no difference of their values."""
+    level = rng.standard_normal(ROWS)
+    values, gaps = np.digitize(CAUSE, [-0.5, 0.5]), level < 0.5
+    columns = np.column_stack([CAUSE + 0.5 * rng.standard_normal(ROWS), 3 * level, indicators(values, 3)])
+    columns[gaps, 2:] = np.nan
+    scores = feature_scores(columns.astype(np.float32), np.array([0, 1, 2, 2, 2]))[~gaps, 2]
+
+    assert abs(np.corrcoef(scores, CAUSE[~gaps])[0, 1]) > 0.85
+
+
 def test_a_feature_without_others_has_its_first_column():
     columns = indicators(rng.integers(0, 3, ROWS), 3)
 

@@ -274,4 +274,3 @@ def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config,
 
     assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS]
     assert all(0 < contestant["test_error"] < 1 for contestant in result["contestants"])
-    assert result["features"] == 8
