@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, parquet
 
-from app.problems import ApiError
+from app.problems import InvalidError, NotParseableError, TooLargeError
 from app.tables.open_table import read_blocks
 from app.tables.options import KINDS, ReadOptions
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet, read_referring_arrow
@@ -20,7 +20,9 @@ from app.tables.readers.numpy_reader import read_npy, read_npz
 from app.tables.settle import settle_numbers
 from app.tables.table import TableLimits
 
-NAMES = st.sampled_from(["a", "b", "c", "d", "e[0]", "e", "Unnamed: 0", "f0", "f1", "none", "*", "[a-c]", "?"])
+NAMES = st.sampled_from(
+    ["a", "b", "c", "d", "e[0]", "e", "Unnamed: 0", "f0", "f1", "none", "*", "[a-c]", "?"]
+)
 NAMED = st.lists(NAMES, max_size=4).map(tuple)
 OPTIONS = st.builds(
     ReadOptions,
@@ -53,7 +55,9 @@ PLAIN = TABLE.select(["a", "b", "c", "e", "f", "g", "h"])
 
 def as_stream(table, compression=None):
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+    with pa.ipc.new_stream(
+        sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)
+    ) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()
 
@@ -93,13 +97,10 @@ def read_through(read, body, options, limits):
     try:
         table = read(io.BytesIO(body), options, limits)
         table, rows = read_blocks(table, lambda table: sum(len(block) for block in table.blocks()))
-    except ApiError as error:
-        assert error.detail
-        assert 400 <= error.status < 500
-        return None
+    except (InvalidError, NotParseableError, TooLargeError):
+        return
     assert len(set(table.columns)) == len(table.columns)
     assert all(len(cells) == rows or not table.columns for cells in table.keys.values())
-    return table
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +129,9 @@ def test_whatever_is_said_of_a_sound_file_it_is_read_or_refused(read, body, opti
 @settings(max_examples=300, deadline=None)
 @given(
     text=st.text(st.sampled_from(list("ab1,;.\"\n\r- e\x00\u00e9\t'|:=")), max_size=60),
-    start=st.sampled_from(["", "\ufeff", "sep=;\n", "\ufeffsep=,\r\n", "a,b\n", "a;b\n", ",a\n", "sep=\x00\n"]),
+    start=st.sampled_from(
+        ["", "\ufeff", "sep=;\n", "\ufeffsep=,\r\n", "a,b\n", "a;b\n", ",a\n", "sep=\x00\n"]
+    ),
     options=FEW_OPTIONS,
 )
 def test_any_text_is_read_or_refused(text, start, options, bounds):
@@ -142,7 +145,13 @@ def test_any_bytes_are_read_or_refused(read, body, options, bounds):
     read_through(read, body, options, bounds)
 
 
-CELLS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text(max_size=4)
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=4)
+)
 
 
 @settings(max_examples=200, deadline=None)

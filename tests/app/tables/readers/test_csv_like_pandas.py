@@ -1,7 +1,7 @@
 """CSV is read as pandas reads it, cell by cell.
 
-Some tables are made up in each run; as many as one likes with `TABLE_EXAMPLES=5000 pytest --timeout 0` and the
-path of this file.
+Some tables are made up in each run; as many as one likes with `TABLE_EXAMPLES=5000 pytest --timeout 0` and
+the path of this file.
 
 Where the service has rules of its own, the tables keep clear of them or pandas' cells are brought into line:
 
