@@ -177,7 +177,8 @@ def _parse_delimiter(text: str | None) -> str:
     if text is None:
         return ","
     character = {"\\t": "\t", "tab": "\t"}.get(text, text)
-    if len(character) != 1 or not character.isascii() or character in '"\r\n' or character.isalnum():
+    is_mark = character.isascii() and character.isprintable() and not character.isalnum()
+    if len(character) != 1 or not (is_mark or character == "\t") or character == '"':
         raise _refused("delimiter", f"needs one character such as ; or tab, not {text!r}")
     return character
 

@@ -1,6 +1,5 @@
 """Reads Arrow streams and files and Parquet files: typed columns, batch by batch."""
 
-import io
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
@@ -11,6 +10,7 @@ from app.problems import InvalidError, NotParseableError
 from app.tables.options import ReadOptions
 from app.tables.readers.arrow_columns import frame_of, readable
 from app.tables.readers.arrow_messages import read_batches
+from app.tables.readers.mapped import mapped
 from app.tables.settle import settle
 from app.tables.table import Table, TableLimits, expands_too_much, rows_per_block
 
@@ -66,7 +66,7 @@ def read_referring_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimi
 
     def batches(_: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with readable(kind):
-            for batch in pa.ipc.open_stream(_mapped(file)):
+            for batch in pa.ipc.open_stream(mapped(file)):
                 batch.validate(full=True)
                 yield batch
 
@@ -82,7 +82,7 @@ def read_arrow_file(file: BinaryIO, options: ReadOptions, limits: TableLimits) -
     """
     kind = "an Arrow file"
     with readable(kind):
-        source = pa.ipc.open_file(_mapped(file))
+        source = pa.ipc.open_file(mapped(file))
 
     def batches(_: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with readable(kind):
@@ -131,7 +131,7 @@ def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> T
 
 
 def _open_stream(file: BinaryIO) -> tuple[pa.Schema, pa.MessageReader]:
-    messages = pa.ipc.MessageReader.open_stream(_mapped(file))
+    messages = pa.ipc.MessageReader.open_stream(mapped(file))
     try:
         message = messages.read_next_message()
     except StopIteration:
@@ -139,11 +139,3 @@ def _open_stream(file: BinaryIO) -> tuple[pa.Schema, pa.MessageReader]:
     if message.type != "schema":  # Arrow takes it for one unseen, and ends the process
         raise NotParseableError(f"the body begins with an unexpected {message.type}, not with a schema")
     return pa.ipc.read_schema(message), messages
-
-
-def _mapped(file: BinaryIO) -> pa.NativeFile:
-    """Return a file whose parts are used where they are, without a copy."""
-    if isinstance(file, io.BytesIO):
-        return pa.BufferReader(file.getbuffer())
-    file.flush()
-    return pa.memory_map(str(file.name))

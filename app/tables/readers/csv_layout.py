@@ -16,7 +16,7 @@ MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INDEX_NAME = "Unnamed: {}"  # pandas' own name for a column without one
 OTHER_DELIMITERS = ";\t|"
-_SEPARATOR_LINE = re.compile(rb"sep=([^\w\"\r\n\x80-\xff])(?:\r\n?|\n)", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(rb"sep=([^\w\"\x00-\x08\x0a-\x1f\x7f-\xff])(?:\r\n?|\n)", re.IGNORECASE)
 _INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:_level_\d+)?(?:\.\d+)*)?")  # pandas' own, or none at all
 
 

@@ -16,6 +16,7 @@ from app.problems import MAX_PLACES, InvalidError, Place
 from app.tables.frame import STORED_INDEX, Columns, Frame, left_out_remark
 from app.tables.options import ReadOptions
 from app.tables.readers.csv_layout import CsvLayout, read_layout
+from app.tables.readers.mapped import mapped
 from app.tables.settle import settle
 from app.tables.table import (
     MAX_NAME_LENGTH,
@@ -122,12 +123,13 @@ def _open(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str], kind: pa.Dat
     file.seek(0, io.SEEK_END)
     if file.tell() == layout.offset or not wanted:
         return ()
-    file.seek(layout.offset)
+    source = mapped(file)
+    source.seek(layout.offset)
     names = [str(index) for index in range(len(layout.names))]
     position = {name: str(index) for index, name in enumerate(layout.names)}
     is_text = kind == pa.string()
     return arrow_csv.open_csv(
-        pa.PythonFile(file, mode="r"),
+        source,
         read_options=arrow_csv.ReadOptions(
             use_threads=False, column_names=names, block_size=MAX_ROW_CHARACTERS
         ),

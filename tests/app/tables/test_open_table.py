@@ -13,6 +13,7 @@ from app.formats import Format
 from app.problems import InvalidError, TooLargeError
 from app.tables.open_table import collect_rows, open_table
 from app.tables.options import ReadOptions
+from app.tables.readers import csv_reader
 
 
 def as_json(table):
@@ -179,8 +180,18 @@ def test_more_rows_than_a_request_may_have_are_refused(limits):
     assert caught.value.code == "too_many_rows"
 
 
-def test_a_table_is_read_again_in_whole_when_a_late_cell_is_text(limits):
-    text = "a,b\n" + "1.5,2\n" * 900 + "2,NA\n"
-    rows = collect_rows(open_table(io.BytesIO(text.encode()), Format.CSV, ReadOptions(), limits), 1000)
-    assert rows.shape == (901, 2)
-    assert np.isnan(rows[-1]).tolist() == [False, True]
+@pytest.mark.parametrize("is_on_disk", [False, True])
+@pytest.mark.parametrize("late", [0, 100, 5000, 19_999])
+def test_a_table_is_read_again_in_whole_when_a_cell_is_text(late, is_on_disk, limits, monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        csv_reader, "MAX_ROW_CHARACTERS", 1 << 14
+    )  # many blocks, of which some are read ahead
+    numbers = np.arange(20_000.0)
+    text = "a,b\n" + "".join(f"{row},{'NA' if row == late else row}\n" for row in range(20_000))
+    (tmp_path / "upload").write_text(text)
+    for _ in range(5):
+        body = (tmp_path / "upload").open("rb") if is_on_disk else io.BytesIO(text.encode())
+        with body:
+            rows = collect_rows(open_table(body, Format.CSV, ReadOptions(), limits), 20_000, np.float64)
+        np.testing.assert_array_equal(rows[:, 0], numbers)
+        np.testing.assert_array_equal(rows[:, 1], np.where(numbers == late, np.nan, numbers))

@@ -47,7 +47,7 @@ def test_every_kind_is_a_type(kind):
         *(("include", value) for value in ("a", "{}", "[1]", '"a"', "null", '["a"')),
         *(("exclude", value) for value in ("a", "{}", "[1]", '"a"', "null", "[[]]")),
         *(("na_values", value) for value in ("-", "{}", "[true]", "[null]", "[[]]", "[NaN]", "-999")),
-        *(("delimiter", value) for value in ("", ";;", "a", "1", '"', "\n", "\r", "\u00e9")),
+        *(("delimiter", value) for value in ("", ";;", "a", "1", '"', "\n", "\r", "\x00", "\u00e9")),
         *(("decimal", value) for value in ("", ";", "..", "\u00b7")),
         *(("header", value) for value in ("", "none", "0", "Absent")),
         *(("columns", value) for value in ("a,b", "{}", "[1]", '"a"', "null")),

@@ -1,7 +1,7 @@
 """CSV is read as pandas reads it, cell by cell.
 
-Some tables are made up in each run; `TABLE_EXAMPLES=5000 pytest tests/app/tables/readers/test_csv_like_pandas.py`
-makes up as many as that.
+Some tables are made up in each run; as many as one likes with `TABLE_EXAMPLES=5000 pytest --timeout 0` and
+the path of this file.
 
 Where the service has rules of its own, the tables keep clear of them or pandas' cells are brought into line:
 
@@ -10,8 +10,8 @@ Where the service has rules of its own, the tables keep clear of them or pandas'
 - NaN in any spelling of upper and lower case is missing; pandas takes `NAN` in a column of text for text.
 - True and False among numbers are 1 and 0; pandas makes a column of text of both.
 - A line of nothing but spaces is a row with one cell; pandas skips it.
-- A number among `na_values` stands for itself in any spelling, also among text; pandas looks for `-1` and `-1.0`
-  there, and not for `-1.` or, with a decimal comma, `-1,0`.
+- A number among `na_values` stands for itself in any spelling, also among text; pandas looks for `-1` and
+  `-1.0` there, and not for `-1.` or, with a decimal comma, `-1,0`.
 - A text among numbers is refused; pandas makes a column of text of both.
 - Numbers have the digits 0 to 9 only, so `1_000`, `0x10` and `1d5` are text, as they are to pandas.
 """

@@ -1,6 +1,8 @@
 """Parquet and HDF5 are read in a child that has limits, no secrets, and leaves nothing behind."""
 
 import io
+import resource
+import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +56,60 @@ def test_a_refusal_of_the_child_comes_out_whole(limits):
 def test_what_is_no_parquet_file_is_refused(limits, body):
     with pytest.raises(NotParseableError):
         confined.read_parquet(io.BytesIO(body), ReadOptions(), limits)
+
+
+def as_stream(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return io.BytesIO(sink.getvalue())
+
+
+def test_a_stream_with_categories_is_read_with_its_keys(limits):
+    table = pa.table(
+        {
+            "who": pa.array(["Zo\u00eb", None, "", "a,b"]),
+            "colour": pa.array(["red", None, "blue", "red"]).dictionary_encode(),
+            "size": pa.array([2, 1, 2, None]).dictionary_encode(),
+            "day": pa.array([1, 2, 3, 4], pa.date32()),
+        }
+    )
+    options = ReadOptions(types={"who": "key", "colour": "categorical", "day": "datetime"})
+    read = confined.read_arrow(as_stream(table), options, limits)
+    assert (read.columns, read.times) == (("colour", "size", "day"), {"day"})
+    assert read.keys["who"].to_pylist() == ["Zo\u00eb", None, "", "a,b"]
+    assert read.values_of == {"colour": ("blue", "red")}
+    day = 86_400
+    np.testing.assert_array_equal(
+        collect_rows(read, 10), [[1, 2, 0], [np.nan, 1, day], [0, 2, 2 * day], [1, np.nan, 3 * day]]
+    )
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "view"])
+def test_few_bytes_that_stand_for_very_many_do_no_harm(limits, kind):
+    text = pa.array(["x" * (8 << 20)])
+    view = struct.pack("<i4sii", 8 << 20, b"xxxx", 0, 0)  # length, beginning, buffer, offset
+    column = (
+        pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), text)
+        if kind == "dictionary"
+        else pa.Array.from_buffers(
+            pa.string_view(), 1000, [None, pa.py_buffer(view * 1000), text.buffers()[2]]
+        )
+    )
+    table = pa.table({"n": range(1000), "x": column})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    body = as_stream(table)
+    with pytest.raises(NotParseableError):
+        confined.read_arrow(body, ReadOptions(), limits)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
+
+
+@pytest.mark.parametrize("read", [confined.read_arrow, confined.read_arrow_file, confined.read_hdf5])
+def test_bytes_that_are_no_such_file_are_refused(limits, read):
+    for body in (b"", b"ARROW1\0\0" + b"\xff" * 100, b"\x89HDF\r\n\x1a\n" + b"\x00" * 200):
+        arguments = (limits,) if read is confined.read_hdf5 else (ReadOptions(), limits)
+        with pytest.raises(NotParseableError):
+            read(io.BytesIO(body), *arguments)
 
 
 def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_there(limits, tmp_path):
