@@ -110,10 +110,8 @@ def test_the_rows_of_a_mixed_table_come_back_as_they_were(client):
     dataset = upload(client).json()["id"]
     path = f"/v1/datasets/{dataset}/rows"
 
-    as_json = client.get(path, headers={"accept": "application/json"})
-    assert as_json.json()["rows"][:2] == [["red", 0, 0], ["green", 1, 2]]
     csv = client.get(path, headers={"accept": "text/csv"}).text.splitlines()
-    assert csv[0] == "colour,a,b"
+    assert csv[:3] == ["colour,a,b", "red,0,0", "green,1,2"]
     assert csv[4].split(",")[::2] == ["green", ""]
     array = np.load(io.BytesIO(client.get(path, headers={"accept": "application/x-npy"}).content))
     assert array[:2].tolist() == [[1, 0, 0], [0, 1, 2]]
