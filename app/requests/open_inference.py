@@ -1,6 +1,5 @@
 """Reads and writes the Open Inference Protocol: JSON, and the values of tensors after it or within."""
 
-import io
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -11,10 +10,10 @@ from pydantic import ValidationError
 from app.formats import Format
 from app.http.error_handlers import to_invalid
 from app.inference.encoder import Encoded, Encoder
-from app.problems import InvalidError, NotParseableError, Place
-from app.schemas.inference import INPUT, InferenceInput, InferenceRequest, Output
-from app.tables.readers.json_reader import load_rows, parse_rows
-from app.tables.readers.numpy_reader import read_raw
+from app.problems import InvalidError
+from app.requests.inference_inputs import read_inputs
+from app.schemas.inference import INPUT, InferenceRequest, Output
+from app.tables.readers.json_reader import load_rows
 from app.tables.write import to_json
 
 JSON_BYTES_HEADER = "Inference-Header-Content-Length"
@@ -85,11 +84,11 @@ def read_inference(file: BinaryIO, json_bytes: int | None, encoder: Encoder) -> 
             ) from None
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise to_invalid(faults, document) from None
-    rows = _rows_of(request.inputs[0], file.read(), encoder)
-    is_binary = request.parameters.binary_data_output
+    rows = read_inputs(request.inputs, file.read(), encoder)
+    is_binary = request.parameters is not None and request.parameters.binary_data_output
     wanted = {
         output.name: is_binary if output.parameters is None else output.parameters.binary_data
-        for output in request.outputs
+        for output in request.outputs or ()
     }
     return Inference(request.id, rows, wanted or dict.fromkeys(Output, is_binary))
 
@@ -130,28 +129,6 @@ def describe_tensors(encoder: Encoder) -> dict[str, list[dict[str, Any]]]:
 
 def _datatype(encoder: Encoder) -> str:
     return f"FP{8 * encoder.dtype.itemsize}"
-
-
-def _rows_of(tensor: InferenceInput, tail: bytes, encoder: Encoder) -> NDArray[Any]:
-    if tensor.datatype != _datatype(encoder):
-        detail = f"the rows are said to be {tensor.datatype}, the model takes {_datatype(encoder)}"
-        raise InvalidError(detail, [Place(detail=detail, field="inputs.0.datatype")], code="invalid_field")
-    size = tensor.parameters.binary_data_size
-    if (size is None) == (tensor.data is None):
-        detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
-        raise InvalidError(detail, [Place(detail=detail, field="inputs.0")], code="invalid_input")
-    if len(tail) != (size or 0):
-        raise NotParseableError(f"{len(tail)} bytes follow the JSON, {size or 0} were announced")
-    if tensor.data is None:
-        rows = read_raw(io.BytesIO(tail), encoder.singles_per_row).view(encoder.dtype)
-    else:
-        rows = encoder.floats(parse_rows(tensor.data, encoder.features))
-    if tensor.shape != list(rows.shape):
-        detail = f"the shape is said to be {tensor.shape}, the values are {list(rows.shape)}"
-        raise InvalidError(detail, [Place(detail=detail, field="inputs.0.shape")], code="wrong_shape")
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
-    return rows
 
 
 def _values_of(output: Output, encoded: Encoded) -> NDArray[Any]:

@@ -28,8 +28,28 @@ class Output(StrEnum):
     STATUS = "status"
 
 
+Datatype = Literal[
+    "FP16",
+    "FP32",
+    "FP64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "BOOL",
+    "BYTES",
+]
+_IGNORES_MORE = ConfigDict(extra="ignore")
+
+
 class InputParameters(Body):
-    """Parameters of an input."""
+    """Parameters of an input; unknown ones are ignored."""
+
+    model_config = _IGNORES_MORE
 
     binary_data_size: StrictInt | None = Field(
         None, ge=0, description="Size in bytes of the values, which follow the JSON."
@@ -37,7 +57,9 @@ class InputParameters(Body):
 
 
 class OutputParameters(Body):
-    """Parameters of an output."""
+    """Parameters of an output; unknown ones are ignored."""
+
+    model_config = _IGNORES_MORE
 
     binary_data: StrictBool = Field(False, description="Send the values in binary after the JSON.")
 
@@ -49,19 +71,23 @@ class RequestParameters(BaseModel):
 
 
 class InferenceInput(Body):
-    """The rows to encode, in the dataset's units."""
+    """The rows to encode, in the dataset's units, or one column of them."""
 
-    model_config = ConfigDict(json_schema_extra={"example": _INPUT_EXAMPLE})
+    model_config = ConfigDict(json_schema_extra={"example": _INPUT_EXAMPLE}, extra="ignore")
 
-    name: Literal["rows"]
-    datatype: Literal["FP32", "FP64"] = Field(description="As the model's metadata say.")
-    shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=2, max_length=2)]
-    parameters: InputParameters = InputParameters()
+    name: str = Field(description="`rows` for a matrix of all features, or the name of one feature.")
+    datatype: Datatype = Field(
+        description="Numbers are cast to the type of the model's rows; BYTES is text of a categorical column."
+    )
+    shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=2)]
+    parameters: InputParameters | None = None
     data: list[Any] | None = Field(None, description="Values row by row, flat or nested; null means missing.")
 
 
 class InferenceOutput(Body):
     """A requested output."""
+
+    model_config = _IGNORES_MORE
 
     name: Output
     parameters: OutputParameters | None = None
@@ -70,13 +96,13 @@ class InferenceOutput(Body):
 class InferenceRequest(Body):
     """An inference request."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"inputs": [_INPUT_EXAMPLE]}})
+    model_config = ConfigDict(json_schema_extra={"example": {"inputs": [_INPUT_EXAMPLE]}}, extra="ignore")
 
     id: Visible | None = Field(None, description="Is repeated in the response.")
-    parameters: RequestParameters = RequestParameters()
-    inputs: Annotated[list[InferenceInput], Field(min_length=1, max_length=1)]
-    outputs: list[InferenceOutput] = Field(
-        [], max_length=len(Output), description="Requested outputs; all of them if empty."
+    parameters: RequestParameters | None = None
+    inputs: Annotated[list[InferenceInput], Field(min_length=1)]
+    outputs: list[InferenceOutput] | None = Field(
+        None, max_length=len(Output), description="Requested outputs; all of them if empty."
     )
 
 

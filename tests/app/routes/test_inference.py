@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 ROWS = np.array([[-1, 0, 2], [3, 4, 4], [3, 4, np.nan], [np.inf, 0, 0]], np.float32)
 CODES = [[0, 0], [1, 2], [1, 1], [-1, -1]]
@@ -157,9 +157,10 @@ def test_an_error_is_a_problem_whose_text_the_client_finds(server, client, model
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"name": "x"}, "invalid_field"),
-        ({"datatype": "FP64"}, "invalid_field"),
-        ({"shape": [3]}, "invalid_field"),
+        ({"name": "x"}, "missing_column"),
+        ({"datatype": "BF16"}, "invalid_field"),
+        ({"datatype": "BYTES"}, "invalid_field"),
+        ({"shape": [3]}, "wrong_shape"),
         ({"shape": [2, 3]}, "wrong_shape"),
         ({"shape": [0, 3], "data": []}, "no_rows"),
         ({"data": [3, 4]}, "wrong_width"),
@@ -167,7 +168,7 @@ def test_an_error_is_a_problem_whose_text_the_client_finds(server, client, model
         ({"data": [[3, 4, 4], 5]}, "invalid_type"),
         ({"data": None}, "invalid_input"),
         ({"parameters": {"binary_data_size": 12}}, "invalid_input"),
-        ({"parameters": {"shared_memory_region": "x"}}, "unknown_field"),
+        ({"parameters": {"shared_memory_region": "x"}, "data": None}, "invalid_input"),
     ],
 )
 def test_an_input_of_another_form_is_refused(client, model_id, changes, code):
@@ -206,3 +207,41 @@ def test_too_much_is_too_large(server, client, model_id):
     assert client.post(path, content=b" " * (1 << 19)).status_code == 413
     headers = {"inference-header-content-length": str(1 << 19)}
     assert client.post(path, content=b" ", headers=headers).status_code == 413
+
+
+@pytest.mark.parametrize("datatype", ["FP16", "FP32", "FP64", "INT8", "INT32", "INT64", "UINT8", "UINT64"])
+@pytest.mark.parametrize("is_binary", [True, False])
+def test_numbers_of_every_type_are_cast(server, model_id, datatype, is_binary):
+    rows = np.nan_to_num(ROWS[1:2]).astype(triton_to_np_dtype(datatype))
+    tensor = triton.InferInput("rows", rows.shape, datatype)
+    tensor.set_data_from_numpy(rows, binary_data=is_binary)
+    answer = server.infer(model_id, [tensor], outputs=[codes_output()], request_compression_algorithm="gzip")
+    assert answer.as_numpy("codes").tolist() == [CODES[1]]
+
+
+def test_what_other_clients_add_is_ignored(client, model_id):
+    plain = infer(client, model_id, inputs=[described()]).json()
+    added = {"model_name": model_id, "parameters": {"content_type": "pd", "headers": {}}, "outputs": None}
+    tensor = described(parameters={"content_type": "np"}) | {"extra": None}
+    assert infer(client, model_id, inputs=[tensor], **added).json() == plain
+    assert infer(client, model_id, inputs=[described(parameters=None)], parameters=None).json() == plain
+
+
+def column(name, data, **more):
+    return {"name": name, "datatype": "FP64", "shape": [len(data), 1], "data": data} | more
+
+
+def test_each_column_may_be_a_tensor(client, model_id):
+    columns = [column("c", [4]), column("a", [3]), column("other", ["x"], datatype="BYTES"), column("b", [4])]
+    answer = infer(client, model_id, inputs=columns)
+    assert (
+        answer.json()["outputs"]
+        == infer(client, model_id, inputs=[described(data=[3, 4, 4])]).json()["outputs"]
+    )
+
+    missing = infer(client, model_id, inputs=columns[:2])
+    assert (missing.status_code, missing.json()["errors"][0]["column"]) == (422, "b")
+    ragged = infer(client, model_id, inputs=[*columns[:3], column("b", [4, 5])])
+    assert (ragged.status_code, ragged.json()["code"]) == (422, "ragged_row")
+    text = infer(client, model_id, inputs=[*columns[:3], column("b", ["x"], datatype="BYTES")])
+    assert (text.status_code, text.json()["errors"][0]["column"]) == (422, "b")

@@ -1,0 +1,173 @@
+"""Reads the tensors of the Open Inference Protocol: a matrix of rows, or a tensor for each column."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.encoder import Encoder
+from app.problems import InvalidError, NotParseableError, Place
+from app.requests.encode import check_features
+from app.schemas.inference import INPUT, InferenceInput
+from app.tables.options import MISSING_WORDS
+from app.tables.readers.json_reader import parse_rows
+
+TYPES = {
+    "FP16": "<f2",
+    "FP32": "<f4",
+    "FP64": "<f8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "BOOL": "?",
+}
+TEXT = "BYTES"
+_LENGTH_BYTES = 4  # before each text in binary
+
+
+def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, encoder: Encoder) -> NDArray[Any]:
+    """Return rows [any number but 0, features] in the type of the model.
+
+    Args:
+        tensors: One called `rows` with all features, or one for each feature; others are left unread.
+        tail: The bytes after the JSON, which belong to the tensors in order.
+
+    Raises:
+        NotParseableError: There are more bytes, or fewer, than the tensors announce.
+        InvalidError: They are not rows of the model's features.
+    """
+    bodies = list(_cut(tensors, tail))
+    if [tensor.name for tensor in tensors] == [INPUT]:
+        rows = _read_numbers(tensors[0], bodies[0], encoder.features, place=0)
+    else:
+        rows = _read_columns(tensors, bodies, encoder)
+    if not len(rows):
+        raise InvalidError("there are no rows", code="no_rows")
+    return encoder.floats(rows)
+
+
+def _cut(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
+    """Yield the bytes of each tensor; None where its values are in the JSON."""
+    announced = sum(_size(tensor) or 0 for tensor in tensors)
+    if len(tail) != announced:
+        raise NotParseableError(f"{len(tail)} bytes follow the JSON, {announced} were announced")
+    start = 0
+    for place, tensor in enumerate(tensors):
+        size = _size(tensor)
+        if (size is None) == (tensor.data is None):
+            detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
+            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")
+        yield None if size is None else tail[start : start + size]
+        start += size or 0
+
+
+def _size(tensor: InferenceInput) -> int | None:
+    return None if tensor.parameters is None else tensor.parameters.binary_data_size
+
+
+def _read_columns(
+    tensors: Sequence[InferenceInput], bodies: Sequence[bytes | None], encoder: Encoder
+) -> NDArray[Any]:
+    """Put columns side by side in the order of the model's features."""
+    names = [tensor.name for tensor in tensors]
+    check_features(names, encoder.features)
+    columns = []
+    for name in encoder.features:
+        place = names.index(name)
+        values = encoder.values_of[name]
+        if tensors[place].datatype == TEXT:
+            cells = _read_texts(tensors[place], bodies[place], place=place)
+            columns.append(_indices(cells, values, name, place=place))
+        else:
+            columns.append(_read_numbers(tensors[place], bodies[place], (name,), place=place)[:, 0])
+    if len({len(column) for column in columns}) > 1:
+        faults = [
+            Place(detail=f"{len(column)} rows", field="inputs", column=name)
+            for name, column in zip(encoder.features, columns, strict=True)
+        ]
+        raise InvalidError("the columns differ in their number of rows", faults, code="ragged_row")
+    return np.column_stack([column.astype(np.float64) for column in columns])
+
+
+def _read_numbers(
+    tensor: InferenceInput, body: bytes | None, features: Sequence[str], *, place: int
+) -> NDArray[Any]:
+    """Return the numbers of a tensor, [rows, features]."""
+    if tensor.datatype == TEXT:
+        detail = "text is read column by column; rows need numbers"
+        raise InvalidError(
+            detail, [Place(detail=detail, field=f"inputs.{place}.datatype")], code="invalid_field"
+        )
+    if body is None:
+        rows: NDArray[Any] = parse_rows(_plain(tensor.data or []), features)
+    else:
+        dtype = np.dtype(TYPES[tensor.datatype])
+        if len(body) % (dtype.itemsize * len(features)):
+            detail = f"{len(body)} bytes are not whole rows of {len(features)} values of {tensor.datatype}"
+            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="wrong_width")
+        rows = np.frombuffer(body, dtype).reshape(-1, len(features))
+    _check_shape(tensor, len(rows), len(features), place=place)
+    return rows
+
+
+def _plain(data: list[Any]) -> list[Any]:
+    """Return values of JSON with true and false as numbers."""
+    if isinstance(data, list) and data and isinstance(data[0], list):
+        return [_plain(row) if isinstance(row, list) else row for row in data]
+    return [float(cell) if isinstance(cell, bool) else cell for cell in data]
+
+
+def _read_texts(tensor: InferenceInput, body: bytes | None, *, place: int) -> list[str | None]:
+    """Return the texts of a column."""
+    cells = list(_unpack(body, place)) if body is not None else _flat(tensor.data or [])
+    for row, cell in enumerate(cells, start=1):
+        if cell is not None and not isinstance(cell, str):
+            at = Place(detail="not a text", field=f"inputs.{place}.data", row=row, column=tensor.name)
+            raise InvalidError(f"column {tensor.name!r}, row {row}: not a text", [at], code="invalid_type")
+    _check_shape(tensor, len(cells), 1, place=place)
+    return cells
+
+
+def _flat(data: list[Any]) -> list[Any]:
+    return [cell[0] if isinstance(cell, list) and len(cell) == 1 else cell for cell in data]
+
+
+def _unpack(body: bytes, place: int) -> Iterator[str]:
+    """Yield texts, each of which comes after its length."""
+    start = 0
+    while start < len(body):
+        begin = start + _LENGTH_BYTES
+        end = begin + int.from_bytes(body[start:begin], "little")
+        text = body[begin:end].decode(errors="replace")
+        if end > len(body) or "\N{REPLACEMENT CHARACTER}" in text:
+            detail = "the bytes are not texts of UTF-8, each after its length in four bytes"
+            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")
+        yield text
+        start = end
+
+
+def _indices(
+    cells: list[str | None], values: tuple[str, ...] | None, name: str, *, place: int
+) -> NDArray[np.float64]:
+    """Return the index of each text among a feature's values; NaN where it is missing or unknown."""
+    if values is None:
+        detail = f"{name!r} is numeric in the model, the tensor holds text"
+        at = Place(detail=detail, field=f"inputs.{place}.datatype", column=name)
+        raise InvalidError(detail, [at], code="invalid_field")
+    index = {value: number for number, value in enumerate(values)}
+    return np.array(
+        [math.nan if cell in MISSING_WORDS else index.get(str(cell).strip(), math.nan) for cell in cells]
+    )
+
+
+def _check_shape(tensor: InferenceInput, rows: int, width: int, *, place: int) -> None:
+    if tensor.shape not in ([rows, width], [rows] if width == 1 else [rows, width]):
+        detail = f"the shape is said to be {tensor.shape}, the values are {[rows, width]}"
+        raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}.shape")], code="wrong_shape")
