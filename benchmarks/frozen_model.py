@@ -67,6 +67,7 @@ class BenchmarkModel:
         names = [name for names in token_names(CATEGORY_NAMES, LEVELS) for name in names]
         notes = {
             "catvq_features": json.dumps(NAMES),
+            "catvq_values": json.dumps([None] * FEATURES),
             "catvq_codes": json.dumps(names),
             "catvq_test_rows": json.dumps(rows.tolist()),
             "catvq_test_codes": json.dumps(self.encode(rows).tolist()),
@@ -96,6 +97,7 @@ class BenchmarkModel:
         model_id = f"model_{claim.job.id.removeprefix('job_')}"
         self.save(store.models.directory(model_id))
         document = {
+            "rows_dtype": self.cleaner.dtype.name,
             "features": NAMES,
             "categories": CATEGORY_NAMES,
             "levels": LEVELS,
