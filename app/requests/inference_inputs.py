@@ -55,15 +55,16 @@ def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, encoder: Encoder
 
 def _cut(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
     """Yield the bytes of each tensor; None where its values are in the JSON."""
+    for place, tensor in enumerate(tensors):
+        if (_size(tensor) is None) == (tensor.data is None):
+            detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
+            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")
     announced = sum(_size(tensor) or 0 for tensor in tensors)
     if len(tail) != announced:
         raise NotParseableError(f"{len(tail)} bytes follow the JSON, {announced} were announced")
     start = 0
-    for place, tensor in enumerate(tensors):
+    for tensor in tensors:
         size = _size(tensor)
-        if (size is None) == (tensor.data is None):
-            detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
-            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")
         yield None if size is None else tail[start : start + size]
         start += size or 0
 
