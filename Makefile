@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators docs
+.PHONY: bench-tables help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ docs: .venv-docs ## Build the documentation into site/
 bench-codes: $(INSTALLED) ## Compare the codes with classical quantisers at equal bits on real tables
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.codes
+
+bench-tables: $(INSTALLED) ## Upload and train on tables with text, dates and missing cells
+	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
+	$(BIN)/python -m benchmarks.mixed_tables
 
 bench-real: $(INSTALLED) ## Compare learnt groupings with the usual ones on real tables
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
