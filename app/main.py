@@ -24,7 +24,7 @@ from app.inference.encoder_cache import EncoderCache
 from app.inference.model_lookup import ModelLookup
 from app.live.announcer import JobAnnouncer
 from app.live.job_feed import JobFeed
-from app.openapi import install_documentation
+from app.openapi import install_documentation, operation_id
 from app.process.malloc import release_regularly, share_free_memory
 from app.process.metrics import Telemetry
 from app.process.readiness import Readiness
@@ -95,6 +95,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         lifespan=lifespan,
         openapi_url=None,  # served by our own routes, which check keys
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
         # The service has its own metrics and logs.
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )

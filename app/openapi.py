@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 
 from app.formats import Format
@@ -98,6 +98,11 @@ def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+def operation_id(route: APIRoute) -> str:
+    """Name an operation as its function is named, such as `list_jobs`; generated clients call it so."""
+    return f"{route.name}_of_version" if "{model_version}" in route.path_format else route.name
+
+
 def needed_scopes(app: FastAPI) -> dict[tuple[str, str], Scope | None]:
     """Return the scope that each route needs, by method and path."""
     return {
@@ -125,6 +130,7 @@ def _complete(
             for status, response in problems(*_refusals_of_any(path, operation)).items():
                 operation["responses"].setdefault(str(status), response)
             _add_security(operation, scopes[method.upper(), path], demands_keys=demands_keys)
+            _demand_path_parameters(operation)
             bodies = [operation.get("requestBody", {})]
             for response in operation["responses"].values():
                 response.setdefault("headers", {})["X-Request-Id"] = _REQUEST_ID
@@ -133,6 +139,13 @@ def _complete(
                 for content in body.get("content", {}).values():
                     _add_example(content, schemas)
     return document
+
+
+def _demand_path_parameters(operation: dict[str, Any]) -> None:
+    """Describe path parameters as never null, which they are not, although a function may do without."""
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path" and "anyOf" in parameter["schema"]:
+            parameter["schema"] |= parameter["schema"].pop("anyOf")[0]
 
 
 def _refusals_of_any(path: str, operation: Mapping[str, Any]) -> Iterator[int]:

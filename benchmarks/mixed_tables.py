@@ -1,8 +1,8 @@
 """Uploads tables with text, dates, truth values and missing cells as their packages ship them, and trains.
 
-Each table is written by pandas with its index, uploaded without a word, and trained with nothing but its id (and
-without the comparison that follows). The held-out error is in units of variance, a mean over features; the
-accuracy of categorical features stands beside that of always guessing the commonest value. `make bench-tables`.
+Each table is written by pandas with its index, uploaded without a word, and trained with nothing but its
+id, without the comparison that follows. The held-out error is in units of variance, a mean over features; the
+accuracy of categorical features stands beside that of always guessing the commonest value.
 """
 
 import tempfile

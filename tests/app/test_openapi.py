@@ -67,3 +67,13 @@ def test_what_the_service_accepts_is_described(described, body):
 def test_what_the_service_refuses_is_not_described(described, body):
     assert not is_accepted({"dataset": "ds_1"} | body)
     assert not described.is_valid({"dataset": "ds_1"} | body)
+
+
+def test_operations_have_names_that_generated_clients_can_use():
+    paths = create_app(ApiSettings()).openapi()["paths"]
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    assert {"list_jobs", "create_dataset", "infer", "infer_of_version"} <= set(names)
+    in_paths = [p["schema"] for o in operations for p in o.get("parameters", []) if p["in"] == "path"]
+    assert all(schema["type"] == "string" for schema in in_paths)
