@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 # One after the other, in one shell: later guides go on where earlier ones ended, and the last one tidies up.
 GUIDES = [
     f"docs/how-to/{name}.md"
-    for name in ("from-a-table-to-codes", "steer-a-run", "compare-groupings", "operate")
+    for name in ("from-a-table-to-codes", "tables-as-they-are", "steer-a-run", "compare-groupings", "operate")
 ]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(960)]
