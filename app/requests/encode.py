@@ -1,7 +1,6 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
 from collections.abc import Callable, Collection, MutableMapping, Sequence
-from dataclasses import replace
 from time import perf_counter
 from typing import Any, BinaryIO, TypeVar
 
@@ -13,7 +12,7 @@ from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
-from app.tables.options import Kind, parse_names, parse_options
+from app.tables.options import ReadOptions
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
 from app.tables.write import Answer, Column, matrix_columns
@@ -31,23 +30,17 @@ Keys = dict[str, list[str | None]]
 
 def read_rows(api: Services, encoder: Encoder, file: BinaryIO, file_format: Format) -> Rows:
     """Read a body as `read_keyed_rows` does, without names that are sent with it, and without keys."""
-    return read_keyed_rows(api, encoder, file, file_format)[0]
+    options = ReadOptions(known=encoder.values_of)
+    return read_keyed_rows(api, encoder, file, file_format, options=options)[0]
 
 
 def read_keyed_rows(
-    api: Services,
-    encoder: Encoder,
-    file: BinaryIO,
-    file_format: Format,
-    *,
-    columns: str | None = None,
-    keys: str | None = None,
+    api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, *, options: ReadOptions
 ) -> tuple[Rows, Keys]:
     """Read a body as rows in the order of the model's features, and the keys that come beside them.
 
     Args:
-        columns: JSON list of names, for an array that has none.
-        keys: JSON list of columns to carry through.
+        options: How to read it, with the features that are known and the keys to carry through.
 
     Raises:
         NotParseableError: It is damaged.
@@ -55,26 +48,22 @@ def read_keyed_rows(
         TooLargeError: It has too many rows.
     """
     kept: Keys = {}
-    wanted = parse_names("keys", keys) or ()
-    if wanted and file_format in CODES_ONLY:
-        raise InvalidError(
-            "keys= needs a format whose columns have names", [Place(detail="not here", field="keys")]
-        )
+    if options.types and file_format in CODES_ONLY:
+        place = Place(detail=f"{file_format.value} has no names", field="keys")
+        raise InvalidError("keys= needs a format whose columns have names", [place])
     if file_format is Format.RAW:
         rows = read_raw(file, encoder.singles_per_row).view(encoder.dtype)
         order = None
         check_row_count(api, len(rows), encoder.width)
-    elif file_format is Format.NPY and columns is None:
+    elif file_format is Format.NPY and options.columns is None and not options.na_values:
         matrix = read_matrix(file)
         check_width(matrix.shape[1], api.table_limits(file))
         order = _order(False, numbered(matrix.shape[1]), encoder.features)
         check_row_count(api, len(matrix), encoder.width)
         rows = encoder.floats(matrix)
     else:
-        types: dict[str, Kind] = dict.fromkeys(wanted, "key")
-        options = replace(parse_options(columns=columns), known=encoder.values_of, types=types)
         table = open_table(file, file_format, options, api.table_limits(file))
-        order = _order(table.has_names or columns is not None, table.columns, encoder.features)
+        order = _order(table.has_names or options.columns is not None, table.columns, encoder.features)
         rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
         kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
     if not len(rows):

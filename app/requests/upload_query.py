@@ -1,12 +1,13 @@
 """The query of an upload."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Query
 
 from app.formats import media_parameter
-from app.tables.options import ReadOptions, parse_options
+from app.tables.options import ReadOptions, parse_names, parse_options
 from worker.contract.job_config import Name
 
 
@@ -75,3 +76,48 @@ class UploadQuery:
             header=self.header or media_parameter(content_type, "header"),
             columns=self.columns,
         )
+
+
+@dataclass
+class RowsQuery:
+    """How rows to encode are to be read."""
+
+    columns: Annotated[
+        str | None,
+        Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
+    ] = None
+    keys: Annotated[
+        str | None,
+        Query(
+            description="JSON list of columns that come back beside the codes, such as ids; not with NPY.",
+            examples=['["id"]'],
+        ),
+    ] = None
+    na_values: Annotated[
+        str | None, Query(description="JSON list of what else stands for a missing cell.")
+    ] = None
+    delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
+    decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
+    header: Annotated[
+        str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
+    ] = None
+
+    def options(self, content_type: str | None, known: Mapping[str, tuple[str, ...] | None]) -> ReadOptions:
+        """How to read the rows.
+
+        Args:
+            content_type: Of the request; `text/csv; header=absent` says that there is no header.
+            known: The features of the model, each with its values where it is categorical.
+
+        Raises:
+            InvalidError: A parameter has another form.
+        """
+        options = parse_options(
+            na_values=self.na_values,
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+            header=self.header or media_parameter(content_type, "header"),
+            columns=self.columns,
+        )
+        keys = parse_names("keys", self.keys) or ()
+        return replace(options, known=known, types=dict.fromkeys(keys, "key"))

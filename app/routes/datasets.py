@@ -23,7 +23,7 @@ from app.services import Api, DatasetId
 CSV_EXAMPLE = "p0,p1,m0\n0.5,1.0,2.0\n0.1,,1.5\n"
 TABLE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Rows of numbers; null is missing.",
+    "description": "Rows of numbers, text, true and false; null is missing.",
     "required": ["rows"],
     "additionalProperties": False,
     "properties": EncodingRequest.model_json_schema()["properties"],

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -27,6 +27,7 @@ from app.requests.encode import (
     is_quick,
     read_keyed_rows,
 )
+from app.requests.upload_query import RowsQuery
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
 from app.services import Api, ModelId, Services
 from app.tables.readers.json_reader import load_rows, parse_codes
@@ -55,17 +56,7 @@ async def create_encodings(
     request: BoundedRequest,
     api: Api,
     model_id: ModelId,
-    columns: Annotated[
-        str | None,
-        Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
-    ] = None,
-    keys: Annotated[
-        str | None,
-        Query(
-            description="JSON list of columns that come back beside the codes, such as ids; not with NPY.",
-            examples=['["id"]'],
-        ),
-    ] = None,
+    query: Annotated[RowsQuery, Depends()],
 ) -> Response:
     """Encode rows.
 
@@ -82,7 +73,12 @@ async def create_encodings(
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
-        read = partial(read_keyed_rows, columns=columns, keys=keys)
+        options = query.options(request.headers.get("content-type"), model.encoder.values_of)
+        if options.types and asked in CODES_ONLY:
+            raise InvalidError(
+                f"{asked.value} holds codes alone", [Place(detail="not with it", field="keys")]
+            )
+        read = partial(read_keyed_rows, options=options)
         rows, kept = await call(here, read, api, model.encoder, upload.file, file_format)
         encoded = await encode(
             api, request.scope["state"], model.encoder, rows, with_doubt=asked not in CODES_ONLY

@@ -65,7 +65,7 @@ class LeftOutColumn(Body):
 
 
 class Dataset(Body):
-    """A stored table of numbers."""
+    """A stored table."""
 
     model_config = ConfigDict(
         json_schema_extra={

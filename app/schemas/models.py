@@ -25,6 +25,7 @@ class Model(Body):
                 "created_at": "2026-01-01T12:05:00Z",
                 "rows_dtype": "float32",
                 "features": ["p0", "p1", "m0"],
+                "values": [None, None, None],
                 "categories": ["category_0", "category_1"],
                 "levels": 1,
                 "codebook_size": [[8], [4]],
@@ -44,6 +45,9 @@ class Model(Body):
         description="Of the artifact's `rows`, and of decodings."
     )
     features: list[str]
+    values: list[list[str] | None] = Field(
+        description="Of each feature: its values, whose indices arrays hold; null where it is numeric."
+    )
     categories: list[str]
     levels: int
     codebook_size: list[list[int]] = Field(description="Nested by category and level.")
@@ -269,7 +273,16 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "encoding-jobs",
         "decodings",
     )
-    shown = ("rows_dtype", "features", "categories", "levels", "codebook_size", "latent_dim", "metrics")
+    shown = (
+        "rows_dtype",
+        "features",
+        "values",
+        "categories",
+        "levels",
+        "codebook_size",
+        "latent_dim",
+        "metrics",
+    )
     return {
         "id": record.id,
         "digest": record.digest,

@@ -11,7 +11,8 @@ _START = "(^|;)"
 _FORMULA = "('*[=+@\uff1d\uff0b\uff0d\uff20-])"
 FORMULA_PATTERN = _START + _FORMULA
 QUOTED_FORMULA = r"\1'\2"
-_QUOTED = re.compile(f"{_START}'{_FORMULA}")
+QUOTED_PATTERN = f"{_START}'{_FORMULA}"
+_QUOTED = re.compile(QUOTED_PATTERN)
 
 
 def quote_formulas(text: str) -> str:

@@ -95,7 +95,10 @@ def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[
         name: "numeric" if known[name] is None else "categorical" for name in frame.names if name in known
     }
     values_of = {name: values for name in kinds if (values := known[name]) is not None}
-    check_types_are_of(frame.names, options.types)
+    missing = [name for name in options.types if name not in set(frame.names)]
+    if missing:
+        faults = [Place(detail="no such column", field="keys", column=name) for name in missing]
+        raise InvalidError(f"keys= names {missing[0]!r}, which is no column of the rows", faults)
     seen = _look(frame, list(options.types), options.types, options)
     return Table(
         columns=tuple(kinds),

@@ -124,7 +124,7 @@ def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLi
         statistics.add(block, values)
         if statistics.rows > limits.max_rows:
             raise InvalidError(f"more than {limits.max_rows} rows", code="too_many_rows")
-        if statistics.rows * width * 4 > limits.max_expanded_bytes:
+        if statistics.rows * width * dtype.itemsize > limits.max_expanded_bytes:
             raise expands_too_much(limits)
         target.write(values.data)
     if statistics.rows == 0:

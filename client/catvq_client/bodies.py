@@ -81,7 +81,7 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
 
 
 def frame_values(frame: DataFrameLike) -> Array:
-    """Return the values of a data frame as float32.
+    """Return the values of a data frame as float64.
 
     Raises:
         CatvqError: The data frame holds values that are not numbers.

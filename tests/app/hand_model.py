@@ -146,6 +146,7 @@ DOCUMENT = {
     "digest": "sha256:hand",
     "rows_dtype": "float32",
     "features": FEATURES,
+    "values": [None] * len(FEATURES),
     "families": {"features": FEATURES},
     "categories": ["first", "second"],
     "levels": 1,

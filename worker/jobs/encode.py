@@ -24,7 +24,7 @@ from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, Store
 ROWS_PER_PART = 16_384  # half a second of one core: the longest delay of a cancel or pause
 RECORD_EVERY_S = 1.0
 FILE_NAME = "codes.npy"
-STORED = "<f4"  # the type of all datasets; float32 holds every code exactly
+STORED = "<f4"  # of codes; float32 holds every code exactly
 
 
 class EncodingAttempt:

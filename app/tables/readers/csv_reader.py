@@ -9,10 +9,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from app.problems import MAX_PLACES, InvalidError, Place
+from app.tables.formulas import QUOTED_PATTERN
 from app.tables.frame import STORED_INDEX, Columns, Frame, left_out_remark
 from app.tables.options import ReadOptions
 from app.tables.readers.csv_layout import CsvLayout, read_layout
@@ -113,10 +115,15 @@ def _text_batches(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str]) -> I
     """
     try:
         for batch in _open(file, layout, wanted, pa.string()):
-            yield dict(zip(wanted, batch.columns, strict=True))
+            yield dict(zip(wanted, map(_unquote, batch.columns), strict=True))
     except pa.ArrowInvalid as error:
         reason = f"the rows cannot be read: {str(error)[:MAX_NAME_LENGTH]}"
         raise _find_fault(file, layout) or InvalidError(reason, code="invalid_csv") from None
+
+
+def _unquote(cells: pa.Array) -> pa.Array:
+    """Take off the apostrophe that keeps a text from being a formula."""
+    return pc.replace_substring_regex(cells, QUOTED_PATTERN, r"\1\2")
 
 
 def _open(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str], kind: pa.DataType) -> Any:

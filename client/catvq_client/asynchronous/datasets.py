@@ -38,7 +38,7 @@ class AsyncDatasets:
             name: A name for people.
             families: `{family: [feature, ...]}`, or a rule such as `prefix:_`.
             columns: Names of an array's columns.
-            strict: Refuse missing values and constant columns instead of handling them.
+            strict: Refuse what would be a warning, such as missing values and text.
             reading: How to read the table, see `Reading`.
 
         Raises:

@@ -1,6 +1,7 @@
 """`catvq datasets`: upload, list and delete tables."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -84,9 +85,7 @@ def upload(  # noqa: PLR0913 - options of a command
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
     *,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse missing values and constant columns.")
-    ] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse whatever would be a warning.")] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
@@ -139,7 +138,7 @@ def _reading(
 
 
 def _number_or_text(value: str) -> float | str:
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(value)
+    return value

@@ -93,11 +93,11 @@ class Models:
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(path), headers={"Accept": accept})
         return (self._transport.send(call)).content
 
-    def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
         """Decode codes [N, G * L] to rows [N, D] in the dataset's units."""
         body = {"codes": np.asarray(codes).tolist()}
         call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
-        return read_npy((self._transport.send(call)).content).astype(np.float32, copy=False)
+        return read_npy((self._transport.send(call)).content)
 
     def encode_dataset(self, model_id: str, dataset_id: str, *, name: str | None = None) -> Job:
         """Submit a job that encodes a dataset of any size; its `result` is a dataset of codes."""
