@@ -1,7 +1,6 @@
 """`catvq up` from an installed wheel, in a directory that holds somebody else's modules of the same names."""
 
 import io
-import subprocess
 import sys
 
 import httpx
@@ -34,31 +33,19 @@ def crowded(tmp_path):
 
 
 @pytest.fixture
-def up(crowded, tmp_path):
-    said = tmp_path / "stderr.log"
-    with said.open("w") as stderr:
-        process = psutil.Popen(
-            [*UP, "--port", "0", "--data", "data"],
-            cwd=crowded,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-            start_new_session=True,
-        )
-    line = process.stdout.readline()
-    assert line.startswith("catvq is ready on "), f"{line}{said.read_text()}"
-    processes = process.children(recursive=True)
-    yield line.split()[-1]
-    process.terminate()
-    assert process.wait(60) == 0
-    process.stdout.close()
+def up(start_service, crowded):
+    running = start_service([*UP, "--port", "0", "--data", "data"], crowded / "data", crowded)
+    processes = running.process.children(recursive=True)
+    yield running
+    running.process.terminate()
+    assert running.process.wait(60) == 0
     assert psutil.wait_procs(processes, timeout=10)[1] == []
 
 
-def test_a_table_is_read_and_trained_on_where_other_modules_have_our_names(up, tmp_path, crowded):
+def test_a_table_is_read_and_trained_on_where_other_modules_have_our_names(up, tmp_path):
     table = io.BytesIO()
     pq.write_table(pa.table({name: [index / 7 for index in range(20)] for name in "abcd"}), table)
-    with httpx.Client(base_url=f"{up}/v1", timeout=60) as http:
+    with httpx.Client(base_url=f"{up.url}/v1", timeout=60) as http:
         sent = http.post(
             "/datasets?name=t",
             content=table.getvalue(),
@@ -77,4 +64,4 @@ def test_a_table_is_read_and_trained_on_where_other_modules_have_our_names(up, t
             done = http.get(f"/jobs/{done['id']}", headers={"Prefer": "wait=10"}).json()
     assert done["status"] == "succeeded", done["error"]
     assert not (tmp_path / "touched").exists(), (tmp_path / "touched").read_text()
-    assert (crowded / "data" / "datasets").is_dir()
+    assert (up.data_dir / "datasets").is_dir()
