@@ -14,7 +14,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # The dependencies before the code, which changes more often.
 COPY pyproject.toml README.md LICENSE ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install --constraint constraints.txt '.[tracing]'
+    pip install --constraint constraints.txt '.[server,tracing]'
 
 COPY app app
 COPY catvq catvq

@@ -14,6 +14,7 @@ from app.auth.gate import NoKeysError
 from app.embedded.ports import free_port
 from app.http.connections import raise_descriptor_limit
 from app.main import create_app
+from app.process.safe_path import hand_down_safe_path
 from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
 from worker.contract.json_logs import JSON_LOGS
@@ -38,6 +39,7 @@ def main() -> int:
     arguments = parser.parse_args()
     dictConfig(JSON_LOGS)
     settings = ApiSettings()
+    hand_down_safe_path()
     durable_files.keep_private()
     port = settings.port or free_port(settings.host)
     try:

@@ -107,11 +107,16 @@ def start_service(tmp_path_factory):
     """Start the embedded service; what still runs when the tests end, or are killed, is ended as well."""
     started = []
 
-    def start(command, data_dir):
+    def start(command, data_dir, directory=ROOT):
         log = tmp_path_factory.mktemp("service") / "stderr.log"
         with log.open("w") as stderr:
             process = psutil.Popen(
-                command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+                command,
+                cwd=directory,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+                start_new_session=True,
             )
         guard.add(process.pid)
         started.append(process)

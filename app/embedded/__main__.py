@@ -8,6 +8,7 @@ from pathlib import Path
 from app.embedded.lock import DirectoryInUseError, DirectoryUnusableError
 from app.embedded.redis import RedisNotFoundError
 from app.embedded.supervisor import Options, StartError, run
+from app.process.safe_path import hand_down_safe_path
 from worker.store.database import durable_files
 
 
@@ -25,6 +26,7 @@ def main() -> int:
         "--api-workers", type=int, default=1, help="number of API processes (default: %(default)s)"
     )
     arguments = parser.parse_args()
+    hand_down_safe_path()
     durable_files.keep_private()
     logging.basicConfig(format="%(asctime)s %(name)s: %(message)s", level=logging.INFO)
     try:

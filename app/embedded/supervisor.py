@@ -139,9 +139,7 @@ class Supervisor:
         self._add(Command("redis", self._redis.command, self._redis.environment, self._redis.directory))
         self._wait_until(self._redis.is_answering)
         self._add(self._python("api", "app", "--workers", str(self._options.api_workers)))
-        self._add(
-            self._python("worker", "celery", "-A", "worker.queue.celery_app", "worker", *WORKER_OPTIONS)
-        )
+        self._add(self._python("worker", "worker.queue", *WORKER_OPTIONS))
         self._wait_until(self._can_serve)
         url = f"http://{self._options.local_host}:{self._options.port}"
         print(f"catvq is ready on {url}", flush=True)  # noqa: T201 - the line that callers wait for

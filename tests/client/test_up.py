@@ -90,5 +90,21 @@ main()
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert ended.stderr.startswith("error: only the client is installed")
+    assert ended.stderr.startswith("error: the service is not installed")
     assert "pip install" in ended.stderr
+
+
+def test_with_the_core_alone_up_says_so_too(tmp_path):
+    script = """
+import importlib.util, sys
+from catvq_client.commands import up
+up.find_spec = lambda name: None if name == "fastapi" else importlib.util.find_spec(name)
+sys.argv = ["catvq", "up"]
+from catvq_client.cli import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: the service is not installed")

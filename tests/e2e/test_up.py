@@ -29,7 +29,7 @@ SMALL_JOB = {
 HTTP = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))
 
 WORKER, FORK_SERVER, REDIS, API = (
-    "worker.queue.celery_app",
+    "-m worker.queue ",
     "multiprocessing.forkserver",
     "redis-server",
     "-m app ",

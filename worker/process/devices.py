@@ -13,6 +13,10 @@ def find_devices() -> tuple[str, ...]:
     if not any(Path("/dev").glob("nvidia[0-9]*")):
         return ("cpu",)
     counted = subprocess.run(
-        [sys.executable, "-c", COUNT_GPUS], capture_output=True, text=True, check=True, timeout=TIMEOUT_S
+        [sys.executable, "-P", "-c", COUNT_GPUS],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
     )
     return ("cpu", *(f"cuda:{index}" for index in range(int(counted.stdout))))

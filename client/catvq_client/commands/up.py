@@ -14,6 +14,7 @@ from catvq_client.commands.session import fail
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SERVER = "app.embedded"
+LIBRARIES = ("celery", "fastapi", "sqlalchemy")  # without them, only the core is installed
 
 
 def up(
@@ -22,13 +23,16 @@ def up(
 ) -> None:
     """Run the service on this machine: API, a worker and a private Redis."""
     if not is_server_installed():
-        fail("only the client is installed; install the service with `pip install 'catvq[embedded]'`")
-    command = [sys.executable, "-m", SERVER, "--port", str(port), "--data", str(data)]
+        fail("the service is not installed; install it with `pip install 'catvq[embedded]'`")
+    # -P: the current directory may hold modules of the same names.
+    command = [sys.executable, "-P", "-m", SERVER, "--port", str(port), "--data", str(data)]
     raise typer.Exit(run_in_foreground(command))
 
 
 def is_server_installed() -> bool:
-    """Whether the service's package is installed; it is not imported."""
+    """Whether the service and its libraries are installed; nothing is imported."""
+    if any(find_spec(library) is None for library in LIBRARIES):
+        return False
     package, _, module = SERVER.partition(".")
     spec = find_spec(package)
     places = spec.submodule_search_locations if spec is not None else None
