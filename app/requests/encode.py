@@ -11,8 +11,8 @@ from app.formats import Format
 from app.inference.encoder import Encoded, Encoder
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
-from app.tables.options import ReadOptions
 from app.tables.readers.numpy_reader import read_matrix, read_raw
 from app.tables.table import check_width, numbered
 from app.tables.write import Answer, Column, matrix_columns

@@ -11,7 +11,7 @@ from app.inference.encoder import Encoder
 from app.problems import InvalidError, NotParseableError, Place
 from app.requests.encode import check_features
 from app.schemas.inference import INPUT, InferenceInput
-from app.tables.options import MISSING_WORDS
+from app.tables.columns.options import MISSING_WORDS
 from app.tables.readers.json_reader import parse_rows
 
 TYPES = {

@@ -19,9 +19,9 @@ from app.http.uploads import Upload
 from app.problems import InvalidError, Place
 from app.schemas.datasets import column_documents, family_documents
 from app.services import Services
+from app.tables.columns.options import ReadOptions
 from app.tables.families import families_of
 from app.tables.open_table import open_table
-from app.tables.options import ReadOptions
 from app.tables.store_values import Written, write_values
 from app.tables.table import Table
 from worker.store import DatasetRecord, NewDataset

@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from app.formats import Format
 from app.problems import TooLargeError
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.table import NotPlainError, Table, TableLimits, give_names
 
 Result = TypeVar("Result")
@@ -48,7 +48,7 @@ def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits
     if options.columns is not None:
         table = replace(table, columns=give_names(options.columns, len(table.columns), limits))
     if options.changes_plain_numbers:
-        table = import_module("app.tables.settle").settle_numbers(table, options)
+        table = import_module("app.tables.columns.settle").settle_numbers(table, options)
     return table
 
 

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from app.problems import InvalidError, NotParseableError, Place
-from app.tables.frame import AS_ASKED, Columns, Frame
-from app.tables.options import ReadOptions
-from app.tables.survey import DATES, Decision
+from app.tables.columns.frame import AS_ASKED, Columns, Frame
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.survey import DATES, Decision
+from app.tables.columns.text_cells import is_number, is_text
 from app.tables.table import (
     SPACES,
     SPACES_TAKEN_OFF,
@@ -23,7 +24,6 @@ from app.tables.table import (
     check_width,
     take_names,
 )
-from app.tables.text_cells import is_number, is_text
 
 Batches = Callable[[Sequence[str] | None], Iterator[pa.RecordBatch]]
 

@@ -7,11 +7,11 @@ import pyarrow as pa
 from pyarrow import parquet, types
 
 from app.problems import InvalidError, NotParseableError
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.settle import settle
 from app.tables.readers.arrow_columns import frame_of, readable
 from app.tables.readers.arrow_messages import read_batches
 from app.tables.readers.mapped import mapped
-from app.tables.settle import settle
 from app.tables.table import Table, TableLimits, expands_too_much, rows_per_block
 
 MAX_METADATA_BYTES = 16 << 20

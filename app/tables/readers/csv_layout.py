@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from app.problems import InvalidError, NotParseableError, Place
+from app.tables.columns.options import ReadOptions
 from app.tables.formulas import unquote_formulas
-from app.tables.options import ReadOptions
 from app.tables.table import SPACES, TableLimits, check_width, give_names, numbered
 
 MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from pyarrow import csv as arrow_csv
 
 from app.problems import MAX_PLACES, InvalidError, Place
+from app.tables.columns.frame import STORED_INDEX, Columns, Frame, left_out_remark
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.settle import settle
 from app.tables.formulas import QUOTED_PATTERN
-from app.tables.frame import STORED_INDEX, Columns, Frame, left_out_remark
-from app.tables.options import ReadOptions
 from app.tables.readers.csv_layout import CsvLayout, read_layout
 from app.tables.readers.mapped import mapped
-from app.tables.settle import settle
 from app.tables.table import (
     MAX_NAME_LENGTH,
     SPACES_TAKEN_OFF,

@@ -14,7 +14,7 @@ import simdjson
 from numpy.typing import NDArray
 
 from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.table import (
     SPACES,
     SPACES_TAKEN_OFF,
@@ -128,13 +128,13 @@ def _names(names: list[str] | None, width: int, options: ReadOptions, limits: Ta
 
 def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) -> Table:
     """Read rows in which some cells are text or truth values, or something was said of columns."""
-    frame = import_module("app.tables.frame")
+    frame = import_module("app.tables.columns.frame")
     columns = {
         name: frame.as_array(cells, options.decimal)
         for name, cells in zip(names, zip(*rows, strict=True), strict=True)
     }
     whole = frame.Frame(names, lambda wanted: iter([{name: columns[name] for name in wanted}]))
-    table: Table = import_module("app.tables.settle").settle(whole, options)
+    table: Table = import_module("app.tables.columns.settle").settle(whole, options)
     return table
 
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.problems import ApiError
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.table import Table, TableLimits, expands_too_much
 
 MEMORY_BYTES = 3 << 30  # address space, of which the libraries alone take a good part

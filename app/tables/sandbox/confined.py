@@ -29,8 +29,8 @@ from app.problems import (
     TooLargeError,
     UnavailableError,
 )
+from app.tables.columns.options import ReadOptions
 from app.tables.families import join_families
-from app.tables.options import ReadOptions
 from app.tables.readers import arrow_reader
 from app.tables.table import LeftOut, Table, TableLimits, Warned, array_blocks
 

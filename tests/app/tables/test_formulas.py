@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import compute
 
+from app.tables.columns.options import ReadOptions
 from app.tables.formulas import FORMULA_PATTERN, QUOTED_FORMULA, quote_formulas, unquote_formulas
-from app.tables.options import ReadOptions
 from app.tables.readers.csv_reader import read_csv
 
 TEXTS = st.text(st.sampled_from("=+-@;'a, \N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH COMMERCIAL AT}"), max_size=12)

@@ -11,8 +11,8 @@ from pyarrow import feather, parquet
 
 from app.formats import Format
 from app.problems import InvalidError, TooLargeError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows, open_table
-from app.tables.options import ReadOptions
 from app.tables.readers import csv_reader
 
 

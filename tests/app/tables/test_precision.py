@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from app.formats import Format
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import open_table
-from app.tables.options import ReadOptions
 from app.tables.store_values import write_values
 from app.tables.table import Table
 

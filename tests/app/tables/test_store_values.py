@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from app.problems import InvalidError, TooLargeError
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.readers.csv_reader import read_csv
 from app.tables.store_values import write_values
 from app.tables.table import Table, TableLimits

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from pyarrow import feather, parquet
 
 from app.problems import InvalidError, NotParseableError, TooLargeError
+from app.tables.columns.options import KINDS, ReadOptions
+from app.tables.columns.settle import settle_numbers
 from app.tables.open_table import read_blocks
-from app.tables.options import KINDS, ReadOptions
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet, read_referring_arrow
 from app.tables.readers.csv_reader import read_csv
 from app.tables.readers.json_reader import read_json
 from app.tables.readers.numpy_reader import read_npy, read_npz
-from app.tables.settle import settle_numbers
 from app.tables.table import TableLimits
 
 NAMES = st.sampled_from(

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import feather, parquet
 
 from app.problems import InvalidError
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet, read_referring_arrow
 
 

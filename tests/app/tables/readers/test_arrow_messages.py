@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from app.problems import InvalidError, NotParseableError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.options import ReadOptions
 from app.tables.readers import arrow_messages
 from app.tables.readers.arrow_reader import read_arrow
 

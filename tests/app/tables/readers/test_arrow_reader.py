@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from app.problems import InvalidError, NotParseableError, TooLargeError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.options import ReadOptions
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet
 from app.tables.sandbox import confined
 from app.tables.table import TableLimits

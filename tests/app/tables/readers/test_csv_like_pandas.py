@@ -24,8 +24,8 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.tables.columns.options import MISSING_WORDS, ReadOptions
 from app.tables.open_table import read_blocks
-from app.tables.options import MISSING_WORDS, ReadOptions
 from app.tables.readers.csv_reader import read_csv
 from app.tables.table import SPACES, TableLimits
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.problems import InvalidError, NotParseableError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.options import ReadOptions
 from app.tables.readers import csv_reader
 from app.tables.readers.csv_reader import read_csv
 from app.tables.table import TableLimits

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.problems import InvalidError, NotParseableError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.options import ReadOptions
 from app.tables.readers.json_reader import (
     _KEPT_PARSER,
     KEPT_BODY_BYTES,

@@ -14,8 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from app.problems import InvalidError, NotParseableError, TooLargeError, UnavailableError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.options import ReadOptions
 from app.tables.sandbox import child, confined
 
 

@@ -9,12 +9,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.problems import MAX_PLACES, InvalidError, Place
-from app.tables.frame import Frame
-from app.tables.options import Kind, ReadOptions
-from app.tables.survey import shorten
+from app.tables.columns.frame import Frame
+from app.tables.columns.options import Kind, ReadOptions
+from app.tables.columns.survey import shorten
+from app.tables.columns.text_cells import as_text, is_number, is_text, read_cells
+from app.tables.columns.times import read_seconds
 from app.tables.table import rows_per_block
-from app.tables.text_cells import as_text, is_number, is_text, read_cells
-from app.tables.times import read_seconds
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from app.tables.survey import Decision
+from app.tables.columns.survey import Decision
 from app.tables.table import LeftOut, Warned
 
 STORED_INDEX = "it is a stored index; to have it, give it a type such as key"

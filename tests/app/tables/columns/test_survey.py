@@ -4,9 +4,9 @@ import tracemalloc
 
 import pyarrow as pa
 
-from app.tables.options import ReadOptions
-from app.tables.survey import MAX_VALUES, TextSurvey
-from app.tables.text_cells import read_cells
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.survey import MAX_VALUES, TextSurvey
+from app.tables.columns.text_cells import read_cells
 
 
 def surveyed(*parts, **options):

@@ -3,7 +3,7 @@
 import pytest
 
 from app.problems import InvalidError
-from app.tables.options import KINDS, ReadOptions, parse_options
+from app.tables.columns.options import KINDS, ReadOptions, parse_options
 
 
 def test_nothing_said_is_the_default():

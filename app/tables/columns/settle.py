@@ -8,13 +8,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place
-from app.tables.feature_reader import FeatureReader
-from app.tables.frame import AS_ASKED, STORED_INDEX, Columns, Frame, left_out_remark
-from app.tables.options import Kind, ReadOptions, check_types_are_of
-from app.tables.survey import MAX_VALUES, Decision, TextSurvey
+from app.tables.columns.feature_reader import FeatureReader
+from app.tables.columns.frame import AS_ASKED, STORED_INDEX, Columns, Frame, left_out_remark
+from app.tables.columns.options import Kind, ReadOptions, check_types_are_of
+from app.tables.columns.survey import MAX_VALUES, Decision, TextSurvey
+from app.tables.columns.text_cells import as_text, is_text, read_cells
+from app.tables.columns.times import read_seconds
 from app.tables.table import LeftOut, Table, Warned
-from app.tables.text_cells import as_text, is_text, read_cells
-from app.tables.times import read_seconds
 
 HINT = "say what stands for missing cells with na_values=, or what the column is with types="
 FEATURES = {"numeric", "categorical", "datetime"}

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from app.problems import InvalidError
-from app.tables.options import ReadOptions
-from app.tables.times import read_seconds
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.times import read_seconds
 
 DAY = 86_400.0
 START = 1_769_817_600.0  # 2026-01-31 00:00 UTC

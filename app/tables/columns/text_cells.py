@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from app.problems import InvalidError, Place
-from app.tables.options import ReadOptions
+from app.tables.columns.options import ReadOptions
 from app.tables.table import SPACES
 
 TRUE_WORDS, FALSE_WORDS = ("True", "TRUE", "true"), ("False", "FALSE", "false")

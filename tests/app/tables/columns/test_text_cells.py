@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.problems import InvalidError
-from app.tables.options import ReadOptions
-from app.tables.text_cells import as_text, has_decimal_comma, is_date, read_cells
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.text_cells import as_text, has_decimal_comma, is_date, read_cells
 
 
 def read(*cells, **options):

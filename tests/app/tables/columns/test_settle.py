@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from app.problems import InvalidError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import read_blocks
-from app.tables.options import ReadOptions
 from app.tables.readers.csv_reader import read_csv
 
 NAN = np.nan

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.compute as pc
 
 from app.problems import MAX_PLACES
-from app.tables.options import Kind
-from app.tables.text_cells import Cells, has_decimal_comma, is_date
+from app.tables.columns.options import Kind
+from app.tables.columns.text_cells import Cells, has_decimal_comma, is_date
 
 MAX_VALUES = 255  # of a categorical column
 MAX_SHOWN = 5

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from pyarrow import types
 
 from app.problems import InvalidError, Place
-from app.tables.options import ReadOptions
-from app.tables.text_cells import is_missing, is_text, trim
+from app.tables.columns.options import ReadOptions
+from app.tables.columns.text_cells import is_missing, is_text, trim
 
 _HAS_ZONE = r"\d{2}:\d{2}\S*?(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 # What is written in several ways, in the one that Arrow reads: the pattern, and what stands in its place.
