@@ -16,7 +16,7 @@ from app.requests.store_upload import Sent, preview, store
 from app.requests.submit import key_id_of
 from app.requests.upload_query import UploadQuery
 from app.schemas.common import Cursor, ListPage, PageLimit
-from app.schemas.datasets import Dataset, to_dataset
+from app.schemas.datasets import Dataset, DatasetPreview, to_dataset
 from app.schemas.models import EncodingRequest
 from app.services import Api, DatasetId
 
@@ -40,7 +40,10 @@ router = APIRouter(
     status_code=201,
     response_model=Dataset,
     responses={
-        200: {"model": Dataset, "description": "The same bytes and settings were uploaded before."},
+        200: {
+            "model": Dataset | DatasetPreview,
+            "description": "The same bytes and settings were uploaded before, or a dry run.",
+        },
         **problems(400, 413, 415),
     },
     openapi_extra=table_body(TABLE_SCHEMA, DATASET_FORMATS, csv_example=CSV_EXAMPLE),

@@ -110,6 +110,18 @@ class Dataset(Body):
     created_at: datetime
 
 
+class DatasetPreview(Body):
+    """How an upload would be read; nothing was stored."""
+
+    name: str | None
+    rows: int
+    features: list[str]
+    families: dict[str, FamilyInfo]
+    columns: list[ColumnInfo]
+    left_out: list[LeftOutColumn]
+    warnings: list[DatasetWarning]
+
+
 def to_dataset(record: DatasetRecord) -> dict[str, Any]:
     """Return what the API shows of a stored dataset."""
     return {

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.requests import filled_service, send_requests
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_answers_are_as_described():
