@@ -193,7 +193,10 @@ def test_bodies_share_the_room_in_memory_and_others_are_kept_in_files():
     assert memory.take(6)
 
 
-def test_without_room_in_memory_a_body_is_encoded_from_a_file(api, client, model_id, monkeypatch):
-    services = dataclasses.replace(api.app.state.services, body_memory=BodyMemory(0))
-    monkeypatch.setattr(api.app.state, "services", services)
-    assert codes_of(encode(client, model_id).content) == CODES
+def test_without_room_in_memory_a_body_is_encoded_from_a_file(api, client, model_id):
+    services = api.app.state.services
+    api.app.state.services = dataclasses.replace(services, body_memory=BodyMemory(0))
+    try:
+        assert codes_of(encode(client, model_id).content) == CODES
+    finally:
+        api.app.state.services = services
