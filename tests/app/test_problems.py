@@ -81,12 +81,21 @@ def test_json_routes_read_nothing_else(client, content_type):
     problem(client.post("/v1/jobs", content=b"{}", headers=headers), 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("path", ["/v1/datasets", "/v1/jobs", "/v1/models/{}/encodings"])
-def test_a_compressed_body_is_refused_as_such(client, model_id, path):
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+@pytest.mark.parametrize(
+    ("path", "encoding", "accepted"),
+    [
+        ("/v1/datasets", "br", "gzip, identity"),
+        ("/v1/models/{}/encodings", "br", "gzip, identity"),
+        ("/v1/jobs", "gzip", "identity"),
+    ],
+)
+def test_a_body_that_is_compressed_in_another_way_is_refused_as_such(
+    client, model_id, path, encoding, accepted
+):
+    headers = {"content-type": "application/json", "content-encoding": encoding}
     answer = client.post(path.format(model_id), content=gzip.compress(b"{}"), headers=headers)
-    assert "gzip" in problem(answer, 415, "unsupported_media_type")["detail"]
-    assert answer.headers["accept-encoding"] == "identity"
+    assert encoding in problem(answer, 415, "unsupported_media_type")["detail"]
+    assert answer.headers["accept-encoding"] == accepted
 
 
 def test_a_body_that_is_said_to_be_as_it_is_is_read(client):
