@@ -98,7 +98,7 @@ def test_families_that_are_kept_apart_stay_apart(published, make_table, make_con
     result = compare(make_table(), config, published, should_stop=never)
     # One category in each of three families: nothing to choose.
     assert (result["outcome"], result["contestants"]) == ("none", [])
-    assert result["verdict"].startswith("No verdict: there is but one way")
+    assert result["verdict"].startswith("No verdict: there is only one way")
 
 
 def test_without_test_rows_there_is_no_verdict(published, make_table, make_config):
