@@ -16,7 +16,7 @@ from app.requests.store_upload import Sent, preview, store
 from app.requests.submit import key_id_of
 from app.requests.upload_query import UploadQuery
 from app.schemas.common import Cursor, ListPage, PageLimit
-from app.schemas.datasets import Dataset, DatasetPreview, to_dataset
+from app.schemas.datasets import DATASET_EXAMPLE, Dataset, DatasetPreview, to_dataset
 from app.schemas.models import EncodingRequest
 from app.services import Api, DatasetId
 
@@ -42,6 +42,7 @@ router = APIRouter(
     responses={
         200: {
             "model": Dataset | DatasetPreview,
+            "content": {Format.JSON.value: {"example": DATASET_EXAMPLE}},
             "description": "The same bytes and settings were uploaded before, or a dry run.",
         },
         **problems(400, 413, 415),

@@ -9,6 +9,33 @@ from pydantic import ConfigDict, Field
 from app.schemas.common import Body
 from worker.store import DatasetRecord
 
+DATASET_EXAMPLE: dict[str, Any] = {
+    "id": "ds_2f9c51d1a0b34c7e8d6f5a21",
+    "name": "digits",
+    "rows": 1797,
+    "features": ["p0", "p1", "m0"],
+    "families": {
+        "pixels": {"features": 2, "kind": "tabular"},
+        "moments": {"features": 1, "kind": "tabular"},
+    },
+    "columns": [
+        {"name": "p0", "type": "numeric", "family": "pixels", "values": None},
+        {"name": "p1", "type": "numeric", "family": "pixels", "values": None},
+        {"name": "m0", "type": "numeric", "family": "moments", "values": None},
+    ],
+    "left_out": [],
+    "digest": "sha256:0a61...",
+    "warnings": [
+        {
+            "code": "missing_values",
+            "detail": "'p1' misses 3 of 1797 values; they are filled in",
+            "column": "p1",
+            "count": 3,
+        }
+    ],
+    "created_at": "2026-01-01T12:00:00Z",
+}
+
 
 class FamilyInfo(Body):
     """A block of features that belong together by their origin."""
@@ -67,36 +94,7 @@ class LeftOutColumn(Body):
 class Dataset(Body):
     """A stored table."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": "ds_2f9c51d1a0b34c7e8d6f5a21",
-                "name": "digits",
-                "rows": 1797,
-                "features": ["p0", "p1", "m0"],
-                "families": {
-                    "pixels": {"features": 2, "kind": "tabular"},
-                    "moments": {"features": 1, "kind": "tabular"},
-                },
-                "columns": [
-                    {"name": "p0", "type": "numeric", "family": "pixels", "values": None},
-                    {"name": "p1", "type": "numeric", "family": "pixels", "values": None},
-                    {"name": "m0", "type": "numeric", "family": "moments", "values": None},
-                ],
-                "left_out": [],
-                "digest": "sha256:0a61...",
-                "warnings": [
-                    {
-                        "code": "missing_values",
-                        "detail": "'p1' misses 3 of 1797 values; they are filled in",
-                        "column": "p1",
-                        "count": 3,
-                    }
-                ],
-                "created_at": "2026-01-01T12:00:00Z",
-            }
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"example": DATASET_EXAMPLE})
 
     id: str
     name: str | None
