@@ -142,7 +142,7 @@ def test_a_slow_answer_is_an_error_and_not_asked_for_twice(scripted, answer):
     ("content", "text"),
     [
         (b"<html>", "expected JSON"),
-        (b"{}", "`id` Field required"),
+        (b"{}", "`rows` Field required"),
         (b'{"id": "ds_1", "rows": "x"}', "`rows`"),
     ],
 )

@@ -12,6 +12,7 @@ Where the service has rules of its own, the tables keep clear of them or pandas'
 - A line of nothing but spaces is a row with one cell; pandas skips it.
 - A number among `na_values` stands for itself in any spelling, also among text; pandas looks for `-1` and
   `-1.0` there, and not for `-1.` or, with a decimal comma, `-1,0`.
+- An apostrophe before what would begin a formula is taken off, as the service's own CSV has it.
 - A text among numbers is refused; pandas makes a column of text of both.
 - Numbers have the digits 0 to 9 only, so `1_000`, `0x10` and `1d5` are text, as they are to pandas.
 """
@@ -45,7 +46,7 @@ WORDS = st.one_of(
     st.sampled_from(
         ["red", "green", "blue", "New York", "Zoë", 'a "b"', "x,y", "x;y", "1,5 m", "two\nlines"]
     ),
-    st.text(st.sampled_from("ab1,;|'\"é.-\n"), min_size=1, max_size=5).filter(
+    st.text(st.sampled_from('ab1,;|"é.-\n'), min_size=1, max_size=5).filter(
         lambda text: set(text) - set("1,.-")
     ),
 )
