@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 
-from app.http.bounded_route import BoundedRequest
+from app.formats import Format
+from app.http.bounded_route import GZIP, BoundedRequest
 from app.problems import NotParseableError, TooLargeError
 
 PIECE_BYTES = 1 << 20  # this much is collected before a thread writes it
@@ -82,7 +83,7 @@ async def received(
             else:
                 await run_in_threadpool(_append, file, digest, piece)
         file.flush()
-        if _is_packed(file):
+        if _is_packed(request, file):
             packed, file = file, _spool(directory)
             with packed:
                 limit = min(max_bytes, services.max_unpacked_bytes(packed.tell()))
@@ -95,7 +96,12 @@ async def received(
             file.close()
 
 
-def _is_packed(file: BinaryIO) -> bool:
+def _is_packed(request: BoundedRequest, file: BinaryIO) -> bool:
+    """Whether a body is said to be packed, or begins so; bare numbers may begin in any way."""
+    if request.headers.get("content-encoding", "").strip().lower() == GZIP:
+        return True
+    if request.headers.get("content-type", "").startswith(Format.RAW.value):
+        return False
     size_bytes = file.tell()
     file.seek(0)
     start = file.read(len(GZIP_START))

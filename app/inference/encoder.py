@@ -95,12 +95,12 @@ class Encoder:
         self.dtype = TYPES[self._encoder.get_inputs()[0].type]  # of its rows
         notes = self._encoder.get_modelmeta().custom_metadata_map
         self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
-        self.values: tuple[list[str] | None, ...] = tuple(orjson.loads(notes["catvq_values"]))
-        self._num_values = np.array([len(names or ()) for names in self.values])
+        values: list[list[str] | None] = orjson.loads(notes["catvq_values"])
+        self._num_values = np.array([len(names or ()) for names in values])
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
         self.values_of: dict[str, tuple[str, ...] | None] = {
-            name: None if values is None else tuple(values)
-            for name, values in zip(self.features, self.values, strict=True)
+            name: None if names is None else tuple(names)
+            for name, names in zip(self.features, values, strict=True)
         }
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes

@@ -25,7 +25,6 @@ class Written:
     """
 
     rows: int
-    dtype: str
     missing: NDArray[np.int64]
     warnings: tuple[Warned, ...]
 
@@ -44,14 +43,12 @@ def write_values(table: Table, target: BinaryIO, limits: TableLimits) -> tuple[T
         TooLargeError: The rows take more than the limit.
     """
     table, statistics = read_blocks(table, lambda table: _write(table, target, np.dtype("<f4"), limits))
-    dtype: np.dtype[Any] = np.dtype("<f4")
     if statistics.loses_precision.any():
-        dtype = np.dtype("<f8")
-        _write(table, target, dtype, limits)
+        _write(table, target, np.dtype("<f8"), limits)
     target.flush()
     os.fsync(target.fileno())
     warnings = (*table.remarks, *_warnings(table.columns, statistics))
-    return table, Written(statistics.rows, dtype.str, statistics.missing, warnings)
+    return table, Written(statistics.rows, statistics.missing, warnings)
 
 
 @dataclass

@@ -160,7 +160,7 @@ def test_a_model_of_float64_rows_is_served_in_float64(client, fine_model, fine):
     assert client.get(path).json()["rows_dtype"] == "float64"
     assert encode(client, fine_model, rows).tolist() == own
     raw = {"content-type": "application/octet-stream", "accept": NPY}
-    for parameters in ({}, {"columns": "[]"}):  # the short way, and the long one
+    for parameters in ({}, {"columns": "[]"}):  # the fast path, and the route
         answer = client.post(f"{path}/encodings", content=rows.tobytes(), headers=raw, params=parameters)
         assert np.load(io.BytesIO(answer.content)).tolist() == own
     decoded = client.post(f"{path}/decodings", json={"codes": own}).json()["rows"]

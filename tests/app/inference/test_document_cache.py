@@ -68,7 +68,7 @@ def test_a_long_document_is_compressed_for_those_who_take_it(client, long_model)
     plain = client.get(path, headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     for accepted in ("gzip", "br, GZIP;q=0.5"):
-        for _ in range(2):  # the long way, and the short one
+        for _ in range(2):  # the route, then the fast path
             packed = client.get(path, headers={"accept-encoding": accepted})
             assert packed.headers["content-encoding"] == "gzip"
             assert int(packed.headers["content-length"]) < len(plain.content) / 10

@@ -83,6 +83,8 @@ def test_a_packed_body_is_the_same_table(client):
     for answer in (packed, said):
         assert answer.is_success
         assert answer.json()["columns"] == plain.json()["columns"]
+    unpacked = upload(client, MIXED, {**CSV, "content-encoding": "gzip"})
+    assert (unpacked.status_code, unpacked.json()["code"]) == (400, "not_parseable")
     damaged = upload(client, gzip.compress(MIXED.encode())[:-20])
     assert (damaged.status_code, damaged.json()["code"]) == (400, "not_parseable")
 
@@ -144,3 +146,10 @@ def test_what_a_model_does_not_know_is_left_unread(client, model_id):
     body = "sample,when,a,b,c\nS1,2026-01-01,1,2,3\nS2,soon,4,5,6\n"
     answer = client.post(f"/v1/models/{model_id}/encodings", content=body, headers=CSV)
     assert answer.json()["status"] == ["ok", "ok"]
+
+
+def test_bare_numbers_that_begin_as_a_gzip_file_are_numbers(client, model_id):
+    body = b"\x1f\x8b\x00\x40" + np.array([2, 3], "<f4").tobytes()
+    path, kind = f"/v1/models/{model_id}/encodings", {"content-type": "application/octet-stream"}
+    answer = client.post(path, content=body, headers=kind, params={"columns": "[]"})  # not the fast path
+    assert answer.json()["status"] == ["ok"]

@@ -165,7 +165,7 @@ def test_a_report_is_kept_for_ever_only_once_the_comparison_is_over(client, api)
     answers = (pending, running, done)
     assert len({answer.headers["etag"] for answer in answers}) == 3
     assert ["immutable" in answer.headers["cache-control"] for answer in answers] == [False, False, True]
-    for _ in range(2):  # the long way and the short one
+    for _ in range(2):  # the route, then the fast path
         again = report_of(client, model_id, **{"if-none-match": done.headers["etag"]})
         assert again.status_code == 304
         assert report_of(client, model_id).json() == done.json()
