@@ -57,17 +57,6 @@ class GaussianCode:
         return np.asarray(covariance[self.members].T @ self.loadings)
 
 
-def added_precision(covariance: Matrix, bits: float) -> Matrix:
-    """Precision that the optimal code of `bits` bits adds about Gaussian features, [n, n].
-
-    Args:
-        covariance: Positive definite, [n, n].
-        bits: At least 0.
-    """
-    loadings = GaussianCode.of(covariance, np.arange(len(covariance)), bits).loadings
-    return np.asarray(loadings @ loadings.T)
-
-
 def gaussian_error(covariance: Matrix, grouping: Grouping, bits: float) -> float:
     """Mean squared error per feature if each category is coded with `bits` bits.
 

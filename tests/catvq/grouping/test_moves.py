@@ -6,7 +6,7 @@ import pytest
 from catvq.errors import Interrupted
 from catvq.grouping import moves
 from catvq.grouping.moves import cheapest_union, improve_grouping
-from catvq.grouping.rate_distortion import added_precision, gaussian_error
+from catvq.grouping.rate_distortion import GaussianCode, gaussian_error
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -63,7 +63,8 @@ def error_by_size(covariance, grouping, bits_per_feature):
     for category in np.unique(grouping):
         members = np.flatnonzero(grouping == category)
         own = np.ix_(members, members)
-        precision[own] += added_precision(covariance[own], bits_per_feature * len(members))
+        code = GaussianCode.of(covariance[own], np.arange(len(members)), bits_per_feature * len(members))
+        precision[own] += code.loadings @ code.loadings.T
     return np.trace(np.linalg.inv(precision))
 
 

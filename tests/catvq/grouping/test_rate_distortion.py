@@ -1,9 +1,15 @@
 import numpy as np
 import pytest
 
-from catvq.grouping.rate_distortion import added_precision, gaussian_error
+from catvq.grouping.rate_distortion import GaussianCode, gaussian_error
 
 PAIRS = np.array([0, 0, 1, 1])
+
+
+def added_precision(covariance, bits):
+    """Precision that the optimal code of so many bits adds about the features, [n, n]."""
+    loadings = GaussianCode.of(covariance, np.arange(len(covariance)), bits).loadings
+    return loadings @ loadings.T
 
 
 def correlated(*pairs, count=4):

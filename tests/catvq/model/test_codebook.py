@@ -5,21 +5,7 @@ from hypothesis import strategies as st
 
 from catvq.errors import ConfigError
 from catvq.model.codebook import CodebookBank
-
-
-def bank_of(codes, **settings_):
-    """One stream with the given codes."""
-    codes = torch.tensor([codes])
-    bank = CodebookBank([codes.shape[1]], [codes.shape[2]], **settings_)
-    with torch.no_grad():
-        bank.codes.copy_(codes)
-        bank.ema_sums.copy_(codes * bank.ema_shares.unsqueeze(2))
-    return bank
-
-
-def take_in(bank, latents):
-    latents = torch.tensor([latents])
-    bank.observe(*bank.batch_centroids(latents, bank.nearest(latents)))
+from tests.catvq.model.banks import bank_of, take_in
 
 
 def test_the_nearest_code_is_the_one_at_the_smallest_distance():

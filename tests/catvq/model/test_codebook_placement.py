@@ -4,21 +4,7 @@ import pytest
 import torch
 
 from catvq.model.codebook import CodebookBank
-
-
-def bank_of(codes, **settings_):
-    """One stream with the given codes."""
-    codes = torch.tensor([codes])
-    bank = CodebookBank([codes.shape[1]], [codes.shape[2]], **settings_)
-    with torch.no_grad():
-        bank.codes.copy_(codes)
-        bank.ema_sums.copy_(codes * bank.ema_shares.unsqueeze(2))
-    return bank
-
-
-def take_in(bank, latents):
-    latents = torch.tensor([latents])
-    bank.observe(*bank.batch_centroids(latents, bank.nearest(latents)))
+from tests.catvq.model.banks import bank_of, take_in
 
 
 def test_k_means_finds_well_separated_clusters_of_every_stream_at_once():
