@@ -152,12 +152,18 @@ class TrainingConfig:
     checkpoint_every_epochs: int = 1
     dead_code_interval_epochs: int = 10
     max_seconds: float | None = None
+    early_stopping: bool | Auto = "auto"
     split_by: str | None = None
     split_by_order_of: str | None = None
 
     def __post_init__(self) -> None:
         if self.split_by is not None and self.split_by_order_of is not None:
             raise ConfigError("split_by and split_by_order_of exclude each other")
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether a run ends when the validation error falls no more."""
+        return self.epochs == "auto" if self.early_stopping == "auto" else self.early_stopping
 
     @property
     def split_key(self) -> str | None:

@@ -97,7 +97,12 @@ def fill_in(config: RunConfig, rows: int) -> RunConfig:
             assignment_lr=_default(assignment.assignment_lr, ASSIGNMENT_LR),
             freeze_after_epochs=assignment.freeze_epoch(epochs),
         ),
-        training=replace(config.training, batch_size=choose_batch_size(config.training, rows), epochs=epochs),
+        training=replace(
+            config.training,
+            batch_size=choose_batch_size(config.training, rows),
+            epochs=epochs,
+            early_stopping=config.training.stops_early,
+        ),
     )
 
 

@@ -83,6 +83,8 @@ def _row_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldErro
         yield FieldError(
             "training.batch_size", f"{config.training.batch_size} is more than the {rows.train} training rows"
         )
+    if config.training.early_stopping is True and not rows.validation:
+        yield FieldError("training.early_stopping", "there are no validation rows to tell when to stop")
 
 
 def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:

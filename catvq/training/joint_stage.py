@@ -37,7 +37,7 @@ from catvq.training.trainer import DECAY_FROM
 SAMPLE_ROWS = 256  # rows whose latents revive codes
 JUDGE_ROWS = 1024  # most validation rows that choose between starts and epochs
 MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
-PATIENCE = 0.2  # part of the epochs: with "auto", none better for so long ends a run whose rate is falling
+PATIENCE = 0.2  # part of the epochs: none better for so long ends a run whose rate is falling
 QUIET_EPOCHS = 5
 SETTLED_ENTROPY = 0.01  # of the largest: in no measured run a feature moved later; below 0.02 in four of nine
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
@@ -271,7 +271,7 @@ class ModelStage:
 
     def _is_done_early(self) -> bool:
         best = self._progress.best_epoch
-        if self._config.training.epochs != "auto" or best is None:
+        if best is None or not self._config.training.stops_early:
             return False
         return self._progress.epoch >= max(best, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
 

@@ -62,7 +62,7 @@ FIXED: dict[str, tuple[Any, str]] = {
     "category_assignment_config.reassign_orphans": (True, "every feature always ends in a category"),
 }
 
-NO_EARLY_STOP = "a run trains all its epochs; training.max_seconds bounds its time"
+NO_EARLY_STOP = "its patience is fixed: training.early_stopping in the API's names turns it on or off"
 REFUSED = {
     "checkpoint_dir": "checkpoints are kept in the service's data directory",
     "training.checkpoint_dir": "checkpoints are kept in the service's data directory",

@@ -208,6 +208,10 @@ class TrainingSettings(_Section):
     checkpoint_every_epochs: int = Field(1, ge=1, le=100_000)
     dead_code_interval_epochs: int = Field(10, ge=1, le=100_000)
     max_seconds: Annotated[float, Field(gt=0, le=1e8)] | None = None
+    early_stopping: bool | Auto = Field(
+        "auto",
+        description="End when the validation error falls no more. 'auto': only where `epochs` is 'auto'.",
+    )
     split_by: Name | None = Field(
         None, description="A key of the dataset: rows with the same value of it stay in the same part."
     )

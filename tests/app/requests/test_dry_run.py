@@ -222,3 +222,11 @@ def test_features_that_are_left_out_count_for_nothing():
     assert planned.config["features"] == {"include": ("a*",), "exclude": ()}
     assert fields(features={"exclude": ["a1"]}, model={"categories": 5}) == ["model.categories"]
     assert fields(features={"include": ["nothing"]})[0] == "features"
+
+
+def test_early_stopping_needs_validation_rows_and_auto_follows_epochs():
+    assert fields(training={"early_stopping": True, "validation_fraction": 0.0}) == [
+        "training.early_stopping"
+    ]
+    assert resolve().config["training"]["early_stopping"] is True
+    assert resolve(training={"epochs": 7}).config["training"]["early_stopping"] is False

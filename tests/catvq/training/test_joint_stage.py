@@ -194,3 +194,19 @@ def test_usage_is_counted_over_the_epoch_and_not_over_its_last_batch(make_table,
     used = (torch.stack(counted).sum(dim=0) > 0).sum() / books.code_mask.sum()
     assert state.codebook.usage == pytest.approx(used.item())
     assert (books.usage_counts == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("epochs", "wanted", "is_stopped"),
+    [("auto", "auto", True), (40, "auto", False), (40, True, True), ("auto", False, False)],
+)
+def test_a_run_stops_early_where_that_is_asked_for(make_table, make_config, epochs, wanted, is_stopped):
+    config = make_config(training={"epochs": epochs, "early_stopping": wanted})
+    run = TrainingRun.start(make_table(), config)
+    run.train_epoch()
+    run._progress.best_epoch, run._progress.best_error = 1, 0.0  # no later one will be better
+    while not run.is_finished:
+        run.train_epoch()
+
+    assert (run.epoch < run._epochs) == is_stopped
+    assert run._progress.best_epoch == 1
