@@ -20,7 +20,7 @@ from catvq.model.residual_search import search_codes
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
 from worker.contract.job_config import JobRequest
-from worker.store import NewDataset, Store
+from worker.store import NewDataset, NewFiles, Store
 
 FEATURES, CATEGORIES, HIDDEN, EMBEDDING = 298, 10, 512, 256
 LEVELS, LATENT, CODEBOOK = 3, 16, 64
@@ -89,7 +89,7 @@ class BenchmarkModel:
         dataset = NewDataset(
             name=None, features=NAMES, families={"all": NAMES}, digest="bench", rows=16, warnings=[]
         )
-        dataset_id = store.datasets.create(dataset, values)[0].id
+        dataset_id = store.datasets.create(dataset, NewFiles(values=values))[0].id
         request = JobRequest(dataset=dataset_id, report={"baselines": False})
         claim = store.leases.claim(store.jobs.submit(request, {}).job.id, "bench", threads=1)
         if claim is None:

@@ -24,7 +24,7 @@ from app.tables.families import families_of
 from app.tables.open_table import open_table
 from app.tables.store_values import Written, write_values
 from app.tables.table import Table
-from worker.store import DatasetRecord, NewDataset
+from worker.store import DatasetRecord, NewDataset, NewFiles
 
 READER_VERSION = 2  # rises when the same bytes are read in another way: they are another dataset then
 HISTOGRAM_BINS = 20
@@ -109,7 +109,9 @@ def store(api: Services, upload: Upload, sent: Sent) -> tuple[DatasetRecord, boo
             warnings=[asdict(warning) for warning in read.written.warnings],
             key_id=sent.key_id,
         )
-        return api.store.datasets.create(new, read.values_path, keys_path if read.table.keys else None)
+        return api.store.datasets.create(
+            new, NewFiles(values=read.values_path, keys=keys_path if read.table.keys else None)
+        )
 
 
 def preview(api: Services, upload: Upload, sent: Sent) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from worker.contract.job_config import JobRequest
 from worker.contract.settings import ServiceSettings
 from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
-from worker.store import NewDataset, Progress, Store
+from worker.store import NewDataset, NewFiles, Progress, Store
 
 FEATURES = ["a0", "a1", "a2", "b0", "b1", "b2"]
 FAMILIES = {"a": FEATURES[:3], "b": FEATURES[3:]}
@@ -47,7 +47,7 @@ def add_dataset(request):
             rows=rows,
             warnings=[],
         )
-        return store.datasets.create(new, path)[0]
+        return store.datasets.create(new, NewFiles(values=path))[0]
 
     return add
 

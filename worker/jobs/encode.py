@@ -19,7 +19,7 @@ from catvq.frozen.table_encoder import TableEncoder
 from catvq.training.build import resolve_device
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.recorder import Recorder
-from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, Store
+from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, NewFiles, Store
 
 ROWS_PER_PART = 16_384  # half a second of one core: the longest delay of a cancel or pause
 RECORD_EVERY_S = 1.0
@@ -74,7 +74,7 @@ class EncodingAttempt:
             warnings=[],
             key_id=job.key_id,
         )
-        return self._store.datasets.create(new, path)[0]
+        return self._store.datasets.create(new, NewFiles(values=path))[0]
 
     def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, width: int) -> None:
         """Write the codes of every row that is not written yet."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from worker.contract.job_config import JobKind, JobStatus
@@ -25,7 +26,11 @@ class NewDataset:
     """A parsed table whose values are in a file, before it is stored.
 
     Args:
-        families: The features of each family, in column order.
+        features: Those of the table in column order, then the channels `family/channel` of each other family.
+        families: The features of each family, in that order.
+        kinds: The families that are no part of the table, in the order of their files: family, kind (series
+            or grid), channels (names without the family), length ({"min", "max"} of a series, else null) and
+            shape ([H, W] of a grid, else null).
         columns: What is to be known of features that are no plain numbers, and of keys: name, type
             (categorical, datetime or key) and values (of a categorical feature, whose cells hold their
             index).
@@ -40,9 +45,27 @@ class NewDataset:
     digest: str
     rows: int
     warnings: list[Any]
+    kinds: list[Json] = field(default_factory=list)
     columns: list[Json] = field(default_factory=list)
     left_out: list[Json] = field(default_factory=list)
     key_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFiles:
+    """The finished files of a dataset on the data directory's file system (`Store.spool_dir` is).
+
+    Args:
+        values: NPY, float32 or float64 [rows, features of the table], NaN = missing.
+        keys: Parquet, a column of text [rows] for each key; None without keys.
+        families: Of each family that is no part of the table, in the order of `NewDataset.kinds`: the values
+            (NPY, float32 [all lengths together, C] or [rows, C, H, W], NaN = missing), and of a series also
+            where each row begins and ends (NPY, int64 [rows + 1]).
+    """
+
+    values: Path
+    keys: Path | None = None
+    families: tuple[tuple[Path, Path | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

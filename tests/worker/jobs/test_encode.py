@@ -124,7 +124,7 @@ def test_columns_are_matched_by_name(store, model, ask, run, dataset, add_datase
         rows=dataset.rows,
         warnings=[],
     )
-    source = store.datasets.create(new, path)[0]
+    source = store.datasets.create(new, encode.NewFiles(values=path))[0]
     result = run(ask(source)).result_dataset_id
     assert np.array_equal(values_of(store, result), codes_by_hand(store, model, dataset.id))
 

@@ -63,6 +63,7 @@ datasets = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("features", sa.JSON, nullable=False),
     sa.Column("families", sa.JSON, nullable=False),
+    sa.Column("kinds", sa.JSON, nullable=False),
     sa.Column("columns", sa.JSON, nullable=False),
     sa.Column("left_out", sa.JSON, nullable=False),
     sa.Column("digest", Text, nullable=False, unique=True),

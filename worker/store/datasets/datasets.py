@@ -1,5 +1,6 @@
-"""Stored tables: one file of values each, and a row that names its columns."""
+"""Stored datasets: files of values, and a row that names what they hold."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from worker.store.database.job_rows import as_time, remember_expired
 from worker.store.database.pagination import Page, fetch_page
 from worker.store.database.schema import DatabaseNow, datasets, jobs
 from worker.store.datasets.quota import Quota
-from worker.store.records import DatasetRecord, NewDataset
+from worker.store.records import DatasetRecord, NewDataset, NewFiles
 
 UNFINISHED = [status for status in JobStatus if not status.is_terminal]
 
@@ -35,34 +36,30 @@ class Datasets:
         with self._database.read() as connection:
             self._quota.check(connection, size_bytes, key_id)
 
-    def create(
-        self, new: NewDataset, values_path: Path, keys_path: Path | None = None
-    ) -> tuple[DatasetRecord, bool]:
+    def create(self, new: NewDataset, files: NewFiles) -> tuple[DatasetRecord, bool]:
         """Store a dataset, unless one with the same digest is there.
 
         Args:
-            values_path: A finished .npy file, float32 or float64 [rows, features], on the data directory's
-                file system (`Store.spool_dir` is). It is moved into the store, or removed.
-            keys_path: A finished Parquet file of the keys, text [rows], if there are any; likewise.
+            files: Are moved into the store, or removed.
 
         Returns:
             The dataset, and whether it is new.
 
         Raises:
-            QuotaExceeded: It would exceed the quota; its file was removed.
+            QuotaExceeded: It would exceed the quota; its files were removed.
         """
         dataset_id = new_id("ds")
-        size_bytes = values_path.stat().st_size
-        if keys_path is not None:
-            size_bytes += keys_path.stat().st_size
-            durable_files.move_file_into_place(keys_path, self.keys_path(dataset_id))
-        durable_files.move_file_into_place(values_path, self.values_path(dataset_id))
+        moves = [*self._moves(dataset_id, files)]
+        size_bytes = sum(source.stat().st_size for source, _ in moves)
+        for source, target in moves:
+            durable_files.move_file_into_place(source, target)
         insert = sa.insert(datasets).values(
             id=dataset_id,
             name=new.name,
             rows=new.rows,
             features=new.features,
             families=new.families,
+            kinds=new.kinds,
             columns=new.columns,
             left_out=new.left_out,
             digest=new.digest,
@@ -114,7 +111,7 @@ class Datasets:
             )
 
     def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
-        """Delete a dataset and its file.
+        """Delete a dataset and its files.
 
         Args:
             is_expired: Record that retention deleted it.
@@ -149,12 +146,30 @@ class Datasets:
         self._database.reserve.refill()
 
     def values_path(self, dataset_id: str) -> Path:
-        """Where the values are: a .npy file, float32 or float64 [rows, features], NaN = missing."""
+        """Where the table is: a .npy file, float32 or float64 [rows, its features], NaN = missing."""
         return self._files(dataset_id) / "values.npy"
 
     def keys_path(self, dataset_id: str) -> Path:
         """Where the keys are, if there are any: a Parquet file with a column of text for each."""
         return self._files(dataset_id) / "keys.parquet"
+
+    def family_values_path(self, dataset_id: str, k: int) -> Path:
+        """Where the values of the k-th family of `DatasetRecord.kinds` are: NPY, see `NewFiles`."""
+        return self._files(dataset_id) / "families" / f"{k}.values.npy"
+
+    def family_offsets_path(self, dataset_id: str, k: int) -> Path:
+        """Where each row of the k-th family of `DatasetRecord.kinds` begins and ends, if it is a series."""
+        return self._files(dataset_id) / "families" / f"{k}.offsets.npy"
+
+    def _moves(self, dataset_id: str, files: NewFiles) -> Iterator[tuple[Path, Path]]:
+        """Yield where each file is and where it belongs, the values of the table last."""
+        if files.keys is not None:
+            yield files.keys, self.keys_path(dataset_id)
+        for k, (values, offsets) in enumerate(files.families):
+            yield values, self.family_values_path(dataset_id, k)
+            if offsets is not None:
+                yield offsets, self.family_offsets_path(dataset_id, k)
+        yield files.values, self.values_path(dataset_id)
 
     def _files(self, dataset_id: str) -> Path:
         return path_of(self._directory, dataset_id)
@@ -172,6 +187,7 @@ def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
         rows=row["rows"],
         features=row["features"],
         families=row["families"],
+        kinds=row["kinds"],
         columns=row["columns"],
         left_out=row["left_out"],
         digest=row["digest"],

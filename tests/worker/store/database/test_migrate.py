@@ -19,6 +19,7 @@ from worker.store.database.migrate import MIGRATIONS, newest_revision
 from worker.store.database.schema import metadata
 
 WORKER = ["celery", "-A", "worker.queue.celery_app", "worker"]
+OURS = int(newest_revision().partition("_")[0])  # the format that this version reads
 STARTS = {
     "api": ["app"],
     "worker": WORKER,
@@ -79,12 +80,12 @@ def closed_store(settings, store, dataset, tmp_path):
 
 @pytest.mark.parametrize("command", STARTS.values(), ids=STARTS)
 def test_a_store_of_another_format_is_refused_in_words_and_left_as_it_is(closed_store, tmp_path, command):
-    write_revision(closed_store, "2_0003")
+    write_revision(closed_store, f"{OURS + 1}_0003")
     closed_store.data_dir.chmod(0o755)
     before = contents(closed_store)
     status, said = run([part.format(tmp_path=tmp_path) for part in command], closed_store)
     assert status != 0
-    assert "holds a store of format 2, but this version of catvq reads format 1: " in said
+    assert f"holds a store of format {OURS + 1}, but this version of catvq reads format {OURS}: " in said
     assert f"run the version that wrote it, or move {closed_store.data_dir} away" in said
     assert "Traceback" not in said
     assert contents(closed_store) == before
@@ -92,7 +93,11 @@ def test_a_store_of_another_format_is_refused_in_words_and_left_as_it_is(closed_
 
 @pytest.mark.parametrize(
     ("revision", "named"),
-    [("0010", "format 0"), ("1_9999", "format 1 with a later change (1_9999)"), ("10_0001", "format 10")],
+    [
+        ("0010", "format 0"),
+        (f"{OURS}_9999", f"format {OURS} with a later change ({OURS}_9999)"),
+        ("1000_0001", "format 1000"),
+    ],
 )
 def test_every_revision_that_is_not_known_is_refused(closed_store, revision, named):
     write_revision(closed_store, revision)
@@ -107,14 +112,14 @@ def test_every_revision_that_is_not_known_is_refused(closed_store, revision, nam
 def test_a_backup_of_another_format_is_refused_before_anything_is_restored(settings, closed_store, tmp_path):
     backup = tmp_path / "backup"
     with closing(sqlite3.connect(backup / "catvq.db")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '2_0001'")
+        connection.execute(f"UPDATE alembic_version SET version_num = '{OURS + 1}_0001'")
     before = {path: path.read_bytes() for path in backup.rglob("*") if path.is_file()}
     empty = settings.model_copy(update={"data_dir": tmp_path / "new", "database_url": None})
     Store.open(empty).close()
     restored_before = {path: path.read_bytes() for path in empty.data_dir.rglob("*") if path.is_file()}
     status, said = run(["worker.store", "restore", str(backup)], empty)
     assert (status, "Traceback" in said) == (1, False)
-    assert f"{backup}/catvq.db holds a store of format 2" in said
+    assert f"{backup}/catvq.db holds a store of format {OURS + 1}" in said
     assert "run the version that wrote it, or restore another backup" in said
     assert {
         path: path.read_bytes() for path in empty.data_dir.rglob("*") if path.is_file()
@@ -129,14 +134,14 @@ def test_a_refused_sqlite_file_keeps_what_a_killed_process_left_beside_it(tmp_pa
 import os, sqlite3
 connection = sqlite3.connect({str(path)!r}, isolation_level=None)
 connection.execute("PRAGMA journal_mode = WAL")
-connection.execute("CREATE TABLE alembic_version AS SELECT '2_0001' AS version_num")
+connection.execute("CREATE TABLE alembic_version AS SELECT '{OURS + 1}_0001' AS version_num")
 os._exit(0)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     wal = tmp_path / "catvq.db-wal"
     before = path.read_bytes(), wal.read_bytes()
     status, said = run(["worker.store", "migrate"], ServiceSettings(data_dir=tmp_path))
-    assert (status, "format 2" in said) == (1, True)
+    assert (status, f"format {OURS + 1}" in said) == (1, True)
     assert (path.read_bytes(), wal.read_bytes()) == before
 
 

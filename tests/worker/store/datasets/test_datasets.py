@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from worker.contract.job_config import JobStatus
-from worker.store import NotFound
+from worker.contract.settings import ServiceSettings
+from worker.store import NewDataset, NewFiles, NotFound, QuotaExceeded, Store
 from worker.store.database import pagination
 from worker.store.database.errors import Conflict
 
@@ -55,3 +56,57 @@ def test_a_dataset_stays_while_an_unfinished_job_needs_it(store, dataset, submit
     assert not store.datasets.values_path(dataset.id).exists()
     with pytest.raises(NotFound):
         store.datasets.delete(dataset.id)
+
+
+def of_series(store):
+    """A dataset of a series and a grid, and no table, before it is stored."""
+    arrays = {
+        "values": np.zeros((2, 0), np.float32),
+        "s": np.arange(6, dtype=np.float32).reshape(3, 2),
+        "ends": np.array([0, 1, 3]),
+        "g": np.zeros((2, 1, 4, 5), np.float32),
+    }
+    paths = {name: store.spool_dir / f"{name}.npy" for name in arrays}
+    for name, array in arrays.items():
+        np.save(paths[name], array)
+    new = NewDataset(
+        name="waves",
+        features=["s/x", "s/y", "g/0"],
+        families={"s": ["s/x", "s/y"], "g": ["g/0"]},
+        kinds=[
+            {"family": "s", "kind": "series", "channels": ["x", "y"], "length": {"min": 1, "max": 2}},
+            {"family": "g", "kind": "grid", "channels": ["0"], "shape": [4, 5]},
+        ],
+        digest="waves",
+        rows=2,
+        warnings=[],
+    )
+    return new, NewFiles(values=paths["values"], families=((paths["s"], paths["ends"]), (paths["g"], None)))
+
+
+def test_series_and_grids_have_files_of_their_own_that_go_with_the_dataset(store, tmp_path):
+    new, files = of_series(store)
+    found, _ = store.datasets.create(new, files)
+    assert found.kinds == new.kinds
+    assert list(store.spool_dir.iterdir()) == []
+    assert np.load(store.datasets.family_values_path(found.id, 0)).tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert np.load(store.datasets.family_offsets_path(found.id, 0)).tolist() == [0, 1, 3]
+    assert np.load(store.datasets.family_values_path(found.id, 1)).shape == (2, 1, 4, 5)
+    assert not store.datasets.family_offsets_path(found.id, 1).exists()
+    store.backups.make(tmp_path / "backup")
+    store.datasets.delete(found.id)
+    assert not store.datasets.values_path(found.id).parent.exists()
+    restored = Store.open(ServiceSettings(data_dir=tmp_path / "restored"))
+    restored.backups.restore(tmp_path / "backup")
+    assert np.load(restored.datasets.family_offsets_path(found.id, 0)).tolist() == [0, 1, 3]
+    restored.close()
+
+
+def test_the_quota_counts_the_bytes_of_series_and_grids(settings, store):
+    new, files = of_series(store)
+    table_bytes = files.values.stat().st_size
+    small = Store.open(settings.model_copy(update={"max_stored_bytes": table_bytes + 100}))
+    with pytest.raises(QuotaExceeded):
+        small.datasets.create(new, files)
+    small.close()
+    assert list(store.spool_dir.iterdir()) == []

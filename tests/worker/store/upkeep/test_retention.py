@@ -125,7 +125,7 @@ DIE = """
 import os, signal, sys
 import numpy as np
 from worker.contract.settings import ServiceSettings
-from worker.store import Store, NewDataset
+from worker.store import NewDataset, NewFiles, Store
 from worker.store.database import durable_files
 
 store = Store.connect(ServiceSettings(data_dir=sys.argv[1], database_url=sys.argv[2]))
@@ -139,7 +139,7 @@ def move_and_die(source, target):
 
 durable_files.move_file_into_place = move_and_die
 new = NewDataset(name=None, features=["a"], families={"a": ["a"]}, digest="x", rows=8, warnings=[])
-store.datasets.create(new, path)
+store.datasets.create(new, NewFiles(values=path))
 """
 
 

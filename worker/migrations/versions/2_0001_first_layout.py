@@ -1,9 +1,9 @@
-"""The first layout of format 1."""
+"""The first layout of format 2."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "1_0001"
+revision = "2_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -29,6 +29,7 @@ def _create_datasets() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("features", sa.JSON(), nullable=False),
         sa.Column("families", sa.JSON(), nullable=False),
+        sa.Column("kinds", sa.JSON(), nullable=False),
         sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("left_out", sa.JSON(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
