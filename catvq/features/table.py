@@ -14,6 +14,7 @@ from catvq.config import FeaturesConfig, TrainingConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
+from catvq.features.sequences import Sequences
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
 
@@ -22,14 +23,16 @@ class FeatureTable:
     """Rows of named features in named families.
 
     Args:
-        values: float32 or float64 [N, D], NaN where missing; may be memory-mapped.
-        features: Names, length D, all different.
+        values: float32 or float64 [N, tabular features], NaN where missing; may be memory-mapped.
+        features: Names, length D, all different: of the columns of `values`, then of the channels of the
+            other families, in their order.
         families: Family name to its features; every feature in exactly one.
         values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
+        others: The values of each family of series or grids, by its name.
 
     Raises:
-        ShapeError: Names and columns differ in number.
+        ShapeError: Names and columns differ in number, or parts of the table in rows.
         ConfigError: Names repeat, the families do not cover every feature once, or a categorical feature has
             no values, the same twice, or no column.
     """
@@ -39,16 +42,25 @@ class FeatureTable:
     families: Mapping[str, tuple[str, ...]]
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    others: Mapping[str, Sequences] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.values.ndim != 2 or self.values.shape[1] != len(self.features):
-            raise ShapeError(f"{len(self.features)} features need that many columns, got {self.values.shape}")
+        channels = [name for family in self.others for name in self.families.get(family, ())]
+        tabular = len(self.features) - len(channels)
+        if self.values.ndim != 2 or self.values.shape[1] != tabular:
+            raise ShapeError(f"{tabular} features need that many columns, got {self.values.shape}")
+        if list(self.features[tabular:]) != channels:
+            raise ConfigError("the channels of series and grids must be the last features, in their order")
+        for family, other in self.others.items():
+            number = len(self.families.get(family, ()))
+            if (other.num_rows, other.num_channels) != (len(self.values), number):
+                raise ShapeError(f"family {family!r} needs {len(self.values)} rows of {number} channels")
         if len(set(self.features)) != len(self.features):
             raise ConfigError("feature names must differ")
         members = [name for names in self.families.values() for name in names]
         if sorted(members) != sorted(self.features):
             raise ConfigError("families must cover every feature exactly once")
-        if not set(self.values_of) <= set(self.features):
+        if not set(self.values_of) <= set(self.features[:tabular]):
             raise ConfigError("values are given of features that there are not")
         if any(not names or len(set(names)) < len(names) for names in self.values_of.values()):
             raise ConfigError("a categorical feature needs values, all of them different")
