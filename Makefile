@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: bench-tables help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections backup restore lock chaos fuzz soak compose-test bench-estimators docs
+.PHONY: bench-tables help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,10 @@ bench-connections: $(INSTALLED) ## Hold thousands of idle, slow and hostile conn
 bench-store: $(INSTALLED) ## Measure what queues, lists and waiting for news cost: make bench-store DATABASE=url
 	$(BIN)/python -m benchmarks.waiting
 	$(BIN)/python -m benchmarks.store $(if $(DATABASE),--database '$(DATABASE)')
+
+# Every line of the log is one JSON document that begins with its time.
+logs: ## Show all that was logged about a job: make logs JOB=job_... DATA=dir
+	@cat '$(DATA)'/logs/*.log* | grep -F '$(JOB)' | sort
 
 backup: $(INSTALLED) ## Copy everything into a new directory while the service runs: make backup DATA=dir TO=copy
 	@CATVQ_DATA_DIR='$(DATA)' $(BIN)/python -m worker.store backup '$(TO)'
