@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import SEEK_END
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import Depends, Path
+from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
 from starlette.requests import Request
 
@@ -86,15 +86,18 @@ def _plausible_id(value: str) -> str:
     return value
 
 
-def _id_of(description: str) -> Any:
+def _id_of(description: str, *, place: Any = Path) -> Any:
     documented = {"pattern": f"^{PLAUSIBLE_ID.pattern}$"}  # anything else gets 404, not 422
-    return Path(description=description, json_schema_extra=documented)
+    return place(description=description, json_schema_extra=documented)
 
 
 Api = Annotated[Services, Depends(_services)]
 DatasetId = Annotated[str, _id_of("Id of a dataset."), AfterValidator(_plausible_id)]
 JobId = Annotated[str, _id_of("Id of a job."), AfterValidator(_plausible_id)]
 ModelId = Annotated[str, _id_of("Id of a model, or `@` and an alias."), AfterValidator(_plausible_id)]
+OtherModelId = Annotated[
+    str, _id_of("Id of the other model, or `@` and an alias.", place=Query), AfterValidator(_plausible_id)
+]
 KeyId = Annotated[str, _id_of("Id of a key."), AfterValidator(_plausible_id)]
 AliasName = Annotated[str, _id_of("Name of an alias."), AfterValidator(_plausible_id)]
 NewAliasName = Annotated[

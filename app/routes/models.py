@@ -16,15 +16,18 @@ from starlette.responses import Response
 from app.formats import ARRAY_FORMATS, Format, asked_format
 from app.http.bounded_route import Route
 from app.http.conditional import REVALIDATE, is_known, not_modified, strong_tag
+from app.http.error_handlers import naming
 from app.http.responses import list_answer, rows_answer
 from app.inference.document_cache import Document, document_answer
 from app.inference.encoder import ENCODER_FILE
 from app.inference.model_lookup import document_headers
 from app.openapi import array_response, problems
+from app.requests.model_diff import compare_groupings
 from app.schemas.common import Cursor, ListPage, PageLimit
+from app.schemas.model_diff import ModelDiff
 from app.schemas.models import Codebook, FrozenAssignment, Grouping, Model, to_model
 from app.schemas.reports import FINAL, Report, status_of, to_report
-from app.services import Api, ModelId, Services
+from app.services import Api, ModelId, OtherModelId, Services
 from app.tables.stream_rows import Rows, cut, rows_per_part, stream_rows
 from app.tables.write import to_json
 from worker.store import ModelRecord, NotFound
@@ -134,6 +137,22 @@ def get_report(request: Request, api: Api, model_id: ModelId) -> Response:
     return document_answer(request, document, headers)
 
 
+@router.get("/{model_id}/diff", response_model=ModelDiff, responses={**NOT_MODIFIED, **problems(404)})
+def compare_models(request: Request, api: Api, model_id: ModelId, to: OtherModelId) -> Response:
+    """Compare a model's grouping with that of another model, such as one that was trained again."""
+    one = api.store.models.get(model_id)
+    with naming("to"):
+        other = api.store.models.get(to)
+
+    def make() -> bytes:
+        parts = (_part(api, record, "grouping") for record in (one, other))
+        return to_json(compare_groupings(*parts))
+
+    document = api.documents.get(one.id, f"diff {other.id}", Format.JSON.value, make)
+    key = model_id if to == other.id else to  # if either is an alias, the answer may change
+    return document_answer(request, document, document_headers(key, one.id, f"/diff?to={other.id}"))
+
+
 @router.get(
     "/{model_id}/artifact",
     response_class=Response,
@@ -164,12 +183,14 @@ def get_artifact(request: Request, api: Api, model_id: ModelId) -> Response:
 def _file_answer(request: Request, api: Services, model_id: str, part: str) -> Response:
     """Answer with one of a model's JSON files, under the model's id."""
     record = api.store.models.get(model_id)
-
-    def make() -> bytes:
-        return to_json({"model": record.id, **_read_json(api, record, f"{part}.json")})
-
-    document = api.documents.get(record.id, part, Format.JSON.value, make)
+    document = api.documents.get(
+        record.id, part, Format.JSON.value, lambda: to_json(_part(api, record, part))
+    )
     return document_answer(request, document, document_headers(model_id, record.id, f"/{part}"))
+
+
+def _part(api: Services, record: ModelRecord, part: str) -> dict[str, Any]:
+    return {"model": record.id, **_read_json(api, record, f"{part}.json")}
 
 
 def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Rows:

@@ -15,7 +15,7 @@ from app.formats import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
 from app.http.bounded_route import OpenRoute, Route
 from app.http.responses import json_answer
 from app.openapi import problems
-from app.schemas.service import Health, Limits, ServiceInfo
+from app.schemas.service import Health, Limits, ServiceInfo, Workers, to_worker
 from app.services import Api
 
 router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 503))
@@ -77,6 +77,13 @@ def get_service_info(api: Api) -> Response:
     )
 
 
+@router.get("/v1/workers", response_model=Workers)
+def list_workers(api: Api) -> Response:
+    """List the running workers; one that reports nothing for 15 seconds is left out."""
+    held = api.store.outbox.held_jobs()
+    return json_answer({"items": [to_worker(worker, held) for worker in api.store.workers.list()]})
+
+
 @router.get("/openapi.json", include_in_schema=False)
 async def get_openapi_document(request: Request) -> Response:
     """Return the OpenAPI document."""
@@ -90,7 +97,7 @@ async def get_documentation() -> Response:
 
 
 def _links() -> dict[str, str]:
-    resources = {name: f"/v1/{name}" for name in ("datasets", "jobs", "models", "aliases")}
+    resources = {name: f"/v1/{name}" for name in ("datasets", "jobs", "models", "aliases", "workers")}
     return (
         {"self": "/v1"}
         | resources

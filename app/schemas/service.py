@@ -1,10 +1,13 @@
 """Bodies of the service routes: health, limits, versions."""
 
-from typing import Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
+from worker.store import WorkerRecord
 
 
 class Health(Body):
@@ -92,3 +95,51 @@ class ServiceInfo(Body):
     formats: dict[str, list[str]]
     limits: Limits
     devices: list[str] = Field(description="Devices of all live workers.")
+
+
+class Worker(Body):
+    """A running worker."""
+
+    name: str
+    since: datetime = Field(description="When it started.")
+    device: str = Field(description="What jobs with `device` `auto` run on: its first GPU, or `cpu`.")
+    job: str | None = Field(description="The job that it runs.")
+    last_heard_of: datetime = Field(description="When it last reported, which it does every second.")
+
+
+class Workers(Body):
+    """The running workers, by name."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "items": [
+                    {
+                        "name": "worker-1",
+                        "since": "2026-01-01T11:00:00Z",
+                        "device": "cuda:0",
+                        "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
+                        "last_heard_of": "2026-01-01T12:00:04Z",
+                    }
+                ]
+            }
+        }
+    )
+
+    items: list[Worker]
+
+
+def to_worker(record: WorkerRecord, held_jobs: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body of a worker.
+
+    Args:
+        held_jobs: Jobs by the name of the job process that holds them, which begins with its worker's name.
+    """
+    own = (job for process, job in held_jobs.items() if process.rsplit(".", 3)[0] == record.name)
+    return {
+        "name": record.name,
+        "since": record.since,
+        "device": (*record.devices[1:], "cpu")[0],
+        "job": next(own, None),
+        "last_heard_of": record.reported_at,
+    }

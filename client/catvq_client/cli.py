@@ -5,6 +5,7 @@ import typer
 from catvq_client.commands import datasets, jobs, models, steering
 from catvq_client.commands.train import train
 from catvq_client.commands.up import up
+from catvq_client.commands.workers import workers
 
 app = typer.Typer(
     help="Learn which features of a table belong together, and encode rows with the trained model.",
@@ -15,6 +16,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(train)
+app.command()(workers)
 app.add_typer(datasets.app, name="datasets")
 app.command()(jobs.status)
 app.command()(jobs.assignment)
@@ -28,6 +30,7 @@ app.command()(steering.retry)
 app.command()(models.models)
 app.command()(models.grouping)
 app.command()(models.report)
+app.command()(models.diff)
 app.command()(models.encode)
 
 

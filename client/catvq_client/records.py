@@ -6,7 +6,7 @@ Fields that a newer service adds are kept (`model_extra`), so that an older clie
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "cancelled", "succeeded", "failed"]
 TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"})
@@ -19,7 +19,7 @@ class Record(BaseModel):
 
     def document(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class Family(Record):
@@ -247,3 +247,47 @@ class Alias(Record):
     name: str
     model: str
     version: int | None = None
+
+
+class CategoryPair(Record):
+    """A category of one model and the category of another that is matched with it, by name."""
+
+    from_: str = Field(alias="from")
+    to: str
+    shared: int
+
+
+class MovedFeature(Record):
+    """A feature that does not follow the match; its category in either model, by name."""
+
+    name: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class OnlyIn(Record):
+    """Features that only one of two models has."""
+
+    from_: tuple[str, ...] = Field(alias="from")
+    to: tuple[str, ...]
+
+
+class ModelDiff(Record):
+    """The groupings of two models, compared; `agreement` is the adjusted Rand index of what both group."""
+
+    from_: str = Field(alias="from")
+    to: str
+    agreement: float | None
+    pairs: tuple[CategoryPair, ...]
+    moved: tuple[MovedFeature, ...]
+    only_in: OnlyIn
+
+
+class Worker(Record):
+    """A running worker, and the job that it runs."""
+
+    name: str
+    since: datetime
+    device: str
+    job: str | None = None
+    last_heard_of: datetime

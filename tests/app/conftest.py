@@ -5,6 +5,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import numpy as np
@@ -17,8 +18,8 @@ from app.main import create_app
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
 from tests.app.common_requests import encode
-from tests.app.hand_model import DOCUMENT, write_model
-from worker.store import Progress, Store
+from tests.app.hand_model import DOCUMENT, GROUPING, write_model
+from worker.store import Progress, Store, WorkerRecord
 
 
 @dataclass
@@ -82,11 +83,24 @@ class Api:
             ),
         )
 
-    def model(self, *, baselines=False):
+    def report_worker(self, name, *, devices=("cpu",), memory_bytes=1 << 40, since=None):
+        """Has a worker report itself."""
+        now = datetime.now(UTC)
+        self.store.workers.report(
+            WorkerRecord(
+                name=name,
+                since=since or now,
+                reported_at=now,
+                devices=devices,
+                memory_bytes=memory_bytes,
+            )
+        )
+
+    def model(self, *, baselines=False, grouping=GROUPING):
         """A published model; returns its id."""
         claim = self.running_job(report={"baselines": baselines})
         model_id = f"model_{claim.job.id.removeprefix('job_')}"
-        write_model(self.store.models.directory(model_id))
+        write_model(self.store.models.directory(model_id), grouping=grouping)
         self.store.leases.publish(claim, model_id, DOCUMENT, "sha256:hand")
         return model_id
 

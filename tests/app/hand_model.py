@@ -13,6 +13,17 @@ SCALE = np.array([2.0, 2.0, 1.0], np.float32)
 TO_LATENTS = np.array([[0.5, 0], [0.5, 0], [0, 1]], np.float32)  # the mean of a and b; c alone
 BOOKS = np.array([[-1, 1, 1e9], [-1, 0, 1]], np.float32)  # 2 and 3 codes
 TO_ROWS = np.array([[1, 1, 0], [0, 0, 1]], np.float32)
+GROUPING = {
+    "categories": [
+        {"index": 0, "name": "first", "features": ["a", "b"]},
+        {"index": 1, "name": "second", "features": ["c"]},
+    ],
+    "features": [
+        {"name": "a", "family": "features", "category": 0, "confidence": 0.75, "runner_up": 1},
+        {"name": "b", "family": "features", "category": 0, "confidence": 1.0, "runner_up": None},
+        {"name": "c", "family": "features", "category": 1, "confidence": 0.875, "runner_up": 0},
+    ],
+}
 
 
 def save_graph(path, nodes, inputs, outputs, notes):
@@ -41,7 +52,7 @@ def save_graph(path, nodes, inputs, outputs, notes):
     path.write_bytes(model.SerializeToString())
 
 
-def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
+def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2)), grouping=GROUPING):
     """The files of a model of 3 features, 2 categories and 1 level, whose codes are easy to work out."""
     directory.mkdir(parents=True)
     notes = {
@@ -109,18 +120,6 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
         [("reconstruction_error", TensorProto.FLOAT, ["N"]), ("distance", TensorProto.FLOAT, ["N"])],
         {"catvq_distance_percentiles": json.dumps([number / 100 for number in range(101)])},
     )
-    grouping = {
-        "digest": digest,
-        "categories": [
-            {"index": 0, "name": "first", "features": ["a", "b"]},
-            {"index": 1, "name": "second", "features": ["c"]},
-        ],
-        "features": [
-            {"name": "a", "family": "features", "category": 0, "confidence": 0.75, "runner_up": 1},
-            {"name": "b", "family": "features", "category": 0, "confidence": 1.0, "runner_up": None},
-            {"name": "c", "family": "features", "category": 1, "confidence": 0.875, "runner_up": 0},
-        ],
-    }
     level = {
         "level": 0,
         "codebook_size": 2,
@@ -137,7 +136,11 @@ def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2))):
         ]
     }
     report = {"losses": {"test": 0.5}, "soft_to_hard_gap": 0.0, "warnings": []}
-    for name, document in {"grouping": grouping, "codebook": codebook, "report": report}.items():
+    for name, document in {
+        "grouping": {"digest": digest, **grouping},
+        "codebook": codebook,
+        "report": report,
+    }.items():
         (directory / f"{name}.json").write_text(json.dumps(document))
     np.save(directory / "assignment.npy", np.array([[0.75, 0.25], [1, 0], [0.125, 0.875]], np.float32))
 

@@ -118,7 +118,7 @@ class Blows:
 
     def _busy(self):
         """The workers that hold a job, each with the process that trains it; frozen ones are left alone."""
-        holders = self._service.store.outbox.busy_workers()
+        holders = self._service.store.outbox.held_jobs()
         frozen = {process for _, processes in self._frozen for process in processes}
         return [
             (worker, child)

@@ -259,3 +259,32 @@ def test_codes_in_another_form_are_refused_before_anything_is_sent(catvq, script
     failed = catvq("encode", "model_1", tmp_path / "rows.csv", "-o", tmp_path / "out.xlsx")
     assert failed.exit_code == 1
     assert scripted.requests == []
+
+
+DIFF = {
+    "from": "model_1",
+    "to": "model_2",
+    "agreement": 0.8421,
+    "pairs": [{"from": "category_0", "to": "category_3", "shared": 14}],
+    "moved": [{"name": "p9", "from": "category_0", "to": "category_1"}],
+    "only_in": {"from": ["p3"], "to": []},
+}
+
+
+def test_two_models_are_compared_in_tables_or_json(catvq, scripted, answer):
+    scripted.answers = [answer(200, DIFF)]
+    shown = catvq("diff", "model_1", "@new").stdout
+    assert scripted.requests[0].path == "/v1/models/model_1/diff?to=%40new"
+    for text in ("0.8421", "category_3", "14", "p9", "only in model_1", "p3"):
+        assert text in shown
+    assert "only in model_2" not in shown
+    assert json.loads(catvq("diff", "model_1", "@new", "--json").stdout) == DIFF
+
+
+def test_workers_are_listed_with_their_jobs(catvq, scripted, answer):
+    times = {"since": "2026-01-01T12:00:00Z", "last_heard_of": "2026-01-01T12:30:00Z"}
+    worker = {"name": "w1", "device": "cuda:0", "job": "job_1"} | times
+    scripted.answers = [answer(200, {"items": [worker]})]
+    shown = catvq("workers").stdout
+    assert all(text in shown for text in ("w1", "cuda:0", "job_1", "2026-01-01 12:00"))
+    assert json.loads(catvq("workers", "--json").stdout) == [worker]

@@ -245,11 +245,15 @@ class WorkerRecord:
     """A running worker.
 
     Args:
-        devices: Such as "cpu" or "cuda:0".
+        since: When it started.
+        reported_at: When it last reported.
+        devices: "cpu", then "cuda:0", "cuda:1", ...
         memory_bytes: The most that one of its jobs may take: the memory of its machine or container.
     """
 
     name: str
+    since: datetime
+    reported_at: datetime
     devices: tuple[str, ...]
     memory_bytes: int
 

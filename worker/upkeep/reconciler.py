@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from worker.contract.announcer import Announcer
 from worker.contract.settings import WorkerSettings
@@ -31,6 +32,7 @@ class Reconciler:
         self._store = store
         self._settings = settings
         self._process_id = process_id
+        self._since = datetime.now(UTC)
         self._announcer = Announcer(settings.redis_url)
         self._is_draining = threading.Event()
         self._is_over = threading.Event()
@@ -91,6 +93,8 @@ class Reconciler:
         self._store.workers.report(
             WorkerRecord(
                 name=self._settings.worker_name,
+                since=self._since,
+                reported_at=datetime.now(UTC),
                 devices=self._devices,
                 memory_bytes=find_memory_bytes(),
             )
@@ -102,7 +106,7 @@ class Reconciler:
         self._store.comparisons.drain_workers(prefix)
 
     def _release_dead_workers(self) -> None:
-        for name in self._store.outbox.busy_workers() | self._store.comparisons.busy_workers():
+        for name in self._store.outbox.held_jobs().keys() | self._store.comparisons.busy_workers():
             with dead_holder(self._settings.workers_dir, name) as is_dead:
                 if is_dead:
                     self._store.comparisons.release_worker(name)

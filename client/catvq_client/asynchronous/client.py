@@ -9,6 +9,7 @@ from catvq_client.asynchronous.jobs import AsyncJobs
 from catvq_client.asynchronous.models import AsyncAliases, AsyncModels
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import DEFAULT_URL, Call, read_json
+from catvq_client.records import Worker
 
 KEY_VARIABLE = "CATVQ_API_KEY"  # not a command-line option: other users can read command lines
 
@@ -52,6 +53,10 @@ class AsyncClient:
         """Return the service's versions, formats and limits."""
         document: dict[str, Any] = read_json(await self._transport.send(Call("GET", "/v1")))
         return document
+
+    async def workers(self) -> list[Worker]:
+        """Return the running workers, by name."""
+        return [item async for item in self._transport.records(Worker, Call("GET", "/v1/workers"))]
 
     async def close(self) -> None:
         """Close all connections."""

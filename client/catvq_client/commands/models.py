@@ -1,4 +1,4 @@
-"""Commands `catvq models`, `grouping`, `report` and `encode`."""
+"""Commands `catvq models`, `grouping`, `report`, `diff` and `encode`."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import print_fields, print_json, print_table
+from catvq_client.commands.display import number, print_fields, print_json, print_table
 from catvq_client.commands.session import JsonOption, UrlOption, connected, say
 from catvq_client.errors import CatvqError
-from catvq_client.records import Grouping
+from catvq_client.records import Grouping, ModelDiff
 
 ModelArgument = Annotated[str, typer.Argument(help="Id of a model, or @alias.")]
 
@@ -59,6 +59,22 @@ def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonO
             _print_report(found)
 
 
+def diff(
+    model: ModelArgument,
+    other: Annotated[str, typer.Argument(help="Id of the model to compare with, or @alias.")],
+    url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare the groupings of two models: which category became which, and what moved."""
+    with connected(url) as client:
+        found = client.models.diff(model, other)
+        if as_json:
+            print_json(found.document())
+        else:
+            _print_diff(found)
+
+
 def encode(
     model: ModelArgument,
     file: Annotated[Path, typer.Argument(help="Rows: CSV, Parquet, Arrow or NPY.")],
@@ -84,6 +100,18 @@ def encode(
         else:
             output.write_bytes(content)
             say(f"wrote {output}")
+
+
+def _print_diff(found: ModelDiff) -> None:
+    pairs = ((pair.from_, pair.to, pair.shared) for pair in found.pairs)
+    title = f"agreement {number(found.agreement)} (1: the same groups, 0: as by chance)"
+    print_table((found.from_, found.to, "features in both"), pairs, title)
+    if found.moved:
+        moved = ((each.name, each.from_, each.to) for each in found.moved)
+        print_table(("moved", found.from_, found.to), moved)
+    for model, features in ((found.from_, found.only_in.from_), (found.to, found.only_in.to)):
+        if features:
+            print_fields({f"only in {model}": " ".join(features)})
 
 
 def _print_report(found: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from catvq_client.calls import DEFAULT_URL, Call, read_json
+from catvq_client.records import Worker
 from catvq_client.synchronous.datasets import Datasets
 from catvq_client.synchronous.jobs import Jobs
 from catvq_client.synchronous.models import Aliases, Models
@@ -53,6 +54,10 @@ class Client:
         """Return the service's versions, formats and limits."""
         document: dict[str, Any] = read_json(self._transport.send(Call("GET", "/v1")))
         return document
+
+    def workers(self) -> list[Worker]:
+        """Return the running workers, by name."""
+        return [item for item in self._transport.records(Worker, Call("GET", "/v1/workers"))]
 
     def close(self) -> None:
         """Close all connections."""

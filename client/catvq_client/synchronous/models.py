@@ -13,7 +13,7 @@ import numpy.typing as npt
 from catvq_client.bodies import NPY, Array, Table, table_body
 from catvq_client.body import CSV
 from catvq_client.calls import Call, read_json, segment
-from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model
+from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model, ModelDiff
 from catvq_client.rows import Rows, in_order, names_of, order_of, parts_of, read_npy
 from catvq_client.synchronous.transport import Transport
 
@@ -45,6 +45,10 @@ class Models:
         """Return the assignment at the freeze, `soft` or `hard`."""
         call = Call("GET", f"{_path(model_id)}/assignment", params={"kind": kind})
         return self._transport.record(Assignment, call)
+
+    def diff(self, model_id: str, to: str) -> ModelDiff:
+        """Compare a model's grouping with that of another; categories are matched one to one."""
+        return self._transport.record(ModelDiff, Call("GET", f"{_path(model_id)}/diff", params={"to": to}))
 
     def codebook(self, model_id: str) -> Any:
         """Return all codebooks with their usage."""

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from app.schemas.jobs import JobPlan
-from worker.store import WorkerRecord
 
 FIELDS = {
     "id",
@@ -123,7 +122,7 @@ def add_worker(api):
 
     def add(memory_bytes):
         names.append(f"worker-{len(names)}")
-        api.store.workers.report(WorkerRecord(name=names[-1], devices=("cpu",), memory_bytes=memory_bytes))
+        api.report_worker(names[-1], memory_bytes=memory_bytes)
 
     yield add
     for name in names:

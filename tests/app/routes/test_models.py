@@ -177,3 +177,53 @@ def test_a_report_says_why_there_is_no_comparison(client, api):
     report = report_of(client, model_id).json()
     assert report["baselines"] == {"status": "failed", "reason": "its dataset was deleted"}
     assert report["verdict"] == "Not compared with simpler methods: its dataset was deleted."
+
+
+OTHER = {
+    "categories": [{"index": 0, "name": "all", "features": ["b", "c", "d"]}],
+    "features": [
+        {"name": name, "family": "features", "category": 0, "confidence": 1.0, "runner_up": None}
+        for name in ("b", "c", "d")
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def other_id(api):
+    return api.model(grouping=OTHER)
+
+
+def test_two_models_are_compared_by_id_or_alias(client, model_id, other_id):
+    found = client.get(f"/v1/models/{model_id}/diff", params={"to": other_id})
+    assert found.json() == {
+        "from": model_id,
+        "to": other_id,
+        "agreement": 0.0,
+        "pairs": [{"from": "first", "to": "all", "shared": 1}],
+        "moved": [{"name": "c", "from": "second", "to": "all"}],
+        "only_in": {"from": ["a"], "to": ["d"]},
+    }
+    assert "immutable" in found.headers["cache-control"]
+    client.put("/v1/aliases/newer", json={"model": other_id})
+    for key, to in ((model_id, "@newer"), ("@newer", model_id), ("@newer", "@newer")):
+        answer = client.get(f"/v1/models/{key}/diff", params={"to": to})
+        ids = [other_id if name == "@newer" else name for name in (key, to)]
+        assert [answer.json()["from"], answer.json()["to"]] == ids
+        assert answer.headers["content-location"] == f"/v1/models/{ids[0]}/diff?to={ids[1]}"
+        assert answer.headers["cache-control"] == "no-cache"
+    again = client.get(
+        f"/v1/models/{model_id}/diff",
+        params={"to": other_id},
+        headers={"if-none-match": found.headers["etag"]},
+    )
+    assert again.status_code == 304
+
+
+def test_the_other_model_must_be_named_and_exist(client, model_id):
+    path = f"/v1/models/{model_id}/diff"
+    assert client.get(path).json()["errors"][0]["field"] == "to"
+    for to in ("model_0", "@nobody", "no id"):
+        answer = client.get(path, params={"to": to})
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert client.get(path, params={"to": "model_0"}).json()["errors"][0]["field"] == "to"
+    assert client.get("/v1/models/model_0/diff", params={"to": model_id}).json()["code"] == "model_not_found"

@@ -1,9 +1,10 @@
 """Health, metrics and what the service says of itself."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from app.main import create_app
-from worker.store import WorkerRecord
 
 
 def test_health_says_ok(client):
@@ -24,12 +25,33 @@ def test_the_entrance_leads_everywhere(client):
 def test_devices_are_those_of_the_workers(api):
     assert api.client.get("/v1").json()["devices"] == []
     for name, devices in (("w1", ("cpu",)), ("w2", ("cpu", "cuda:0"))):
-        api.store.workers.report(WorkerRecord(name=name, devices=devices, memory_bytes=1 << 40))
+        api.report_worker(name, devices=devices)
     plan = api.client.post("/v1/jobs", json={"dataset": api.dataset()}, params={"dry_run": "true"}).json()
     assert api.client.get("/v1").json()["devices"] == ["cpu", "cuda:0"]
     for name in ("w1", "w2"):
         api.store.workers.leave(name)
     assert plan["config"]["training"]["device"] == "cuda"
+
+
+def test_workers_are_listed_with_the_job_that_each_runs(api):
+    since = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    for name, devices in (("a", ("cpu",)), ("a.1", ("cpu", "cuda:0", "cuda:1"))):
+        api.report_worker(name, devices=devices, since=since)
+    job_id = api.job()
+    api.store.leases.claim(job_id, "a.1.20.21.ff", threads=1)
+    idle, busy = api.client.get("/v1/workers").json()["items"]
+    for name in ("a", "a.1"):
+        api.store.workers.leave(name)
+    assert idle["last_heard_of"] > idle["since"]
+    assert idle | {"last_heard_of": None} == {
+        "name": "a",
+        "since": "2026-01-01T12:00:00Z",
+        "device": "cpu",
+        "job": None,
+        "last_heard_of": None,
+    }
+    assert (busy["name"], busy["device"], busy["job"]) == ("a.1", "cuda:0", job_id)
+    assert api.client.get("/v1/workers").json() == {"items": []}
 
 
 def test_metrics_count_requests_by_route_not_by_path(client):

@@ -1,6 +1,7 @@
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 
 import psutil
 import pytest
@@ -108,6 +109,7 @@ def test_a_worker_is_listed_while_its_reconciler_lives(store, settings, announce
     reconciler.start()
     (worker,) = soon(store.workers.list)
     assert (worker.name, worker.devices[0]) == ("w", "cpu")
+    assert worker.since <= worker.reported_at <= datetime.now(UTC)
     assert 0 < worker.memory_bytes <= psutil.virtual_memory().total
     reconciler.stop()
     assert store.workers.list() == []

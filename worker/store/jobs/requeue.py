@@ -102,11 +102,11 @@ class Outbox:
                 .values(requested_action=RequestedAction.DRAIN)
             )
 
-    def busy_workers(self) -> set[str]:
-        """The names of all workers that hold a job."""
-        query = sa.select(jobs.c.worker_name).where(jobs.c.status.in_(HELD)).distinct()
+    def held_jobs(self) -> dict[str, str]:
+        """The job of each job process that holds one, by the process's name."""
+        query = sa.select(jobs.c.worker_name, jobs.c.id).where(jobs.c.status.in_(HELD))
         with self._database.read() as connection:
-            return set(connection.execute(query).scalars())
+            return {row.worker_name: row.id for row in connection.execute(query)}
 
     def count_queued(self) -> int:
         """The number of queued jobs."""

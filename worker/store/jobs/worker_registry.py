@@ -1,6 +1,7 @@
 """Registry of running workers: each rewrites a small file every second."""
 
 import time
+from datetime import datetime
 from pathlib import Path
 
 import orjson
@@ -31,7 +32,9 @@ class Workers:
 
     def list(self) -> list[WorkerRecord]:
         """The workers that reported within the last `FRESH_S` seconds, by name."""
-        return [record for path in sorted(self._directory.glob(f"*{SUFFIX}")) if (record := _read(path))]
+        paths = self._directory.glob(f"*{SUFFIX}")
+        found = [record for path in paths if (record := _read(path))]
+        return sorted(found, key=lambda record: record.name)
 
 
 def _read(path: Path) -> WorkerRecord | None:
@@ -41,4 +44,5 @@ def _read(path: Path) -> WorkerRecord | None:
         report = orjson.loads(path.read_bytes())
     except FileNotFoundError:  # removed meanwhile
         return None
-    return WorkerRecord(**report | {"devices": tuple(report["devices"])})
+    times = {name: datetime.fromisoformat(report[name]) for name in ("since", "reported_at")}
+    return WorkerRecord(**report | times | {"devices": tuple(report["devices"])})

@@ -48,9 +48,9 @@ def test_only_the_jobs_of_the_dead_worker_are_requeued(store, submit, claim):
     mine, others = submit(), submit()
     claim(mine)
     claim(others, "w2")
-    assert store.outbox.busy_workers() == {"w", "w2"}
+    assert store.outbox.held_jobs() == {"w": mine.id, "w2": others.id}
     store.outbox.release_worker("w")
-    assert store.outbox.busy_workers() == {"w2"}
+    assert store.outbox.held_jobs() == {"w2": others.id}
     assert store.jobs.get(others.id).status is JobStatus.RUNNING
 
 
