@@ -11,8 +11,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from catvq_client.body import Body
 from catvq_client.errors import ApiError, CatvqError, Problem, UnexpectedAnswerError
+from catvq_client.tables.body import Body
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 RETRIED_STATUSES = frozenset({429, 503})

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from catvq_client.config_file import read_config_file
+from catvq_client.job_files.config_file import read_config_file
 
 from worker.contract.job_config import JobConfig, JobRequest
 

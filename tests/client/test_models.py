@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from catvq_client import Client, UnexpectedAnswerError
-from catvq_client.rows import ROWS_PER_REQUEST
+from catvq_client.tables.rows import ROWS_PER_REQUEST
 
 
 def npy(values):

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from catvq_client.asynchronous.transport import AsyncTransport
-from catvq_client.bodies import NPY, Table, families_param, table_body
 from catvq_client.calls import Call, segment
-from catvq_client.reading import Reading, reading_params
 from catvq_client.records import Dataset, Preview
-from catvq_client.rows import read_npy
+from catvq_client.tables.bodies import NPY, Table, families_param, table_body
+from catvq_client.tables.reading import Reading, reading_params
+from catvq_client.tables.rows import read_npy
 
 
 class AsyncDatasets:

@@ -10,8 +10,8 @@ import typer
 from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import print_fields, print_json, print_table
 from catvq_client.commands.session import URL_VARIABLE, JsonOption, UrlOption, connected, say
-from catvq_client.reading import Reading
 from catvq_client.records import Column, Dataset
+from catvq_client.tables.reading import Reading
 
 app = typer.Typer(help="Upload, list and delete datasets.")
 

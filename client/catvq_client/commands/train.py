@@ -12,13 +12,13 @@ from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import print_json
 from catvq_client.commands.following import follow
 from catvq_client.commands.session import JsonOption, UrlOption, connected, fail, say
-from catvq_client.config_file import read_config_file
 from catvq_client.errors import ConfigFileError
-from catvq_client.family_file import FAMILY_SUFFIXES, open_families
-from catvq_client.files import MEDIA_TYPES
+from catvq_client.job_files.config_file import read_config_file
+from catvq_client.job_files.family_file import FAMILY_SUFFIXES, open_families
+from catvq_client.job_files.run_file import RunFile
 from catvq_client.records import Dataset, Job
-from catvq_client.run_file import RunFile
 from catvq_client.synchronous.client import Client
+from catvq_client.tables.files import MEDIA_TYPES
 
 
 def train(

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from catvq_client.bodies import NPY, Array, Table, table_body
-from catvq_client.body import CSV
 from catvq_client.calls import Call, read_json, segment
 from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model, ModelDiff
-from catvq_client.rows import Rows, in_order, names_of, order_of, parts_of, read_npy
 from catvq_client.synchronous.transport import Transport
+from catvq_client.tables.bodies import NPY, Array, Table, table_body
+from catvq_client.tables.body import CSV
+from catvq_client.tables.rows import Rows, in_order, names_of, order_of, parts_of, read_npy
 
 
 class Models:

@@ -4,7 +4,7 @@ import io
 
 import pyarrow as pa
 import pytest
-from catvq_client.bodies import QUOTABLE
+from catvq_client.tables.bodies import QUOTABLE
 from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import compute

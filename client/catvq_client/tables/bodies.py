@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from catvq_client.body import CHUNK_BYTES, CSV, Body, csv_line
 from catvq_client.errors import CatvqError
-from catvq_client.files import file_body
+from catvq_client.tables.body import CHUNK_BYTES, CSV, Body, csv_line
+from catvq_client.tables.files import file_body
 
 NPY = "application/x-npy"
 NPZ = "application/x-npz"

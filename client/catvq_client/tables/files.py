@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from catvq_client.body import CHUNK_BYTES, CSV, Body, csv_line
 from catvq_client.errors import CatvqError
+from catvq_client.tables.body import CHUNK_BYTES, CSV, Body, csv_line
 
 ARROW_STREAM, ARROW_FILE = "application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.file"
 ARROW_FILE_START = b"ARROW1"

@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 from catvq_client.errors import CatvqError
-from catvq_client.family_file import open_families
+from catvq_client.job_files.family_file import open_families
 
 SMALL = np.arange(6, dtype=np.float32).reshape(3, 2)
 LARGE = np.arange(12, dtype=np.float64).reshape(3, 4)

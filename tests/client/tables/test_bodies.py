@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from catvq_client.bodies import CSV, NPY, NPZ, families_param, table_body
 from catvq_client.errors import CatvqError
+from catvq_client.tables.bodies import CSV, NPY, NPZ, families_param, table_body
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from catvq_client.bodies import Array, DataFrameLike, frame_values
 from catvq_client.errors import UnexpectedAnswerError
+from catvq_client.tables.bodies import Array, DataFrameLike, frame_values
 
 ROWS_PER_REQUEST = 16_384  # well below any service's limit; larger requests gain no speed
 

@@ -1,6 +1,6 @@
 import pytest
-from catvq_client.published_keys import CHOICES, FIXED, REFUSED, RENAMED
-from catvq_client.published_layout import SPECIAL, is_published_layout, translate
+from catvq_client.job_files.published_keys import CHOICES, FIXED, REFUSED, RENAMED
+from catvq_client.job_files.published_layout import SPECIAL, is_published_layout, translate
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from catvq_client.errors import ConfigFileError
-from catvq_client.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
-from catvq_client.run_file import IgnoredKey, RunFile
+from catvq_client.job_files.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
+from catvq_client.job_files.run_file import IgnoredKey, RunFile
 
 MARKERS = frozenset(
     {

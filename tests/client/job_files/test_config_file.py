@@ -1,6 +1,6 @@
 import pytest
-from catvq_client.config_file import read_config_file
 from catvq_client.errors import ConfigFileError
+from catvq_client.job_files.config_file import read_config_file
 
 
 def read(tmp_path, text, name="run.yaml"):

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from catvq_client.errors import ConfigFileError
-from catvq_client.published_layout import is_published_layout, translate
-from catvq_client.run_file import RunFile
+from catvq_client.job_files.published_layout import is_published_layout, translate
+from catvq_client.job_files.run_file import RunFile
 
 FILE_KEYS = ("dataset_path", "families")  # used by the client; everything else is sent to the service
 

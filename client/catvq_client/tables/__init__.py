@@ -1,0 +1,1 @@
+"""How tables travel: arrays, frames and files as request bodies, and rows of encodings. May import errors."""
