@@ -83,6 +83,7 @@ class TableEncoder:
 def _onnx(directory: Path) -> Callable[[Values], Codes]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(
         directory / "encoder.onnx", options, providers=["CPUExecutionProvider"]
     )

@@ -72,6 +72,8 @@ class OnnxEncoder:
     def __init__(self, encoder: bytes, doubt: bytes) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._encoder, self._doubt = (
             onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             for content in (encoder, doubt)

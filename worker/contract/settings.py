@@ -1,6 +1,5 @@
 """Deployment settings of the API and the worker, read from `CATVQ_*` when a process starts."""
 
-import os
 import platform
 import re
 from pathlib import Path
@@ -77,10 +76,11 @@ class WorkerSettings(ServiceSettings):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
         description="Used in file names; must differ between workers on one machine.",
     )
-    threads: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+    threads: int | None = Field(
+        None,
         ge=1,
-        description="Torch threads of a job's first attempt; later attempts repeat it, for equal results.",
+        description="Torch threads of a job's first attempt; later attempts repeat it, for equal results. "
+        "Null: the cores that are free when it starts.",
     )
 
     webhook_url: HttpUrl | None = Field(

@@ -14,6 +14,7 @@ from catvq.features.table import FeatureTable
 from worker.contract.settings import WorkerSettings
 from worker.jobs.failures import describe_failure
 from worker.jobs.load_dataset import load_table
+from worker.process.cores import find_free_cores
 from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
 
 LONGEST_INTERVAL_S = 1.0  # the longest that a new job, or a stopping worker, waits
@@ -28,8 +29,9 @@ def compare_while_idle(
     store: Store, settings: WorkerSettings, worker_name: str, is_stopping: threading.Event
 ) -> None:
     """Make comparisons until none is due, a job is queued, a claim is lost or `is_stopping` is set."""
-    torch.set_num_threads(settings.threads)
-    with threadpool_limits(limits=settings.threads):
+    threads = settings.threads or find_free_cores()
+    torch.set_num_threads(threads)
+    with threadpool_limits(limits=threads):
         while not is_stopping.is_set() and store.outbox.count_queued() == 0:
             claim = store.comparisons.claim(worker_name)
             if claim is None:

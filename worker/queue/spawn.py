@@ -20,6 +20,7 @@ from celery.platforms import set_pdeathsig
 from worker.contract.json_logs import JSON_LOGS, log_context
 from worker.contract.settings import WorkerSettings
 from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
+from worker.process.cores import find_free_cores
 from worker.process.liveness_lock import held_lock, process_prefix
 from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_memory_kill
 from worker.store import Store, StoreUnavailable
@@ -130,8 +131,9 @@ def _work(
 
     Comparisons are made only while no job is queued.
     """
-    claim = store.leases.claim(job_id, name, threads=settings.threads)
-    claim = claim or store.leases.claim_next(name, threads=settings.threads)
+    threads = settings.threads or find_free_cores()
+    claim = store.leases.claim(job_id, name, threads=threads)
+    claim = claim or store.leases.claim_next(name, threads=threads)
     if claim is not None:
         heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
         with log_context(job_id=claim.job.id), heartbeat:
