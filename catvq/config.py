@@ -17,6 +17,7 @@ Auto = Literal["auto"]
 Init = Literal["auto", "dependence", "clustering", "random", "user", "model"]
 ScheduleKind = Literal["linear", "exponential", "cosine", "constant"]
 StageOrder = Literal["together", "model_first", "in_turn"]
+HeldOutPart = Literal["validation", "test"]
 Estimator = Literal["mirror", "softmax", "gumbel", "straight_through", "reinmax", "sinkhorn"]
 
 # The recipe: what a null stands for.
@@ -155,10 +156,17 @@ class TrainingConfig:
     early_stopping: bool | Auto = "auto"
     split_by: str | None = None
     split_by_order_of: str | None = None
+    split: Mapping[HeldOutPart, str | None] | None = None
 
     def __post_init__(self) -> None:
-        if self.split_by is not None and self.split_by_order_of is not None:
-            raise ConfigError("split_by and split_by_order_of exclude each other")
+        given = [self.split_by, self.split_by_order_of, self.split]
+        if sum(way is not None for way in given) > 1:
+            raise ConfigError("split_by, split_by_order_of and split exclude each other")
+
+    @property
+    def held_out_datasets(self) -> dict[HeldOutPart, str]:
+        """The datasets that validate or test in place of rows of the job's own, by the part that they are."""
+        return {part: dataset for part, dataset in (self.split or {}).items() if dataset is not None}
 
     @property
     def stops_early(self) -> bool:

@@ -1,13 +1,16 @@
 """What "auto" and null stand for in a configuration, as far as sizes alone decide it. Loads no torch."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from catvq.config import (
     ASSIGNMENT_LR,
     TEMPERATURE_END,
     TEMPERATURE_SCHEDULE,
     TEMPERATURE_START,
+    HeldOutPart,
     RunConfig,
     TrainingConfig,
 )
@@ -41,11 +44,17 @@ class RowCounts:
     test: int
 
 
-def count_rows(training: TrainingConfig, rows: int) -> RowCounts:
-    """Split a number of rows."""
-    test = round(rows * training.test_fraction)
-    validation = round(rows * training.validation_fraction)
-    return RowCounts(train=rows - test - validation, validation=validation, test=test)
+def count_rows(
+    training: TrainingConfig, rows: int, held_out: Mapping[HeldOutPart, int] = MappingProxyType({})
+) -> RowCounts:
+    """Split a number of rows; a part that has rows of another table, in number `held_out`, takes none."""
+    test = 0 if "test" in held_out else round(rows * training.test_fraction)
+    validation = 0 if "validation" in held_out else round(rows * training.validation_fraction)
+    return RowCounts(
+        train=rows - test - validation,
+        validation=held_out.get("validation", validation),
+        test=held_out.get("test", test),
+    )
 
 
 def choose_batch_size(training: TrainingConfig, rows: int) -> int:

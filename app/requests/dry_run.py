@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from app.requests.estimate import Estimate, RunSize, estimate, guess_categories
-from app.requests.validation import FieldError, InvalidPlanError, find_errors, select
-from catvq.config import RunConfig
+from app.requests.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
+from catvq.config import HeldOutPart, RunConfig
 from catvq.recipe import SEARCH_STEPS, RowCounts, choose_batch_size, choose_epochs, count_rows, fill_in
 from worker.contract.job_config import JobConfig
 from worker.store.records import DatasetRecord
@@ -44,12 +45,14 @@ def resolve_plan(
     dataset: DatasetRecord,
     *,
     start_groups: Mapping[str, Sequence[str]] | None = None,
+    held_out: Mapping[HeldOutPart, DatasetRecord] = MappingProxyType({}),
     devices: Sequence[str] = ("cpu",),
 ) -> Plan:
     """Check a configuration against its dataset and fill in what can be.
 
     Args:
         start_groups: With init "model", the groups of that model.
+        held_out: The datasets that validate or test.
         devices: What the workers have, such as "cpu" and "cuda".
 
     Raises:
@@ -57,17 +60,17 @@ def resolve_plan(
     """
     given = RunConfig.from_dict(config.model_dump())
     dataset = select(given, dataset)
-    errors = find_errors(given, dataset, start_groups)
+    errors = find_errors(given, dataset, start_groups, held_out)
     if errors:
         raise InvalidPlanError(errors)
-    rows = count_rows(given.training, dataset.rows)
+    rows = count_rows(given.training, dataset.rows, rows_of(held_out))
     resolved = fill_in(given, rows.train)
     batch_size = choose_batch_size(given.training, rows.train)
     epochs = choose_epochs(given.training, rows.train)
     device = _choose_device(given.training.device, devices)
     is_searched = _may_move(resolved) and resolved.assignment.estimator == "mirror"
     size = RunSize(
-        rows=dataset.rows,
+        rows=rows.train + rows.validation + rows.test,
         features=len(dataset.features),
         categories=len(start_groups or ())
         or guess_categories(given, len(dataset.features), len(dataset.families)),

@@ -6,15 +6,16 @@ from app.http.error_handlers import naming
 from app.problems import InvalidError, Place
 from app.requests.dry_run import InvalidPlanError, Plan, resolve_plan
 from app.services import Services
+from catvq.config import HeldOutPart, RunConfig
 from worker.contract.job_config import JobRequest
-from worker.store import NotFound
+from worker.store import DatasetRecord, NotFound
 
 
 def plan_of(api: Services, request: JobRequest) -> Plan:
     """Return what the job would do.
 
     Raises:
-        NotFoundError: There is no such dataset, or no such model to start from.
+        NotFoundError: There is no such dataset, of those that are named, or no such model to start from.
         InvalidError: The configuration cannot be trained on the dataset.
     """
     with naming("dataset"):
@@ -22,8 +23,11 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
     start = request.assignment.model
     with naming("assignment.model"):
         groups = None if start is None else _groups_of(api, start)
+    held_out = _held_out(api, request)
     try:
-        return resolve_plan(request.config, dataset, start_groups=groups, devices=api.devices)
+        return resolve_plan(
+            request.config, dataset, start_groups=groups, held_out=held_out, devices=api.devices
+        )
     except InvalidPlanError as error:
         faults = [Place(detail=fault.message, field=fault.field) for fault in error.errors]
         raise InvalidError(str(error), faults, code="invalid_config") from None
@@ -46,6 +50,15 @@ def find_shortage(api: Services, plan: Plan) -> InvalidError | None:
         ],
         code="too_large_for_workers",
     )
+
+
+def _held_out(api: Services, request: JobRequest) -> dict[HeldOutPart, DatasetRecord]:
+    """The datasets that validate or test."""
+    found: dict[HeldOutPart, DatasetRecord] = {}
+    for part, dataset in RunConfig.from_dict(request.config.model_dump()).training.held_out_datasets.items():
+        with naming(f"training.split.{part}"):
+            found[part] = api.store.datasets.get(dataset)
+    return found
 
 
 def _field_of(driver: str) -> str:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from catvq.config import RunConfig
-from catvq.recipe import MIN_TRAINING_ROWS, count_rows
+from catvq.config import HeldOutPart, RunConfig
+from catvq.recipe import MIN_TRAINING_ROWS, RowCounts, count_rows
 from worker.store.records import DatasetRecord
 
 LISTED_NAMES = 5  # enough to see what went wrong, also with thousands of features
@@ -32,16 +32,23 @@ class InvalidPlanError(ValueError):
 
 
 def find_errors(
-    config: RunConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
+    config: RunConfig,
+    dataset: DatasetRecord,
+    start_groups: Mapping[str, Sequence[str]] | None,
+    held_out: Mapping[HeldOutPart, DatasetRecord],
 ) -> list[FieldError]:
     """Everything about the configuration that does not fit the dataset.
 
     Args:
+        config: Of the job.
+        dataset: With the features that are learnt from.
         start_groups: With init "model", the groups of that model.
+        held_out: The datasets that validate or test.
     """
     return [
         *_selection_errors(config, dataset),
-        *_row_errors(config, dataset),
+        *_split_errors(dataset, held_out),
+        *_row_errors(config, count_rows(config.training, dataset.rows, rows_of(held_out)), dataset.rows),
         *_category_errors(config, dataset),
         *_group_errors(config, dataset, start_groups),
     ]
@@ -70,13 +77,55 @@ def _selection_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fie
         yield FieldError(f"training.{field_name}", f"{key!r} is no key of the dataset: {known}")
 
 
-def _row_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
-    rows = count_rows(config.training, dataset.rows)
+def rows_of(held_out: Mapping[HeldOutPart, DatasetRecord]) -> dict[HeldOutPart, int]:
+    """How many rows validate and test that are of other datasets."""
+    return {part: other.rows for part, other in held_out.items()}
+
+
+def _split_errors(
+    dataset: DatasetRecord, held_out: Mapping[HeldOutPart, DatasetRecord]
+) -> Iterator[FieldError]:
+    own, seen = _kinds(dataset), {dataset.id}
+    for part, other in held_out.items():
+        field, theirs = f"training.split.{part}", _kinds(other)
+        if other.id in seen:
+            yield FieldError(field, f"{other.id!r} is used already: rows that train or validate cannot test")
+        seen.add(other.id)
+        missing = [name for name in dataset.features if name not in theirs]
+        if missing:
+            yield FieldError(field, f"the dataset has no feature {_listed(missing)}")
+        for name in dataset.features:
+            fault = _mismatch(own[name], theirs.get(name, own[name]))
+            if fault is not None:
+                yield FieldError(field, f"feature {name!r} {fault}")
+
+
+def _kinds(dataset: DatasetRecord) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The type of each feature, and the values of a categorical one."""
+    kinds: dict[str, tuple[str, tuple[str, ...]]] = dict.fromkeys(dataset.features, ("numeric", ()))
+    known = {column["name"]: (column["type"], tuple(column["values"] or ())) for column in dataset.columns}
+    for family in dataset.kinds:
+        shape = "" if family["shape"] is None else f" of {family['shape'][0]} x {family['shape'][1]}"
+        for channel in family["channels"]:
+            known[f"{family['family']}/{channel}"] = f"a {family['kind']}{shape}", ()
+    return {name: known.get(name, kind) for name, kind in kinds.items()}
+
+
+def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ...]]) -> str | None:
+    """Why a feature of another dataset cannot be compared; None where it can."""
+    if own[0] != theirs[0]:
+        return f"is {own[0]} in the job's dataset and {theirs[0]} in this one"
+    if own[0] == "datetime":
+        return "is a time, which each dataset counts from its own first one; exclude it from the features"
+    unknown = [value for value in theirs[1] if value not in set(own[1])]
+    return f"has values here that the job's dataset has not: {_listed(unknown)}" if unknown else None
+
+
+def _row_errors(config: RunConfig, rows: RowCounts, total: int) -> Iterator[FieldError]:
     if rows.train < MIN_TRAINING_ROWS:
-        held_out = rows.validation + rows.test
         yield FieldError(
             "dataset",
-            f"{dataset.rows} rows less {held_out} held out leave {rows.train} to train on, "
+            f"{total} rows less {total - rows.train} held out leave {rows.train} to train on, "
             f"fewer than {MIN_TRAINING_ROWS}",
         )
     elif config.training.batch_size != "auto" and config.training.batch_size > rows.train:

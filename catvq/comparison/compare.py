@@ -29,7 +29,7 @@ from catvq.errors import CatvqError, Interrupted
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.precision import Values
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit, select_features, split_rows
+from catvq.features.table import FeatureTable, RowSplit, select_features
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.initial import Categories
 from catvq.model.metrics import summarize_assignment
@@ -130,7 +130,7 @@ class _Comparison:
         used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
         table = select_features(table, config.features)
-        whole = split_rows(config.training, len(table.values), table.keys)
+        whole = table.split(config.training)
         values, split = _sample(table, whole, seed=config.training.seed)
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
@@ -270,7 +270,7 @@ def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[Values,
             (split.validation, MAX_TEST_ROWS),
         )
     ]
-    values = np.asarray(table.values[np.concatenate(parts)])
+    values = table.take(np.concatenate(parts))
     train, test, validation = np.split(np.arange(len(values)), np.cumsum([len(part) for part in parts])[:-1])
     return values, RowSplit(train, validation, test)
 

@@ -3,14 +3,14 @@
 Shapes: N rows, D features.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.config import FeaturesConfig, TrainingConfig
+from catvq.config import FeaturesConfig, HeldOutPart, TrainingConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
@@ -30,6 +30,8 @@ class FeatureTable:
         values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
         others: The values of each family of series or grids, by its name.
+        held_out: Tables of the same columns whose rows validate or test, see `align`; their rows are numbered
+            after those of this one, in this order.
 
     Raises:
         ShapeError: Names and columns differ in number, or parts of the table in rows.
@@ -43,6 +45,7 @@ class FeatureTable:
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     others: Mapping[str, Sequences] = field(default_factory=dict)
+    held_out: Mapping[HeldOutPart, "FeatureTable"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         channels = [name for family in self.others for name in self.families.get(family, ())]
@@ -71,6 +74,34 @@ class FeatureTable:
         return FeatureColumns(
             np.array([len(self.values_of.get(name, ())) for name in self.features], dtype=np.int64)
         )
+
+    @property
+    def parts(self) -> tuple["FeatureTable", ...]:
+        """This table, and those whose rows follow."""
+        return (self, *self.held_out.values())
+
+    @property
+    def num_rows(self) -> int:
+        """N of all parts."""
+        return sum(len(part.values) for part in self.parts)
+
+    def take(self, rows: NDArray[np.int64]) -> Values:
+        """Values of rows of any part, by their numbers, [rows, D]."""
+        ends = np.cumsum([len(part.values) for part in self.parts])
+        number = np.searchsorted(ends, rows, side="right")
+        taken = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+        for place, part in enumerate(self.parts):
+            is_own = number == place
+            taken[is_own] = part.values[rows[is_own] - (ends[place] - len(part.values))]
+        return taken
+
+    def split(self, training: TrainingConfig) -> "RowSplit":
+        """Split the rows of all parts, see `split_rows`; those of another table are what it is for."""
+        split, start = split_rows(training, len(self.values), self.keys, self.held_out), len(self.values)
+        for part, other in self.held_out.items():
+            split = replace(split, **{part: np.arange(start, start + len(other.values))})
+            start += len(other.values)
+        return split
 
     def family_of_feature(self) -> NDArray[np.int64]:
         """Index into `families` of each feature, int64 [D]."""
@@ -108,11 +139,15 @@ def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable
         features=tuple(table.features[index] for index in kept),
         families={family: names for family, names in families.items() if names},
         values_of={name: values for name, values in table.values_of.items() if wanted.is_wanted(name)},
+        held_out={part: select_features(other, wanted) for part, other in table.held_out.items()},
     )
 
 
 def split_rows(
-    training: TrainingConfig, rows: int, keys: Mapping[str, NDArray[np.object_]] = MappingProxyType({})
+    training: TrainingConfig,
+    rows: int,
+    keys: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
+    held_out: Collection[HeldOutPart] = (),
 ) -> RowSplit:
     """Split rows at random, or by a key; the same seed and rows give the same split.
 
@@ -120,12 +155,13 @@ def split_rows(
         training: Says how large the parts are, and by which key to split.
         rows: N.
         keys: The keys of the table, text [N] each.
+        held_out: Parts that get none of the rows.
 
     Raises:
         ConfigError: Fewer than MIN_TRAINING_ROWS remain for training, or there is no such key.
     """
     key = training.split_key
-    counts = count_rows(training, rows)
+    counts = count_rows(training, rows, dict.fromkeys(held_out, 0))
     if counts.train < MIN_TRAINING_ROWS:
         raise ConfigError(f"{rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
     if key is not None and key not in keys:

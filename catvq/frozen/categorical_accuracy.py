@@ -43,7 +43,7 @@ def describe_values(
     rows = split.test[:MAX_ROWS]
     decoded = weights.decode(torch.from_numpy(codes[rows])).numpy()
     restored = cleaner.restore(decoded)
-    values = np.asarray(table.values[rows])
+    values = table.take(rows)
     is_there = ~cleaner.columns.is_missing(values)
     commonest = cleaner.columns.collapse(cleaner.centre[None])[0]
     found = []

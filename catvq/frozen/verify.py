@@ -79,10 +79,12 @@ class OnnxEncoder:
             for content in (encoder, doubt)
         )
 
-    def encode(self, rows: Values) -> OnnxCodes:
-        """Encode raw rows, [N, D] in the type that the graph takes, in chunks."""
+    def encode(self, *tables: Values) -> OnnxCodes:
+        """Encode raw rows, [N, D] in the type that the graph takes, of one table after another, in chunks."""
         chunks = [
-            self._encode(rows[start : start + ENCODED_ROWS]) for start in range(0, len(rows), ENCODED_ROWS)
+            self._encode(rows[start : start + ENCODED_ROWS])
+            for rows in tables
+            for start in range(0, len(rows), ENCODED_ROWS)
         ]
         return OnnxCodes(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
 

@@ -90,8 +90,8 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     vector = _clearest(inputs.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
     vector_codes = weights.encode(features[vector]).numpy()
     encoder = encoder_graph(weights, inputs.cleaner, _metadata(inputs, vector, vector_codes))
-    rows = np.asarray(inputs.table.values, dtype=inputs.cleaner.dtype)
-    encoded = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {})).encode(rows)
+    rows = [np.asarray(part.values, dtype=inputs.cleaner.dtype) for part in inputs.table.parts]
+    encoded = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {})).encode(*rows)
     check = check_freeze(model, grouping, weights, features=features, onnx_codes=encoded.codes)
     if not np.array_equal(encoded.codes[vector], vector_codes):
         raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
@@ -164,7 +164,7 @@ def _metadata(
     inputs: FreezeInputs, vector: NDArray[np.int64], vector_codes: NDArray[np.int64]
 ) -> dict[str, str]:
     """Names, and a test vector: training rows with the frozen model's own codes of them."""
-    rows = np.asarray(inputs.table.values[vector])
+    rows = inputs.table.take(vector)
     tokens = token_names(inputs.categories.names, inputs.model.shape.levels)
     return {
         "catvq_features": json.dumps(list(inputs.table.features)),

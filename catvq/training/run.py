@@ -22,7 +22,7 @@ from catvq.errors import CheckpointError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
 from catvq.features.scores import feature_scores
-from catvq.features.table import FeatureTable, select_features, split_rows
+from catvq.features.table import FeatureTable, select_features
 from catvq.frozen.artifact import FrozenModel
 from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import Categories, fit_cleaner, start_categories
@@ -62,8 +62,8 @@ class TrainingRun:
         device = resolve_device(config.training.device)
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
         self._data = RunData(
-            torch.from_numpy(cleaner.normalize(table.values)).to(device),
-            split_rows(config.training, len(table.values), table.keys),
+            _normalize(table, cleaner).to(device),
+            table.split(config.training),
             family_one_hot(family, len(table.families)).to(device),
             cleaner.feature_of_column,
         )
@@ -97,7 +97,7 @@ class TrainingRun:
         started = time.monotonic()
         table = select_features(table, config.features)
         groups = config.assignment.groups if start_groups is None else start_groups
-        split = split_rows(config.training, len(table.values), table.keys)
+        split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups)
         observed = cleaner.observed(table.values[split.train])
         scores = feature_scores(observed, cleaner.feature_of_column)
@@ -124,7 +124,7 @@ class TrainingRun:
         document = checkpoint.document
         if document.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")
-        is_of_table = document["features"] == list(table.features) and document["rows"] == len(table.values)
+        is_of_table = document["features"] == list(table.features) and document["rows"] == table.num_rows
         is_of_table &= document["values_of"] == {name: list(v) for name, v in table.values_of.items()}
         if RunConfig.from_dict(document["config"]) != config or not is_of_table:
             raise CheckpointError(f"checkpoint {path.name} belongs to another configuration or table")
@@ -242,7 +242,7 @@ class TrainingRun:
             "format": CHECKPOINT_FORMAT,
             "config": self.config.to_dict(),
             "features": list(self.table.features),
-            "rows": len(self.table.values),
+            "rows": self.table.num_rows,
             "values_of": {name: list(values) for name, values in self.table.values_of.items()},
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
@@ -338,3 +338,9 @@ class TrainingRun:
             self._search = self._begin_search()
             self._search.hold_temperature(self._progress.held_temperature)
         (self._search or self._training).restore_from(checkpoint)
+
+
+def _normalize(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor:
+    """Normalise the rows of all parts of a table, float32 [N, C']."""
+    parts = [torch.from_numpy(cleaner.normalize(part.values)) for part in table.parts]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -192,6 +192,19 @@ class AssignmentSettings(_Section):
         return self
 
 
+class HeldOutDatasets(_Section):
+    """Datasets whose rows validate or test, instead of rows of the job's own."""
+
+    validation: Name | None = Field(None, description="Null: `validation_fraction` of the job's own rows.")
+    test: Name | None = Field(None, description="Null: `test_fraction` of the job's own rows.")
+
+    @model_validator(mode="after")
+    def _names_a_dataset(self) -> Self:
+        if self.validation is None and self.test is None:
+            raise ValueError("needs a dataset for validation, for test, or for both")
+        return self
+
+
 class TrainingSettings(_Section):
     """Length, rates and reproducibility of a run."""
 
@@ -219,11 +232,15 @@ class TrainingSettings(_Section):
         None,
         description="A key of the dataset: the rows with its last values test, those before them validate.",
     )
+    split: HeldOutDatasets | None = Field(
+        None, description="Other datasets, with the features that the job learns from, that validate or test."
+    )
 
     @model_validator(mode="after")
     def _is_split_one_way(self) -> Self:
-        if self.split_by is not None and self.split_by_order_of is not None:
-            raise ValueError("split_by and split_by_order_of exclude each other")
+        given = [self.split_by, self.split_by_order_of, self.split]
+        if sum(way is not None for way in given) > 1:
+            raise ValueError("split_by, split_by_order_of and split exclude each other")
         return self
 
 

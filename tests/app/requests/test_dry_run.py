@@ -15,12 +15,13 @@ FAMILIES = {"a": ["a0", "a1", "a2"], "b": ["b0", "b1"]}
 FEATURES = [name for members in FAMILIES.values() for name in members]
 
 
-def dataset(rows=100):
+def dataset(rows=100, *, key="ds_1", features=FEATURES, columns=()):
     return DatasetRecord(
-        id="ds_1",
+        id=key,
         name=None,
-        features=FEATURES,
+        features=features,
         families=FAMILIES,
+        columns=[{"name": name, "type": kind, "values": values} for name, kind, values in columns],
         digest="",
         rows=rows,
         warnings=[],
@@ -230,3 +231,43 @@ def test_early_stopping_needs_validation_rows_and_auto_follows_epochs():
     ]
     assert resolve().config["training"]["early_stopping"] is True
     assert resolve(training={"epochs": 7}).config["training"]["early_stopping"] is False
+
+
+CITIES = [("a0", "categorical", ["Ulm", "Bonn"]), ("a1", "datetime", None)]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"features": FEATURES[:-1]}, "no feature 'b1'"),
+        ({}, "'a0' is categorical in the job's dataset and numeric"),
+        ({"columns": [("a0", "categorical", ["Ulm", "Rome"])]}, "'a0' has values here .* 'Rome'"),
+        ({"columns": CITIES}, "'a1' is a time"),
+        ({"columns": CITIES, "key": "ds_1"}, "'ds_1' is used already"),
+    ],
+)
+def test_a_dataset_that_cannot_test_is_refused_by_the_name_of_the_feature(other, named):
+    config = JobConfig.model_validate({"training": {"split": {"test": "ds_2"}}})
+    with pytest.raises(InvalidPlanError, match=named) as raised:
+        resolve_plan(config, dataset(columns=CITIES), held_out={"test": dataset(**({"key": "ds_2"} | other))})
+    assert {error.field for error in raised.value.errors} == {"training.split.test"}
+
+
+def test_rows_of_other_datasets_leave_the_job_s_own_to_training():
+    config = JobConfig.model_validate(
+        {"training": {"split": {"test": "ds_2"}}, "features": {"exclude": ["a1"]}}
+    )
+    other = dataset(30, key="ds_2", columns=[("a0", "categorical", ["Bonn"])])
+
+    plan = resolve_plan(config, dataset(columns=CITIES), held_out={"test": other})
+
+    assert (plan.rows.train, plan.rows.validation, plan.rows.test) == (90, 10, 30)
+
+
+@pytest.mark.parametrize(
+    "training",
+    [{"split": {}}, {"split": {"test": "ds_2"}, "split_by": "who"}, {"split": {"train": "ds_2"}}],
+)
+def test_a_split_that_says_nothing_or_too_much_is_refused(training):
+    with pytest.raises(ValidationError):
+        JobConfig.model_validate({"training": training})

@@ -68,6 +68,11 @@ def test_a_configuration_that_came_back_can_be_sent_again(api):
     assert (again.status_code, again.json()["config"]) == (202, config)
 
 
+def test_a_dataset_to_test_on_that_is_not_there_is_named(api):
+    answer = submit(api, training={"split": {"test": "ds_0"}})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "training.split.test")
+
+
 def test_a_whole_number_may_be_written_as_a_float(api):
     headers = {"content-type": "application/json"}
     body = f'{{"dataset": "{api.dataset()}", "training": {{"epochs": 7.0, "learning_rate": 1}}}}'

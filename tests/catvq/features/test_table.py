@@ -123,3 +123,18 @@ def test_features_are_selected_by_names_and_globs():
     np.testing.assert_array_equal(some.values, VALUES[:, :1])
     with pytest.raises(ConfigError, match="no feature is left"):
         select_features(table, FeaturesConfig(include=("z*",)))
+
+
+def test_rows_of_other_tables_are_the_part_that_they_are_for():
+    table = FeatureTable(
+        np.arange(20, dtype=np.float32)[:, None],
+        ("a",),
+        {"all": ("a",)},
+        held_out={"test": FeatureTable(np.array([[30], [31]], np.float32), ("a",), {"all": ("a",)})},
+    )
+
+    split = table.split(TrainingConfig(split={"validation": None, "test": "ds_1"}))
+
+    assert (len(split.train), len(split.validation), split.test.tolist()) == (18, 2, [20, 21])
+    assert table.num_rows == 22
+    assert table.take(np.array([21, 0, 20])).ravel().tolist() == [31, 0, 30]

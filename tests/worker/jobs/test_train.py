@@ -55,6 +55,15 @@ def test_a_run_starts_from_the_groups_of_a_model(store, claim, run, dataset):
     assert {category["name"]: category["features"] for category in grouping["categories"]} == groups
 
 
+def test_rows_of_another_dataset_test_the_model(store, claim, run, add_dataset):
+    other = add_dataset(seed=1, rows=20)
+    ended = run(claim(training={"epochs": 3, "split": {"test": other.id}}))
+    report = json.loads((store.models.directory(ended.model_id) / "report.json").read_text())
+    assert report["rows"] == {"train": 58, "validation": 6, "test": 20}
+    assert report["codes"]["rows"] == 84
+    assert 0 < report["reconstruction_error"]["test"] < 1
+
+
 def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, claim, run, when):
     sections = {"training": {"epochs": 20, "batch_size": 8}, "assignment": LEARNABLE}
     twin = run(claim(**sections))

@@ -17,6 +17,8 @@ from worker.store.datasets.quota import Quota
 from worker.store.records import DatasetRecord, NewDataset, NewFiles
 
 UNFINISHED = [status for status in JobStatus if not status.is_terminal]
+# The datasets that a job needs beside its own, where its configuration names any.
+HELD_OUT = [jobs.c.config[("training", "split", part)].as_string() for part in ("validation", "test")]
 
 
 class Datasets:
@@ -130,7 +132,10 @@ class Datasets:
                 raise NotFound("dataset", dataset_id)
             needed_by = connection.execute(
                 sa.select(jobs.c.id)
-                .where(jobs.c.dataset_id == dataset_id, jobs.c.status.in_(UNFINISHED))
+                .where(
+                    sa.or_(*(needed == dataset_id for needed in (jobs.c.dataset_id, *HELD_OUT))),
+                    jobs.c.status.in_(UNFINISHED),
+                )
                 .order_by(jobs.c.seq)
                 .limit(1)
             ).scalar_one_or_none()

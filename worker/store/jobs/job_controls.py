@@ -14,7 +14,7 @@ from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound
 from worker.store.database.job_rows import append_event, ended, paused, read_job, requeued, visible_change
 from worker.store.database.schema import jobs
-from worker.store.jobs.quotas import JobQuotas, check_dataset
+from worker.store.jobs.quotas import JobQuotas, check_datasets
 from worker.store.models.models import resolve_model_id
 from worker.store.records import JobRecord, RequestedAction, Steering
 
@@ -105,7 +105,7 @@ class Controls:
             key_id = connection.execute(sa.select(jobs.c.key_id).where(jobs.c.id == job_id)).scalar_one()
             self._quotas.check_share(connection, key_id)
             try:
-                check_dataset(connection, job.dataset_id)
+                check_datasets(connection, job.dataset_id, job.config)
                 if job.start_model_id is not None:
                     resolve_model_id(connection, job.start_model_id, for_share=True)
             except NotFound as error:

@@ -17,7 +17,7 @@ from worker.store.database.pagination import Page, decode_cursor, fetch_page
 from worker.store.database.schema import DatabaseNow, idempotency_keys, job_labels, jobs
 from worker.store.jobs.job_history import Histories
 from worker.store.jobs.label_filter import select_labelled
-from worker.store.jobs.quotas import JobQuotas, check_dataset
+from worker.store.jobs.quotas import JobQuotas, check_datasets
 from worker.store.models.models import resolve_model_id
 from worker.store.records import JobRecord, Json, RequestedAction, Submission
 
@@ -220,7 +220,7 @@ class Jobs(Histories):
     def _submit_once(self, connection: sa.Connection, new: _NewJob, sender: _Sender) -> Submission:
         if (earlier := _find_earlier(connection, sender)) is not None:
             return Submission(earlier, replayed=True)
-        check_dataset(connection, new.request.dataset)
+        check_datasets(connection, new.request.dataset, new.config)
         self._quotas.check_room(connection)
         self._quotas.check_share(connection, sender.key_id)
         job_id = self._insert(connection, new, sender.key_id)

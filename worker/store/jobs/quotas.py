@@ -8,6 +8,7 @@ from worker.contract.job_config import JobStatus
 from worker.store.database.errors import NotFound, QueueFull, TooManyJobs
 from worker.store.database.schema import datasets, jobs
 from worker.store.datasets.datasets import UNFINISHED
+from worker.store.records import Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +52,18 @@ class JobQuotas:
             raise TooManyJobs(f"{unfinished} jobs of this key have not ended.", code="too_many_jobs")
 
 
-def check_dataset(connection: sa.Connection, dataset_id: str) -> None:
-    """Check that a dataset exists, and lock it against deletion until the transaction ends.
+def check_datasets(connection: sa.Connection, dataset_id: str, config: Json) -> None:
+    """Check that a job's datasets exist, and lock them against deletion until the transaction ends.
+
+    Args:
+        dataset_id: The job's own.
+        config: Of the job; it may name others that validate or test.
 
     Raises:
         NotFound: No such dataset.
     """
-    query = sa.select(datasets.c.seq).where(datasets.c.id == dataset_id).with_for_update(read=True)
-    if connection.execute(query).one_or_none() is None:
-        raise NotFound("dataset", dataset_id)
+    held_out = config.get("training", {}).get("split") or {}
+    for needed in (dataset_id, *held_out.values()):
+        query = sa.select(datasets.c.seq).where(datasets.c.id == needed).with_for_update(read=True)
+        if needed is not None and connection.execute(query).one_or_none() is None:
+            raise NotFound("dataset", needed)

@@ -13,7 +13,7 @@ from worker.store.database import durable_files
 from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound
 from worker.store.database.schema import DatabaseNow, aliases, datasets, expired, jobs, models
-from worker.store.datasets.datasets import Datasets
+from worker.store.datasets.datasets import HELD_OUT, Datasets
 from worker.store.jobs.jobs import Jobs
 from worker.store.models.models import Models
 
@@ -36,7 +36,7 @@ class Retention:
     """Deletes what is older than the settings allow and not in use.
 
     A job can expire once it has ended, a model when no alias names it and no unfinished job needs it, a
-    dataset when the last job on it ended long enough ago.
+    dataset when the last job that needed it ended long enough ago.
     """
 
     def __init__(
@@ -125,11 +125,15 @@ def _old_models(age_s: float) -> sa.Select[Any]:
 
 def _old_datasets(age_s: float) -> sa.Select[Any]:
     oldest = DatabaseNow() - age_s
-    is_used = sa.exists().where(
-        jobs.c.dataset_id == datasets.c.id,
-        sa.or_(jobs.c.finished_at.is_(None), jobs.c.finished_at >= oldest),
+    is_recent = sa.or_(jobs.c.finished_at.is_(None), jobs.c.finished_at >= oldest)
+    is_used = sa.exists().where(jobs.c.dataset_id == datasets.c.id, is_recent)
+    held_out = sa.union_all(*(sa.select(each).where(is_recent, each.is_not(None)) for each in HELD_OUT))
+    is_old = datasets.c.created_at < oldest
+    return (
+        sa.select(datasets.c.id)
+        .where(is_old, ~is_used, datasets.c.id.not_in(held_out))
+        .order_by(datasets.c.seq)
     )
-    return sa.select(datasets.c.id).where(datasets.c.created_at < oldest, ~is_used).order_by(datasets.c.seq)
 
 
 def _aged(directory: Path) -> Iterator[Path]:

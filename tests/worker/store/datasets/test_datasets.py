@@ -84,6 +84,19 @@ def of_series(store):
     return new, NewFiles(values=paths["values"], families=((paths["s"], paths["ends"]), (paths["g"], None)))
 
 
+def test_a_dataset_that_tests_stays_as_long_and_must_be_there(store, submit, add_dataset):
+    other = add_dataset(seed=1)
+    job = submit(training={"split": {"test": other.id}})
+    with pytest.raises(Conflict, match=job.id):
+        store.datasets.delete(other.id)
+    store.controls.cancel(job.id)
+    store.datasets.delete(other.id)
+    with pytest.raises(Conflict, match="retried"):
+        store.controls.retry(job.id)
+    with pytest.raises(NotFound):
+        submit(training={"split": {"validation": other.id}})
+
+
 def test_series_and_grids_have_files_of_their_own_that_go_with_the_dataset(store, tmp_path):
     new, files = of_series(store)
     found, _ = store.datasets.create(new, files)

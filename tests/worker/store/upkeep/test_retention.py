@@ -71,15 +71,15 @@ def test_models_expire_unless_they_have_an_alias_or_a_job_starts_from_them(store
     assert store.retention.expire() == ["model_1"]
 
 
-def test_datasets_expire_after_the_last_job_on_them(store, submit, dataset, add_dataset, end):
-    unused = add_dataset(seed=1)
-    job = submit()
+def test_datasets_expire_after_the_last_job_that_needed_them(store, submit, dataset, add_dataset, end):
+    unused, tests = add_dataset(seed=1), add_dataset(seed=2)
+    job = submit(training={"split": {"test": tests.id}})
     age(store, schema.datasets, 3.1, "created_at")
     assert store.retention.expire() == [unused.id]
     end(job)
     assert store.retention.expire() == []
     age(store, schema.jobs, 3.1, "finished_at")
-    assert set(store.retention.expire()) == {job.id, dataset.id}
+    assert set(store.retention.expire()) == {job.id, dataset.id, tests.id}
     assert not store.datasets.values_path(dataset.id).exists()
 
 
