@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: bench-tables help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
+.PHONY: bench-tables vendor help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: $(INSTALLED) ## Put the code into its format, and mend what can be mende
 	$(BIN)/python client/synchronize.py
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+vendor: ## Renew the page's libraries in the tree, from the npm registry, by their digests
+	$(PYTHON) tools/vendor.py
 
 # The documents as they lie in the repository, so that their links lead to the same places.
 docs: .venv-docs ## Build the documentation into site/

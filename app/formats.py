@@ -19,6 +19,7 @@ class Format(Enum):
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
     EVENT_STREAM = "text/event-stream"
+    HTML = "text/html"
     RAW = "application/octet-stream"  # little-endian numbers of known width, without a header
 
 

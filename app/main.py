@@ -41,10 +41,12 @@ from app.routes import (
     jobs,
     keys,
     models,
+    page,
     service,
 )
 from app.services import Services
 from app.settings import ApiSettings
+from app.web.page import Page
 from worker.store import Store
 
 GC_THRESHOLD = 20_000  # objects; with Python's default of 700 the collector runs every few requests
@@ -116,6 +118,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         encoding_jobs,
         aliases,
         keys,
+        page,
     )
     for router in (service.health, inference.health, *(module.router for module in modules)):
         app.include_router(router)
@@ -152,5 +155,6 @@ def _open_services(
         connections=connections,
         body_memory=BodyMemory(),
         readiness=Readiness(store),
+        page=Page.read(demands_keys=settings.demands_keys),
         scratch_dir=scratch_dir,
     )

@@ -25,6 +25,7 @@ from app.process.metrics import Telemetry
 from app.process.readiness import Readiness
 from app.settings import ApiSettings
 from app.tables.table import TableLimits
+from app.web.page import Page
 from worker.store import Store
 
 UNQUESTIONED_BYTES = 64 << 20  # any upload may unpack to this size, however small it is
@@ -50,6 +51,7 @@ class Services:
     connections: ConnectionLimit
     body_memory: BodyMemory
     readiness: Readiness
+    page: Page
     scratch_dir: pathlib.Path
 
     def table_limits(self, file: BinaryIO) -> TableLimits:

@@ -9,11 +9,10 @@ from threading import Lock
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.formats import Format
 from app.http.conditional import is_known, not_modified, strong_tag
 
 WORTH_COMPRESSING = 1024  # bytes; smaller bodies fit into one packet anyway
-COMPRESSED_MEDIA_TYPES = {Format.JSON.value, Format.CSV.value}  # binary numbers hardly shrink
+COMPRESSED_MEDIA_TYPES = ("application/json", "image/svg", "text/")  # binary numbers hardly shrink
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Document:
     @classmethod
     def make(cls, body: bytes, media_type: str) -> "Document":
         """Tag and compress a body."""
-        pays = media_type in COMPRESSED_MEDIA_TYPES and len(body) >= WORTH_COMPRESSING
+        pays = media_type.startswith(COMPRESSED_MEDIA_TYPES) and len(body) >= WORTH_COMPRESSING
         return cls(body, media_type, strong_tag(body), gzip.compress(body, mtime=0) if pays else None)
 
     @property

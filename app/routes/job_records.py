@@ -160,9 +160,10 @@ async def list_events(
 
 @router.get("/checkpoints", response_model=Checkpoints)
 def list_checkpoints(api: Api, job_id: JobId) -> Response:
-    """List the job's checkpoints, newest first."""
+    """List the job's checkpoints, newest first, and the epochs whose assignment was kept."""
     records = api.store.jobs.checkpoints(job_id)
-    return json_answer({"items": [to_checkpoint(record) for record in records]})
+    assignments = api.store.jobs.assignment_epochs(job_id)
+    return json_answer({"items": [to_checkpoint(record) for record in records], "assignments": assignments})
 
 
 def _assignment_rows(features: list[str] | None, found: AssignmentRecord | None) -> Rows:

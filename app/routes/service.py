@@ -16,7 +16,8 @@ from app.http.bounded_route import OpenRoute, Route
 from app.http.responses import json_answer
 from app.openapi import problems
 from app.schemas.service import Health, Limits, ServiceInfo, Workers, to_worker
-from app.services import Api
+from app.services import Api, Services
+from worker.store import Scope
 
 router = APIRouter(route_class=Route, tags=["service"], responses=problems(422, 503))
 health = APIRouter(route_class=OpenRoute, tags=["service"], responses=problems(422, 503))
@@ -54,11 +55,18 @@ def get_service_metrics(api: Api) -> Response:
 
 
 @router.get("/v1", response_model=ServiceInfo)
-def get_service_info(api: Api) -> Response:
-    """Return links, versions, formats, limits and devices."""
+def get_service_info(request: Request, api: Api) -> Response:
+    """Return links, versions, formats, limits and devices, and what the request's key may do."""
+    return describe_service(request, api)
+
+
+def describe_service(request: Request, api: Services) -> Response:
+    """Answer with what an admitted request may know of the service."""
+    key = request.state.key
     return json_answer(
         {
             "name": "catvq",
+            "scope": key.scope if key else Scope.WRITE,
             "links": _links(),
             "versions": {
                 "api": "v1",
@@ -102,6 +110,7 @@ def _links() -> dict[str, str]:
         {"self": "/v1"}
         | resources
         | {
+            "page": "/",
             "openapi": "/openapi.json",
             "docs": "/docs",
             "livez": "/livez",

@@ -152,6 +152,9 @@ class Checkpoints(Body):
     """A job's checkpoints, newest first."""
 
     items: list[Checkpoint]
+    assignments: list[int] = Field(
+        examples=[[1, 2, 3]], description="Epochs whose assignment was kept: for `epoch=` of `assignment`."
+    )
 
 
 def to_temperature(record: JobRecord) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
-from worker.store import WorkerRecord
+from worker.store import Scope, WorkerRecord
 
 
 class Health(Body):
@@ -57,6 +57,7 @@ class ServiceInfo(Body):
         json_schema_extra={
             "example": {
                 "name": "catvq",
+                "scope": "write",
                 "links": {"self": "/v1", "datasets": "/v1/datasets"},
                 "versions": {"api": "v1", "catvq": "0.1.0"},
                 "formats": {"datasets": ["text/csv"], "arrays": ["application/json"]},
@@ -90,6 +91,7 @@ class ServiceInfo(Body):
     )
 
     name: str
+    scope: Scope = Field(description="Of the request's key; `write` where none is needed.")
     links: dict[str, str]
     versions: dict[str, str]
     formats: dict[str, list[str]]

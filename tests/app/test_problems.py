@@ -22,7 +22,7 @@ def problem(answer, status, code):
 
 def test_an_unknown_path_is_a_problem(client):
     problem(client.get("/v1/nothing"), 404, "no_such_route")
-    problem(client.get("/"), 404, "no_such_route")
+    problem(client.get("/nothing"), 404, "no_such_route")
 
 
 @pytest.mark.parametrize(

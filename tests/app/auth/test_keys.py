@@ -21,13 +21,21 @@ APP = create_app(ApiSettings(require_keys=True))
 DOCUMENT = APP.openapi()
 ROUTES = [
     (method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations
-] + [("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/v1/no-such-thing"), ("DELETE", "/no-such-thing")]
+] + [
+    ("GET", "/"),
+    ("GET", "/web/{digest}/{name}"),
+    ("GET", "/openapi.json"),
+    ("GET", "/docs"),
+    ("GET", "/v1/no-such-thing"),
+    ("DELETE", "/no-such-thing"),
+]
 TABLE = Path(__file__).parents[3] / "docs" / "access.md"
 IDS = [" ".join(route) for route in ROUTES]
 
 # The whole policy, once more and by hand: what is not listed here is read with a read key and changed with a
 # write key.
-OPEN = {("GET", path) for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready")}
+OPEN = {("GET", path) for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/")}
+OPEN |= {("GET", "/web/{digest}/{name}")}
 ADMIN = {
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),

@@ -50,6 +50,13 @@ class Histories:
             matrix=matrix,
         )
 
+    def assignment_epochs(self, job_id: str) -> list[int]:
+        """The epochs whose assignment is stored, in order."""
+        query = sa.select(job_assignments.c.epoch).where(job_assignments.c.job_id == job_id)
+        with self._database.read() as connection:
+            read_job(connection, job_id)
+            return list(connection.execute(query.order_by(job_assignments.c.epoch)).scalars())
+
     def metrics(self, job_id: str, max_points: int = 500) -> list[MetricRecord]:
         """The metrics of all epochs, or of `max_points` evenly spaced ones with the first and the last.
 
