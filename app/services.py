@@ -62,6 +62,9 @@ class Services:
             max_rows=self.settings.max_rows,
             max_features=self.settings.max_features,
             max_expanded_bytes=self.max_unpacked_bytes(size_bytes),
+            max_channel_values=self.settings.max_channel_values,
+            max_series_length=self.settings.max_series_length,
+            max_grid_cells=self.settings.max_grid_cells,
             scratch_dir=self.scratch_dir,
         )
 

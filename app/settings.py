@@ -28,6 +28,11 @@ class ApiSettings(ServiceSettings):
         "were measured, columns of few values in order reach 800, and those where one in a thousand is not "
         "0 reach 500.",
     )
+    max_channel_values: int = Field(
+        1 << 29, ge=1, description="Of all series and grids of a dataset together; each takes four bytes."
+    )
+    max_series_length: int = Field(1_000_000, ge=1, description="Steps of one series.")
+    max_grid_cells: int = Field(1 << 20, ge=1, description="Of one grid: its height times its width.")
     max_json_bytes: int = Field(32 * MIB, ge=1, description="Tables of JSON are parsed in memory.")
     max_document_bytes: int = Field(2 * MIB, ge=1, description="Other JSON bodies, such as a job.")
     encoder_cache_bytes: int = Field(512 * MIB, ge=0, description="Loaded models beyond this are dropped.")

@@ -1,12 +1,12 @@
 """Stores an uploaded table, or says how it would be read."""
 
 import hashlib
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,17 @@ from app.http.uploads import Upload
 from app.problems import InvalidError, Place
 from app.schemas.datasets import column_documents, family_documents
 from app.services import Services
+from app.tables.channels.store import WrittenFamily, write_channels
 from app.tables.columns.options import ReadOptions
 from app.tables.families import families_of
 from app.tables.open_table import open_table
 from app.tables.store_values import Written, write_values
-from app.tables.table import Table
+from app.tables.table import Table, Warned
 from worker.store import DatasetRecord, NewDataset, NewFiles
 
-READER_VERSION = 2  # rises when the same bytes are read in another way: they are another dataset then
+READER_VERSION = 3  # rises when the same bytes are read in another way: they are another dataset then
 HISTOGRAM_BINS = 20
+MAX_SAMPLE = 100_000  # values of a channel that its histogram counts
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,34 @@ class Sent:
 
 @dataclass(frozen=True)
 class _Read:
-    """A table that was read into a file of values."""
+    """A table that was read into files of values."""
 
     table: Table
     written: Written
+    channels: list[WrittenFamily]
     families: dict[str, list[str]]
     values_path: Path
+
+    @property
+    def features(self) -> list[str]:
+        """The names of features: of columns, then of channels."""
+        channels = (name for family in self.table.channels for name in self.families[family])
+        return [*self.table.columns, *channels]
+
+    @property
+    def kinds(self) -> list[dict[str, Any]]:
+        """What is to be known of series and grids."""
+        return [family.kind for family in self.channels]
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What is odd about the table, and about series and grids."""
+        return [*self.written.warnings, *(odd for family in self.channels for odd in family.warnings)]
+
+    def files(self, keys_path: Path | None) -> NewFiles:
+        """The files to store."""
+        families = tuple((family.values_path, family.offsets_path) for family in self.channels)
+        return NewFiles(values=self.values_path, keys=keys_path, families=families)
 
     @property
     def columns(self) -> list[dict[str, Any]]:
@@ -95,43 +119,45 @@ def store(api: Services, upload: Upload, sent: Sent) -> tuple[DatasetRecord, boo
     if known is not None:
         return known, False
     api.store.datasets.check_room(1, sent.key_id)  # a full store need not unpack anything
-    with _scratch(api, ".parquet") as keys_path, _read(api, upload, sent) as read:
-        if read.table.keys:
+    with _read(api, upload, sent) as read:
+        keys_path = read.values_path.with_suffix(".parquet") if read.table.keys else None
+        if keys_path is not None:
             import_module("app.tables.store_keys").write_keys(read.table.keys, keys_path)
         new = NewDataset(
             name=sent.name,
-            features=list(read.table.columns),
+            features=read.features,
             families=read.families,
+            kinds=read.kinds,
             columns=read.columns,
             left_out=[asdict(column) for column in read.table.left_out],
             digest=digest,
             rows=read.written.rows,
-            warnings=[asdict(warning) for warning in read.written.warnings],
+            warnings=[asdict(warning) for warning in read.warnings],
             key_id=sent.key_id,
         )
-        return api.store.datasets.create(
-            new, NewFiles(values=read.values_path, keys=keys_path if read.table.keys else None)
-        )
+        return api.store.datasets.create(new, read.files(keys_path))
 
 
 def preview(api: Services, upload: Upload, sent: Sent) -> dict[str, Any]:
     """Say how an upload would be read: a dataset's document without id, and more of each column."""
     with _read(api, upload, sent) as read:
         values = np.load(read.values_path, mmap_mode="r", allow_pickle=False)
-        columns = column_documents(read.table.columns, read.families, read.columns)
-        for index, (column, count) in enumerate(
-            zip(columns, read.written.missing.tolist(), strict=False)  # keys come last
-        ):
+        columns = column_documents(read.features, read.families, read.columns, read.kinds)
+        for index, count in enumerate(read.written.missing.tolist()):
+            columns[index]["missing"] = count
+            columns[index]["histogram"] = _histogram(values[:, index], columns[index]["values"])
+        described = chain.from_iterable(map(_describe_channels, read.channels))
+        for column, (count, histogram) in zip(columns[len(read.table.columns) :], described, strict=False):
             column["missing"] = count
-            column["histogram"] = _histogram(values[:, index], column["values"])
+            column["histogram"] = histogram  # keys come last, and have none
         return {
             "name": sent.name,
             "rows": read.written.rows,
-            "features": list(read.table.columns),
-            "families": family_documents(read.families),
+            "features": read.features,
+            "families": family_documents(read.families, read.kinds),
             "columns": columns,
             "left_out": [asdict(column) for column in read.table.left_out],
-            "warnings": [asdict(warning) for warning in read.written.warnings],
+            "warnings": [asdict(warning) for warning in read.warnings],
         }
 
 
@@ -139,24 +165,25 @@ def preview(api: Services, upload: Upload, sent: Sent) -> dict[str, Any]:
 def _read(api: Services, upload: Upload, sent: Sent) -> Iterator[_Read]:
     limits = api.table_limits(upload.file)
     table = open_table(upload.file, sent.file_format, sent.options, limits)
-    with _scratch(api, ".npy") as path:
+    with tempfile.TemporaryDirectory(dir=api.scratch_dir, prefix="values-") as directory:
+        path = Path(directory, "values")
         with path.open("wb") as target:
             table, written = write_values(table, target, limits)
-        if sent.strict and written.warnings:
-            faults = [Place(detail=warning.detail, column=warning.column) for warning in written.warnings]
-            raise InvalidError(f"strict: {written.warnings[0].detail}", faults, code=written.warnings[0].code)
-        yield _Read(table, written, families_of(table, table.columns, sent.families), path)
+        channels = write_channels(table.channels, Path(directory), limits)
+        read = _Read(table, written, channels, families_of(table, sent.families), path)
+        if sent.strict and read.warnings:
+            faults = [Place(detail=warning.detail, column=warning.column) for warning in read.warnings]
+            raise InvalidError(f"strict: {read.warnings[0].detail}", faults, code=read.warnings[0].code)
+        yield read
 
 
-@contextmanager
-def _scratch(api: Services, suffix: str) -> Iterator[Path]:
-    """Make a file that is removed unless it was moved away."""
-    handle, name = tempfile.mkstemp(dir=api.scratch_dir, prefix="values-", suffix=suffix)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+def _describe_channels(written: WrittenFamily) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield missing values, and a histogram of a sample of the others, of each channel."""
+    values = np.load(written.values_path, mmap_mode="r", allow_pickle=False)
+    channels = len(written.missing)
+    step = max(1, values.size // (channels * MAX_SAMPLE))
+    for channel, count in enumerate(written.missing.tolist()):
+        yield count, _histogram(np.ravel(values[::step, channel]), None)
 
 
 def _histogram(cells: NDArray[np.floating[Any]], values: list[str] | None) -> dict[str, Any]:

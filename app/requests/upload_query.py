@@ -7,7 +7,13 @@ from typing import Annotated
 from fastapi import Query
 
 from app.formats import media_parameter
-from app.tables.columns.options import ReadOptions, parse_names, parse_options
+from app.tables.columns.options import (
+    ReadOptions,
+    parse_channels,
+    parse_kinds,
+    parse_names,
+    parse_options,
+)
 from worker.contract.job_config import Name
 
 
@@ -27,6 +33,20 @@ class UploadQuery:
     columns: Annotated[
         str | None,
         Query(description="JSON list of names, for an array that has none.", examples=['["a","b"]']),
+    ] = None
+    kinds: Annotated[
+        str | None,
+        Query(
+            description="JSON `{family: kind}`: tabular, series or grid, where a shape alone does not tell.",
+            examples=['{"waves":"series"}'],
+        ),
+    ] = None
+    channels: Annotated[
+        str | None,
+        Query(
+            description="JSON `{family: [names]}` of the channels of series and grids; else 0, 1, ...",
+            examples=['{"waves":["x","y"]}'],
+        ),
     ] = None
     types: Annotated[
         str | None,
@@ -66,7 +86,7 @@ class UploadQuery:
         Raises:
             InvalidError: A parameter has another form.
         """
-        return parse_options(
+        options = parse_options(
             types=self.types,
             include=self.include,
             exclude=self.exclude,
@@ -76,6 +96,7 @@ class UploadQuery:
             header=self.header or media_parameter(content_type, "header"),
             columns=self.columns,
         )
+        return replace(options, kinds=parse_kinds(self.kinds), channels=parse_channels(self.channels))
 
 
 @dataclass

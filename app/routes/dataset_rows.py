@@ -9,6 +9,7 @@ from app.formats import Format, asked_format
 from app.http.bounded_route import Route
 from app.http.conditional import IMMUTABLE, is_known, not_modified, strong_tag
 from app.openapi import Responses, binary_content, problems
+from app.problems import NotFoundError
 from app.services import Api, DatasetId
 from app.tables.stream_rows import Rows, cut_rows, stream_rows
 from worker.store import NotFound
@@ -29,13 +30,16 @@ router = APIRouter(prefix="/v1/datasets/{dataset_id}", route_class=Route, tags=[
 
 @router.get("/rows", response_class=Response, responses={**CONTENT, **problems(404, 406, 422, 503, 507)})
 def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Response:
-    """Return all rows, columns in the order of the features; NaN or an empty cell is missing.
+    """Return all rows of the table, columns in the order of the features; NaN or an empty cell is missing.
 
-    Numbers are float32, or float64 where the dataset needs it. A categorical cell is text; in NPY it is the
-    index of its value.
+    Series and grids are no part of it; a dataset of nothing else has no rows here (404). Numbers are
+    float32, or float64 where the dataset needs it. A categorical cell is text; in NPY it is the index of its
+    value.
     """
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
+    if not dataset.table_features:
+        raise NotFoundError("the dataset has series and grids, but no columns", code="no_columns")
     path = api.store.datasets.values_path(dataset.id)
     tag = strong_tag(dataset.digest, asked.value)
     headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
@@ -46,7 +50,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
     rows = Rows(
-        names=dataset.features,
+        names=dataset.table_features,
         count=dataset.rows,
         parts=cut_rows(path),
         dtype=np.load(path, mmap_mode="r", allow_pickle=False).dtype.str,

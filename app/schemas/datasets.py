@@ -37,11 +37,20 @@ DATASET_EXAMPLE: dict[str, Any] = {
 }
 
 
-class FamilyInfo(Body):
-    """A block of features that belong together by their origin."""
+class Length(Body):
+    """Steps of the shortest series and the longest."""
 
-    features: int = Field(description="How many.")
-    kind: Literal["tabular"] = "tabular"
+    min: int
+    max: int
+
+
+class FamilyInfo(Body):
+    """A block of features that belong together by their origin: columns, series or grids."""
+
+    features: int = Field(description="How many; of series and grids: channels.")
+    kind: Literal["tabular", "series", "grid"] = "tabular"
+    length: Length | None = Field(None, description="Of series: steps of the shortest row and the longest.")
+    shape: list[int] | None = Field(None, description="Of grids: height and width.")
 
 
 class DatasetWarning(Body):
@@ -49,6 +58,7 @@ class DatasetWarning(Body):
 
     code: Literal[
         "missing_values",
+        "empty_series",
         "missing_words",
         "empty_column",
         "constant_column",
@@ -58,6 +68,7 @@ class DatasetWarning(Body):
         "attributes",
         "numeric_header",
         "spaces_in_names",
+        "rounded",
     ]
     detail: str
     column: str | None = None
@@ -72,16 +83,18 @@ class Histogram(Body):
 
 
 class ColumnInfo(Body):
-    """A column of a table."""
+    """A column of a table, or a channel `family/channel` of series or grids."""
 
     name: str
-    type: Literal["numeric", "categorical", "datetime", "key"]
+    type: Literal["numeric", "categorical", "datetime", "series", "grid", "key"]
     family: str | None = Field(description="Null for a key.")
     values: list[str] | None = Field(
         description="Of a categorical column, whose cells are indices into this list."
     )
-    missing: int | None = Field(None, description="Missing cells; only in a dry run.")
-    histogram: Histogram | None = Field(None, description="Only in a dry run.")
+    missing: int | None = Field(None, description="Missing cells, or values of a channel; only in a dry run.")
+    histogram: Histogram | None = Field(
+        None, description="Of a channel: of a sample of its values. Only in a dry run."
+    )
 
 
 class LeftOutColumn(Body):
@@ -127,8 +140,8 @@ def to_dataset(record: DatasetRecord) -> dict[str, Any]:
         "name": record.name,
         "rows": record.rows,
         "features": record.features,
-        "families": family_documents(record.families),
-        "columns": column_documents(record.features, record.families, record.columns),
+        "families": family_documents(record.families, record.kinds),
+        "columns": column_documents(record.features, record.families, record.columns, record.kinds),
         "left_out": record.left_out,
         "digest": record.digest,
         "warnings": record.warnings,
@@ -136,24 +149,44 @@ def to_dataset(record: DatasetRecord) -> dict[str, Any]:
     }
 
 
-def family_documents(families: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return what the API shows of families."""
-    return {name: {"features": len(features), "kind": "tabular"} for name, features in families.items()}
+def family_documents(
+    families: Mapping[str, Sequence[str]], kinds: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what the API shows of families.
+
+    Args:
+        kinds: Of those that are series or grids.
+    """
+    others = {kind["family"]: {name: kind[name] for name in ("kind", "length", "shape")} for kind in kinds}
+    return {
+        name: {"features": len(features), "kind": "tabular", **others.get(name, {})}
+        for name, features in families.items()
+    }
 
 
 def column_documents(
-    features: Sequence[str], families: Mapping[str, Sequence[str]], columns: Sequence[Mapping[str, Any]]
+    features: Sequence[str],
+    families: Mapping[str, Sequence[str]],
+    columns: Sequence[Mapping[str, Any]],
+    kinds: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
     """Return what the API shows of columns: the features in order, then the keys.
 
     Args:
         columns: Of those that are no plain numbers: name, type and values.
+        kinds: Of families that are series or grids.
     """
     described = {column["name"]: column for column in columns}
     family_of = {name: family for family, names in families.items() for name in names}
     keys = [column["name"] for column in columns if column["type"] == "key"]
-    plain = {"type": "numeric", "values": None}
+    types = {kind["family"]: kind["kind"] for kind in kinds}
     return [
-        {"name": name, "family": family_of.get(name), **plain, **described.get(name, {})}
+        {
+            "name": name,
+            "family": family_of.get(name),
+            "type": types.get(family_of.get(name), "numeric"),
+            "values": None,
+            **described.get(name, {}),
+        }
         for name in (*features, *keys)
     ]

@@ -28,6 +28,9 @@ class Limits(Body):
     max_expansion: int = Field(description="Ratio of unpacked to packed size of an upload, beyond 64 MiB.")
     max_rows: int
     max_features: int
+    max_channel_values: int = Field(description="Values of all series and grids of a dataset together.")
+    max_series_length: int = Field(description="Steps of one series.")
+    max_grid_cells: int = Field(description="Cells of one grid: height times width.")
     max_encode_rows: int = Field(description="Rows in one request for encodings or decodings.")
     max_encode_values: int = Field(
         description="Values in one such request: rows times the model's features or tokens, whichever is "
@@ -69,6 +72,9 @@ class ServiceInfo(Body):
                     "max_expansion": 1000,
                     "max_rows": 10000000,
                     "max_features": 10000,
+                    "max_channel_values": 536870912,
+                    "max_series_length": 1000000,
+                    "max_grid_cells": 1048576,
                     "max_encode_rows": 100000,
                     "max_encode_values": 33554432,
                     "max_stored_bytes": None,

@@ -1,6 +1,7 @@
 """Families of features: named by the user, by a prefix rule, or by the arrays of a file."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ import orjson
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place
+from app.tables.channels.arrays import sort_arrays
+from app.tables.channels.family import feature_names
+from app.tables.columns.options import ReadOptions
 from app.tables.table import (
     MAX_NAME_LENGTH,
     Table,
@@ -24,19 +28,27 @@ _PREFIX_RULE = "prefix:"
 Families = dict[str, list[str]]
 
 
-def join_families(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Table:
-    """Put arrays [rows, features of one family] side by side; features are named family_0, family_1, ...
+def table_of_arrays(arrays: Mapping[str, NDArray[Any]], options: ReadOptions, limits: TableLimits) -> Table:
+    """Make a table of arrays by their shapes and names: see `sort_arrays`.
 
     Raises:
-        InvalidError: There is no array, their rows differ in number, or a name cannot be used.
+        InvalidError: There is no array, their rows differ in number, or one cannot be used.
     """
     check_names(list(arrays), limits, "families")
-    rows = {name: array.shape[0] for name, array in arrays.items()}
+    found = sort_arrays(arrays, options, limits)
+    rows = {name: len(array) for name, array in found.tables.items()}
+    rows |= {name: family.rows for name, family in found.channels.items()}
     if len(set(rows.values())) > 1:
         faults = [Place(detail=f"{count} rows", field=name) for name, count in rows.items()]
         raise InvalidError(
             f"the arrays differ in their number of rows: {rows}"[:500], faults, code="ragged_row"
         )
+    table = _join(found.tables, limits) if found.tables else Table((), lambda: iter(()), has_names=True)
+    return replace(table, family_widths=table.family_widths or {}, channels=found.channels)
+
+
+def _join(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Table:
+    """Put arrays [rows, features of one family] side by side; features are named family_0, family_1, ..."""
     widths = {name: array.shape[1] for name, array in arrays.items()}
     check_width(sum(widths.values()), limits)  # before so many names are made
     names = [f"{family}_{index}" for family, width in widths.items() for index in range(width)]
@@ -55,21 +67,31 @@ def _side_by_side(arrays: list[NDArray[Any]]) -> Iterator[NDArray[Any]]:
         yield np.column_stack([array[start : start + step].astype(np.float64) for array in arrays])
 
 
-def families_of(table: Table, columns: tuple[str, ...], asked: str | None) -> Families:
-    """Return the features of each family, in column order.
+def families_of(table: Table, asked: str | None) -> Families:
+    """Return the features of each family: those of columns in their order, then series and grids.
 
     Args:
         table: Its own families hold when it has some.
-        columns: The final names.
-        asked: JSON `{family: [feature, ...]}`, `prefix:` and a separator, or None.
+        asked: JSON `{family: [feature, ...]}` of the columns, `prefix:` and a separator, or None.
 
     Raises:
         InvalidError: It has another form, or a feature is in no family, in two, or unknown.
     """
+    families = _of_columns(table, table.columns, asked)
+    for family, found in table.channels.items():
+        if family in families:
+            raise _invalid(f"columns and a series or grid are both called the family {family!r}")
+        families[family] = feature_names(family, found.channels)
+    return families
+
+
+def _of_columns(table: Table, columns: tuple[str, ...], asked: str | None) -> Families:
     if table.family_widths is not None:
         if asked is not None:
             raise _invalid("the file names its families itself, so families= does not apply")
         return _cut(table.family_widths, columns)
+    if not columns and asked is None:
+        return {}
     if asked is None:
         return {ONE_FAMILY: list(columns)}
     if asked.startswith(_PREFIX_RULE):

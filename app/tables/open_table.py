@@ -10,6 +10,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from app.formats import Format
 from app.problems import TooLargeError
+from app.tables.channels.choose import choose_channels
+from app.tables.channels.names import check_families
 from app.tables.columns.options import ReadOptions
 from app.tables.table import NotPlainError, Table, TableLimits, give_names
 
@@ -31,6 +33,8 @@ _ARRAY_READERS = {
     Format.HDF5: ("sandbox.confined", "read_hdf5"),
 }
 
+_PLAIN = {Format.CSV, Format.NPY}  # hold no series and no grids
+
 
 def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits: TableLimits) -> Table:
     """Read a table's columns; its rows are read when its blocks are.
@@ -39,17 +43,19 @@ def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits
         NotParseableError: The file is damaged, or not of this format.
         InvalidError: It holds something that cannot be learnt from.
     """
+    if file_format in _PLAIN:
+        check_families(options, (), ())
     module, function = (_TYPED_READERS | _ARRAY_READERS)[file_format]
     read = getattr(import_module(f"app.tables.{module}"), function)
     if file_format in _TYPED_READERS:
         typed: Table = read(file, options, limits)
         return typed
-    table: Table = read(file, limits)
+    table: Table = read(file, limits) if file_format is Format.NPY else read(file, options, limits)
     if options.columns is not None:
         table = replace(table, columns=give_names(options.columns, len(table.columns), limits))
-    if options.changes_plain_numbers:
+    if options.changes_plain_numbers and table.columns:
         table = import_module("app.tables.columns.settle").settle_numbers(table, options)
-    return table
+    return choose_channels(table, options, limits)
 
 
 def read_blocks(table: Table, consume: Callable[[Table], Result]) -> tuple[Table, Result]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place, TooLargeError
+from app.tables.channels.family import ChannelFamily
 from worker.contract.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
@@ -25,12 +26,18 @@ class TableLimits:
         max_rows: Rows of data.
         max_features: Columns.
         max_expanded_bytes: What a file of this size may unpack to, and its values take as float32.
+        max_channel_values: Values of all series and grids together.
+        max_series_length: Steps of one series.
+        max_grid_cells: Of one grid, height times width.
         scratch_dir: Where it is unpacked.
     """
 
     max_rows: int
     max_features: int
     max_expanded_bytes: int
+    max_channel_values: int
+    max_series_length: int
+    max_grid_cells: int
     scratch_dir: Path
 
 
@@ -51,6 +58,7 @@ class Warned:
     count: int | None = None
 
 
+AS_ASKED = "as asked"  # why a column is left out
 SPACES_TAKEN_OFF = Warned("spaces_in_names", "spaces around names of columns were taken off")
 
 
@@ -74,6 +82,7 @@ class Table:
         values_of: The values of each categorical feature, whose cells hold their index.
         times: Features that hold seconds since their first value.
         keys: Columns that are stored and never learnt from, Arrow arrays of text.
+        channels: Series and grids beside the columns, by family; they have the same rows.
         left_out: Columns that are neither features nor keys.
         line_of: The line of a row in a text file; rows count from 1.
         remarks: What is odd about the file although it can be read.
@@ -87,6 +96,7 @@ class Table:
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     times: frozenset[str] = frozenset()
     keys: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, ChannelFamily] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     line_of: Callable[[int], int] | None = None
     remarks: tuple[Warned, ...] = ()

@@ -203,4 +203,4 @@ def serve():
 
 @pytest.fixture
 def limits(tmp_path):
-    return TableLimits(max_rows=1000, max_features=50, max_expanded_bytes=1 << 20, scratch_dir=tmp_path)
+    return TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path)

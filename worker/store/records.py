@@ -50,6 +50,12 @@ class NewDataset:
     left_out: list[Json] = field(default_factory=list)
     key_id: str | None = None
 
+    @property
+    def table_features(self) -> list[str]:
+        """The features of the table, in column order: all but channels."""
+        channels = sum(len(kind["channels"]) for kind in self.kinds)
+        return self.features[: len(self.features) - channels]
+
 
 @dataclass(frozen=True, kw_only=True)
 class NewFiles:

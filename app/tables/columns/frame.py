@@ -11,7 +11,6 @@ from app.tables.columns.survey import Decision
 from app.tables.table import LeftOut, Warned
 
 STORED_INDEX = "it is a stored index; to have it, give it a type such as key"
-AS_ASKED = "as asked"
 Columns = Mapping[str, pa.Array]
 
 

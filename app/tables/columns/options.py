@@ -11,6 +11,8 @@ from app.problems import InvalidError, Place
 
 Kind = Literal["numeric", "categorical", "datetime", "key", "ignore"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+FamilyKind = Literal["tabular", "series", "grid"]
+FAMILY_KINDS: tuple[FamilyKind, ...] = get_args(FamilyKind)
 
 # Those of pandas; the last are how Windows writes NaN.
 MISSING_WORDS = (
@@ -32,6 +34,9 @@ class ReadOptions:
         decimal: Before the decimals of CSV.
         has_header: Whether the first line of CSV holds names.
         columns: Names of the columns, for a file without.
+        kinds: What families are, where a shape alone does not tell; with `known`: the series and grids to
+            read, and no others.
+        channels: The names of the channels of families, without the family.
         known: The features to read and nothing else, each with its values where it is categorical; what
             is no number in others is then an error. None: look at the columns.
     """
@@ -44,6 +49,8 @@ class ReadOptions:
     decimal: str = "."
     has_header: bool = True
     columns: tuple[str, ...] | None = None
+    kinds: Mapping[str, FamilyKind] = field(default_factory=dict)
+    channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     known: Mapping[str, tuple[str, ...] | None] | None = None
 
     @property
@@ -89,6 +96,8 @@ class ReadOptions:
             decimal=document["decimal"],
             has_header=document["has_header"],
             columns=None if document["columns"] is None else tuple(document["columns"]),
+            kinds=document["kinds"],
+            channels={family: tuple(names) for family, names in document["channels"].items()},
             known=None
             if known is None
             else {name: None if values is None else tuple(values) for name, values in known.items()},
@@ -147,6 +156,44 @@ def _parse_types(text: str | None) -> dict[str, Kind]:
         if kind not in KINDS:
             raise _refused("types", f"{name!r} has the type {kind!r}; needs one of {', '.join(KINDS)}")
     return types
+
+
+def parse_kinds(text: str | None) -> dict[str, FamilyKind]:
+    """Return the kinds of families from JSON.
+
+    Raises:
+        InvalidError: It is something else.
+    """
+    if text is None:
+        return {}
+    kinds = _load("kinds", text, 'a JSON object such as {"family": "series"}')
+    if not isinstance(kinds, dict):
+        raise _refused("kinds", 'needs a JSON object such as {"family": "series"}')
+    for family, kind in kinds.items():
+        if kind not in FAMILY_KINDS:
+            raise _refused("kinds", f"{family!r} has the kind {kind!r}; needs {', '.join(FAMILY_KINDS)}")
+    return kinds
+
+
+def parse_channels(text: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the names of the channels of families from JSON.
+
+    Raises:
+        InvalidError: It is something else.
+    """
+    if text is None:
+        return {}
+    channels = _load("channels", text, 'a JSON object such as {"family": ["x", "y"]}')
+    if not isinstance(channels, dict):
+        raise _refused("channels", 'needs a JSON object such as {"family": ["x", "y"]}')
+    found: dict[str, tuple[str, ...]] = {}
+    for family, names in channels.items():
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _refused("channels", f"{family!r} needs a list of names")
+        found[family] = tuple(name.strip() for name in names)
+        if len(set(found[family])) < len(names) or "" in found[family]:
+            raise _refused("channels", f"{family!r} needs names that differ, and none that is empty")
+    return found
 
 
 def parse_names(field_name: str, text: str | None) -> tuple[str, ...] | None:

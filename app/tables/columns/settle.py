@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place
 from app.tables.columns.feature_reader import FeatureReader
-from app.tables.columns.frame import AS_ASKED, STORED_INDEX, Columns, Frame, left_out_remark
+from app.tables.columns.frame import STORED_INDEX, Columns, Frame, left_out_remark
 from app.tables.columns.options import Kind, ReadOptions, check_types_are_of
 from app.tables.columns.survey import MAX_VALUES, Decision, TextSurvey
 from app.tables.columns.text_cells import as_text, is_text, read_cells
 from app.tables.columns.times import read_seconds
-from app.tables.table import LeftOut, Table, Warned
+from app.tables.table import AS_ASKED, LeftOut, Table, Warned
 
 HINT = "say what stands for missing cells with na_values=, or what the column is with types="
 FEATURES = {"numeric", "categorical", "datetime"}
@@ -73,6 +73,7 @@ def settle_numbers(table: Table, options: ReadOptions) -> Table:
         settled,
         has_names=table.has_names,
         family_widths=_kept_widths(table, settled.columns),
+        channels=table.channels,
         left_out=(*table.left_out, *settled.left_out),
         remarks=(*table.remarks, *settled.remarks),
     )

@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from app.problems import InvalidError, NotParseableError, Place
-from app.tables.columns.frame import AS_ASKED, Columns, Frame
+from app.tables.columns.frame import Columns, Frame
 from app.tables.columns.options import ReadOptions
 from app.tables.columns.survey import DATES, Decision
 from app.tables.columns.text_cells import is_number, is_text
 from app.tables.table import (
+    AS_ASKED,
     SPACES,
     SPACES_TAKEN_OFF,
     LeftOut,

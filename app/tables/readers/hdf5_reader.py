@@ -14,15 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, NotParseableError, Place
+from app.tables.channels.arrays import OFFSETS, VALUES
 from app.tables.table import LeftOut, TableLimits, Warned, check_names, expands_too_much, rows_per_block
 from worker.contract.names import escape_hidden
 
 MAX_ARRAYS = 1000
 MAX_DEPTH = 16
 _FRAME_AXIS = re.compile(r"axis\d+(_(level|label|codes)\d+)?")  # as pandas names them
+MAX_DIMENSIONS = 4
+ROWS_OF_LISTS = 1024  # at a time: each is an array of its own in memory
 MAX_CHUNK_BYTES = 256 << 20
 
-Array = tuple[str, np.dtype[Any], int, Iterator[NDArray[Any]]]
+Array = tuple[str, np.dtype[Any], tuple[int, ...], Iterator[NDArray[Any]]]
 
 
 @dataclass
@@ -34,7 +37,9 @@ class ArrayNotes:
 
 
 def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[Array]:
-    """Yield name, type, width and blocks of every array of numbers in rows; the others are left out.
+    """Yield name, type, shape of a row and blocks of every array of numbers; the others are left out.
+
+    An array of lists that each have a length of their own is yielded as its values and its offsets.
 
     The fill values, scales and offsets that netCDF writes as attributes are applied.
 
@@ -56,14 +61,17 @@ def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[
             left -= math.prod(array.shape) * array.dtype.itemsize
             if left < 0:  # said, not yet unpacked
                 raise expands_too_much(limits)
-            width = 1 if array.ndim == 1 else array.shape[1]
+            if (kind := _type_of_lists(array)) is not None:
+                yield from _lists(name, array, kind)
+                continue
+            shape = array.shape[1:]
             coding = _Coding.of(array)
             if coding.changes:
                 detail = f"the array {name!r} is read by its attributes {coding.names}"
                 notes.remarks.append(Warned("attributes", detail, name))
-                yield name, np.dtype(np.float64), width, map(coding.apply, _blocks(array, width))
+                yield name, np.dtype(np.float64), shape, map(coding.apply, _blocks(array))
             else:
-                yield name, array.dtype.newbyteorder("="), width, _blocks(array, width)
+                yield name, array.dtype.newbyteorder("="), shape, _blocks(array)
 
 
 @dataclass(frozen=True)
@@ -133,30 +141,54 @@ def _text(name: str | bytes) -> str:
     return name if isinstance(name, str) else name.decode(errors="surrogateescape")
 
 
-def _fault_of(array: Any) -> str | None:
+def _fault_of(array: Any) -> str | None:  # noqa: PLR0911 - one for each fault
     """Say why something is not read; None where it is."""
     if not isinstance(array, h5py.Dataset) or array.is_virtual or array.external:
         return "it is not a plain array"
     if array.attrs.get("CLASS") in {b"DIMENSION_SCALE", "DIMENSION_SCALE"}:
         return "it is the scale of a dimension"
+    if (lists := _type_of_lists(array)) is not None:
+        is_read = lists.kind in "biuf" and array.ndim == 1
+        return None if is_read else "its lists hold something else than numbers, or are several in each row"
     if array.dtype.kind not in "biuf":
         return f"it holds {array.dtype}, not real numbers"
-    if array.ndim not in {1, 2}:
-        return f"it has {array.ndim} dimensions; features need rows and columns"
+    if not 1 <= array.ndim <= MAX_DIMENSIONS:
+        return f"it has {array.ndim} dimensions; needed are one to {MAX_DIMENSIONS}, the first of them rows"
     if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > MAX_CHUNK_BYTES:
         return f"it is stored in chunks larger than {MAX_CHUNK_BYTES} bytes"
     return None
 
 
-def _blocks(array: Any, width: int) -> Iterator[NDArray[Any]]:
-    if width == 0:
+def _type_of_lists(array: Any) -> np.dtype[Any] | None:
+    kind = h5py.check_vlen_dtype(array.dtype)  # of text a class
+    return kind if isinstance(kind, np.dtype) else None
+
+
+def _blocks(array: Any) -> Iterator[NDArray[Any]]:
+    if math.prod(array.shape[1:]) == 0:
         yield np.empty(array.shape, array.dtype)
         return
-    step = rows_per_block(width)
+    step = rows_per_block(math.prod(array.shape[1:]))
     for start in range(0, array.shape[0], step):
         with _readable():
-            block = np.asarray(array[start : start + step]).reshape(-1, width)
+            block = np.asarray(array[start : start + step])
         yield block
+
+
+def _lists(name: str, array: Any, kind: np.dtype[Any]) -> Iterator[Array]:
+    """Yield the values of lists one after the other, then where each list begins and ends."""
+    lengths: list[int] = []
+
+    def values() -> Iterator[NDArray[Any]]:
+        for start in range(0, array.shape[0], ROWS_OF_LISTS):
+            with _readable():
+                lists = array[start : start + ROWS_OF_LISTS]
+            lengths.extend(map(len, lists))
+            yield np.concatenate([np.empty(0, kind), *lists]).astype(kind)
+
+    yield f"{name}{VALUES}", kind.newbyteorder("="), (), values()
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    yield f"{name}{OFFSETS}", np.dtype(np.int64), (), iter([offsets])
 
 
 @contextmanager

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, NotParseableError, Place
-from app.tables.families import join_families
+from app.tables.columns.options import ReadOptions
+from app.tables.families import table_of_arrays
 from app.tables.table import (
     Table,
     TableLimits,
@@ -56,7 +57,13 @@ def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
 
 def read_matrix(file: BinaryIO) -> NDArray[Any]:
     """Read an NPY file as it is; raises what `read_npy` raises."""
-    return as_matrix(_open_array(_bytes_of(file), "the body"), "the array")
+    array = _open_array(_bytes_of(file), "the body")
+    check_number_type(array.dtype, "the array")
+    if array.ndim not in {1, 2}:
+        raise InvalidError(
+            f"the array has {array.ndim} dimensions; it needs two: rows and features", code="not_a_matrix"
+        )
+    return array[:, np.newaxis] if array.ndim == 1 else array
 
 
 def read_raw(file: BinaryIO, width: int) -> NDArray[np.float32]:
@@ -76,8 +83,8 @@ def rows_of(body: bytes | memoryview, width: int) -> NDArray[np.float32]:
     return np.frombuffer(body, "<f4").reshape(-1, width)
 
 
-def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
-    """Read an NPZ file: one family for each array.
+def read_npz(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read an NPZ file: one family for each array, or pair of arrays that belong together.
 
     Raises:
         NotParseableError: It is not an NPZ file, or holds something damaged or pickled.
@@ -91,27 +98,8 @@ def read_npz(file: BinaryIO, limits: TableLimits) -> Table:
         places = _unpack_all(file, unpacked, limits)
         unpacked.flush()
         body = _bytes_of(unpacked)
-    families = {
-        name: as_matrix(_open_array(body[place], f"the array {name!r}"), f"the array {name!r}")
-        for name, place in places.items()
-    }
-    return join_families(families, limits)
-
-
-def as_matrix(array: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return real numbers as [rows, columns]; one dimension is one column.
-
-    Raises:
-        InvalidError: They are not real numbers, or have another number of dimensions.
-    """
-    check_number_type(array.dtype, name)
-    if array.ndim == 1:
-        return array[:, np.newaxis]
-    if array.ndim != 2:
-        raise InvalidError(
-            f"{name} has {array.ndim} dimensions; it needs two: rows and features", code="not_a_matrix"
-        )
-    return array
+    arrays = {name: _open_array(body[place], f"the array {name!r}") for name, place in places.items()}
+    return table_of_arrays(arrays, options, limits)
 
 
 def _bytes_of(file: IO[bytes]) -> memoryview:

@@ -1,14 +1,14 @@
 """The process that `confined` starts: copies what a file holds into one scratch file, within limits.
 
-Usage: python -m app.tables.sandbox.child KIND FILE TARGET MAX_ROWS MAX_FEATURES MAX_BYTES, with
-the options of reading on standard input. Writes one JSON object to standard output; a damaged file may end
+Usage: python -m app.tables.sandbox.child KIND FILE TARGET LIMITS, with the options of reading on standard
+input. Writes one JSON object to standard output; a damaged file may end
 the process in any way.
 """
 
 import json
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,8 +42,13 @@ class ArrayFile:
         self._left = limits.max_expanded_bytes
         self.entries: list[dict[str, Any]] = []
 
-    def append(self, name: str, dtype: np.dtype[Any], width: int, blocks: Iterator[NDArray[Any]]) -> None:
+    def append(
+        self, name: str, dtype: np.dtype[Any], shape: Sequence[int], blocks: Iterator[NDArray[Any]]
+    ) -> None:
         """Write an array that comes in blocks of rows.
+
+        Args:
+            shape: Of one row.
 
         Raises:
             TooLargeError: It is too large.
@@ -56,7 +61,7 @@ class ArrayFile:
                 raise expands_too_much(self._limits)
             self._file.write(np.ascontiguousarray(block, dtype).data)
             rows += block.shape[0]
-        self.entries.append({"name": name, "dtype": dtype.str, "shape": [rows, width], "offset": offset})
+        self.entries.append({"name": name, "dtype": dtype.str, "shape": [rows, *shape], "offset": offset})
         self._file.write(bytes(-self._file.tell() % ALIGNMENT))
 
 
@@ -66,12 +71,12 @@ def copy_table(read: str, path: Path, arrays: ArrayFile, options: ReadOptions, l
 
     with path.open("rb") as file:
         table: Table = getattr(arrow_reader, read)(file, options, limits)
-        arrays.append("", np.dtype(np.float64), len(table.columns), table.blocks())
+        arrays.append("", np.dtype(np.float64), [len(table.columns)], table.blocks())
     for cells in table.keys.values():
         lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
         characters = np.frombuffer("".join(filter(None, cells.to_pylist())).encode(), np.uint8)
-        arrays.append("", np.dtype(np.int32), 1, iter([lengths[:, None]]))
-        arrays.append("", np.dtype(np.uint8), 1, iter([characters[:, None]]))
+        arrays.append("", np.dtype(np.int32), [1], iter([lengths[:, None]]))
+        arrays.append("", np.dtype(np.uint8), [1], iter([characters[:, None]]))
     return {
         "columns": table.columns,
         "values_of": dict(table.values_of),
@@ -88,8 +93,8 @@ def copy_hdf5(path: Path, arrays: ArrayFile, options: ReadOptions, limits: Table
 
     del options
     notes = ArrayNotes()
-    for name, dtype, width, blocks in read_arrays(path, notes, limits):
-        arrays.append(name, dtype, width, blocks)
+    for name, dtype, shape, blocks in read_arrays(path, notes, limits):
+        arrays.append(name, dtype, shape, blocks)
     return {
         "left_out": [asdict(column) for column in notes.left_out],
         "remarks": [asdict(remark) for remark in notes.remarks],
@@ -106,8 +111,8 @@ COPIERS: dict[str, Callable[[Path, ArrayFile, ReadOptions, TableLimits], Answer]
 
 def main() -> None:
     """Copy, and say what was copied or why not."""
-    kind, source, target, max_rows, max_features, max_bytes = sys.argv[1:]
-    limits = TableLimits(int(max_rows), int(max_features), int(max_bytes), Path(target).parent)
+    kind, source, target, given = sys.argv[1:]
+    limits = TableLimits(**(json.loads(given) | {"scratch_dir": Path(target).parent}))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:

@@ -4,13 +4,14 @@ The child may take only so much memory, time and disk, and knows no secrets. It 
 one after the other into a single scratch file, which is then mapped: one descriptor, however many arrays.
 """
 
+import math
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from threading import BoundedSemaphore
 from typing import Any, BinaryIO, Literal
@@ -30,7 +31,7 @@ from app.problems import (
     UnavailableError,
 )
 from app.tables.columns.options import ReadOptions
-from app.tables.families import join_families
+from app.tables.families import table_of_arrays
 from app.tables.readers import arrow_reader
 from app.tables.table import LeftOut, Table, TableLimits, Warned, array_blocks
 
@@ -44,8 +45,8 @@ Kind = Literal["arrow", "arrow_file", "hdf5", "parquet"]
 _room = BoundedSemaphore(MAX_CHILDREN)
 
 
-def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
-    """Read an HDF5 file: one family for each array of numbers in rows.
+def read_hdf5(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read an HDF5 file: one family for each array of numbers, or pair of arrays that belong together.
 
     Raises:
         NotParseableError: It is not an HDF5 file, or a damaged one.
@@ -53,7 +54,8 @@ def read_hdf5(file: BinaryIO, limits: TableLimits) -> Table:
         UnavailableError: Too many such files are being read.
     """
     answer, mapped = _read("hdf5", file, ReadOptions(), limits)
-    table = join_families({entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}, limits)
+    arrays = {entry["name"]: _view(mapped, entry) for entry in answer["arrays"]}
+    table = table_of_arrays(arrays, options, limits)
     left_out, remarks = _notes(answer)
     remarks += tuple(Warned("left_out", f"{c.name!r} is left out: {c.reason}", c.name) for c in left_out)
     return replace(table, left_out=left_out, remarks=remarks)
@@ -122,7 +124,7 @@ def _read(
         target = Path(scratch, "arrays")
         command = [sys.executable, "-m", "app.tables.sandbox.child", kind]
         command += [str(_on_disk(file, Path(scratch))), str(target)]
-        command += [str(limits.max_rows), str(limits.max_features), str(limits.max_expanded_bytes)]
+        command += [orjson.dumps(asdict(limits), default=str).decode()]
         answer = _run(command, kind, options)
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
@@ -187,8 +189,8 @@ def _on_disk(file: BinaryIO, scratch: Path) -> Path:
 
 
 def _view(mapped: NDArray[np.uint8], entry: dict[str, Any]) -> NDArray[Any]:
-    dtype, (rows, width) = np.dtype(entry["dtype"]), entry["shape"]
-    size = rows * width * dtype.itemsize
+    dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
+    size = math.prod(shape) * dtype.itemsize
     start = entry["offset"]
-    array: NDArray[Any] = mapped[start : start + size].view(dtype).reshape(rows, width)
+    array: NDArray[Any] = mapped[start : start + size].view(dtype).reshape(shape)
     return array

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app.problems import InvalidError
-from app.tables.families import families_of, join_families
+from app.tables.columns.options import ReadOptions
+from app.tables.families import families_of, table_of_arrays
 from app.tables.table import Table
 
 COLUMNS = ("p_0", "p_1", "m_0")
@@ -22,17 +23,17 @@ def table(columns=COLUMNS, *, has_names=True, widths=None):
 
 
 def test_without_a_word_all_features_are_one_family():
-    assert families_of(table(), COLUMNS, None) == {"features": list(COLUMNS)}
+    assert families_of(table(), None) == {"features": list(COLUMNS)}
 
 
 def test_json_names_every_feature_and_columns_keep_their_order():
     asked = '{"moments": ["m_0"], "pixels": ["p_1", "p_0"]}'
-    assert families_of(table(), COLUMNS, asked) == {"moments": ["m_0"], "pixels": ["p_0", "p_1"]}
+    assert families_of(table(), asked) == {"moments": ["m_0"], "pixels": ["p_0", "p_1"]}
 
 
 def test_a_prefix_ends_at_the_first_separator():
     columns = ("p_a_0", "p_b_0", "m_0", "alone")
-    assert families_of(table(), columns, "prefix:_") == {
+    assert families_of(table(columns), "prefix:_") == {
         "p": ["p_a_0", "p_b_0"],
         "m": ["m_0"],
         "alone": ["alone"],
@@ -41,9 +42,9 @@ def test_a_prefix_ends_at_the_first_separator():
 
 def test_the_families_of_a_file_hold():
     widths = {"p": 2, "m": 1}
-    assert families_of(table(widths=widths), COLUMNS, None) == {"p": ["p_0", "p_1"], "m": ["m_0"]}
+    assert families_of(table(widths=widths), None) == {"p": ["p_0", "p_1"], "m": ["m_0"]}
     with pytest.raises(InvalidError, match="itself"):
-        families_of(table(widths=widths), COLUMNS, "prefix:_")
+        families_of(table(widths=widths), "prefix:_")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_the_families_of_a_file_hold():
 )
 def test_a_feature_that_is_not_in_exactly_one_family_is_named(asked, column, detail):
     with pytest.raises(InvalidError) as caught:
-        families_of(table(), COLUMNS, asked)
+        families_of(table(), asked)
     assert caught.value.code == "invalid_families"
     assert any(place.column == column and detail in place.detail for place in caught.value.places)
 
@@ -67,19 +68,19 @@ def test_a_feature_that_is_not_in_exactly_one_family_is_named(asked, column, det
 )
 def test_families_of_another_form_are_refused(asked):
     with pytest.raises(InvalidError):
-        families_of(table(), COLUMNS, asked)
+        families_of(table(), asked)
 
 
 def test_a_name_that_begins_with_the_separator_is_named():
     with pytest.raises(InvalidError) as caught:
-        families_of(table(), ("_0", "p_0"), "prefix:_")
+        families_of(table(("_0", "p_0")), "prefix:_")
     assert caught.value.places[0].column == "_0"
 
 
 @pytest.mark.parametrize("asked", ["", "pixels", "{", '{"p": NaN}'])
 def test_neither_json_nor_a_rule_is_refused(asked):
     with pytest.raises(InvalidError) as caught:
-        families_of(table(), COLUMNS, asked)
+        families_of(table(), asked)
     assert caught.value.places[0].field == "families"
 
 
@@ -87,7 +88,7 @@ def test_families_of_more_features_than_there_may_be_are_refused_before_these_ge
     wide = np.broadcast_to(np.float32(0), (1, 1_000_000))
     tracemalloc.start()
     with pytest.raises(InvalidError) as caught:
-        join_families({"a": wide}, limits)
+        table_of_arrays({"a": wide}, ReadOptions(), limits)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert caught.value.code == "too_many_features"

@@ -34,7 +34,7 @@ def written(blocks, limits, columns=("a", "b"), **more):
     cut=st.integers(0, 30),
 )
 def test_blocks_are_put_together_as_they_came(values, cut, tmp_path_factory):
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     blocks = [block for block in (values[:cut], values[cut:]) if len(block)]
     report, stored = written(blocks, limits)
     assert report.rows == len(values)
@@ -95,6 +95,6 @@ def test_too_many_rows_are_refused_before_all_are_read(limits):
 
 
 def test_too_many_values_are_refused(tmp_path):
-    limits = TableLimits(10**9, 50, 8000, tmp_path)
+    limits = TableLimits(10**9, 50, 8000, 10**6, 10**4, 10**4, tmp_path)
     with pytest.raises(TooLargeError, match="more than 8000 bytes"):
         written((np.zeros((100, 2)) for _ in range(20)), limits)

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import feather, parquet
 
+from app.formats import Format
 from app.problems import InvalidError, NotParseableError, TooLargeError
 from app.tables.columns.options import KINDS, ReadOptions
-from app.tables.columns.settle import settle_numbers
-from app.tables.open_table import read_blocks
+from app.tables.open_table import open_table, read_blocks
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet, read_referring_arrow
 from app.tables.readers.csv_reader import read_csv
 from app.tables.readers.json_reader import read_json
-from app.tables.readers.numpy_reader import read_npy, read_npz
 from app.tables.table import TableLimits
 
 NAMES = st.sampled_from(
@@ -68,8 +67,8 @@ def written(write):
     return body.getvalue()
 
 
-def read_array(read):
-    return lambda file, options, limits: settle_numbers(read(file, limits), options)
+def read_array(file_format):
+    return lambda file, options, limits: open_table(file, file_format, options, limits)
 
 
 CSV_TEXT = "a,b,c,d\n1,red,2026-01-31,True\n2.5,blue,NA,False\n-999,red,,True\n"
@@ -87,8 +86,21 @@ WHOLE = {
         written(lambda body: feather.write_feather(TABLE, body, compression="uncompressed")),
     ),
     "parquet": (read_parquet, written(lambda body: parquet.write_table(TABLE, body))),
-    "npy": (read_array(read_npy), written(lambda body: np.save(body, np.ones((3, 2), "f2")))),
-    "npz": (read_array(read_npz), written(lambda body: np.savez(body, a=np.ones((3, 2)), b=np.ones(3, "?")))),
+    "npy": (read_array(Format.NPY), written(lambda body: np.save(body, np.ones((3, 2), "f2")))),
+    "npz": (
+        read_array(Format.NPZ),
+        written(lambda body: np.savez(body, a=np.ones((3, 2)), b=np.ones(3, "?"))),
+    ),
+    "npz of series and grids": (
+        read_array(Format.NPZ),
+        written(
+            lambda body: np.savez(
+                body,
+                **{"s": np.ones((2, 3, 1)), "s.lengths": [1, 3], "g": np.ones((2, 1, 2, 2))},
+                **{"t.values": np.ones((3, 2)), "t.offsets": [0, 0, 3]},
+            )
+        ),
+    ),
 }
 
 
@@ -100,12 +112,14 @@ def read_through(read, body, options, limits):
     except (InvalidError, NotParseableError, TooLargeError):
         return
     assert len(set(table.columns)) == len(table.columns)
+    for family in table.channels.values():
+        assert sum(len(block) for block in family.blocks()) == family.stored_shape[0]
     assert all(len(cells) == rows or not table.columns for cells in table.keys.values())
 
 
 @pytest.fixture(scope="module")
 def bounds(tmp_path_factory):
-    return TableLimits(1000, 50, 1 << 20, tmp_path_factory.mktemp("scratch"))
+    return TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.mark.parametrize(("read", "body"), WHOLE.values(), ids=WHOLE.keys())

@@ -128,7 +128,7 @@ def test_parquet_that_says_it_has_too_many_rows_is_refused_unread(limits):
 
 
 def test_parquet_that_unpacks_to_too_much_is_refused_unread(tmp_path):
-    limits = TableLimits(10_000_000, 50, 1 << 20, tmp_path)
+    limits = TableLimits(10_000_000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path)
     body = as_parquet(pa.table({"a": np.arange(1_000_000.0)}), compression="zstd")
     with pytest.raises(TooLargeError, match="unpacks"):
         read_parquet(body, ReadOptions(), limits)
@@ -171,7 +171,7 @@ def test_a_stream_that_begins_with_something_else_is_refused(limits):
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_refused_and_never_crash(write, read, data, tmp_path_factory):
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     body = bytearray(write(NUMBERS).getvalue())
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))

@@ -104,7 +104,7 @@ def by_pandas(data, delimiter, decimal, na_values, kinds):
 @given(table=tables())
 def test_every_cell_is_what_it_is_to_pandas(table, tmp_path_factory):
     data, delimiter, decimal, na_values, kinds = table
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     types = {name: "categorical" for name, kind in kinds.items() if kind == "text"}
     options = ReadOptions(types=types, na_values=na_values, delimiter=delimiter, decimal=decimal)
     read, blocks = read_blocks(

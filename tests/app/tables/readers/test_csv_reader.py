@@ -151,7 +151,7 @@ def test_a_header_of_numbers_is_remarked(limits):
 @settings(max_examples=50, deadline=None)
 @given(rows=st.lists(st.lists(st.floats(width=32, allow_infinity=False), min_size=3, max_size=3), min_size=1))
 def test_single_floats_survive_the_way_through_text(rows, tmp_path_factory):
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     text = "a,b,c\n" + "".join(",".join("" if math.isnan(v) else repr(v) for v in row) + "\n" for row in rows)
     np.testing.assert_array_equal(rows_of(text, limits), np.array(rows, np.float32))
 
@@ -159,7 +159,7 @@ def test_single_floats_survive_the_way_through_text(rows, tmp_path_factory):
 @settings(max_examples=150, deadline=None)
 @given(text=st.text(st.sampled_from(list('a1,."\n\r- e\x00é')), max_size=40))
 def test_any_text_is_either_read_or_refused(text, tmp_path_factory):
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     try:
         rows_of(text, limits)
     except (InvalidError, NotParseableError):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from app.problems import InvalidError, NotParseableError, TooLargeError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
 from app.tables.sandbox.confined import read_hdf5
 
@@ -18,7 +19,7 @@ def read(tmp_path, limits):
         with h5py.File(path, "w") as file:
             write(file)
         with path.open("rb") as file:
-            return read_hdf5(file, limits)
+            return read_hdf5(file, ReadOptions(), limits)
 
     return write_and_read
 
@@ -38,7 +39,7 @@ def test_each_array_is_a_family(read, tmp_path):
 @pytest.mark.parametrize(
     ("write", "reason"),
     [
-        (lambda file: file.__setitem__("x", np.zeros((2, 2, 2))), "it has 3 dimensions"),
+        (lambda file: file.__setitem__("x", np.zeros((2, 1, 1, 1, 1))), "it has 5 dimensions"),
         (lambda file: file.__setitem__("x", np.float64(1)), "it has 0 dimensions"),
         (lambda file: file.__setitem__("x", [b"text", b"more"]), "not real numbers"),
         (lambda file: file.__setitem__("x", np.array([b"text"])), "it holds |S4, not real numbers"),
@@ -98,4 +99,4 @@ def test_an_array_whose_name_is_no_text_is_told_by_its_position(read, name, code
 def test_something_else_is_not_parseable(body, tmp_path, limits):
     (tmp_path / "upload.h5").write_bytes(body)
     with (tmp_path / "upload.h5").open("rb") as file, pytest.raises(NotParseableError):
-        read_hdf5(file, limits)
+        read_hdf5(file, ReadOptions(), limits)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.problems import InvalidError, NotParseableError, TooLargeError
+from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
 from app.tables.readers.numpy_reader import read_npy, read_npz
 from app.tables.table import TableLimits
@@ -78,7 +79,7 @@ def test_a_pickled_array_is_refused_unread(limits):
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.npy", body.getvalue())
     with pytest.raises(NotParseableError, match="pickled"):
-        read_npz(archive, limits)
+        read_npz(archive, ReadOptions(), limits)
 
 
 def test_bytes_after_an_array_are_refused_and_not_lost(limits, tmp_path):
@@ -113,7 +114,9 @@ def test_absurd_headers_are_refused(header, limits, tmp_path):
 
 
 def test_each_array_of_an_npz_is_a_family(limits):
-    table = read_npz(npz(pixels=np.array([[1, 2], [3, 4]], np.uint8), area=np.array([0.5, np.nan])), limits)
+    table = read_npz(
+        npz(pixels=np.array([[1, 2], [3, 4]], np.uint8), area=np.array([0.5, np.nan])), ReadOptions(), limits
+    )
     assert table.columns == ("pixels_0", "pixels_1", "area_0")
     assert table.family_widths == {"pixels": 2, "area": 1}
     np.testing.assert_array_equal(collect_rows(table, 10), [[1, 2, 0.5], [3, 4, np.nan]])
@@ -121,21 +124,21 @@ def test_each_array_of_an_npz_is_a_family(limits):
 
 def test_arrays_of_different_heights_are_named(limits):
     with pytest.raises(InvalidError) as caught:
-        read_npz(npz(a=np.zeros((2, 1)), b=np.zeros((3, 1))), limits)
+        read_npz(npz(a=np.zeros((2, 1)), b=np.zeros((3, 1))), ReadOptions(), limits)
     assert caught.value.code == "ragged_row"
     assert {place.field for place in caught.value.places} == {"a", "b"}
 
 
 def test_an_npz_without_arrays_has_no_columns(limits):
     with pytest.raises(InvalidError, match="no columns"):
-        read_npz(npz(), limits)
+        read_npz(npz(), ReadOptions(), limits)
 
 
 def test_a_bomb_is_stopped_while_it_unpacks(limits):
     body = npz(a=np.zeros((1 << 20, 4)))
     assert len(body.getvalue()) < 100_000
     with pytest.raises(TooLargeError, match="unpacks"):
-        read_npz(body, limits)
+        read_npz(body, ReadOptions(), limits)
 
 
 def test_too_many_members_are_refused_unread(limits):
@@ -144,7 +147,7 @@ def test_too_many_members_are_refused_unread(limits):
         for number in range(1001):
             file.writestr(f"{number}.npy", b"")
     with pytest.raises(InvalidError, match="1000 arrays"):
-        read_npz(body, limits)
+        read_npz(body, ReadOptions(), limits)
 
 
 def test_more_members_than_the_list_says_are_refused(limits):
@@ -156,12 +159,14 @@ def test_more_members_than_the_list_says_are_refused(limits):
     end = lying.rindex(b"PK\x05\x06")
     lying[end + 8 : end + 12] = (1).to_bytes(2, "little") * 2
     with pytest.raises(InvalidError, match="1000 arrays"):
-        read_npz(io.BytesIO(lying), limits)
+        read_npz(io.BytesIO(lying), ReadOptions(), limits)
 
 
 def test_many_arrays_take_no_descriptor_each(limits):
     before = open_descriptors()
-    table = read_npz(npz(**{f"a{number}": np.full((3, 1), number) for number in range(40)}), limits)
+    table = read_npz(
+        npz(**{f"a{number}": np.full((3, 1), number) for number in range(40)}), ReadOptions(), limits
+    )
     assert open_descriptors() <= before + 2
     np.testing.assert_array_equal(collect_rows(table, 10)[1], np.arange(40))
 
@@ -171,7 +176,7 @@ def test_a_second_list_of_members_that_could_be_of_any_size_is_refused_unread(li
     end = body.rindex(b"PK\x05\x06")
     locator = b"PK\x06\x07" + bytes(16)  # where zip64 says how large the list really is
     with pytest.raises(InvalidError, match="1000 arrays"):
-        read_npz(io.BytesIO(body[:end] + locator + body[end:]), limits)
+        read_npz(io.BytesIO(body[:end] + locator + body[end:]), ReadOptions(), limits)
 
 
 def test_a_member_that_is_there_twice_is_refused(limits):
@@ -181,7 +186,7 @@ def test_a_member_that_is_there_twice_is_refused(limits):
         with pytest.warns(UserWarning, match="Duplicate"):
             file.writestr("a.npy", npy(np.zeros((2, 2))).getvalue())
     with pytest.raises(InvalidError, match="twice"):
-        read_npz(body, limits)
+        read_npz(body, ReadOptions(), limits)
 
 
 @pytest.mark.parametrize("body", [b"", b"PK\x05\x06", b"not a zip file", b"PK\x03\x04" + b"x" * 100])
@@ -194,7 +199,7 @@ def test_something_else_is_not_parseable(body, limits):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_damaged_files_are_refused_and_never_crash(data, tmp_path_factory):
-    limits = TableLimits(1000, 50, 1 << 20, tmp_path_factory.getbasetemp())
+    limits = TableLimits(1000, 50, 1 << 20, 10**6, 10**4, 10**4, tmp_path_factory.getbasetemp())
     read, whole = data.draw(
         st.sampled_from([(read_npy, npy(np.ones((4, 3)))), (read_npz, npz(a=np.ones((4, 3)), b=np.ones(4)))])
     )

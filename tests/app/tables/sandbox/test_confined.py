@@ -107,9 +107,8 @@ def test_few_bytes_that_stand_for_very_many_do_no_harm(limits, kind):
 @pytest.mark.parametrize("read", [confined.read_arrow, confined.read_arrow_file, confined.read_hdf5])
 def test_bytes_that_are_no_such_file_are_refused(limits, read):
     for body in (b"", b"ARROW1\0\0" + b"\xff" * 100, b"\x89HDF\r\n\x1a\n" + b"\x00" * 200):
-        arguments = (limits,) if read is confined.read_hdf5 else (ReadOptions(), limits)
         with pytest.raises(NotParseableError):
-            read(io.BytesIO(body), *arguments)
+            read(io.BytesIO(body), ReadOptions(), limits)
 
 
 def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_there(limits, tmp_path):
@@ -118,7 +117,7 @@ def test_an_array_that_grows_too_large_is_refused_by_the_child_before_it_is_ther
         file.create_dataset("b", (300_000, 1), "u1", compression="gzip", chunks=(1000, 1))
     tight = replace(limits, max_expanded_bytes=500_000)
     with (tmp_path / "zeros.h5").open("rb") as file, pytest.raises(TooLargeError) as caught:
-        confined.read_hdf5(file, tight)
+        confined.read_hdf5(file, ReadOptions(), tight)
     assert caught.value.code == "expands_too_much"
 
 
@@ -135,7 +134,7 @@ def test_a_thousand_arrays_take_no_descriptor_each(limits, tmp_path):
             file[f"a{number:02}"] = np.full((3, 1), number, np.uint8)
     before = open_descriptors()
     with path.open("rb") as file:
-        table = confined.read_hdf5(file, limits)
+        table = confined.read_hdf5(file, ReadOptions(), limits)
         assert open_descriptors() <= before + 2
     np.testing.assert_array_equal(collect_rows(table, 10)[1], np.arange(40))
 
@@ -146,7 +145,7 @@ def test_a_chunk_that_cannot_be_unpacked_is_the_files_fault(limits, tmp_path):
         array = file.create_dataset("a", (10, 1), "u1", chunks=(10, 1), compression="gzip")
         array.id.write_direct_chunk((0, 0), b"not deflated")
     with path.open("rb") as file, pytest.raises(NotParseableError):
-        confined.read_hdf5(file, limits)
+        confined.read_hdf5(file, ReadOptions(), limits)
     assert [left.name for left in tmp_path.iterdir()] == ["upload.h5"]
 
 

@@ -1,0 +1,57 @@
+"""Names the channels of families, and checks what was said of families."""
+
+from collections.abc import Collection
+
+from app.problems import InvalidError, Place
+from app.tables.columns.options import FamilyKind, ReadOptions
+
+
+def name_channels(family: str, width: int, options: ReadOptions) -> tuple[str, ...]:
+    """Return the names of a family's channels: those that were sent, or 0, 1, ...
+
+    Raises:
+        InvalidError: It has no channels, or another number of names was sent.
+    """
+    sent = options.channels.get(family)
+    if width == 0:
+        detail = "it has no channels"
+        raise InvalidError(f"family {family!r}: {detail}", [Place(detail=detail, field=family)])
+    if sent is None:
+        return tuple(map(str, range(width)))
+    if len(sent) != width:
+        detail = f"{len(sent)} names of channels for {width} channels"
+        place = Place(detail=detail, field=f"channels.{family}")
+        raise InvalidError(f"family {family!r}: {detail}", [place], code="wrong_channels")
+    return sent
+
+
+def check_kind(family: str, kind: FamilyKind, options: ReadOptions) -> None:
+    """Raise `InvalidError` where a family was said to be of another kind than it is."""
+    asked = options.kinds.get(family, kind)
+    if asked != kind:
+        detail = f"it cannot be of the kind {asked}; it is a {kind}"
+        place = Place(detail=detail, field=f"kinds.{family}")
+        raise InvalidError(f"family {family!r}: {detail}", [place], code="wrong_kind")
+
+
+def check_families(options: ReadOptions, tables: Collection[str], channels: Collection[str]) -> None:
+    """Raise `InvalidError` where something was said of a family that is not there.
+
+    Args:
+        tables: Families of which a kind may have been said although they are no series and no grids.
+        channels: Series and grids.
+    """
+    if options.known is not None:  # the model's, which are looked for by those who know it
+        return
+    faults = [
+        Place(detail="no such family", field=f"kinds.{name}")
+        for name in options.kinds
+        if name not in tables and name not in channels
+    ]
+    faults += [
+        Place(detail="no such family of series or grids", field=f"channels.{name}")
+        for name in options.channels
+        if name not in channels
+    ]
+    if faults:
+        raise InvalidError(f"{faults[0].field}: {faults[0].detail}", faults, code="no_such_family")

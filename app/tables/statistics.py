@@ -1,0 +1,83 @@
+"""What is gathered of columns while they are written: missing values, constants, what float32 rounds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.tables.table import Warned
+
+# Float32 is kept where its rounding is below this part of a column's standard deviation.
+MAX_ROUNDING = 2.0**-12
+
+
+@dataclass
+class Statistics:
+    """What is gathered of each column; all arrays are [columns]."""
+
+    width: int
+    rows: int = 0
+    missing: NDArray[np.int64] = field(init=False)
+    lowest: NDArray[np.float64] = field(init=False)
+    highest: NDArray[np.float64] = field(init=False)
+    rounding: NDArray[np.float64] = field(init=False)  # by float32, at most
+    first: NDArray[np.float64] | None = None  # sums are of what lies beyond it
+    total: NDArray[np.float64] = field(init=False)
+    squares: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.missing = np.zeros(self.width, np.int64)
+        self.lowest, self.highest = np.full(self.width, np.inf), np.full(self.width, -np.inf)
+        self.rounding, self.total, self.squares = np.zeros((3, self.width))
+
+    def add(self, block: NDArray[Any], values: NDArray[np.floating[Any]]) -> None:
+        """Look at a block as it came and as it is written."""
+        self.rows += len(block)
+        self.missing += np.isnan(values).sum(axis=0)
+        exact = block if block.dtype.kind == "f" else block.astype(np.float64)
+        self.lowest = np.fmin(self.lowest, np.fmin.reduce(exact, axis=0, initial=np.inf))
+        self.highest = np.fmax(self.highest, np.fmax.reduce(exact, axis=0, initial=-np.inf))
+        if exact.dtype.itemsize <= values.dtype.itemsize:
+            return
+        if self.first is None:
+            self.first = np.nan_to_num(exact[0])
+        self.rounding = np.fmax(self.rounding, np.fmax.reduce(np.abs(exact - values), axis=0, initial=0.0))
+        with np.errstate(over="ignore"):  # squares beyond float64 belong to values beyond float32
+            centred = exact - self.first
+            self.total += np.nansum(centred, axis=0)
+            self.squares += np.nansum(centred * centred, axis=0)
+
+    @property
+    def is_constant(self) -> NDArray[np.bool_]:
+        """Whether a column has one value only."""
+        constant: NDArray[np.bool_] = self.lowest == self.highest
+        return constant
+
+    @property
+    def loses_precision(self) -> NDArray[np.bool_]:
+        """Whether float32 rounds a column by more than matters for its spread."""
+        count = np.maximum(self.rows - self.missing, 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = np.maximum(self.squares / count - (self.total / count) ** 2, 0.0)
+            loses: NDArray[np.bool_] = self.rounding > MAX_ROUNDING * np.sqrt(variance)
+        return np.isinf(self.rounding) | (loses & ~self.is_constant)
+
+
+def warnings_of(columns: Sequence[str], statistics: Statistics) -> tuple[Warned, ...]:
+    """Say which columns miss values, or have one only."""
+    found: list[Warned] = []
+    rows = statistics.rows
+    counts, constant = statistics.missing.tolist(), statistics.is_constant.tolist()
+    for name, count, is_constant in zip(columns, counts, constant, strict=True):
+        if count == rows:
+            detail = f"{name!r} has no value at all; it is set aside while learning"
+            found.append(Warned("empty_column", detail, name, count))
+        elif count:
+            detail = f"{name!r} misses {count} of {rows} values; they are filled in"
+            found.append(Warned("missing_values", detail, name, count))
+        if is_constant:
+            detail = f"{name!r} has one value only; it is set aside while learning"
+            found.append(Warned("constant_column", detail, name))
+    return tuple(found)
