@@ -6,6 +6,7 @@ Shapes: B rows, D features, G categories, E latent_dim.
 import torch
 from torch import Tensor
 
+from catvq.model.codebook import KMEANS_ITERATIONS
 from catvq.model.routing import HardRouting, Routing
 from catvq.model.vqvae import CategoricalVQVAE
 
@@ -17,7 +18,12 @@ EPSILON = 1e-12
 
 @torch.no_grad()
 def start_classically(
-    model: CategoricalVQVAE, features: Tensor, grouping: Tensor, routing: Routing | None = None
+    model: CategoricalVQVAE,
+    features: Tensor,
+    grouping: Tensor,
+    routing: Routing | None = None,
+    *,
+    iterations: int = KMEANS_ITERATIONS,
 ) -> None:
     """Initialise linear paths and codebooks; set non-linear paths to zero. Uses torch's generator.
 
@@ -30,6 +36,7 @@ def start_classically(
         features: float32 [B, D], centred.
         grouping: int64 [D], the category of each feature.
         routing: Routing of the features to categories; by default hard, by the grouping.
+        iterations: Of k-means.
     """
     encoder, decoder = model.encoder, model.decoder
     hard = HardRouting.from_grouping(grouping, model.shape.num_categories)
@@ -40,7 +47,7 @@ def start_classically(
     encoder.linear_weight.copy_(directions / gate.clamp_min(EPSILON).unsqueeze(2))
     model.eval()
     latents = model.latents(features, hard if routing is None else routing)
-    model.codebooks.start_from(latents)
+    model.codebooks.start_from(latents, iterations)
     some = latents[:, : max(LEAST_ROWS, ROWS_PER_INPUT * len(decoder.valid))]
     rows = model.codebooks.lookup(model.codebooks.nearest(some))
     inputs = decoder.read(rows.view(len(some), -1, *some.shape[1:]).sum(dim=1)).double()

@@ -19,7 +19,8 @@ from torch import Tensor
 
 REGIONS = 8  # fewer capture less of the local shape, more have too few rows; 6 to 12 are about as good
 MAX_ROWS = 20_000  # at most, for finding the regions
-SPREADS = (0.0, 0.4, 0.8)  # values that are tried; 1 doubles the variance of a region
+SPREADS = (0.0, 0.4, 0.8)  # values that are tried for the start; 1 doubles the variance of a region
+TRAINING_SPREAD = 0.4  # at least: unmoved rows are learnt by heart even where the start is best from them
 
 
 class Smoother:

@@ -21,7 +21,7 @@ from catvq.grouping.initial import Categories
 from catvq.grouping.merging import Join, join_cheapest, joins_due
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.metrics import summarize_codebooks
-from catvq.model.smoothing import Smoother
+from catvq.model.smoothing import TRAINING_SPREAD, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.state.checkpoint import Checkpoint
@@ -201,43 +201,46 @@ class ModelStage:
             self._loss_sums += self._learner.step(batch, progress=self.step / steps, learning=learning)
             self._progress.step_in_epoch += 1
 
-    @property
-    def _spread(self) -> float:
-        return self._progress.spread or 0.0
-
     def _draw(self, rows: Tensor) -> Tensor:
         """What a step learns from, for its places among the training rows, int64 [B]: float32 [B', D']."""
-        times = math.ceil(MOVED_ROWS / len(rows)) if self._spread else 1
-        return self._smoother.draw(rows.repeat(times), self._spread)
+        times = math.ceil(MOVED_ROWS / len(rows))
+        return self._smoother.draw(rows.repeat(times), max(self._progress.spread or 0.0, TRAINING_SPREAD))
 
     def _start(self) -> None:
-        """Start the model, on rows moved as far as it pays."""
+        """Start the model, on rows moved as far as it pays; the start on the rows themselves is kept, too."""
         learner, data = self._learner, self._data
         self._progress.spread = choose_spread(learner, data, seed=self._config.training.seed)
-        learner.adopt(learner.started_anew(start_rows(self._smoother, self._spread)).state_dict())
-        if self._progress.is_hardened and data.has_validation:
-            self._keep_if_best(self._judge())
+        learner.adopt(self._new_start(self._progress.spread).state_dict())
+        if self._progress.is_hardened:
+            self._keep_if_best(self.model)
+            self._keep_if_best(self._new_start(0.0))
 
     def _start_anew_if_better(self) -> None:
         """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
         if not self._data.has_validation:
             return
-        learner, error = self._learner, self._judge()
         with OwnRandomness(self._config.training.seed + 2, self._data.device).scope():
-            start = learner.started_anew(start_rows(self._smoother, self._spread))
-        anew = learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS], model=start)
-        if anew < error:
-            learner.adopt(start.state_dict())
-        self._keep_if_best(min(anew, error))
+            start, plain = self._new_start(self._progress.spread or 0.0), self._new_start(0.0)
+        if self._judge(start) < self._judge(self.model):
+            self._learner.adopt(start.state_dict())
+        self._keep_if_best(self.model)
+        self._keep_if_best(plain)
 
-    def _keep_if_best(self, error: float) -> None:
-        best = self._progress.best_error
-        if best is None or error < best:
+    def _new_start(self, spread: float) -> CategoricalVQVAE:
+        return self._learner.started_anew(start_rows(self._smoother, spread))
+
+    def _keep_if_best(self, model: CategoricalVQVAE) -> float | None:
+        """The model's error on validation rows; None without such rows."""
+        if not self._data.has_validation:
+            return None
+        error, best = self._judge(model), self._progress.best_error
+        if self._progress.is_hardened and (best is None or error < best):
             self._progress.best_error, self._progress.best_epoch = error, self._progress.epoch
-            self._best = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self._best = {name: value.clone() for name, value in model.state_dict().items()}
+        return error
 
-    def _judge(self) -> float:
-        return self._learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS])
+    def _judge(self, model: CategoricalVQVAE) -> float:
+        return self._learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS], model=model)
 
     def _learning(self) -> Learning:
         """What moves in the present epoch."""
@@ -263,9 +266,7 @@ class ModelStage:
             signs += self._find_flat_temperature()
         signs += self._find_collapsed_categories()
         progress.collapses = collapse.record_signs(progress.collapses, signs, progress.epoch)
-        error = self._judge() if self._data.has_validation else None
-        if error is not None and progress.is_hardened:
-            self._keep_if_best(error)
+        error = self._keep_if_best(self.model)
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
         progress.is_stopped_early |= self._is_done_early()
 

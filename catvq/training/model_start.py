@@ -1,4 +1,4 @@
-"""How a model's training begins: how far rows are moved before they train it, and from which rows it starts.
+"""How a model's training begins: from which rows it starts, and how far they are moved.
 
 Shapes: N training rows, D features.
 """
@@ -14,7 +14,7 @@ from catvq.model.smoothing import SPREADS, Smoother
 from catvq.training.trainer import Learner
 
 START_ROWS = 4096  # most rows that a model starts from
-TRIAL_ROWS = 2048  # the same where only its spread is judged
+TRIAL_ROWS, TRIAL_ITERATIONS = 2048, 8  # the same where only its spread is judged, and of its k-means
 DRAWN_PER_ROW = 16  # around each training row: more would tell no more
 # Rows that judge a spread, of as many parts as it takes: 57 chose wrongly in two of three splits.
 JUDGES = 512
@@ -46,7 +46,8 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
     for spread in SPREADS:
         errors = [
             learner.row_errors(
-                data.features[judges], learner.started_anew(start_rows(smoother, spread, TRIAL_ROWS))
+                data.features[judges],
+                learner.started_anew(start_rows(smoother, spread, TRIAL_ROWS), TRIAL_ITERATIONS),
             )
             for smoother, judges in trials
         ]

@@ -14,6 +14,7 @@ from catvq.config import ASSIGNMENT_LR, RunConfig
 from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
+from catvq.model.codebook import KMEANS_ITERATIONS
 from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
@@ -115,10 +116,11 @@ class Learner:
             self._assignment_optimizer.step()
         return terms.stacked()
 
-    def started_anew(self, sample: Tensor) -> CategoricalVQVAE:
-        """A model that starts from a sample, float32 [B, C], in the present grouping, see `classical`."""
+    def started_anew(self, sample: Tensor, iterations: int = KMEANS_ITERATIONS) -> CategoricalVQVAE:
+        """A model that starts from a sample, float32 [B, C], in the present grouping."""
         model = copy.deepcopy(self.model)
-        start_classically(model, sample, self._owners.spread(self.assignment.grouping()), self.routing())
+        grouping = self._owners.spread(self.assignment.grouping())
+        start_classically(model, sample, grouping, self.routing(), iterations=iterations)
         return model
 
     def adopt(self, state: Mapping[str, Tensor]) -> None:
