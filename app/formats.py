@@ -18,6 +18,8 @@ class Format(Enum):
     PARQUET = "application/vnd.apache.parquet"
     NPZ = "application/x-npz"
     HDF5 = "application/x-hdf5"
+    SVG = "image/svg+xml"
+    PNG = "image/png"
     EVENT_STREAM = "text/event-stream"
     HTML = "text/html"
     RAW = "application/octet-stream"  # little-endian numbers of known width, without a header
@@ -31,7 +33,10 @@ DATASET_FORMATS = (
     *(Format.NPY, Format.NPZ, Format.HDF5, Format.JSON),
 )
 EVENT_FORMATS = (Format.JSON, Format.EVENT_STREAM)
-METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW)
+PICTURE_FORMATS = (Format.SVG, Format.PNG)
+ASSIGNMENT_FORMATS = (*ARRAY_FORMATS, *PICTURE_FORMATS)
+METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW, *PICTURE_FORMATS)
+GROUPING_FORMATS = (Format.JSON, *PICTURE_FORMATS)
 
 _TEXT_FORMATS = {Format.JSON, Format.CSV}
 _UTF8 = {"utf-8", "utf8", "us-ascii"}

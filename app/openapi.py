@@ -20,6 +20,10 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 _BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
+_PICTURES = {
+    Format.SVG: {"type": "string", "description": "A drawing in XML."},
+    Format.PNG: {"type": "string", "contentMediaType": Format.PNG.value},
+}
 _TEXT = {
     "type": "string",
     "description": "Text that a spreadsheet would evaluate as a formula (`=`, `+`, `-` or `@` at its "
@@ -59,7 +63,7 @@ def problems(*statuses: int) -> Responses:
     }
 
 
-def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_example: str) -> Responses:
+def array_response(model: type[BaseModel], formats: Sequence[Format], *, csv_example: str = "") -> Responses:
     """Document a 200 response in several formats; JSON has the schema of `model`."""
     content: dict[str, Any] = {
         option.value: binary_content(option, csv_example) for option in formats if option is not Format.JSON
@@ -78,7 +82,9 @@ def table_body(schema: dict[str, Any], formats: Sequence[Format], *, csv_example
 
 def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
     """Document a body in a format other than JSON."""
-    return {"schema": _TEXT, "example": csv_example} if option is Format.CSV else {"schema": _BINARY}
+    if option is Format.CSV:
+        return {"schema": _TEXT, "example": csv_example}
+    return {"schema": _PICTURES.get(option, _BINARY)}
 
 
 def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:

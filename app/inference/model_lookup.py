@@ -12,6 +12,7 @@ from worker.store import ModelRecord, Store
 from worker.store.models.models import ALIAS_MARK
 
 FRESH_S = 1.0  # an alias moved by a process that died before announcing it is stale for at most this time
+NEGOTIATED_PARTS = {"/assignment", "/grouping"}  # those with several formats
 FIRST_VERSION = "1"  # the only version of a model, which never changes; an alias counts its moves
 
 
@@ -105,9 +106,10 @@ class ModelLookup:
 
 def document_headers(key: str, model_id: str, part: str) -> dict[str, str]:
     """Return cache headers for a document about a model: an alias may move, a model never changes."""
+    headers = {"Vary": "Accept"} if part in NEGOTIATED_PARTS else {}
     if key == model_id:
-        return {"Cache-Control": IMMUTABLE}
-    return {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{model_id}{part}"}
+        return headers | {"Cache-Control": IMMUTABLE}
+    return headers | {"Cache-Control": REVALIDATE, "Content-Location": f"/v1/models/{model_id}{part}"}
 
 
 def result_headers(key: str, model_id: str) -> dict[str, str]:

@@ -64,7 +64,8 @@ def _read_head(
     if not match or not _NUMBER.fullmatch(length):
         return None
     version, key, part = match.groups()
-    if method == "GET" and version == "v1" and part in _DOCUMENTS and not int(length):
+    is_plain = part != "grouping" or _FORMATS_ASKED.get(accept) is Format.JSON  # or a picture is asked for
+    if method == "GET" and version == "v1" and part in _DOCUMENTS and is_plain and not int(length):
         route = "/v1/models/{model_id}" + ("/{document}" if part else "")
         return CommonRequest(route, key, part=part or "")
     if method != "POST" or not int(length):

@@ -8,11 +8,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.formats import ARRAY_FORMATS, EVENT_FORMATS, METRIC_FORMATS, Format, asked_format
+from app.formats import ASSIGNMENT_FORMATS, EVENT_FORMATS, METRIC_FORMATS, Format, asked_format
 from app.http.bounded_route import Route
 from app.http.responses import array_answer, json_answer, list_answer, rows_answer
 from app.live.event_stream import EventStream, is_over
 from app.openapi import array_response, problems
+from app.pictures.line_charts import draw_metrics
 from app.problems import NotFoundError
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.job_records import (
@@ -50,7 +51,10 @@ def get_temperature(api: Api, job_id: JobId) -> Response:
 
 @router.get(
     "/assignment",
-    responses={**array_response(SoftAssignment, ARRAY_FORMATS, csv_example=ASSIGNMENT_CSV), **problems(406)},
+    responses={
+        **array_response(SoftAssignment, ASSIGNMENT_FORMATS, csv_example=ASSIGNMENT_CSV),
+        **problems(406),
+    },
 )
 def get_job_assignment(
     request: Request,
@@ -66,7 +70,7 @@ def get_job_assignment(
     found = api.store.jobs.assignment(job_id, epoch)
     if found is None and epoch is not None:
         raise NotFoundError(f"the assignment after epoch {epoch} was not recorded", code="epoch_not_found")
-    asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
+    asked = asked_format(request.headers.get("accept"), ASSIGNMENT_FORMATS)
     return rows_answer(_assignment_rows(_features_of(api, job), found), asked)
 
 
@@ -101,6 +105,11 @@ def get_job_metrics(
         },
         array=lambda: np.empty((0, 0)),
         columns=lambda: table,
+        drawing=lambda: draw_metrics(
+            [point.epoch for point in points],
+            {name: [point.values.get(name) for point in points] for name in names},
+            job_id,
+        ),
     )
     return array_answer(request, answer, METRIC_FORMATS)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.formats import ARRAY_FORMATS, Format, asked_format
+from app.formats import ASSIGNMENT_FORMATS, GROUPING_FORMATS, Format, asked_format
 from app.http.bounded_route import Route
 from app.http.conditional import REVALIDATE, is_known, not_modified, strong_tag
 from app.http.error_handlers import naming
@@ -22,6 +22,8 @@ from app.inference.document_cache import Document, document_answer
 from app.inference.encoder import ENCODER_FILE
 from app.inference.model_lookup import document_headers
 from app.openapi import array_response, problems
+from app.pictures.cards import draw_grouping
+from app.pictures.render import render
 from app.requests.model_diff import compare_groupings
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.model_diff import ModelDiff
@@ -73,16 +75,29 @@ def delete_model(api: Api, model_id: ModelId) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/{model_id}/grouping", response_model=Grouping, responses={**NOT_MODIFIED, **problems(404)})
+@router.get(
+    "/{model_id}/grouping",
+    responses={**array_response(Grouping, GROUPING_FORMATS), **NOT_MODIFIED, **problems(404, 406)},
+)
 def get_grouping(request: Request, api: Api, model_id: ModelId) -> Response:
     """Return the frozen category of every feature."""
-    return _file_answer(request, api, model_id, "grouping")
+    asked = asked_format(request.headers.get("accept"), GROUPING_FORMATS)
+    if asked is Format.JSON:
+        return _file_answer(request, api, model_id, "grouping")
+    record = api.store.models.get(model_id)
+    document = api.documents.get(
+        record.id,
+        f"grouping {asked.value}",
+        asked.value,
+        lambda: render(draw_grouping(_part(api, record, "grouping")), asked),
+    )
+    return document_answer(request, document, document_headers(model_id, record.id, "/grouping"))
 
 
 @router.get(
     "/{model_id}/assignment",
     responses={
-        **array_response(FrozenAssignment, ARRAY_FORMATS, csv_example=ASSIGNMENT_CSV),
+        **array_response(FrozenAssignment, ASSIGNMENT_FORMATS, csv_example=ASSIGNMENT_CSV),
         **NOT_MODIFIED,
         **problems(404, 406),
     },
@@ -97,8 +112,8 @@ def get_model_assignment(
 ) -> Response:
     """Return the assignment of features to categories, one row per feature."""
     record = api.store.models.get(model_id)
-    asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
-    headers = document_headers(model_id, record.id, "/assignment") | {"Vary": "Accept"}
+    asked = asked_format(request.headers.get("accept"), ASSIGNMENT_FORMATS)
+    headers = document_headers(model_id, record.id, "/assignment")
     if len(record.document["features"]) > rows_per_part(len(record.document["categories"])):
         headers["ETag"] = strong_tag(record.digest, kind, asked.value)
         if is_known(request, headers["ETag"]):

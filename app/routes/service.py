@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
 
-from app.formats import ARRAY_FORMATS, DATASET_FORMATS, METRIC_FORMATS
+from app.formats import ARRAY_FORMATS, ASSIGNMENT_FORMATS, DATASET_FORMATS, GROUPING_FORMATS, METRIC_FORMATS
 from app.http.bounded_route import OpenRoute, Route
 from app.http.responses import json_answer
 from app.openapi import problems
@@ -77,7 +77,9 @@ def describe_service(request: Request, api: Services) -> Response:
             "formats": {
                 "datasets": [option.value for option in DATASET_FORMATS],
                 "arrays": [option.value for option in ARRAY_FORMATS],
+                "assignments": [option.value for option in ASSIGNMENT_FORMATS],
                 "metrics": [option.value for option in METRIC_FORMATS],
+                "groupings": [option.value for option in GROUPING_FORMATS],
             },
             "limits": _limits(api),
             "devices": api.devices,

@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.formats import Format
+from app.formats import PICTURE_FORMATS, Format
+from app.pictures.drawing import Drawing, note, number
+from app.pictures.heat_map import draw_assignment
+from app.pictures.render import render
 from app.tables.write import npy_header, to_json
 
 PART_BYTES = 4 << 20
@@ -67,9 +70,20 @@ def stream_rows(rows: Rows, file_format: Format) -> Iterator[bytes]:
     if file_format is Format.NPY:
         header = npy_header(rows.dtype, (rows.count, len(rows.names)))
         return chain([header], (np.asarray(part, rows.dtype).tobytes() for part in rows.parts))
+    if file_format in PICTURE_FORMATS:
+        return iter([render(_draw(rows), file_format)])
     # Loaded on its first use: most processes only ever speak JSON and NPY.
     pieces: Iterator[bytes] = import_module("app.tables.arrow_writer").stream_columns(rows, file_format)
     return pieces
+
+
+def _draw(rows: Rows) -> Drawing:
+    """Draw labelled rows of shares as an assignment."""
+    if not rows.is_known or rows.labels is None:
+        return note("no assignment yet")
+    said = {name: rows.head[name] for name in ("model", "epoch", "temperature") if rows.head.get(name)}
+    title = ", ".join(f"{name} {number(value)}" if name != "model" else value for name, value in said.items())
+    return draw_assignment(rows.labels[1], rows.names, np.concatenate(list(rows.parts)), title)
 
 
 def _json_pieces(rows: Rows) -> Iterator[bytes]:

@@ -11,7 +11,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from app.formats import Format
+from app.formats import PICTURE_FORMATS, Format
+from app.pictures.drawing import Drawing
+from app.pictures.render import render
 
 
 @dataclass(frozen=True)
@@ -24,17 +26,19 @@ class Column:
 
 @dataclass(frozen=True)
 class Answer:
-    """One result in its three shapes; only the one asked for is made.
+    """One result in its shapes; only the one asked for is made.
 
     Args:
         document: What JSON holds.
         array: What NPY holds.
         columns: What CSV, Arrow and Parquet hold.
+        drawing: What SVG and PNG show, where they are offered.
     """
 
     document: Callable[[], Any]
     array: Callable[[], NDArray[Any]]
     columns: Callable[[], list[Column]]
+    drawing: Callable[[], Drawing] | None = None
 
 
 def write_answer(answer: Answer, file_format: Format) -> bytes:
@@ -43,6 +47,8 @@ def write_answer(answer: Answer, file_format: Format) -> bytes:
         return to_json(answer.document())
     if file_format in {Format.NPY, Format.RAW}:
         return write_array(answer.array(), file_format)
+    if answer.drawing is not None and file_format in PICTURE_FORMATS:
+        return render(answer.drawing(), file_format)
     # Loaded on its first use: most processes only ever speak JSON and NPY.
     writer = import_module("app.tables.arrow_writer")
     body: bytes = writer.write_columns(answer.columns(), file_format)

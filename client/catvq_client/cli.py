@@ -3,6 +3,7 @@
 import typer
 
 from catvq_client.commands import datasets, jobs, models, steering
+from catvq_client.commands.plot import plot
 from catvq_client.commands.train import train
 from catvq_client.commands.up import up
 from catvq_client.commands.workers import workers
@@ -32,6 +33,7 @@ app.command()(models.grouping)
 app.command()(models.report)
 app.command()(models.diff)
 app.command()(models.encode)
+app.command()(plot)
 
 
 def main() -> None:

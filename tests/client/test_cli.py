@@ -288,3 +288,16 @@ def test_workers_are_listed_with_their_jobs(catvq, scripted, answer):
     shown = catvq("workers").stdout
     assert all(text in shown for text in ("w1", "cuda:0", "job_1", "2026-01-01 12:00"))
     assert json.loads(catvq("workers", "--json").stdout) == [worker]
+
+
+def test_pictures_are_written_in_the_format_of_the_files_suffix(catvq, scripted, answer, tmp_path):
+    scripted.answers = [answer(200, content=b"<svg/>"), answer(200, content=b"\x89PNG")]
+    assert catvq("plot", "job_1", "--show", "metrics", "-o", tmp_path / "a.svg").exit_code == 0
+    assert catvq("plot", "@best", "-o", tmp_path / "a.png").exit_code == 0
+    assert [(request.path, request.headers["Accept"]) for request in scripted.requests] == [
+        ("/v1/jobs/job_1/metrics", "image/svg+xml"),
+        ("/v1/models/@best/grouping", "image/png"),
+    ]
+    assert (tmp_path / "a.png").read_bytes() == b"\x89PNG"
+    assert "must end in .svg or .png" in catvq("plot", "job_1", "-o", tmp_path / "a.gif").stderr
+    assert "has no grouping" in catvq("plot", "job_1", "--show", "grouping", "-o", tmp_path / "a.svg").stderr

@@ -5,12 +5,13 @@ import builtins
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from catvq_client.asynchronous.event_stream import follow_events
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import Call, read_json, read_record, segment
 from catvq_client.errors import WaitTimeoutError
+from catvq_client.picture import Picture, PictureKind
 from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
 
 LONG_POLL_S = 20.0
@@ -133,6 +134,12 @@ class AsyncJobs:
         """Return the recorded metrics, down-sampled to `max_points`."""
         call = Call("GET", f"{_path(job_id)}/metrics", params={"max_points": str(max_points)})
         return await self._transport.record(Metrics, call)
+
+    async def plot(
+        self, job_id: str, what: Literal["assignment", "metrics"] = "assignment", *, kind: PictureKind = "svg"
+    ) -> Picture:
+        """Return a picture of the assignment as it stands, or of the metrics."""
+        return await self._transport.picture(f"{_path(job_id)}/{what}", kind)
 
     async def events(self, job_id: str) -> builtins.list[Event]:
         """Return all events of the job, oldest first."""

@@ -22,6 +22,7 @@ from catvq_client.calls import (
     validated,
 )
 from catvq_client.errors import NotReachableError
+from catvq_client.picture import MEDIA_TYPES, Picture, PictureKind
 
 
 class AsyncTransport:
@@ -60,6 +61,11 @@ class AsyncTransport:
     async def record(self, record_type: type[RecordT], call: Call) -> RecordT:
         """Send a request and return the response as a record."""
         return read_record(record_type, await self.send(call))
+
+    async def picture(self, path: str, kind: PictureKind) -> Picture:
+        """Return what is at a path as a picture."""
+        call = Call("GET", path, headers={"Accept": MEDIA_TYPES[kind]})
+        return Picture((await self.send(call)).content, kind)
 
     async def records(self, record_type: type[RecordT], call: Call) -> AsyncIterator[RecordT]:
         """Yield the items of a list, page by page."""

@@ -5,10 +5,11 @@ import builtins
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from catvq_client.calls import Call, read_json, read_record, segment
 from catvq_client.errors import WaitTimeoutError
+from catvq_client.picture import Picture, PictureKind
 from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
 from catvq_client.synchronous.event_stream import follow_events
 from catvq_client.synchronous.transport import Transport
@@ -129,6 +130,12 @@ class Jobs:
         """Return the recorded metrics, down-sampled to `max_points`."""
         call = Call("GET", f"{_path(job_id)}/metrics", params={"max_points": str(max_points)})
         return self._transport.record(Metrics, call)
+
+    def plot(
+        self, job_id: str, what: Literal["assignment", "metrics"] = "assignment", *, kind: PictureKind = "svg"
+    ) -> Picture:
+        """Return a picture of the assignment as it stands, or of the metrics."""
+        return self._transport.picture(f"{_path(job_id)}/{what}", kind)
 
     def events(self, job_id: str) -> builtins.list[Event]:
         """Return all events of the job, oldest first."""

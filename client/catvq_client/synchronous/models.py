@@ -5,12 +5,13 @@ import builtins
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from catvq_client.calls import Call, read_json, segment
+from catvq_client.picture import Picture, PictureKind
 from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model, ModelDiff
 from catvq_client.synchronous.transport import Transport
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
@@ -45,6 +46,16 @@ class Models:
         """Return the assignment at the freeze, `soft` or `hard`."""
         call = Call("GET", f"{_path(model_id)}/assignment", params={"kind": kind})
         return self._transport.record(Assignment, call)
+
+    def plot(
+        self,
+        model_id: str,
+        what: Literal["grouping", "assignment"] = "grouping",
+        *,
+        kind: PictureKind = "svg",
+    ) -> Picture:
+        """Return a picture of the frozen grouping, or of the assignment at the freeze."""
+        return self._transport.picture(f"{_path(model_id)}/{what}", kind)
 
     def diff(self, model_id: str, to: str) -> ModelDiff:
         """Compare a model's grouping with that of another; categories are matched one to one."""

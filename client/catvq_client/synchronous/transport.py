@@ -23,6 +23,7 @@ from catvq_client.calls import (
     validated,
 )
 from catvq_client.errors import NotReachableError
+from catvq_client.picture import MEDIA_TYPES, Picture, PictureKind
 
 
 class Transport:
@@ -61,6 +62,11 @@ class Transport:
     def record(self, record_type: type[RecordT], call: Call) -> RecordT:
         """Send a request and return the response as a record."""
         return read_record(record_type, self.send(call))
+
+    def picture(self, path: str, kind: PictureKind) -> Picture:
+        """Return what is at a path as a picture."""
+        call = Call("GET", path, headers={"Accept": MEDIA_TYPES[kind]})
+        return Picture((self.send(call)).content, kind)
 
     def records(self, record_type: type[RecordT], call: Call) -> Iterator[RecordT]:
         """Yield the items of a list, page by page."""

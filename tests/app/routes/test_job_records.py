@@ -90,7 +90,7 @@ def test_the_assignment_of_an_earlier_epoch_is_kept(client, running):
 
 
 def test_a_format_that_is_not_offered_is_refused_with_the_list(client, running):
-    answer = client.get(f"/v1/jobs/{running}/assignment", headers={"accept": "image/png"})
+    answer = client.get(f"/v1/jobs/{running}/assignment", headers={"accept": "image/gif"})
     assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
     assert "application/vnd.apache.parquet" in answer.json()["detail"]
 
@@ -173,3 +173,14 @@ def test_checkpoints_are_listed_newest_first(api, tmp_path):
 def test_an_unknown_job_has_no_records(client, part):
     answer = client.get(f"/v1/jobs/job_0/{part}")
     assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize("part", ["assignment", "metrics"])
+def test_records_are_drawn_in_every_state(client, running, waiting, part):
+    for job_id in (running, waiting):
+        svg = client.get(f"/v1/jobs/{job_id}/{part}", headers={"accept": "image/svg+xml"})
+        assert (svg.headers["content-type"], svg.headers["vary"]) == ("image/svg+xml", "Accept")
+        assert svg.text.startswith("<svg ")
+        png = client.get(f"/v1/jobs/{job_id}/{part}", headers={"accept": "image/png"})
+        assert png.content.startswith(b"\x89PNG")
+    assert f"no {part} yet" in svg.text

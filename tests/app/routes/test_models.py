@@ -227,3 +227,23 @@ def test_the_other_model_must_be_named_and_exist(client, model_id):
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
     assert client.get(path, params={"to": "model_0"}).json()["errors"][0]["field"] == "to"
     assert client.get("/v1/models/model_0/diff", params={"to": model_id}).json()["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize("part", ["grouping", "assignment"])
+def test_models_are_drawn_and_their_pictures_are_immutable(client, model_id, part):
+    path = f"/v1/models/{model_id}/{part}"
+    as_json = client.get(path)
+    svg = client.get(path, headers={"accept": "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8"})
+    png = client.get(path, headers={"accept": "image/png"})
+    assert (svg.headers["content-type"], png.headers["content-type"]) == ("image/svg+xml", "image/png")
+    assert "second" in svg.text
+    assert png.content.startswith(b"\x89PNG")
+    assert len({answer.headers["etag"] for answer in (as_json, svg, png)}) == 3
+    assert {answer.headers["vary"].split(",")[0] for answer in (as_json, svg, png)} == {"Accept"}
+    assert "immutable" in png.headers["cache-control"]
+    again = client.get(path, headers={"accept": "image/png", "if-none-match": png.headers["etag"]})
+    assert again.status_code == 304
+    assert client.get(path).content == as_json.content, "what was cached as a picture is no JSON"
+    refused = client.get(path, headers={"accept": "image/gif"})
+    assert refused.status_code == 406
+    assert "image/svg+xml" in refused.json()["detail"]
