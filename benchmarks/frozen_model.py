@@ -68,6 +68,7 @@ class BenchmarkModel:
         notes = {
             "catvq_features": json.dumps(NAMES),
             "catvq_values": json.dumps([None] * FEATURES),
+            "catvq_origins": json.dumps([None] * FEATURES),
             "catvq_codes": json.dumps(names),
             "catvq_test_rows": json.dumps(rows.tolist()),
             "catvq_test_codes": json.dumps(self.encode(rows).tolist()),

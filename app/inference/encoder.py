@@ -102,6 +102,11 @@ class Encoder:
             name: None if names is None else tuple(names)
             for name, names in zip(self.features, values, strict=True)
         }
+        self.origins: dict[str, str] = {  # from when features that are times count their seconds
+            name: origin
+            for name, origin in zip(self.features, orjson.loads(notes["catvq_origins"]), strict=True)
+            if origin is not None
+        }
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map

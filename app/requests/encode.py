@@ -30,7 +30,7 @@ Keys = dict[str, list[str | None]]
 
 def read_rows(api: Services, encoder: Encoder, file: BinaryIO, file_format: Format) -> Rows:
     """Read a body as `read_keyed_rows` does, without names that are sent with it, and without keys."""
-    options = ReadOptions(known=encoder.values_of)
+    options = ReadOptions(known=encoder.values_of, origins=encoder.origins)
     return read_keyed_rows(api, encoder, file, file_format, options=options)[0]
 
 
@@ -94,20 +94,26 @@ def check_features(names: Collection[str], features: Sequence[str]) -> None:
 
 
 def check_types(dataset: DatasetRecord, model: ModelRecord) -> None:
-    """Raise `InvalidError` where a feature is categorical in only one of a dataset and a model."""
-    features, values = model.document["features"], model.document["values"]
-    in_model = {name for name, names in zip(features, values, strict=True) if names is not None}
-    in_dataset = {column["name"] for column in dataset.columns if column["type"] == "categorical"}
-    faults = [
-        Place(detail="categorical in the model, but not in the dataset", column=name)
-        for name in sorted(in_model - in_dataset)
-    ]
-    faults += [
-        Place(detail="categorical in the dataset, but not in the model", column=name)
-        for name in sorted((in_dataset - in_model) & set(features))
-    ]
+    """Raise `InvalidError` where a feature is of another type in a dataset than in a model."""
+    described = {column["name"]: column for column in dataset.columns}
+    document = model.document
+    types = zip(document["features"], document["values"], document["origins"], strict=True)
+    faults = []
+    for name, values, origin in types:
+        column = described.get(name, {})
+        known, found = _type_of(values, origin), _type_of(column.get("values"), column.get("origin"))
+        if known != found:
+            faults.append(Place(detail=f"{known} in the model, but {found} in the dataset", column=name))
     if faults:
         raise InvalidError(f"column {faults[0].column!r} is {faults[0].detail}", faults, code="other_type")
+
+
+def _type_of(values: Sequence[str] | None, origin: str | None) -> str:
+    if values is not None:
+        return "categorical"
+    if origin is None:
+        return "numeric"
+    return "a time" if "-" in origin else "a time of day"
 
 
 def is_quick(size_bytes: int, *formats: Format) -> bool:

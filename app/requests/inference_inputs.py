@@ -1,7 +1,7 @@
 """Reads the tensors of the Open Inference Protocol: a matrix of rows, or a tensor for each column."""
 
-import math
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from app.inference.encoder import Encoder
 from app.problems import InvalidError, NotParseableError, Place
 from app.requests.encode import check_features
 from app.schemas.inference import INPUT, InferenceInput
-from app.tables.columns.options import MISSING_WORDS
+from app.tables.columns.options import ReadOptions
 from app.tables.readers.json_reader import parse_rows
+from app.tables.table import Table
 
 TYPES = {
     "FP16": "<f2",
@@ -82,10 +83,9 @@ def _read_columns(
     columns = []
     for name in encoder.features:
         place = names.index(name)
-        values = encoder.values_of[name]
         if tensors[place].datatype == TEXT:
             cells = _read_texts(tensors[place], bodies[place], place=place)
-            columns.append(_indices(cells, values, name, place=place))
+            columns.append(_as_in_a_table(cells, name, encoder))
         else:
             columns.append(_read_numbers(tensors[place], bodies[place], (name,), place=place)[:, 0])
     if len({len(column) for column in columns}) > 1:
@@ -154,18 +154,14 @@ def _unpack(body: bytes, place: int) -> Iterator[str]:
         start = end
 
 
-def _indices(
-    cells: list[str | None], values: tuple[str, ...] | None, name: str, *, place: int
-) -> NDArray[np.float64]:
-    """Return the index of each text among a feature's values; NaN where it is missing or unknown."""
-    if values is None:
-        detail = f"{name!r} is numeric in the model, the tensor holds text"
-        at = Place(detail=detail, field=f"inputs.{place}.datatype", column=name)
-        raise InvalidError(detail, [at], code="invalid_field")
-    index = {value: number for number, value in enumerate(values)}
-    return np.array(
-        [math.nan if cell in MISSING_WORDS else index.get(str(cell).strip(), math.nan) for cell in cells]
-    )
+def _as_in_a_table(cells: list[str | None], name: str, encoder: Encoder) -> NDArray[np.float64]:
+    """Return what texts stand for in a feature, as those of an uploaded table."""
+    frame = import_module("app.tables.columns.frame")  # with Arrow, which numbers do without
+    column = {name: frame.as_array([cell or "" for cell in cells])}
+    whole = frame.Frame((name,), lambda _: iter([column]))
+    options = ReadOptions(known={name: encoder.values_of[name]}, origins=encoder.origins)
+    table: Table = import_module("app.tables.columns.settle").settle(whole, options)
+    return np.concatenate([np.empty(0), *(block[:, 0] for block in table.blocks())])
 
 
 def _check_shape(tensor: InferenceInput, rows: int, width: int, *, place: int) -> None:

@@ -90,8 +90,8 @@ class _Read:
                 {"name": name, "type": "categorical", "values": list(values)}
                 for name, values in table.values_of.items()
             ),
-            *({"name": name, "type": "datetime", "values": None} for name in sorted(table.times)),
-            *({"name": name, "type": "key", "values": None} for name in table.keys),
+            *({"name": name, "type": "datetime", "origin": origin} for name, origin in table.origins.items()),
+            *({"name": name, "type": "key"} for name in table.keys),
         ]
 
 

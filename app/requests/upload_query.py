@@ -1,19 +1,13 @@
 """The query of an upload."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
 
 from fastapi import Query
 
 from app.formats import media_parameter
-from app.tables.columns.options import (
-    ReadOptions,
-    parse_channels,
-    parse_kinds,
-    parse_names,
-    parse_options,
-)
+from app.inference.encoder import Encoder
+from app.tables.columns.options import ReadOptions, parse_names, parse_options
 from worker.contract.job_config import Name
 
 
@@ -71,6 +65,13 @@ class UploadQuery:
     ] = None
     delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
     decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
+    date_order: Annotated[
+        str | None,
+        Query(
+            description="What dates in text begin with: `year` (2026-01-31), `day` (31/01/2026) or `month` "
+            "(01/31/2026). Those that begin with the year are always read."
+        ),
+    ] = None
     header: Annotated[
         str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
     ] = None
@@ -86,17 +87,8 @@ class UploadQuery:
         Raises:
             InvalidError: A parameter has another form.
         """
-        options = parse_options(
-            types=self.types,
-            include=self.include,
-            exclude=self.exclude,
-            na_values=self.na_values,
-            delimiter=self.delimiter,
-            decimal=self.decimal,
-            header=self.header or media_parameter(content_type, "header"),
-            columns=self.columns,
-        )
-        return replace(options, kinds=parse_kinds(self.kinds), channels=parse_channels(self.channels))
+        header = self.header or media_parameter(content_type, "header")
+        return parse_options({**vars(self), "header": header})
 
 
 @dataclass
@@ -119,26 +111,30 @@ class RowsQuery:
     ] = None
     delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
     decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
+    date_order: Annotated[
+        str | None,
+        Query(
+            description="What dates in text begin with: `year` (2026-01-31), `day` (31/01/2026) or `month` "
+            "(01/31/2026). Those that begin with the year are always read."
+        ),
+    ] = None
     header: Annotated[
         str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
     ] = None
 
-    def options(self, content_type: str | None, known: Mapping[str, tuple[str, ...] | None]) -> ReadOptions:
+    def options(self, content_type: str | None, encoder: Encoder) -> ReadOptions:
         """How to read the rows.
 
         Args:
             content_type: Of the request; `text/csv; header=absent` says that there is no header.
-            known: The features of the model, each with its values where it is categorical.
+            encoder: Knows the features to read.
 
         Raises:
             InvalidError: A parameter has another form.
         """
-        options = parse_options(
-            na_values=self.na_values,
-            delimiter=self.delimiter,
-            decimal=self.decimal,
-            header=self.header or media_parameter(content_type, "header"),
-            columns=self.columns,
-        )
+        header = self.header or media_parameter(content_type, "header")
+        options = parse_options({**vars(self), "header": header})
         keys = parse_names("keys", self.keys) or ()
-        return replace(options, known=known, types=dict.fromkeys(keys, "key"))
+        return replace(
+            options, known=encoder.values_of, origins=encoder.origins, types=dict.fromkeys(keys, "key")
+        )

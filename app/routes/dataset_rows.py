@@ -33,8 +33,8 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     """Return all rows of the table, columns in the order of the features; NaN or an empty cell is missing.
 
     Series and grids are no part of it; a dataset of nothing else has no rows here (404). Numbers are
-    float32, or float64 where the dataset needs it. A categorical cell is text; in NPY it is the index of its
-    value.
+    float32, or float64 where the dataset needs it. A categorical cell is text, in NPY the index of its value.
+    A time is given as such, in NPY as its seconds since the column's origin.
     """
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
@@ -56,6 +56,9 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         dtype=np.load(path, mmap_mode="r", allow_pickle=False).dtype.str,
         values_of={
             column["name"]: column["values"] for column in dataset.columns if column["type"] == "categorical"
+        },
+        origins={
+            column["name"]: column["origin"] for column in dataset.columns if column["type"] == "datetime"
         },
     )
     return StreamingResponse(stream_rows(rows, asked), 200, headers, asked.value)

@@ -73,7 +73,7 @@ async def create_encodings(
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
-        options = query.options(request.headers.get("content-type"), model.encoder.values_of)
+        options = query.options(request.headers.get("content-type"), model.encoder)
         if options.types and asked in CODES_ONLY:
             raise InvalidError(
                 f"{asked.value} holds codes alone", [Place(detail="not with it", field="keys")]
@@ -94,7 +94,10 @@ async def create_encodings(
     openapi_extra=table_body(DecodingRequest.model_json_schema(), CODE_FORMATS, csv_example=""),
 )
 async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId) -> Response:
-    """Decode codes to rows in the dataset's units."""
+    """Decode codes to rows in the dataset's units.
+
+    A time is given as a date; in NPY it is its seconds since the feature's origin.
+    """
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
     model = await api.models.find(model_id)
@@ -117,6 +120,7 @@ def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: F
         count=len(codes),
         dtype=encoder.dtype.newbyteorder("<").str,
         values_of={name: values for name, values in encoder.values_of.items() if values is not None},
+        origins=encoder.origins,
         parts=chain([next(rows)], rows),  # a damaged model is found before the response starts
         head={"model": record.id, "features": encoder.features},
     )

@@ -19,9 +19,9 @@ DATASET_EXAMPLE: dict[str, Any] = {
         "moments": {"features": 1, "kind": "tabular"},
     },
     "columns": [
-        {"name": "p0", "type": "numeric", "family": "pixels", "values": None},
-        {"name": "p1", "type": "numeric", "family": "pixels", "values": None},
-        {"name": "m0", "type": "numeric", "family": "moments", "values": None},
+        {"name": "p0", "type": "numeric", "family": "pixels", "values": None, "origin": None},
+        {"name": "p1", "type": "numeric", "family": "pixels", "values": None, "origin": None},
+        {"name": "m0", "type": "numeric", "family": "moments", "values": None, "origin": None},
     ],
     "left_out": [],
     "digest": "sha256:0a61...",
@@ -90,6 +90,9 @@ class ColumnInfo(Body):
     family: str | None = Field(description="Null for a key.")
     values: list[str] | None = Field(
         description="Of a categorical column, whose cells are indices into this list."
+    )
+    origin: str | None = Field(
+        description="Of a datetime column: its first time, from which its seconds count; ISO 8601."
     )
     missing: int | None = Field(None, description="Missing cells, or values of a channel; only in a dry run.")
     histogram: Histogram | None = Field(
@@ -186,6 +189,7 @@ def column_documents(
             "family": family_of.get(name),
             "type": types.get(family_of.get(name), "numeric"),
             "values": None,
+            "origin": None,
             **described.get(name, {}),
         }
         for name in (*features, *keys)

@@ -26,6 +26,7 @@ class Model(Body):
                 "rows_dtype": "float32",
                 "features": ["p0", "p1", "m0"],
                 "values": [None, None, None],
+                "origins": [None, None, None],
                 "categories": ["category_0", "category_1"],
                 "levels": 1,
                 "codebook_size": [[8], [4]],
@@ -47,6 +48,9 @@ class Model(Body):
     features: list[str]
     values: list[list[str] | None] = Field(
         description="Of each feature: its values, whose indices arrays hold; null where it is numeric."
+    )
+    origins: list[str | None] = Field(
+        description="Of each feature that is a time: from when its seconds count, in ISO 8601; else null."
     )
     categories: list[str]
     levels: int
@@ -277,6 +281,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "rows_dtype",
         "features",
         "values",
+        "origins",
         "categories",
         "levels",
         "codebook_size",

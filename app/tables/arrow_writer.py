@@ -12,6 +12,7 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from app.formats import Format
+from app.tables.columns.times import write_text, write_times
 from app.tables.formulas import FORMULA_PATTERN, QUOTED_FORMULA, quote_formulas
 from app.tables.stream_rows import Rows
 from app.tables.write import Column
@@ -45,10 +46,9 @@ def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
             yield _csv_body(pa.Table.from_batches([batch]))
         return
     sink = io.BytesIO()
-    number = pa.from_numpy_dtype(np.dtype(rows.dtype))
     types = [
         *([pa.string()] if rows.labels else []),
-        *(pa.string() if name in rows.values_of else number for name in rows.names),
+        *(_column(rows, name, np.empty(0, rows.dtype)).type for name in rows.names),
     ]
     with _WRITERS[file_format](sink, pa.schema(zip(names, types, strict=True))) as writer:
         for batch in _batches(rows, names):
@@ -68,7 +68,9 @@ def _batches(rows: Rows, names: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _column(rows: Rows, name: str, cells: NDArray[np.floating[Any]]) -> pa.Array:
-    """Return the cells of a column, those of a categorical one as text."""
+    """Return the cells of a column, those of a categorical one as text, seconds since an origin as times."""
+    if origin := rows.origins.get(name):
+        return write_times(cells, origin)
     numbers = pa.array(cells, pa.from_numpy_dtype(np.dtype(rows.dtype)), from_pandas=True)
     if name not in rows.values_of:
         return numbers
@@ -101,7 +103,9 @@ def _csv_body(table: pa.Table) -> bytes:
 
 
 def _cells(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column for CSV: numbers as they are, text without formulas."""
+    """Return a column for CSV: numbers as they are, text without formulas, times in ISO 8601."""
+    if pa.types.is_temporal(column.type):
+        return pa.chunked_array([write_text(part) for part in column.chunks], pa.string())
     if not pa.types.is_string(column.type):
         return column
     return compute.replace_substring_regex(column, FORMULA_PATTERN, QUOTED_FORMULA)

@@ -29,7 +29,8 @@ class Written:
 def write_values(table: Table, target: BinaryIO, limits: TableLimits) -> tuple[Table, Written]:
     """Write a table's rows as an NPY file, [rows, features], and put it on the disk.
 
-    They are float32 where that loses nothing that matters of any feature, else float64.
+    They are float32 where that loses nothing that matters of any feature, and nothing at all of times, else
+    float64.
 
     Returns:
         The table that was read, and what was written.
@@ -40,7 +41,8 @@ def write_values(table: Table, target: BinaryIO, limits: TableLimits) -> tuple[T
         TooLargeError: The rows take more than the limit.
     """
     table, statistics = read_blocks(table, lambda table: _write(table, target, np.dtype("<f4"), limits))
-    if statistics.loses_precision.any():
+    is_time = np.array([name in table.origins for name in table.columns], bool)
+    if statistics.loses_precision.any() or (statistics.rounding[is_time] > 0).any():
         _write(table, target, np.dtype("<f8"), limits)
     target.flush()
     os.fsync(target.fileno())

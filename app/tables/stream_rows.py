@@ -29,6 +29,7 @@ class Rows:
         parts: Floats [some rows, columns], one after the other; NaN is missing.
         dtype: Of the parts.
         values_of: Names of the values of categorical columns, whose cells are indices; NPY keeps the indices.
+        origins: From when columns of times count their seconds; NPY keeps the seconds.
         head: What JSON says before the rows.
         list_name: What JSON calls them.
         labels: A name, and a text for each row, which come first in CSV, Arrow and Parquet.
@@ -40,6 +41,7 @@ class Rows:
     parts: Iterable[NDArray[np.floating[Any]]]
     dtype: str = "<f4"
     values_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
     list_name: str = "rows"
     labels: tuple[str, Sequence[str | None]] | None = None
@@ -93,16 +95,22 @@ def _json_pieces(rows: Rows) -> Iterator[bytes]:
     yield to_json({**rows.head, rows.list_name: []})[:-2]
     separator = b""
     for part in rows.parts:
-        cells = _with_values(rows, part) if rows.values_of else np.ascontiguousarray(part)
+        is_typed = rows.values_of or rows.origins
+        cells = _typed(rows, part) if is_typed else np.ascontiguousarray(part)
         yield separator + to_json(cells)[1:-1]
         separator = b","
     yield b"]}"
 
 
-def _with_values(rows: Rows, part: NDArray[np.floating[Any]]) -> list[list[Any]]:
-    """Return rows in which categorical cells are text."""
+def _typed(rows: Rows, part: NDArray[np.floating[Any]]) -> list[list[Any]]:
+    """Return rows in which categorical cells and times are text."""
     cells: list[list[Any]] = part.tolist()
     for place, name in enumerate(rows.names):
+        if origin := rows.origins.get(name):
+            times = import_module("app.tables.columns.times")
+            texts = times.write_text(times.write_times(part[:, place], origin))
+            for row, text in zip(cells, texts.to_pylist(), strict=True):
+                row[place] = text
         if (values := rows.values_of.get(name)) is not None:
             for row in cells:
                 row[place] = None if np.isnan(row[place]) else values[int(row[place])]

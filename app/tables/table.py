@@ -80,7 +80,7 @@ class Table:
         has_names: Whether the file named its columns; otherwise the names were made up.
         family_widths: Columns of each family, in order, when the file is made of families.
         values_of: The values of each categorical feature, whose cells hold their index.
-        times: Features that hold seconds since their first value.
+        origins: From when each feature of times counts its seconds, in ISO 8601.
         keys: Columns that are stored and never learnt from, Arrow arrays of text.
         channels: Series and grids beside the columns, by family; they have the same rows.
         left_out: Columns that are neither features nor keys.
@@ -94,7 +94,7 @@ class Table:
     has_names: bool
     family_widths: dict[str, int] | None = None
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    times: frozenset[str] = frozenset()
+    origins: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, ChannelFamily] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catvq.errors import ConfigError
+from catvq.features.origins import find_delays
 from catvq.features.sequences import Grids, Sequences
 from catvq.features.table import FeatureTable
 
 
 def align(other: FeatureTable, table: FeatureTable) -> FeatureTable:
-    """Return the rows of another table with the features of a table, its type, and its indices of values.
+    """Return the rows of another table with the features of a table, its type, indices of values and origins.
 
     Nothing is copied where that is so already.
 
@@ -39,8 +40,13 @@ def align(other: FeatureTable, table: FeatureTable) -> FeatureTable:
     for number, index in index_of.items():
         is_there = ~np.isnan(values[:, number])
         values[is_there, number] = index[values[is_there, number].astype(np.int64)]
+    delays = find_delays(tabular, table.origins, other.origins)
+    if delays.any():
+        values = (values.astype(np.float64) + delays).astype(table.values.dtype)
     others = {family: _align_family(other, table, family) for family in table.others}
-    return FeatureTable(values, table.features, table.families, table.values_of, others=others)
+    return FeatureTable(
+        values, table.features, table.families, table.values_of, origins=table.origins, others=others
+    )
 
 
 def _align_family(other: FeatureTable, table: FeatureTable, family: str) -> Sequences:

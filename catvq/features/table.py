@@ -28,6 +28,7 @@ class FeatureTable:
             other families, in their order.
         families: Family name to its features; every feature in exactly one.
         values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
+        origins: From when each feature of times counts its seconds, by its name, ISO 8601.
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
         others: The values of each family of series or grids, by its name.
         held_out: Tables of the same columns whose rows validate or test, see `align`; their rows are numbered
@@ -44,6 +45,7 @@ class FeatureTable:
     families: Mapping[str, tuple[str, ...]]
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
     others: Mapping[str, Sequences] = field(default_factory=dict)
     held_out: Mapping[HeldOutPart, "FeatureTable"] = field(default_factory=dict)
 
@@ -139,6 +141,7 @@ def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable
         features=tuple(table.features[index] for index in kept),
         families={family: names for family, names in families.items() if names},
         values_of={name: values for name, values in table.values_of.items() if wanted.is_wanted(name)},
+        origins={name: origin for name, origin in table.origins.items() if wanted.is_wanted(name)},
         held_out={part: select_features(other, wanted) for part, other in table.held_out.items()},
     )
 

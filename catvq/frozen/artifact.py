@@ -33,6 +33,7 @@ class FrozenModel:
         doubt: ONNX file: reconstruction error and distance of codes.
         families: Family name to feature names.
         values: Of each feature, the names of its values; None where it is numeric.
+        origins: Of each feature, from when it counts its seconds, ISO 8601; None where it is no time.
         soft: float32 [D, G], rows sum to 1: the soft assignment at the freeze.
         grouping: See `describe_grouping`.
         usage: float32 [S, K], how often the training rows use each code.
@@ -47,6 +48,7 @@ class FrozenModel:
     families: Mapping[str, list[str]]
     features: tuple[str, ...]
     values: tuple[tuple[str, ...] | None, ...]
+    origins: tuple[str | None, ...]
     categories: tuple[str, ...]
     levels: int
     codebook_sizes: tuple[int, ...]
@@ -71,6 +73,7 @@ class FrozenModel:
             "rows_dtype": self.cleaner.dtype.name,
             "features": list(self.features),
             "values": [None if names is None else list(names) for names in self.values],
+            "origins": list(self.origins),
             "families": dict(self.families),
             "categories": list(self.categories),
             "levels": self.levels,
@@ -174,6 +177,11 @@ def describe_grouping(
 def values_of_features(table: FeatureTable) -> tuple[tuple[str, ...] | None, ...]:
     """The values of each feature of a table, length D; None where it is numeric."""
     return tuple(table.values_of.get(name) for name in table.features)
+
+
+def origins_of_features(table: FeatureTable) -> tuple[str | None, ...]:
+    """From when each feature of a table counts its seconds, length D; None where it is no time."""
+    return tuple(table.origins.get(name) for name in table.features)
 
 
 def token_names(categories: Sequence[str], levels: int) -> list[tuple[str, ...]]:

@@ -4,7 +4,7 @@ Shapes: N rows, D uploaded features, S streams.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,12 +36,14 @@ class TableEncoder:
         tokens: Names of each category's codes, from coarse to fine.
         dtype: Type of the rows that it computes with, float32 or float64.
         values: Of each feature, the names of its values, whose indices rows hold; None where it is numeric.
+        origins: From when the features that are times count their seconds, ISO 8601.
     """
 
     features: tuple[str, ...]
     tokens: dict[str, tuple[str, ...]]
     dtype: np.dtype[Any]
     values: tuple[tuple[str, ...] | None, ...]
+    origins: Mapping[str, str]
     _run: Callable[[Values], Codes]
     _rows_at_once: int
 
@@ -60,6 +62,11 @@ class TableEncoder:
             dict(zip(document["categories"], names, strict=True)),
             np.dtype(document["rows_dtype"]),
             tuple(None if names is None else tuple(names) for names in document["values"]),
+            {
+                name: origin
+                for name, origin in zip(document["features"], document["origins"], strict=True)
+                if origin is not None
+            },
             _onnx(directory) if is_on_cpu else _torch(directory, document, device),
             ROWS_ON_CPU if is_on_cpu else ROWS_ON_GPU,
         )

@@ -23,7 +23,13 @@ from catvq.errors import FreezeError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.owners import ColumnOwners
 from catvq.features.table import FeatureTable, RowSplit
-from catvq.frozen.artifact import FrozenModel, describe_grouping, token_names, values_of_features
+from catvq.frozen.artifact import (
+    FrozenModel,
+    describe_grouping,
+    origins_of_features,
+    token_names,
+    values_of_features,
+)
 from catvq.frozen.categorical_accuracy import describe_values
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
@@ -140,6 +146,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         families={name: list(members) for name, members in inputs.table.families.items()},
         features=inputs.table.features,
         values=values_of_features(inputs.table),
+        origins=origins_of_features(inputs.table),
         categories=inputs.categories.names,
         levels=model.shape.levels,
         codebook_sizes=model.shape.codebook_sizes,
@@ -169,6 +176,7 @@ def _metadata(
     return {
         "catvq_features": json.dumps(list(inputs.table.features)),
         "catvq_values": json.dumps(values_of_features(inputs.table)),
+        "catvq_origins": json.dumps(origins_of_features(inputs.table)),
         "catvq_codes": json.dumps([name for names in tokens for name in names]),
         "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
         "catvq_test_codes": json.dumps(vector_codes.tolist()),

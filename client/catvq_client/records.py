@@ -38,12 +38,13 @@ class Notice(Record):
 
 
 class Column(Record):
-    """A column of a table; values are those of a categorical one."""
+    """A column of a table; values are those of a categorical one, origin is when a datetime one begins."""
 
     name: str
     type: str
     family: str | None = None
     values: tuple[str, ...] | None = None
+    origin: str | None = None
     missing: int | None = None
 
 
@@ -226,6 +227,8 @@ class Model(Record):
     dataset: str
     created_at: datetime
     features: tuple[str, ...]
+    values: tuple[tuple[str, ...] | None, ...]
+    origins: tuple[str | None, ...]
     categories: tuple[str, ...]
     levels: int
     codebook_size: tuple[tuple[int, ...], ...]

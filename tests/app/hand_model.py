@@ -52,12 +52,19 @@ def save_graph(path, nodes, inputs, outputs, notes):
     path.write_bytes(model.SerializeToString())
 
 
-def write_model(directory, digest="sha256:hand", test_codes=((0, 0), (1, 2)), grouping=GROUPING):
+def write_model(
+    directory,
+    digest="sha256:hand",
+    test_codes=((0, 0), (1, 2)),
+    grouping=GROUPING,
+    origins=(None, None, None),
+):
     """The files of a model of 3 features, 2 categories and 1 level, whose codes are easy to work out."""
     directory.mkdir(parents=True)
     notes = {
         "catvq_features": json.dumps(FEATURES),
         "catvq_values": json.dumps([None] * len(FEATURES)),
+        "catvq_origins": json.dumps(origins),
         "catvq_codes": json.dumps(TOKENS),
         "catvq_test_rows": json.dumps([[-1, 0, 2], [3, 4, 4]]),
         "catvq_test_codes": json.dumps(test_codes),
@@ -150,6 +157,7 @@ DOCUMENT = {
     "rows_dtype": "float32",
     "features": FEATURES,
     "values": [None] * len(FEATURES),
+    "origins": [None] * len(FEATURES),
     "families": {"features": FEATURES},
     "categories": ["first", "second"],
     "levels": 1,

@@ -20,7 +20,14 @@ def codes(answer, values):
 
 def model(answer, *features):
     described = {"id": "model_1", "digest": "d", "job": "j", "dataset": "ds", "features": features}
-    rest = {"created_at": "2026-01-01T12:00:00Z", "categories": [], "levels": 1, "codebook_size": []}
+    rest = {
+        "created_at": "2026-01-01T12:00:00Z",
+        "values": [],
+        "origins": [],
+        "categories": [],
+        "levels": 1,
+        "codebook_size": [],
+    }
     return answer(200, described | rest | {"metrics": {}})
 
 

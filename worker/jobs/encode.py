@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from catvq.errors import Interrupted
+from catvq.features.origins import find_delays
 from catvq.frozen.table_encoder import TableEncoder
 from catvq.training.build import resolve_device
 from worker.jobs.heartbeat import Heartbeat
@@ -82,6 +83,10 @@ class EncodingAttempt:
         position = {name: index for index, name in enumerate(source.features)}
         columns = [position[name] for name in encoder.features]
         indices = _translations(source, encoder)
+        origins = {
+            column["name"]: column["origin"] for column in source.columns if column["type"] == "datetime"
+        }
+        delays = find_delays(encoder.features, encoder.origins, origins)
         done, recorded_at = self._rows_done(path), time.monotonic()
         with _opened(path, (source.rows, width), done) as file:
             while done < source.rows:
@@ -89,6 +94,7 @@ class EncodingAttempt:
                     raise Interrupted("the encoding was stopped between two parts")
                 part = values[done : done + ROWS_PER_PART]
                 rows = _translate(part[:, columns], indices)
+                rows = rows.astype(np.float64) + delays if delays.any() else rows
                 file.write(encoder.encode(rows).astype(STORED).tobytes())
                 done += len(part)
                 if done == source.rows or time.monotonic() - recorded_at >= RECORD_EVERY_S:

@@ -41,7 +41,8 @@ def _open(store: Store, dataset: DatasetRecord) -> FeatureTable:
         for column in dataset.columns
         if column["type"] == "categorical"
     }
-    return FeatureTable(values, tuple(dataset.features), families, values_of)
+    origins = {column["name"]: column["origin"] for column in dataset.columns if column["type"] == "datetime"}
+    return FeatureTable(values, tuple(dataset.features), families, values_of, origins=origins)
 
 
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:

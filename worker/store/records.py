@@ -32,8 +32,8 @@ class NewDataset:
             or grid), channels (names without the family), length ({"min", "max"} of a series, else null) and
             shape ([H, W] of a grid, else null).
         columns: What is to be known of features that are no plain numbers, and of keys: name, type
-            (categorical, datetime or key) and values (of a categorical feature, whose cells hold their
-            index).
+            (categorical, datetime or key), values (of a categorical feature, whose cells hold their index),
+            and origin (of a datetime feature, from when its seconds count).
         left_out: Columns of the file that are neither features nor keys: name and reason.
         digest: Over bytes and settings; two datasets with one digest are the same dataset.
         key_id: The API key that uploaded it or had it made, where one was needed.

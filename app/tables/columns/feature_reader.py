@@ -1,7 +1,8 @@
 """Reads the features of a frame as numbers, once it is known what each of them is."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,8 @@ from numpy.typing import NDArray
 from app.problems import MAX_PLACES, InvalidError, Place
 from app.tables.columns.frame import Frame
 from app.tables.columns.options import Kind, ReadOptions
-from app.tables.columns.survey import shorten
-from app.tables.columns.text_cells import as_text, is_number, is_text, read_cells
-from app.tables.columns.times import read_seconds
+from app.tables.columns.text_cells import as_text, is_number, is_text, read_cells, shorten
+from app.tables.columns.times import first_time, is_clock, read_seconds, seconds_of
 from app.tables.table import rows_per_block
 
 
@@ -24,14 +24,19 @@ class FeatureReader:
     Args:
         kinds: Of the features, in their order.
         values_of: The values of each categorical one.
-        first_times: From when each one of the kind datetime counts.
+        origins: From when each one of the kind datetime counts its seconds.
     """
 
     frame: Frame
     options: ReadOptions
     kinds: Mapping[str, Kind]
     values_of: Mapping[str, tuple[str, ...]]
-    first_times: Mapping[str, float] = field(default_factory=dict)
+    origins: Mapping[str, str]
+
+    @cached_property
+    def _starts(self) -> dict[str, float]:
+        """The origins in seconds."""
+        return {name: seconds_of(origin) for name, origin in self.origins.items()}
 
     def blocks(self) -> Iterator[NDArray[np.float64]]:
         """Read the features, float64 [rows of the block, features].
@@ -52,7 +57,7 @@ class FeatureReader:
     def _numbers(self, name: str, array: pa.Array, rows_before: int) -> NDArray[np.float64]:
         kind = self.kinds[name]
         if kind == "datetime":
-            return read_seconds(name, array, self.options) - self.first_times.get(name, 0.0)
+            return self._seconds(name, array, rows_before)
         if kind == "categorical":
             return self._indices(name, array)
         if not is_text(array.type):
@@ -61,6 +66,23 @@ class FeatureReader:
         if cells.is_other.any():
             raise self._not_numbers(name, cells.text, np.flatnonzero(cells.is_other), rows_before)
         return cells.numbers
+
+    def _seconds(self, name: str, array: pa.Array, rows_before: int) -> NDArray[np.float64]:
+        """Read times; of a known feature also numbers, which are seconds since its origin."""
+        if is_number(array.type) and self.options.known is not None:
+            return self._as_they_are(name, array)
+        numbers = np.full(len(array), np.nan)
+        if is_text(array.type) and self.options.known is not None:
+            cells = read_cells(array, self.options)
+            numbers = cells.numbers
+            array = pc.if_else(cells.is_other, cells.text, pa.scalar(None, pa.string()))
+        seconds = read_seconds(name, array, self.options, rows_before) - self._starts[name]
+        first = first_time(array, self.options)
+        if first is not None and is_clock(first) != is_clock(self.origins[name]):
+            detail = f"{first} and {self.origins[name]} are a day and a time of day"
+            place = Place(detail=detail, column=name)
+            raise InvalidError(f"column {name!r}: {detail}", [place], code="not_a_time")
+        return np.where(np.isnan(seconds), numbers, seconds)
 
     def _indices(self, name: str, array: pa.Array) -> NDArray[np.float64]:
         cells = read_cells(as_text(name, array), self.options)

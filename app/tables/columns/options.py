@@ -3,16 +3,19 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 import orjson
 
 from app.problems import InvalidError, Place
 
 Kind = Literal["numeric", "categorical", "datetime", "key", "ignore"]
+DateOrder = Literal["year", "day", "month"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FamilyKind = Literal["tabular", "series", "grid"]
 FAMILY_KINDS: tuple[FamilyKind, ...] = get_args(FamilyKind)
+DATE_ORDERS: tuple[DateOrder, ...] = get_args(DateOrder)
+Choice = TypeVar("Choice", bound=str)
 
 # Those of pandas; the last are how Windows writes NaN.
 MISSING_WORDS = (
@@ -32,6 +35,7 @@ class ReadOptions:
         na_values: What stands for a missing cell beside the usual words; numbers match by value.
         delimiter: Between the cells of CSV.
         decimal: Before the decimals of CSV.
+        date_order: What dates in text may begin with; those with the year first are always read.
         has_header: Whether the first line of CSV holds names.
         columns: Names of the columns, for a file without.
         kinds: What families are, where a shape alone does not tell; with `known`: the series and grids to
@@ -39,6 +43,7 @@ class ReadOptions:
         channels: The names of the channels of families, without the family.
         known: The features to read and nothing else, each with its values where it is categorical; what
             is no number in others is then an error. None: look at the columns.
+        origins: From when those of the known features that are times count their seconds.
     """
 
     types: Mapping[str, Kind] = field(default_factory=dict)
@@ -47,11 +52,13 @@ class ReadOptions:
     na_values: tuple[str | float, ...] = ()
     delimiter: str = ","
     decimal: str = "."
+    date_order: DateOrder = "year"
     has_header: bool = True
     columns: tuple[str, ...] | None = None
     kinds: Mapping[str, FamilyKind] = field(default_factory=dict)
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     known: Mapping[str, tuple[str, ...] | None] | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def missing_words(self) -> tuple[str, ...]:
@@ -94,6 +101,7 @@ class ReadOptions:
             na_values=tuple(document["na_values"]),
             delimiter=document["delimiter"],
             decimal=document["decimal"],
+            date_order=document["date_order"],
             has_header=document["has_header"],
             columns=None if document["columns"] is None else tuple(document["columns"]),
             kinds=document["kinds"],
@@ -101,35 +109,28 @@ class ReadOptions:
             known=None
             if known is None
             else {name: None if values is None else tuple(values) for name, values in known.items()},
+            origins=document["origins"],
         )
 
 
-def parse_options(
-    *,
-    types: str | None = None,
-    include: str | None = None,
-    exclude: str | None = None,
-    na_values: str | None = None,
-    delimiter: str | None = None,
-    decimal: str | None = None,
-    header: str | None = None,
-    columns: str | None = None,
-) -> ReadOptions:
-    """Check the query parameters of an upload.
+def parse_options(query: Mapping[str, Any]) -> ReadOptions:
+    """Check the parameters of a query, texts or None; others than those of the options are not looked at.
 
     Raises:
         InvalidError: One has another form; it is named.
     """
-    included = parse_names("include", include)
     return ReadOptions(
-        types=_parse_types(types),
-        include=included,
-        exclude=parse_names("exclude", exclude) or (),
-        na_values=_parse_na_values(na_values),
-        delimiter=_parse_delimiter(delimiter),
-        decimal=_one_of("decimal", decimal or ".", (".", ",")),
-        has_header=_one_of("header", header or "present", ("present", "absent")) == "present",
-        columns=parse_names("columns", columns),
+        types=_parse_types(query.get("types")),
+        include=parse_names("include", query.get("include")),
+        exclude=parse_names("exclude", query.get("exclude")) or (),
+        na_values=_parse_na_values(query.get("na_values")),
+        delimiter=_parse_delimiter(query.get("delimiter")),
+        decimal=_one_of("decimal", query.get("decimal") or ".", (".", ",")),
+        date_order=_one_of("date_order", query.get("date_order") or "year", DATE_ORDERS),
+        has_header=_one_of("header", query.get("header") or "present", ("present", "absent")) == "present",
+        columns=parse_names("columns", query.get("columns")),
+        kinds=_parse_kinds(query.get("kinds")),
+        channels=_parse_channels(query.get("channels")),
     )
 
 
@@ -158,12 +159,7 @@ def _parse_types(text: str | None) -> dict[str, Kind]:
     return types
 
 
-def parse_kinds(text: str | None) -> dict[str, FamilyKind]:
-    """Return the kinds of families from JSON.
-
-    Raises:
-        InvalidError: It is something else.
-    """
+def _parse_kinds(text: str | None) -> dict[str, FamilyKind]:
     if text is None:
         return {}
     kinds = _load("kinds", text, 'a JSON object such as {"family": "series"}')
@@ -175,12 +171,7 @@ def parse_kinds(text: str | None) -> dict[str, FamilyKind]:
     return kinds
 
 
-def parse_channels(text: str | None) -> dict[str, tuple[str, ...]]:
-    """Return the names of the channels of families from JSON.
-
-    Raises:
-        InvalidError: It is something else.
-    """
+def _parse_channels(text: str | None) -> dict[str, tuple[str, ...]]:
     if text is None:
         return {}
     channels = _load("channels", text, 'a JSON object such as {"family": ["x", "y"]}')
@@ -230,10 +221,11 @@ def _parse_delimiter(text: str | None) -> str:
     return character
 
 
-def _one_of(field_name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise _refused(field_name, f"needs one of {' '.join(allowed)}, not {value!r}")
-    return value
+def _one_of(field_name: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
+    for choice in allowed:
+        if choice == value:
+            return choice
+    raise _refused(field_name, f"needs one of {' '.join(allowed)}, not {value!r}")
 
 
 def _load(field_name: str, text: str, wanted: str) -> Any:

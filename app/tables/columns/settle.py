@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place
 from app.tables.columns.feature_reader import FeatureReader
@@ -13,10 +12,11 @@ from app.tables.columns.frame import STORED_INDEX, Columns, Frame, left_out_rema
 from app.tables.columns.options import Kind, ReadOptions, check_types_are_of
 from app.tables.columns.survey import MAX_VALUES, Decision, TextSurvey
 from app.tables.columns.text_cells import as_text, is_text, read_cells
-from app.tables.columns.times import read_seconds
+from app.tables.columns.times import first_time, read_seconds
 from app.tables.table import AS_ASKED, LeftOut, Table, Warned
 
 HINT = "say what stands for missing cells with na_values=, or what the column is with types="
+NO_TIME = "1970-01-01T00:00:00"  # the origin of a column without any
 FEATURES = {"numeric", "categorical", "datetime"}
 
 
@@ -40,13 +40,14 @@ def settle(frame: Frame, options: ReadOptions) -> Table:
         for name, kind in kinds.items()
         if kind == "categorical"
     }
+    origins = {name: seen.origins.get(name, NO_TIME) for name, kind in kinds.items() if kind == "datetime"}
     remarks = [left_out_remark(column) for column in left_out if column.reason != AS_ASKED]
     return Table(
         columns=tuple(kinds),
-        blocks=FeatureReader(frame, options, kinds, values_of, seen.first_times).blocks,
+        blocks=FeatureReader(frame, options, kinds, values_of, origins).blocks,
         has_names=True,
         values_of=values_of,
-        times=frozenset(name for name, kind in kinds.items() if kind == "datetime"),
+        origins=origins,
         keys={name: pa.chunked_array(parts, pa.string()) for name, parts in seen.keys.items()},
         left_out=tuple(left_out),
         line_of=frame.line_of,
@@ -93,7 +94,9 @@ def _kept_widths(table: Table, kept: tuple[str, ...]) -> dict[str, int] | None:
 def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[str, ...] | None]) -> Table:
     """Read the features that are known, in the file's order, and keys; what else is there stays unread."""
     kinds: dict[str, Kind] = {
-        name: "numeric" if known[name] is None else "categorical" for name in frame.names if name in known
+        name: "datetime" if name in options.origins else "numeric" if known[name] is None else "categorical"
+        for name in frame.names
+        if name in known
     }
     values_of = {name: values for name in kinds if (values := known[name]) is not None}
     missing = [name for name in options.types if name not in set(frame.names)]
@@ -103,7 +106,7 @@ def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[
     seen = _look(frame, list(options.types), options.types, options)
     return Table(
         columns=tuple(kinds),
-        blocks=FeatureReader(frame, options, kinds, values_of).blocks,
+        blocks=FeatureReader(frame, options, kinds, values_of, options.origins).blocks,
         has_names=True,
         values_of=values_of,
         keys={name: pa.chunked_array(parts, pa.string()) for name, parts in seen.keys.items()},
@@ -155,33 +158,31 @@ class _Seen:
 
     surveys: dict[str, TextSurvey] = field(default_factory=dict)
     keys: dict[str, list[pa.Array]] = field(default_factory=dict)
-    first_times: dict[str, float] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
 
 
 def _look(frame: Frame, wanted: Sequence[str], asked: Mapping[str, Kind], options: ReadOptions) -> _Seen:
-    """Look once at every cell that may be text; collect keys, and the first value of times."""
+    """Look once at every cell that may be text; collect keys, and the first time of times."""
     keys = [name for name in wanted if asked.get(name) == "key"]
     seen = _Seen(keys={name: [] for name in keys})
     plain = {name for name in frame.numbers if asked.get(name, "numeric") == "numeric"}
     plain |= {name for name in frame.kinds if name not in asked}
     looked_at = [name for name in wanted if name not in plain]
+    rows = 0
     for columns in frame.batches(looked_at) if looked_at else ():
         for name, array in columns.items():
             kind = asked.get(name)
             if kind == "key":
                 seen.keys[name].append(as_text(name, array))
             elif kind == "datetime":
-                _note_first_time(seen, name, read_seconds(name, array, options))
+                read_seconds(name, array, options, rows)
+                if name not in seen.origins and (origin := first_time(array, options)):
+                    seen.origins[name] = origin
             elif kind == "categorical" or is_text(array.type):
                 cells = read_cells(as_text(name, array), options)
                 seen.surveys.setdefault(name, TextSurvey()).add(cells)
+        rows += len(columns[looked_at[0]])
     return seen
-
-
-def _note_first_time(seen: _Seen, name: str, seconds: NDArray[np.float64]) -> None:
-    present = seconds[~np.isnan(seconds)]
-    if len(present):
-        seen.first_times.setdefault(name, float(present[0]))
 
 
 def _decide(name: str, frame: Frame, asked: Mapping[str, Kind], survey: TextSurvey | None) -> Decision:

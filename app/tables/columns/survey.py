@@ -4,16 +4,25 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.problems import MAX_PLACES
 from app.tables.columns.options import Kind
-from app.tables.columns.text_cells import Cells, has_decimal_comma, is_date
+from app.tables.columns.text_cells import (
+    Cells,
+    has_decimal_comma,
+    is_date,
+    is_day_or_month_first,
+    is_year_first,
+    shorten,
+)
 
 MAX_VALUES = 255  # of a categorical column
 MAX_SHOWN = 5
 DATES = "it holds dates or times; to learn from it, give it the type datetime"
-MAX_SHOWN_CELL = 40
+DAY_OR_MONTH_FIRST = f"{DATES} and say with date_order=day or date_order=month what comes first"
+OTHER_DATES = f"{DATES} and write them with the year first, as in 2026-01-31"
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ class TextSurvey:
         if self.num_others == 0 or self.is_mixed:
             return Decision("numeric")
         if self.dates == self.present:
-            return Decision("ignore", DATES)
+            return Decision("ignore", self._describe_dates())
         if self.values is not None and 2 * len(self.values) <= self.present:
             return Decision("categorical", f"it holds text and is read as {len(self.values)} categories")
         distinct = "more than 255" if self.values is None else str(len(self.values))
@@ -99,6 +108,13 @@ class TextSurvey:
             "rows, give it the type key",
         )
 
+    def _describe_dates(self) -> str:
+        """Say how dates of this spelling can be had."""
+        texts = pa.array([text for _, text in self.others])
+        if is_year_first(texts).all():
+            return DATES
+        return DAY_OR_MONTH_FIRST if is_day_or_month_first(texts).all() else OTHER_DATES
+
     def describe_others(self) -> str:
         """Say which cells are no numbers."""
         rows = ", ".join(str(row) for row, _ in self.others[:MAX_SHOWN])
@@ -107,8 +123,3 @@ class TextSurvey:
         more = ", ..." if self.num_others > MAX_SHOWN else ""
         comma = "; with decimal=, they would be" if self.decimal_commas == self.num_others else ""
         return f"{cells} no number: {shown} (rows {rows}{more}){comma}"
-
-
-def shorten(cell: str) -> str:
-    """Return a cell as it is shown in errors."""
-    return repr(cell if len(cell) <= MAX_SHOWN_CELL else f"{cell[:MAX_SHOWN_CELL]}...")

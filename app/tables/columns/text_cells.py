@@ -20,6 +20,9 @@ _DAY = (
     r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4})"
 )
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
+_DAY_OR_MONTH_FIRST = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+_YEAR_FIRST = r"^(?:\d{4}[-/.]|\d{1,2}:\d{2})"
+MAX_SHOWN_CELL = 40
 _DATE = rf"^(?:{_DAY}(?:[T ]{_TIME})?|{_TIME})$"
 
 
@@ -110,9 +113,24 @@ def is_date(text: pa.Array) -> NDArray[np.bool_]:
     return _to_numpy(pc.match_substring_regex(text, _DATE))
 
 
+def is_year_first(text: pa.Array) -> NDArray[np.bool_]:
+    """Whether dates begin with the year, or are times of day."""
+    return _to_numpy(pc.match_substring_regex(text, _YEAR_FIRST))
+
+
+def is_day_or_month_first(text: pa.Array) -> NDArray[np.bool_]:
+    """Whether dates are numbers that end with the year."""
+    return _to_numpy(pc.match_substring_regex(pc.fill_null(text, ""), _DAY_OR_MONTH_FIRST))
+
+
 def has_decimal_comma(text: pa.Array) -> NDArray[np.bool_]:
     """Whether cells would be numbers if a comma came before their decimals."""
     return _to_numpy(pc.match_substring_regex(text, _NUMBER.replace("{point}", ",")))
+
+
+def shorten(cell: str) -> str:
+    """Return a cell as it is shown in errors."""
+    return repr(cell if len(cell) <= MAX_SHOWN_CELL else f"{cell[:MAX_SHOWN_CELL]}...")
 
 
 def _is_in(text: pa.Array, words: tuple[str, ...]) -> NDArray[np.bool_]:

@@ -26,6 +26,7 @@ from app.tables.table import (
     take_names,
 )
 
+UNITS_PER_SECOND = {"s": 1, "ms": 1e3, "us": 1e6, "ns": 1e9}
 Batches = Callable[[Sequence[str] | None], Iterator[pa.RecordBatch]]
 
 
@@ -55,9 +56,9 @@ def frame_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: 
             found.add_list(name, spelling, width)
             continue
         found.sources[name] = _Source(spelling)
-        if types.is_temporal(kind):
+        if types.is_temporal(kind) and not types.is_duration(kind):
             found.kinds[name] = Decision("ignore", DATES)
-        elif is_number(kind):
+        elif is_number(kind) or types.is_duration(kind):
             found.numbers.add(name)
         elif not is_text(kind):
             found.left_out.append(LeftOut(name, f"it holds {kind}, which is not read"))
@@ -116,7 +117,11 @@ def _columns(batches: Batches, sources: dict[str, _Source]) -> Iterator[Columns]
 
 
 def _plain(array: pa.Array) -> pa.Array:
-    return array.dictionary_decode() if types.is_dictionary(array.type) else array
+    """Return the values that indices stand for, and durations as seconds."""
+    array = array.dictionary_decode() if types.is_dictionary(array.type) else array
+    if not types.is_duration(array.type):
+        return array
+    return pc.divide(array.cast(pa.int64()).cast(pa.float64()), UNITS_PER_SECOND[array.type.unit])
 
 
 def _padded(array: pa.Array) -> pa.Array:

@@ -80,7 +80,7 @@ def copy_table(read: str, path: Path, arrays: ArrayFile, options: ReadOptions, l
     return {
         "columns": table.columns,
         "values_of": dict(table.values_of),
-        "times": sorted(table.times),
+        "origins": dict(table.origins),
         "keys": list(table.keys),
         "left_out": [asdict(column) for column in table.left_out],
         "remarks": [asdict(remark) for remark in table.remarks],

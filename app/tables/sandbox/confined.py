@@ -93,7 +93,7 @@ def _read_table(kind: Kind, file: BinaryIO, options: ReadOptions, limits: TableL
         blocks=array_blocks(cells),
         has_names=True,
         values_of={name: tuple(values) for name, values in answer["values_of"].items()},
-        times=frozenset(answer["times"]),
+        origins=answer["origins"],
         keys={
             name: _text(lengths, characters)
             for name, lengths, characters in zip(answer["keys"], parts[::2], parts[1::2], strict=True)

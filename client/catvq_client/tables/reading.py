@@ -17,6 +17,7 @@ class Reading(TypedDict, total=False):
         na_values: What stands for a missing cell beside the usual words; numbers match by value.
         delimiter: Between the cells of CSV.
         decimal: Before the decimals of CSV.
+        date_order: What dates in text begin with, if not with the year.
         header: "absent" where the first line of CSV holds values already.
     """
 
@@ -26,6 +27,7 @@ class Reading(TypedDict, total=False):
     na_values: Sequence[str | float]
     delimiter: str
     decimal: Literal[".", ","]
+    date_order: Literal["year", "day", "month"]
     header: Literal["present", "absent"]
 
 

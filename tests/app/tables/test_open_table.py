@@ -112,6 +112,49 @@ def test_a_category_of_numbers_is_found_by_its_text(file_format, limits):
     np.testing.assert_array_equal(collect_rows(table, 10)[:, 0], [0, 1, np.nan])
 
 
+DAY = 86_400
+ORIGIN = {"d": "2026-01-31T00:00:00"}
+
+
+@every_format
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["2026-02-01", None, "2026-01-30"], [DAY, np.nan, -DAY]),
+        (["2026-02-01 00:00", "NA", "1.5"], [DAY, np.nan, 1.5]),
+        ([DAY, None, 1], [DAY, np.nan, 1]),
+    ],
+)
+def test_known_times_are_dates_or_seconds_since_their_origin(file_format, cells, expected, limits):
+    rows = pa.table({"x": [1, 2, 3], "d": cells})
+    table = opened(rows, file_format, limits, known={"d": None, "x": None}, origins=ORIGIN)
+    np.testing.assert_array_equal(collect_rows(table, 10, np.float64)[:, 1], expected)
+
+
+@pytest.mark.parametrize("file_format", [Format.ARROW, Format.ARROW_FILE, Format.PARQUET])
+def test_known_times_may_be_of_arrows_types(file_format, limits):
+    for kind in (pa.timestamp("ns"), pa.timestamp("ms", "UTC"), pa.date32()):
+        rows = pa.table({"d": pa.array([20_485, None], pa.date32()).cast(kind)})
+        table = opened(rows, file_format, limits, known={"d": None}, origins=ORIGIN)
+        np.testing.assert_array_equal(collect_rows(table, 10)[:, 0], [DAY, np.nan])
+
+
+@every_format
+def test_a_time_of_day_is_no_date(file_format, limits):
+    rows = pa.table({"d": ["12:30"]})
+    with pytest.raises(InvalidError) as caught:
+        collect_rows(opened(rows, file_format, limits, known={"d": None}, origins=ORIGIN), 10)
+    assert caught.value.code == "not_a_time"
+
+
+@pytest.mark.parametrize("file_format", [Format.ARROW, Format.ARROW_FILE, Format.PARQUET])
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_durations_are_numbers_of_seconds(file_format, unit, limits):
+    rows = pa.table({"d": pa.array([90_000, None], pa.duration("s")).cast(pa.duration(unit))})
+    table = opened(rows, file_format, limits)
+    np.testing.assert_array_equal(collect_rows(table, 10)[:, 0], [90_000, np.nan])
+
+
 @every_format
 def test_a_text_in_a_known_number_is_named_by_column_and_row(file_format, limits):
     rows = pa.table({"x": ["1", "2", "red", "NA"], "n": [1, 2, 3, 4]})

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,16 @@ def test_rows_of_another_table_get_the_columns_type_and_indices_of_a_table():
 def test_another_table_that_does_not_fit_is_refused(other, named):
     with pytest.raises(ConfigError, match=named):
         align(other, small([[1, 2]], values_of={"a": ("red",)}))
+
+
+def test_times_of_another_table_count_from_the_origin_of_a_table():
+    table = replace(small([[0, 1]]), origins={"a": "2026-01-31T00:00:00"})
+    other = replace(small([[1, 1]]), origins={"a": "2026-02-01T00:00:00.500000Z"})
+    assert align(other, table).values.tolist() == [[86401.5, 1]]
+    assert align(other, table).origins == table.origins
+    for origins in ({}, {"a": "00:00:00"}):
+        with pytest.raises(ConfigError, match="'a' is a time"):
+            align(replace(other, origins=origins), table)
 
 
 def with_family(family, *, channels=("s/x", "s/y")):

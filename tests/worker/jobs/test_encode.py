@@ -210,3 +210,26 @@ def test_torch_gives_the_codes_of_the_graph(store, model, dataset):
     document = json.loads((directory / "model.json").read_text())
     run = _torch(directory, document, torch.device("cpu"))
     assert np.array_equal(run(values_of(store, dataset.id)), codes_by_hand(store, model, dataset.id))
+
+
+def test_times_are_counted_from_the_models_origin(store, model, ask, run, add_dataset):
+    files = store.models.directory(model.id)
+    document = json.loads((files / "model.json").read_text())
+    name = document["features"][0]
+    document["origins"][0] = "2026-01-31T00:00:00"
+    (files / "model.json").write_text(json.dumps(document))
+    plain = add_dataset(rows=50, seed=3)
+    values = values_of(store, plain.id).astype(np.float64)
+    path = store.spool_dir / "later.npy"
+    np.save(path, values - np.eye(1, values.shape[1])[0] * 86_400)
+    new = encode.NewDataset(
+        name=None,
+        features=plain.features,
+        families=plain.families,
+        columns=[{"name": name, "type": "datetime", "origin": "2026-02-01T00:00:00Z"}],
+        digest="later",
+        rows=plain.rows,
+        warnings=[],
+    )
+    result = run(ask(store.datasets.create(new, encode.NewFiles(values=path))[0])).result_dataset_id
+    assert np.array_equal(values_of(store, result), codes_by_hand(store, model, plain.id))

@@ -171,7 +171,7 @@ def test_a_column_is_what_is_said_of_it(kind, cells, expected, limits):
         np.testing.assert_array_equal(numbers, expected)
     assert [cells.to_pylist() for cells in table.keys.values()] == ([cells] if kind == "key" else [])
     assert [left.name for left in table.left_out] == (["x"] if kind == "ignore" else [])
-    assert table.times == ({"x"} if kind == "datetime" else set())
+    assert table.origins == ({"x": "2026-01-31T00:00:00"} if kind == "datetime" else {})
 
 
 @pytest.mark.parametrize(

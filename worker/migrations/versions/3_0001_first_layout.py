@@ -1,9 +1,9 @@
-"""The first layout of format 2."""
+"""The first layout of format 3."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "2_0001"
+revision = "3_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
