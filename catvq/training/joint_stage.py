@@ -1,7 +1,10 @@
 """The second stage of a run: trains the model, and the assignment with it until that is hardened.
 
-The model starts where classical quantisation ends, and is trained on from there on rows from around the
-training rows. What it ends with is its best epoch on the validation rows since the grouping was fixed.
+A model starts where classical quantisation ends, and is trained on from there on rows from around the
+training rows. While the assignment is soft, two are trained: one by the soft assignment, and its successor by
+the hard starting grouping. If no feature has moved when the assignment is hardened, the successor takes over:
+it is then the model that a static run would have. What the stage ends with is its best epoch on the
+validation rows in the final grouping.
 
 Shapes: N rows, D' active features, G categories.
 """
@@ -26,16 +29,16 @@ from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.state.checkpoint import Checkpoint
 from catvq.state.rng import OwnRandomness
-from catvq.training import collapse
 from catvq.training.alternation import Learning, learning_in
+from catvq.training.best_model import BestModel
 from catvq.training.build import build_learner, temperature_schedule
-from catvq.training.collapse import Sign
+from catvq.training.collapse import record_signs
+from catvq.training.epoch_signs import SignFinder
 from catvq.training.model_start import choose_spread, start_rows
 from catvq.training.progress import RunProgress, SoftToHardGap
-from catvq.training.trainer import DECAY_FROM
+from catvq.training.trainer import DECAY_FROM, Learner
 
 SAMPLE_ROWS = 256  # rows whose latents revive codes
-JUDGE_ROWS = 1024  # most validation rows that choose between starts and epochs
 MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
 PATIENCE = 0.2  # part of the epochs: none better for so long ends a run whose rate is falling
 QUIET_EPOCHS = 5
@@ -60,27 +63,26 @@ class ModelStage:
         self._data = data
         self._progress = progress
         self._names = categories.names
-        self._found_sizes = categories.sizes()
         bits = telling_bits(config, categories, rows=len(data.split.train))
         lasting = len(categories.names) - config.assignment.surplus_categories
         self._bits_per_feature = bits * lasting / len(categories.grouping)
         self._schedule = temperature_schedule(config)
-        self._learner = build_learner(
-            config,
-            categories,
-            family_one_hot=data.family_one_hot,
-            rows=len(data.split.train),
-            device=data.device,
-            owners=data.owners,
-        )
+        self._signs = SignFinder(config, data, progress, categories.sizes())
+        self._learner = self._build_learner(categories)
+        self._starting_grouping = self.grouping()
+        self._successor: Learner | None = None
         self._smoother = Smoother(data.features, data.train_rows, seed=config.training.seed)
-        self._best: dict[str, Tensor] = {}
+        self._best = BestModel(data, progress)
         self._batch_size = choose_batch_size(config.training, len(data.split.train))
         self._epochs = choose_epochs(config.training, len(data.split.train))
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
         self._frozen_soft = self._learner.assignment.soft().detach()
         if self._freeze_epoch == 0 and not progress.is_hardened:
             self.harden()
+        if not progress.is_hardened:
+            self._successor = self._build_learner(categories)
+            self._successor.assignment = self._learner.assignment
+            self._successor.harden()
 
     @property
     def model(self) -> CategoricalVQVAE:
@@ -130,9 +132,8 @@ class ModelStage:
         Raises:
             Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
         """
-        with self._learner.randomness.scope():
-            self._take_steps(should_stop)
-            self._end_epoch()
+        self._take_steps(should_stop)
+        self._end_epoch()
 
     def harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
@@ -146,15 +147,18 @@ class ModelStage:
                 rows="validation" if self._data.has_validation else "train",
                 epoch=self._progress.epoch,
             )
-        learner.harden()
         self._progress.is_hardened = True
+        self._drop_successor_if_moved()
+        if self._successor is not None:
+            self._learner, self._successor = self._successor, None
+            return
+        learner.harden()
         if self.step > 0:
             self._start_anew_if_better()
 
     def keep_best(self) -> None:
         """Go back to the best epoch on validation rows, where there are any."""
-        if self._best:
-            self._learner.adopt(self._best)
+        self._best.hand_to(self._learner)
 
     def harden_if_settled(self) -> None:
         """Fix the grouping ahead of time where that is wanted and the last summary shows nothing moving."""
@@ -170,26 +174,45 @@ class ModelStage:
         """Add everything a resumed stage needs to `tensors`."""
         tensors["run.loss_sums"] = self._loss_sums
         tensors["run.frozen_soft"] = self._frozen_soft
-        tensors |= {f"best.{name}": value for name, value in self._best.items()}
+        self._best.save_into(tensors)
         self._learner.save_into(tensors)
+        if self._successor is not None:
+            own: dict[str, Tensor] = {}
+            self._successor.save_into(own)
+            tensors |= {f"successor.{name}": own[name] for name in own if not name.startswith("assignment")}
 
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Put back what `save_into` took; the progress is restored by its owner, beforehand."""
         self._loss_sums = checkpoint.tensors["run.loss_sums"].to(self._data.device)
         self._frozen_soft = checkpoint.tensors["run.frozen_soft"].to(self._data.device)
-        device = self._data.device
-        self._best = {name: value.to(device) for name, value in checkpoint.section("best").items()}
+        self._best.restore_from(checkpoint)
         self._learner.restore_from(checkpoint, hardened=self._progress.is_hardened)
+        own = checkpoint.section("successor")
+        if self._successor is not None and own:
+            shared = {n: value for n, value in checkpoint.tensors.items() if n.startswith("assignment.")}
+            self._successor.restore_from(Checkpoint(shared | own, {}), hardened=False)
+        else:
+            self._successor = None
 
     @property
     def _freeze_epoch(self) -> int:
         return self._config.assignment.freeze_epoch(self._epochs)
 
+    def _build_learner(self, categories: Categories) -> Learner:
+        return build_learner(
+            self._config,
+            categories,
+            family_one_hot=self._data.family_one_hot,
+            rows=len(self._data.split.train),
+            device=self._data.device,
+            owners=self._data.owners,
+        )
+
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
         number, epoch = len(self._data.split.train), self._progress.epoch
         order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(number)
         batches = torch.split(torch.from_numpy(order).to(self._data.device), self._batch_size)
-        steps, learning = self._epochs * self.steps_per_epoch, self._learning()
+        learning = self._learning()
         while self._progress.step_in_epoch < self.steps_per_epoch:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
@@ -197,9 +220,16 @@ class ModelStage:
                 self._start()
             if not self._progress.is_hardened:
                 self._learner.assignment.set_temperature(self.next_temperature())
-            batch = self._draw(batches[self._progress.step_in_epoch])
-            self._loss_sums += self._learner.step(batch, progress=self.step / steps, learning=learning)
+            rows = batches[self._progress.step_in_epoch]
+            self._loss_sums += self._take_step(self._learner, rows, learning)
+            if self._successor is not None:
+                self._take_step(self._successor, rows, Learning.MODEL)
             self._progress.step_in_epoch += 1
+
+    def _take_step(self, learner: Learner, rows: Tensor, learning: Learning) -> Tensor:
+        with learner.randomness.scope():
+            done = self.step / (self._epochs * self.steps_per_epoch)
+            return learner.step(self._draw(rows), progress=done, learning=learning)
 
     def _draw(self, rows: Tensor) -> Tensor:
         """What a step learns from, for its places among the training rows, int64 [B]: float32 [B', D']."""
@@ -207,40 +237,44 @@ class ModelStage:
         return self._smoother.draw(rows.repeat(times), max(self._progress.spread or 0.0, TRAINING_SPREAD))
 
     def _start(self) -> None:
-        """Start the model, on rows moved as far as it pays; the start on the rows themselves is kept, too."""
-        learner, data = self._learner, self._data
-        self._progress.spread = choose_spread(learner, data, seed=self._config.training.seed)
-        learner.adopt(self._new_start(self._progress.spread).state_dict())
-        if self._progress.is_hardened:
-            self._keep_if_best(self.model)
-            self._keep_if_best(self._new_start(0.0))
+        """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too."""
+        learner = self._successor or self._learner
+        with learner.randomness.scope():
+            spread = choose_spread(learner, self._data, seed=self._config.training.seed)
+            self._progress.spread = spread
+            self._start_in_grouping(learner)
+        if self._successor is not None:
+            with self._learner.randomness.scope():
+                self._learner.adopt(self._new_start(self._learner, spread).state_dict())
+
+    def _start_in_grouping(self, learner: Learner) -> None:
+        learner.adopt(self._new_start(learner, self._progress.spread or 0.0).state_dict())
+        self._best.offer(learner)
+        self._best.offer(learner, self._new_start(learner, 0.0))
 
     def _start_anew_if_better(self) -> None:
         """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
-        if not self._data.has_validation:
+        learner, error = self._learner, self._best.offer(self._learner)
+        if error is None:
             return
         with OwnRandomness(self._config.training.seed + 2, self._data.device).scope():
-            start, plain = self._new_start(self._progress.spread or 0.0), self._new_start(0.0)
-        if self._judge(start) < self._judge(self.model):
-            self._learner.adopt(start.state_dict())
-        self._keep_if_best(self.model)
-        self._keep_if_best(plain)
+            start, plain = (
+                self._new_start(learner, self._progress.spread or 0.0),
+                self._new_start(learner, 0.0),
+            )
+        anew = self._best.offer(learner, start)
+        if anew is not None and anew < error:
+            learner.adopt(start.state_dict())
+        self._best.offer(learner, plain)
 
-    def _new_start(self, spread: float) -> CategoricalVQVAE:
-        return self._learner.started_anew(start_rows(self._smoother, spread))
+    def _new_start(self, learner: Learner, spread: float) -> CategoricalVQVAE:
+        return learner.started_anew(start_rows(self._smoother, spread))
 
-    def _keep_if_best(self, model: CategoricalVQVAE) -> float | None:
-        """The model's error on validation rows; None without such rows."""
-        if not self._data.has_validation:
-            return None
-        error, best = self._judge(model), self._progress.best_error
-        if self._progress.is_hardened and (best is None or error < best):
-            self._progress.best_error, self._progress.best_epoch = error, self._progress.epoch
-            self._best = {name: value.clone() for name, value in model.state_dict().items()}
-        return error
-
-    def _judge(self, model: CategoricalVQVAE) -> float:
-        return self._learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS], model=model)
+    def _drop_successor_if_moved(self) -> None:
+        """Give up the model of the starting grouping once a feature has left it."""
+        if self._successor is not None and not torch.equal(self.grouping(), self._starting_grouping):
+            self._successor = None
+            self._best.forget()
 
     def _learning(self) -> Learning:
         """What moves in the present epoch."""
@@ -257,22 +291,28 @@ class ModelStage:
         progress.epoch += 1
         codebooks = self._learner.model.codebooks
         progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
-        signs = self._revive_codes()
+        signs = self._signs.dead_codebooks(self._learner, self._revive_codes(self._learner))
         codebooks.reset_usage()
+        if self._successor is not None:
+            self._revive_codes(self._successor)
+            self._successor.model.codebooks.reset_usage()
         surplus = self._config.assignment.surplus_categories
         self._join_surplus(joins_due(progress.epoch, surplus=surplus, freeze_epoch=self._freeze_epoch))
         if progress.epoch == self._freeze_epoch and not progress.is_hardened:
             self.harden()
-            signs += self._find_flat_temperature()
-        signs += self._find_collapsed_categories()
-        progress.collapses = collapse.record_signs(progress.collapses, signs, progress.epoch)
-        error = self._keep_if_best(self.model)
+            signs += self._signs.flat_temperature(self._learner, self._frozen_soft)
+        signs += self._signs.collapsed_categories(self._learner)
+        progress.collapses = record_signs(progress.collapses, signs, progress.epoch)
+        self._drop_successor_if_moved()
+        if self._successor is not None:
+            self._best.offer(self._successor)
+        error = (self._best.offer if progress.is_hardened else self._best.judge)(self._learner)
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
         progress.is_stopped_early |= self._is_done_early()
 
     def _is_done_early(self) -> bool:
         best = self._progress.best_epoch
-        if best is None or not self._config.training.stops_early:
+        if best is None or not self._progress.is_hardened or not self._config.training.stops_early:
             return False
         return self._progress.epoch >= max(best, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
 
@@ -288,47 +328,13 @@ class ModelStage:
             )
             joins.append(Join(self._names[gone], self._names[into], self._progress.epoch))
 
-    def _revive_codes(self) -> list[Sign]:
-        """Move unused codes when it is time to; returns the dead codebooks of categories with features."""
+    def _revive_codes(self, learner: Learner) -> Tensor | None:
+        """Move unused codes when it is time to: their number in each stream, int64 [S], or None."""
         epoch, interval = self._progress.epoch, self._config.training.dead_code_interval_epochs
-        is_due = epoch % interval == 0 and epoch < REVIVE_UNTIL * self._epochs
-        moved = self._learner.revive_dead_codes(self._sample()) if is_due else None
-        levels = self.model.shape.levels
-        streams = {
-            category * levels + level: f"{name}.{level}"
-            for category, (name, size) in enumerate(self._sizes().items())
-            for level in range(levels)
-            if size > 0
-        }
-        return collapse.find_dead_codebooks(self.model.codebooks.usage_counts, moved, streams)
-
-    def _find_flat_temperature(self) -> list[Sign]:
-        assignment = self._learner.assignment
-        return collapse.find_flat_temperature(
-            self._frozen_soft,
-            assignment.allowed,
-            temperature=float(assignment.temperature),
-            is_held=self._progress.held_temperature is not None,
-        )
-
-    def _find_collapsed_categories(self) -> list[Sign]:
-        """Signs of emptied categories and, once each has features of its own, of duplicate ones."""
-        gone = {each.category for each in self._progress.joins}
-        signs = collapse.find_emptied(
-            {name: size for name, size in self._sizes().items() if name not in gone},
-            start_sizes=self._progress.start_sizes,
-            found_sizes=self._found_sizes,
-            are_pruned=self._config.assignment.leaves_out_empty,
-        )
-        if self._progress.is_hardened:
-            rows = self._data.train_rows[: collapse.DUPLICATE_ROWS]
-            signs += collapse.find_duplicates(self._learner.latents(self._data.features[rows]), self._names)
-        return signs
-
-    def _sizes(self) -> dict[str, int]:
-        """Features of each category, by its name."""
-        counts = torch.bincount(self.grouping(), minlength=len(self._names))
-        return dict(zip(self._names, counts.tolist(), strict=True))
+        if epoch % interval or epoch >= REVIVE_UNTIL * self._epochs:
+            return None
+        with learner.randomness.scope():
+            return learner.revive_dead_codes(self._sample())
 
     def _sample(self) -> Tensor:
         """Some training rows, float32 [at most SAMPLE_ROWS, D']."""

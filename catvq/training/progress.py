@@ -45,9 +45,9 @@ class RunState:
             settled; None where it was not.
         joins: Of surplus categories, so far.
         moves: Of features from the start on, in their order.
-        best_epoch: Completed epochs when the error on validation rows was least since the grouping was fixed;
-            0 is the start; None before that, and without such rows.
-        spread: How far rows are moved before they train the model, see `smoothing`; None before the start.
+        best_epoch: Completed epochs when the error on validation rows was least in the hard grouping; 0 is
+            the start; None after a feature has moved until the grouping is fixed, and without such rows.
+        spread: How far rows are moved that the model starts from, see `smoothing`; None before the start.
     """
 
     epoch: int
@@ -99,9 +99,9 @@ class RunProgress:
         seconds: Spent on the start and on training, over all attempts.
         is_stopped_early: No further epoch is wanted, once there is one.
         is_hardened: The grouping is fixed.
-        spread: How far rows are moved before they train the model, see `smoothing`; None before the start.
-        best_error: Least error on validation rows since the grouping was fixed; None without such rows.
-        best_epoch: Completed epochs then; 0 is the start.
+        spread: As in `RunState`.
+        best_error: Least error on validation rows in the hard grouping.
+        best_epoch: Completed epochs then, as in `RunState`.
         held_temperature: Taken instead of the schedule's; None follows the schedule.
         search_steps: Steps that the search takes or took, before the model's.
         search: How the search's restarts compare, as plain values; None until it is done, and without one.

@@ -36,7 +36,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 4  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 5  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:

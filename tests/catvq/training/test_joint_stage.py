@@ -54,8 +54,9 @@ def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config)
 def test_the_logits_move_in_their_stages_only(make_table, make_config, stages, moved):
     config = make_config(assignment={"stages": stages, "freeze_after_epochs": 4}, training={"epochs": 5})
     run = TrainingRun.start(make_table(), config)
-    learner, found = run._training._learner, []
+    found = []
     for _ in moved:
+        learner = run._training._learner
         model, logits = learner.model.decoder.output.weight.clone(), learner.assignment.logits.clone()
         run.train_epoch()
         found.append(not torch.equal(learner.assignment.logits, logits))
@@ -135,6 +136,41 @@ def test_static_and_learnable_runs_start_from_the_same_model(make_table, make_co
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.parametrize("freeze_after", ["auto", None])
+def test_a_learnable_run_that_moves_nothing_ends_with_the_model_of_a_static_one(
+    train, make_config, freeze_after
+):
+    groups = {"x": ("f0", "f3", "f6"), "y": ("f1", "f4", "f7"), "z": ("f2", "f5", "f8")}
+    shared = {"init": "user", "groups": groups, "freeze_after_epochs": freeze_after}
+    training = {"epochs": 12, "dead_code_interval_epochs": 3}
+    learnable, static = (
+        train(config=make_config(assignment=shared | each, training=training))
+        for each in ({"estimator": "gumbel", "assignment_lr": 1e-6}, {"mode": "static"})
+    )
+
+    assert learnable.state().moves == []
+    assert learnable.state().temperature is not None
+    assert learnable.state().best_epoch == static.state().best_epoch
+    assert learnable.freeze().encoder == static.freeze().encoder
+    assert learnable.freeze().decoder == static.freeze().decoder
+
+
+def test_once_a_feature_has_moved_the_model_starts_in_the_final_grouping(make_table, make_config):
+    run = TrainingRun.start(make_table(), make_config(training={"epochs": 10}))
+    run.train_epoch()
+    assert run.state().best_epoch is not None
+    with torch.no_grad():
+        logits = run._training._learner.assignment.logits
+        logits[0] = 100 * logits[0].roll(1)
+    run.train_epoch()
+
+    assert run.state().best_epoch is None
+    assert run._training._successor is None
+    while not run._progress.is_hardened:
+        run.train_epoch()
+    assert run.state().best_epoch == 4
+
+
 def test_without_validation_rows_the_gap_is_measured_on_training_rows(train, make_config):
     run = train(config=make_config(training={"validation_fraction": 0.0, "test_fraction": 0.0}))
 
@@ -171,7 +207,9 @@ def test_the_temperature_ends_with_the_last_learnt_epoch(make_table, make_config
 
 
 def test_dead_codes_are_revived_when_due_but_not_at_the_end(make_table, make_config):
-    config = make_config(training={"epochs": 10, "dead_code_interval_epochs": 3})
+    config = make_config(
+        assignment={"freeze_after_epochs": None}, training={"epochs": 10, "dead_code_interval_epochs": 3}
+    )
     run = TrainingRun.start(make_table(), config)
     learner, revived = run._training._learner, []
     revive = learner.revive_dead_codes
