@@ -13,6 +13,7 @@ from app.auth.gate import Admission, check_may_listen
 from app.auth.keys import KeyChecker
 from app.auth.quotas import Quotas
 from app.http.connections import ConnectionLimit
+from app.http.cross_origin import CrossOrigin
 from app.http.error_handlers import install_handlers
 from app.http.request_middleware import RequestMiddleware
 from app.http.transfer import TransferMiddleware
@@ -102,6 +103,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         telemetry={"tracing": is_traced, "auto_configure": is_traced, "metrics": False, "logs": False},
     )
     app.add_middleware(TransferMiddleware, settings=settings)
+    if settings.cors_origins:
+        app.add_middleware(CrossOrigin, origins=settings.cors_origins)
     app.add_middleware(RequestMiddleware, settings=settings, connections=connections, telemetry=telemetry)
     install_handlers(app)
     install_documentation(app, demands_keys=settings.demands_keys)
@@ -120,7 +123,8 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         keys,
         page,
     )
-    for router in (service.health, inference.health, *(module.router for module in modules)):
+    documentation = page.documentation_router(is_open=settings.open_docs)
+    for router in (service.health, inference.health, documentation, *(module.router for module in modules)):
         app.include_router(router)
     return app
 

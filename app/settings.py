@@ -1,6 +1,6 @@
 """Deployment settings of the API, read from `CATVQ_*` when the process starts."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
@@ -8,6 +8,7 @@ from app.loopback import is_loopback
 from worker.contract.settings import ServiceSettings
 
 MIB = 1 << 20
+ORIGIN = r"^https?://[a-z0-9.\-\[\]:]+$"  # as browsers write it: lower case, without a path
 
 
 class ApiSettings(ServiceSettings):
@@ -50,6 +51,12 @@ class ApiSettings(ServiceSettings):
 
     require_keys: bool = Field(
         False, description="Demand keys on loopback, too: for a service behind a proxy on its machine."
+    )
+    open_docs: bool = Field(False, description="Let anybody read `/docs` and `/openapi.json`, without a key.")
+    cors_origins: frozenset[Annotated[str, Field(pattern=ORIGIN)]] = Field(
+        frozenset(),
+        description="Origins of pages elsewhere whose scripts may use the service, such as "
+        "`https://dashboard.example`.",
     )
     max_jobs_per_minute: int | None = Field(
         600, ge=1, description="Submitted with one key, in each API process; null: any number."

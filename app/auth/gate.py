@@ -90,6 +90,8 @@ class Admission:
         if connection["method"] in SAFE_METHODS:
             return
         origin = headers.get("origin")
+        if origin in self._settings.cors_origins:
+            return
         is_own_origin = origin is None or origin.partition("://")[2].lower() == host.lower()
         if not is_own_origin or headers.get("sec-fetch-site", "none") not in OWN_SITES:
             raise ForeignSiteError("cross-site requests are refused by a service without keys")

@@ -74,6 +74,7 @@ class FastPath:
         self._in_flight = 0
         self._max_fields = min(MAX_FIELDS, self._api.settings.max_head_fields)
         self._is_traced = self._api.settings.otlp_endpoint is not None  # a trace begins in the application
+        self._answers_other_origins = bool(self._api.settings.cors_origins)
         self._routed: set[asyncio.Task[Any] | None] = set()
         self._reading: dict[asyncio.Task[Any] | None, float] = {}  # when its last piece came
         self._late: set[asyncio.Task[Any] | None] = set()
@@ -125,6 +126,8 @@ class FastPath:
         if scope["type"] != "http" or scope["query_string"] or len(fields) > self._max_fields:
             return None
         if len(headers) < len(fields) or self._is_traced or self._api.connections.is_full:
+            return None
+        if self._answers_other_origins and b"origin" in headers:
             return None
         return recognize(scope["method"], scope["path"], headers)
 

@@ -1,4 +1,4 @@
-"""Routes of the service itself: health, metrics, versions and limits, API documentation."""
+"""Routes of the service itself: health, metrics, versions and limits, workers."""
 
 import platform
 from importlib.metadata import version
@@ -6,7 +6,6 @@ from typing import Any
 
 import onnxruntime
 from fastapi import APIRouter
-from fastapi.openapi.docs import get_swagger_ui_html
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import Request
 from starlette.responses import Response
@@ -92,18 +91,6 @@ def list_workers(api: Api) -> Response:
     """List the running workers; one that reports nothing for 15 seconds is left out."""
     held = api.store.outbox.held_jobs()
     return json_answer({"items": [to_worker(worker, held) for worker in api.store.workers.list()]})
-
-
-@router.get("/openapi.json", include_in_schema=False)
-async def get_openapi_document(request: Request) -> Response:
-    """Return the OpenAPI document."""
-    return json_answer(request.app.openapi())
-
-
-@router.get("/docs", include_in_schema=False)
-async def get_documentation() -> Response:
-    """Return a page with the API documentation."""
-    return get_swagger_ui_html(openapi_url="/openapi.json", title="catvq")
 
 
 def _links() -> dict[str, str]:

@@ -10,6 +10,7 @@ from app.formats import Format
 from app.inference.document_cache import Document
 
 STATIC = Path(__file__).parent / "static"
+DOCS = Path(__file__).parent / "docs"  # the API's documentation
 INDEX = "index.html"
 MEDIA_TYPES = {
     ".css": "text/css",

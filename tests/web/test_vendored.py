@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = json.loads((ROOT / "tools" / "vendored.json").read_text())
-FOLDERS = ("app/web/static/vendor", "tests/web/axe")
+FOLDERS = ("app/web/static/vendor", "app/web/docs/vendor", "tests/web/axe")
 
 
 def test_every_library_in_the_tree_has_the_digest_of_the_list():

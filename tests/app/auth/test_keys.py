@@ -24,6 +24,7 @@ ROUTES = [
 ] + [
     ("GET", "/"),
     ("GET", "/web/{digest}/{name}"),
+    ("GET", "/docs/{name}"),
     ("GET", "/openapi.json"),
     ("GET", "/docs"),
     ("GET", "/v1/no-such-thing"),
@@ -35,7 +36,7 @@ IDS = [" ".join(route) for route in ROUTES]
 # The whole policy, once more and by hand: what is not listed here is read with a read key and changed with a
 # write key.
 OPEN = {("GET", path) for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/")}
-OPEN |= {("GET", "/web/{digest}/{name}")}
+OPEN |= {("GET", "/web/{digest}/{name}"), ("GET", "/docs/{name}")}
 ADMIN = {
     ("GET", "/v1/keys"),
     ("POST", "/v1/keys"),
@@ -297,3 +298,17 @@ def test_an_admin_manages_keys_over_http(locked):
     for method, path in (("DELETE", f"/v1/keys/{document['id']}"), ("POST", "/v1/keys/x/rotate")):
         assert send(locked.client, method, path, admin).json()["code"] == "key_not_found"
     assert send(locked.client, "POST", "/v1/keys", admin, json={"scope": "all"}).status_code == 422
+
+
+def test_a_setting_opens_the_documentation_and_nothing_else(locked, base_settings, serve, tmp_path):
+    settings = base_settings.model_copy(
+        update={"data_dir": tmp_path, "require_keys": True, "open_docs": True}
+    )
+    store = Store.open(settings)
+    store.keys.create(Scope.ADMIN)
+    store.close()
+    with serve(settings) as api:
+        for path in ("/docs", "/openapi.json"):
+            assert api.client.get(path).status_code == 200
+            assert locked.client.get(path).status_code == 401
+        assert api.client.get("/v1").status_code == 401
