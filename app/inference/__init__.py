@@ -1,4 +1,4 @@
 """Serving of frozen models: loads them, runs them in batches, caches documents about them.
 
-Imports `http`, `process`.
+Imports `http`, `process`, `tables`.
 """

@@ -1,6 +1,7 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -107,6 +108,8 @@ class Encoder:
             for name, origin in zip(self.features, orjson.loads(notes["catvq_origins"]), strict=True)
             if origin is not None
         }
+        plain = [names is None and name not in self.origins for name, names in self.values_of.items()]
+        self._is_plain = np.array(plain)
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
@@ -134,6 +137,12 @@ class Encoder:
         """Convert numbers to the type of the model's rows; what is beyond its range becomes infinite."""
         with np.errstate(over="ignore"):
             return np.ascontiguousarray(values, dtype=self.dtype)
+
+    def mark_missing(self, rows: NDArray[Any], numbers: Sequence[float]) -> NDArray[Any]:
+        """Return rows with NaN for numbers that stand for missing cells; no index or second does."""
+        for number in numbers:
+            rows = np.where(self._is_plain & (rows == self.dtype.type(number)), np.nan, rows)
+        return rows if rows.dtype == self.dtype else self.floats(rows)
 
     def encode(self, rows: NDArray[Any], *, with_doubt: bool) -> Encoded:
         """Encode rows [any number, features] in the dataset's units; NaN means missing."""

@@ -8,6 +8,7 @@ from starlette.concurrency import run_in_threadpool
 from app.http.conditional import IMMUTABLE, REVALIDATE
 from app.inference.encoder import Encoder
 from app.inference.encoder_cache import EncoderCache
+from app.tables.columns.options import ReadOptions
 from worker.store import ModelRecord, Store
 from worker.store.models.models import ALIAS_MARK
 
@@ -31,6 +32,17 @@ class ServedModel:
     record: ModelRecord
     encoder: Encoder
     version: str
+
+    @property
+    def options(self) -> ReadOptions:
+        """How to read its rows: its features, and what was said of the cells of its dataset."""
+        reading = self.record.document["reading"]
+        return ReadOptions(
+            known=self.encoder.values_of,
+            origins=self.encoder.origins,
+            na_values=tuple(reading.get("na_values", ())),
+            date_order=reading.get("date_order", "year"),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,13 @@ from starlette.concurrency import run_in_threadpool
 
 from app.formats import Format
 from app.inference.encoder import Encoded, Encoder
+from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
 from app.tables.columns.options import ReadOptions
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
 from app.tables.readers.numpy_reader import read_matrix, read_raw
-from app.tables.table import check_width, numbered
+from app.tables.table import check_width, give_names, numbered
 from app.tables.write import Answer, Column, matrix_columns
 from worker.store import DatasetRecord, ModelRecord
 
@@ -28,10 +29,9 @@ Rows = NDArray[Any]
 Keys = dict[str, list[str | None]]
 
 
-def read_rows(api: Services, encoder: Encoder, file: BinaryIO, file_format: Format) -> Rows:
+def read_rows(api: Services, model: ServedModel, file: BinaryIO, file_format: Format) -> Rows:
     """Read a body as `read_keyed_rows` does, without names that are sent with it, and without keys."""
-    options = ReadOptions(known=encoder.values_of, origins=encoder.origins)
-    return read_keyed_rows(api, encoder, file, file_format, options=options)[0]
+    return read_keyed_rows(api, model.encoder, file, file_format, options=model.options)[0]
 
 
 def read_keyed_rows(
@@ -47,28 +47,39 @@ def read_keyed_rows(
         InvalidError: It holds something else than rows of the model's features, or none.
         TooLargeError: It has too many rows.
     """
-    kept: Keys = {}
     if options.types and file_format in CODES_ONLY:
         place = Place(detail=f"{file_format.value} has no names", field="keys")
         raise InvalidError("keys= needs a format whose columns have names", [place])
-    if file_format is Format.RAW:
-        rows = read_raw(file, encoder.singles_per_row).view(encoder.dtype)
-        order = None
-        check_row_count(api, len(rows), encoder.width)
-    elif file_format is Format.NPY and options.columns is None and not options.na_values:
-        matrix = read_matrix(file)
-        check_width(matrix.shape[1], api.table_limits(file))
-        order = _order(False, numbered(matrix.shape[1]), encoder.features)
-        check_row_count(api, len(matrix), encoder.width)
-        rows = encoder.floats(matrix)
+    if file_format in CODES_ONLY:
+        rows, kept = _read_array(api, encoder, file, file_format, options=options), {}
     else:
         table = open_table(file, file_format, options, api.table_limits(file))
         order = _order(table.has_names or options.columns is not None, table.columns, encoder.features)
         rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
+        rows = rows if order is None else rows[:, order]
         kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
-    return rows if order is None else rows[:, order], kept
+    return rows, kept
+
+
+def _read_array(
+    api: Services, encoder: Encoder, file: BinaryIO, file_format: Format, *, options: ReadOptions
+) -> Rows:
+    """Read numbers that stand in NPY, or bare."""
+    if file_format is Format.RAW:
+        rows = read_raw(file, encoder.singles_per_row).view(encoder.dtype)
+        check_row_count(api, len(rows), encoder.width)
+        return encoder.mark_missing(rows, options.missing_numbers)
+    matrix, limits = read_matrix(file), api.table_limits(file)
+    width = matrix.shape[1]
+    check_width(width, limits)
+    sent = options.columns
+    names = numbered(width) if sent is None else give_names(sent, width, limits)
+    order = _order(sent is not None, names, encoder.features)
+    check_row_count(api, len(matrix), max(encoder.width, width))
+    rows = encoder.floats(matrix if order is None else matrix[:, order])
+    return encoder.mark_missing(rows, options.missing_numbers)
 
 
 def row_limit(api: Services, width: int) -> int:
@@ -106,6 +117,16 @@ def check_types(dataset: DatasetRecord, model: ModelRecord) -> None:
             faults.append(Place(detail=f"{known} in the model, but {found} in the dataset", column=name))
     if faults:
         raise InvalidError(f"column {faults[0].column!r} is {faults[0].detail}", faults, code="other_type")
+
+
+def check_keys(dataset: DatasetRecord, keys: Collection[str]) -> None:
+    """Raise `InvalidError` where a name is none of a key of a dataset."""
+    known = {column["name"] for column in dataset.columns if column["type"] == "key"}
+    if unknown := [name for name in keys if name not in known]:
+        faults = [Place(detail="no key of the dataset", field="keys", column=name) for name in unknown]
+        raise InvalidError(
+            f"{unknown[0]!r} is no key of the dataset; a column becomes one by its type at the upload", faults
+        )
 
 
 def _type_of(values: Sequence[str] | None, origin: str | None) -> str:

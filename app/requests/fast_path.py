@@ -197,9 +197,10 @@ class FastPath:
         if sent is Format.RAW:
             rows = rows_of(content, encoder.singles_per_row).view(encoder.dtype)
             check_row_count(self._api, len(rows), encoder.width)
+            rows = encoder.mark_missing(rows, model.options.missing_numbers)
         else:
             here = sent is not Format.JSON or common.length <= MAX_BYTES_AT_ONCE
-            rows = await call(here, read_rows, self._api, encoder, io.BytesIO(content), sent)
+            rows = await call(here, read_rows, self._api, model, io.BytesIO(content), sent)
         encoded = await self._encode(scope, encoder, rows, with_doubt=asked not in CODES_ONLY)
         written = (
             write_array(encoded.codes, asked)
@@ -214,7 +215,7 @@ class FastPath:
         json_bytes = common.json_bytes
         here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
         encoder = model.encoder
-        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, encoder)
+        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, model)
         check_row_count(self._api, len(inference.rows), encoder.width)
         encoded = await self._encode(scope, encoder, inference.rows, with_doubt=inference.with_doubt)
         written = write_inference(inference, encoded, common.key, model.version)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.encoder import Encoder
+from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError, NotParseableError, Place
 from app.requests.encode import check_features
 from app.schemas.inference import INPUT, InferenceInput
@@ -33,7 +33,7 @@ TEXT = "BYTES"
 _LENGTH_BYTES = 4  # before each text in binary
 
 
-def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, encoder: Encoder) -> NDArray[Any]:
+def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, model: ServedModel) -> NDArray[Any]:
     """Return rows [any number but 0, features] in the type of the model.
 
     Args:
@@ -44,14 +44,15 @@ def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, encoder: Encoder
         NotParseableError: There are more bytes, or fewer, than the tensors announce.
         InvalidError: They are not rows of the model's features.
     """
+    encoder = model.encoder
     bodies = list(_cut(tensors, tail))
     if [tensor.name for tensor in tensors] == [INPUT]:
         rows = _read_numbers(tensors[0], bodies[0], encoder.features, place=0)
     else:
-        rows = _read_columns(tensors, bodies, encoder)
+        rows = _read_columns(tensors, bodies, model)
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
-    return encoder.floats(rows)
+    return encoder.mark_missing(encoder.floats(rows), model.options.missing_numbers)
 
 
 def _cut(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
@@ -75,17 +76,17 @@ def _size(tensor: InferenceInput) -> int | None:
 
 
 def _read_columns(
-    tensors: Sequence[InferenceInput], bodies: Sequence[bytes | None], encoder: Encoder
+    tensors: Sequence[InferenceInput], bodies: Sequence[bytes | None], model: ServedModel
 ) -> NDArray[Any]:
     """Put columns side by side in the order of the model's features."""
-    names = [tensor.name for tensor in tensors]
+    names, encoder = [tensor.name for tensor in tensors], model.encoder
     check_features(names, encoder.features)
     columns = []
     for name in encoder.features:
         place = names.index(name)
         if tensors[place].datatype == TEXT:
             cells = _read_texts(tensors[place], bodies[place], place=place)
-            columns.append(_as_in_a_table(cells, name, encoder))
+            columns.append(_as_in_a_table(cells, name, model.options))
         else:
             columns.append(_read_numbers(tensors[place], bodies[place], (name,), place=place)[:, 0])
     if len({len(column) for column in columns}) > 1:
@@ -154,12 +155,11 @@ def _unpack(body: bytes, place: int) -> Iterator[str]:
         start = end
 
 
-def _as_in_a_table(cells: list[str | None], name: str, encoder: Encoder) -> NDArray[np.float64]:
+def _as_in_a_table(cells: list[str | None], name: str, options: ReadOptions) -> NDArray[np.float64]:
     """Return what texts stand for in a feature, as those of an uploaded table."""
     frame = import_module("app.tables.columns.frame")  # with Arrow, which numbers do without
     column = {name: frame.as_array([cell or "" for cell in cells])}
     whole = frame.Frame((name,), lambda _: iter([column]))
-    options = ReadOptions(known={name: encoder.values_of[name]}, origins=encoder.origins)
     table: Table = import_module("app.tables.columns.settle").settle(whole, options)
     return np.concatenate([np.empty(0), *(block[:, 0] for block in table.blocks())])
 

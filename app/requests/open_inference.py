@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from app.formats import Format
 from app.http.error_handlers import to_invalid
 from app.inference.encoder import Encoded, Encoder
+from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError
 from app.requests.inference_inputs import read_inputs
 from app.schemas.inference import INPUT, InferenceRequest, Output
@@ -62,12 +63,12 @@ class Written:
         return {"Content-Type": BINARY, JSON_BYTES_HEADER: str(self.json_bytes)}
 
 
-def read_inference(file: BinaryIO, json_bytes: int | None, encoder: Encoder) -> Inference:
+def read_inference(file: BinaryIO, json_bytes: int | None, model: ServedModel) -> Inference:
     """Read a body.
 
     Args:
         json_bytes: The length of its JSON; None where there is nothing else.
-        encoder: The model that it asks.
+        model: The model that it asks.
 
     Raises:
         NotParseableError: It is damaged.
@@ -84,7 +85,7 @@ def read_inference(file: BinaryIO, json_bytes: int | None, encoder: Encoder) -> 
             ) from None
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise to_invalid(faults, document) from None
-    rows = read_inputs(request.inputs, file.read(), encoder)
+    rows = read_inputs(request.inputs, file.read(), model)
     is_binary = request.parameters is not None and request.parameters.binary_data_output
     wanted = {
         output.name: is_binary if output.parameters is None else output.parameters.binary_data

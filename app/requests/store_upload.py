@@ -130,6 +130,7 @@ def store(api: Services, upload: Upload, sent: Sent) -> tuple[DatasetRecord, boo
             kinds=read.kinds,
             columns=read.columns,
             left_out=[asdict(column) for column in read.table.left_out],
+            reading=sent.options.of_cells,
             digest=digest,
             rows=read.written.rows,
             warnings=[asdict(warning) for warning in read.warnings],
@@ -157,6 +158,7 @@ def preview(api: Services, upload: Upload, sent: Sent) -> dict[str, Any]:
             "families": family_documents(read.families, read.kinds),
             "columns": columns,
             "left_out": [asdict(column) for column in read.table.left_out],
+            "reading": sent.options.of_cells,
             "warnings": [asdict(warning) for warning in read.warnings],
         }
 

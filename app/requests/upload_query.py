@@ -6,9 +6,16 @@ from typing import Annotated
 from fastapi import Query
 
 from app.formats import media_parameter
-from app.inference.encoder import Encoder
 from app.tables.columns.options import ReadOptions, parse_names, parse_options
 from worker.contract.job_config import Name
+
+KeysOfRows = Annotated[
+    str | None,
+    Query(
+        description="JSON list of columns that come back beside the codes, such as ids; not with NPY.",
+        examples=['["id"]'],
+    ),
+]
 
 
 @dataclass
@@ -99,13 +106,7 @@ class RowsQuery:
         str | None,
         Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
     ] = None
-    keys: Annotated[
-        str | None,
-        Query(
-            description="JSON list of columns that come back beside the codes, such as ids; not with NPY.",
-            examples=['["id"]'],
-        ),
-    ] = None
+    keys: KeysOfRows = None
     na_values: Annotated[
         str | None, Query(description="JSON list of what else stands for a missing cell.")
     ] = None
@@ -122,12 +123,12 @@ class RowsQuery:
         str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
     ] = None
 
-    def options(self, content_type: str | None, encoder: Encoder) -> ReadOptions:
+    def options(self, content_type: str | None, model: ReadOptions) -> ReadOptions:
         """How to read the rows.
 
         Args:
             content_type: Of the request; `text/csv; header=absent` says that there is no header.
-            encoder: Knows the features to read.
+            model: How the model's rows are read where nothing else is said.
 
         Raises:
             InvalidError: A parameter has another form.
@@ -136,5 +137,10 @@ class RowsQuery:
         options = parse_options({**vars(self), "header": header})
         keys = parse_names("keys", self.keys) or ()
         return replace(
-            options, known=encoder.values_of, origins=encoder.origins, types=dict.fromkeys(keys, "key")
+            options,
+            known=model.known,
+            origins=model.origins,
+            na_values=(*model.na_values, *options.na_values),
+            date_order=options.date_order if self.date_order else model.date_order,
+            types=dict.fromkeys(keys, "key"),
         )

@@ -1,5 +1,7 @@
 """Route of a dataset's rows: a file, or a stream that is encoded while it is sent."""
 
+from importlib import import_module
+
 import numpy as np
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -8,19 +10,17 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from app.formats import Format, asked_format
 from app.http.bounded_route import Route
 from app.http.conditional import IMMUTABLE, is_known, not_modified, strong_tag
-from app.openapi import Responses, binary_content, problems
+from app.openapi import Responses, array_response, problems
 from app.problems import NotFoundError
+from app.schemas.datasets import DatasetRows
 from app.services import Api, DatasetId
 from app.tables.stream_rows import Rows, cut_rows, stream_rows
 from worker.store import NotFound
 
-ROW_FORMATS = (Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
+ROW_FORMATS = (Format.NPY, Format.JSON, Format.CSV, Format.ARROW, Format.PARQUET)
 ROWS_CSV = "p0,p1,m0\n0.5,1,2\n0.1,,1.5\n"
 CONTENT: Responses = {
-    200: {
-        "description": "The format that `Accept` asks for.",
-        "content": {option.value: binary_content(option, ROWS_CSV) for option in ROW_FORMATS},
-    },
+    **array_response(DatasetRows, ROW_FORMATS, csv_example=ROWS_CSV),
     206: {"description": "The requested `Range`; NPY only."},
     304: {"description": "Not changed since the `ETag` in `If-None-Match`."},
 }
@@ -34,7 +34,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
 
     Series and grids are no part of it; a dataset of nothing else has no rows here (404). Numbers are
     float32, or float64 where the dataset needs it. A categorical cell is text, in NPY the index of its value.
-    A time is given as such, in NPY as its seconds since the column's origin.
+    A time is given as such, in NPY as its seconds since the column's origin. Keys come first, but not in NPY.
     """
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
@@ -49,6 +49,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         raise NotFound("dataset", dataset.id)
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
+    keys = import_module("app.tables.store_keys").read_keys(api.store.datasets.keys_path(dataset.id))
     rows = Rows(
         names=dataset.table_features,
         count=dataset.rows,
@@ -60,5 +61,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         origins={
             column["name"]: column["origin"] for column in dataset.columns if column["type"] == "datetime"
         },
+        keys=keys,
+        head={"columns": dataset.table_features, "keys": keys},
     )
     return StreamingResponse(stream_rows(rows, asked), 200, headers, asked.value)

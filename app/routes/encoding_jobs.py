@@ -9,10 +9,12 @@ from starlette.responses import Response
 from app.http.bounded_route import Route
 from app.http.error_handlers import naming
 from app.openapi import problems
-from app.requests.encode import check_features, check_types
+from app.requests.encode import check_features, check_keys, check_types
 from app.requests.submit import IdempotencyKey, sender_of, submission_answer
+from app.requests.upload_query import KeysOfRows
 from app.schemas.jobs import Job
 from app.services import Api, ModelId
+from app.tables.columns.options import parse_names
 from worker.contract.job_config import EncodingJobRequest
 
 EXAMPLE: dict[str, Any] = {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "name": "codes of digits"}
@@ -32,6 +34,7 @@ def create_encoding_job(
     api: Api,
     model_id: ModelId,
     body: EncodingJobRequest,
+    keys: KeysOfRows = None,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit a job that encodes a dataset of any size.
@@ -39,13 +42,17 @@ def create_encoding_job(
     Columns are matched by name. The job behaves like any other: it waits for a worker, reports its progress
     in rows, can be paused and cancelled, and survives the loss of its worker. Its `result` is the id of a
     dataset with one feature for each category and level and one family for each category; read it at
-    `/v1/datasets/{dataset_id}/rows`. The same model and dataset give the same result, which is stored once.
+    `/v1/datasets/{dataset_id}/rows`. `keys`, of the dataset's, become the result's. The same model, dataset
+    and keys give the same result, which is stored once.
     """
+    named = dict.fromkeys([*body.keys, *(parse_names("keys", keys) or ())])
+    body = body.model_copy(update={"keys": list(named)})
     model = api.store.models.get(model_id)
     with naming("dataset"):
         dataset = api.store.datasets.get(body.dataset)
     check_features(dataset.features, model.document["features"])
     check_types(dataset, model)
+    check_keys(dataset, body.keys)
     api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit_encoding(
         body, model.id, rows=dataset.rows, **sender_of(request, body, idempotency_key)

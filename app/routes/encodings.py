@@ -73,7 +73,7 @@ async def create_encodings(
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
-        options = query.options(request.headers.get("content-type"), model.encoder)
+        options = query.options(request.headers.get("content-type"), model.options)
         if options.types and asked in CODES_ONLY:
             raise InvalidError(
                 f"{asked.value} holds codes alone", [Place(detail="not with it", field="keys")]

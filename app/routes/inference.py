@@ -98,7 +98,7 @@ async def infer(
     _check_json_bytes(api, json_bytes)
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes)
-        inference = await call(here, read_inference, upload.file, json_bytes, model.encoder)
+        inference = await call(here, read_inference, upload.file, json_bytes, model)
         check_row_count(api, len(inference.rows), model.encoder.width)
         encoded = await encode(
             api, request.scope["state"], model.encoder, inference.rows, with_doubt=inference.with_doubt

@@ -189,7 +189,7 @@ def _assignment_rows(features: list[str] | None, found: AssignmentRecord | None)
         parts=cut(matrix, len(names)),
         head={"features": features} | head,
         list_name="matrix",
-        labels=("feature", features or [None] * height),
+        keys={"feature": features or [None] * height},
         is_known=found is not None,
     )
 

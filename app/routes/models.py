@@ -216,7 +216,7 @@ def _assignment(api: Services, record: ModelRecord, kind: Kind) -> Rows:
         parts=cut(_matrix(api, record, kind), len(categories)),
         head={"model": record.id, "features": features, "categories": categories},
         list_name="matrix",
-        labels=("feature", features),
+        keys={"feature": features},
     )
 
 

@@ -24,6 +24,7 @@ DATASET_EXAMPLE: dict[str, Any] = {
         {"name": "m0", "type": "numeric", "family": "moments", "values": None, "origin": None},
     ],
     "left_out": [],
+    "reading": {"na_values": [], "date_order": "year"},
     "digest": "sha256:0a61...",
     "warnings": [
         {
@@ -107,6 +108,13 @@ class LeftOutColumn(Body):
     reason: str
 
 
+class Reading(Body):
+    """What was said of cells; rows to encode are read in the same way."""
+
+    na_values: list[str | float] = Field(description="What stands for a missing cell beside the usual words.")
+    date_order: Literal["year", "day", "month"] = Field(description="What dates in text begin with.")
+
+
 class Dataset(Body):
     """A stored table."""
 
@@ -119,9 +127,24 @@ class Dataset(Body):
     families: dict[str, FamilyInfo]
     columns: list[ColumnInfo]
     left_out: list[LeftOutColumn]
+    reading: Reading
     digest: str = Field(description="Over the bytes and settings of the upload.")
     warnings: list[DatasetWarning]
     created_at: datetime
+
+
+class DatasetRows(Body):
+    """Rows of a table: categories and times are text, null is missing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"columns": ["p0", "site"], "keys": {"who": ["A7"]}, "rows": [[0.5, "north"]]}
+        }
+    )
+
+    columns: list[str]
+    keys: dict[str, list[str | None]]
+    rows: list[list[float | str | None]]
 
 
 class DatasetPreview(Body):
@@ -133,6 +156,7 @@ class DatasetPreview(Body):
     families: dict[str, FamilyInfo]
     columns: list[ColumnInfo]
     left_out: list[LeftOutColumn]
+    reading: Reading
     warnings: list[DatasetWarning]
 
 
@@ -146,10 +170,16 @@ def to_dataset(record: DatasetRecord) -> dict[str, Any]:
         "families": family_documents(record.families, record.kinds),
         "columns": column_documents(record.features, record.families, record.columns, record.kinds),
         "left_out": record.left_out,
+        "reading": reading_document(record.reading),
         "digest": record.digest,
         "warnings": record.warnings,
         "created_at": record.created_at,
     }
+
+
+def reading_document(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the API shows of what was said of cells."""
+    return {"na_values": [], "date_order": "year", **reading}
 
 
 def family_documents(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
+from app.schemas.datasets import Reading, reading_document
 from worker.contract.job_config import Name
 from worker.store import AliasRecord, ModelRecord
 
@@ -27,6 +28,7 @@ class Model(Body):
                 "features": ["p0", "p1", "m0"],
                 "values": [None, None, None],
                 "origins": [None, None, None],
+                "reading": {"na_values": [], "date_order": "year"},
                 "categories": ["category_0", "category_1"],
                 "levels": 1,
                 "codebook_size": [[8], [4]],
@@ -52,6 +54,7 @@ class Model(Body):
     origins: list[str | None] = Field(
         description="Of each feature that is a time: from when its seconds count, in ISO 8601; else null."
     )
+    reading: Reading
     categories: list[str]
     levels: int
     codebook_size: list[list[int]] = Field(description="Nested by category and level.")
@@ -231,7 +234,7 @@ class Decodings(Body):
 
     model: str
     features: list[str]
-    rows: list[list[float | None]]
+    rows: list[list[float | str | None]] = Field(description="Categories and times are text.")
 
 
 class AliasRequest(Body):
@@ -295,6 +298,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "dataset": record.dataset_id,
         "created_at": record.created_at,
         **{name: record.document[name] for name in shown},
+        "reading": reading_document(record.document["reading"]),
         "links": {"self": own} | {part: f"{own}/{part}" for part in parts},
     }
 

@@ -39,7 +39,7 @@ def write_columns(columns: list[Column], file_format: Format) -> bytes:
 
 def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
     """Yield the pieces of a file of columns, a part of the rows at a time; NaN is null."""
-    names = [*([rows.labels[0]] if rows.labels else []), *rows.names]
+    names = [*rows.keys, *rows.names]
     if file_format is Format.CSV:
         yield _csv_header(names)
         for batch in _batches(rows, names):
@@ -47,7 +47,7 @@ def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
         return
     sink = io.BytesIO()
     types = [
-        *([pa.string()] if rows.labels else []),
+        *[pa.string()] * len(rows.keys),
         *(_column(rows, name, np.empty(0, rows.dtype)).type for name in rows.names),
     ]
     with _WRITERS[file_format](sink, pa.schema(zip(names, types, strict=True))) as writer:
@@ -60,11 +60,11 @@ def stream_columns(rows: Rows, file_format: Format) -> Iterator[bytes]:
 def _batches(rows: Rows, names: list[str]) -> Iterator[pa.RecordBatch]:
     start = 0
     for part in rows.parts:
+        end = start + len(part)
+        keys = [pa.array(cells[start:end], pa.string()) for cells in rows.keys.values()]
         columns = [_column(rows, name, cells) for name, cells in zip(rows.names, part.T, strict=True)]
-        if rows.labels:
-            columns.insert(0, pa.array(rows.labels[1][start : start + len(part)], pa.string()))
-        start += len(part)
-        yield pa.record_batch(columns, names)
+        yield pa.record_batch([*keys, *columns], names)
+        start = end
 
 
 def _column(rows: Rows, name: str, cells: NDArray[np.floating[Any]]) -> pa.Array:

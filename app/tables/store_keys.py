@@ -1,4 +1,4 @@
-"""Writes the keys of a table beside its values."""
+"""Writes the keys of a table beside its values, and reads them back."""
 
 import os
 from collections.abc import Mapping
@@ -16,3 +16,8 @@ def write_keys(keys: Mapping[str, Any], path: Path) -> None:
         parquet.write_table(table, file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def read_keys(path: Path) -> dict[str, list[str | None]]:
+    """Read the keys that `write_keys` wrote; none where there is no such file."""
+    return parquet.read_table(path).to_pydict() if path.exists() else {}

@@ -32,7 +32,7 @@ class Rows:
         origins: From when columns of times count their seconds; NPY keeps the seconds.
         head: What JSON says before the rows.
         list_name: What JSON calls them.
-        labels: A name, and a text for each row, which come first in CSV, Arrow and Parquet.
+        keys: Columns of text for each row, which come first in CSV, Arrow and Parquet.
         is_known: Whether there are numbers yet; until then JSON says null.
     """
 
@@ -44,7 +44,7 @@ class Rows:
     origins: Mapping[str, str] = field(default_factory=dict)
     head: Mapping[str, Any] = field(default_factory=dict)
     list_name: str = "rows"
-    labels: tuple[str, Sequence[str | None]] | None = None
+    keys: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
     is_known: bool = True
 
 
@@ -81,11 +81,12 @@ def stream_rows(rows: Rows, file_format: Format) -> Iterator[bytes]:
 
 def _draw(rows: Rows) -> Drawing:
     """Draw labelled rows of shares as an assignment."""
-    if not rows.is_known or rows.labels is None:
+    if not rows.is_known or not rows.keys:
         return note("no assignment yet")
     said = {name: rows.head[name] for name in ("model", "epoch", "temperature") if rows.head.get(name)}
     title = ", ".join(f"{name} {number(value)}" if name != "model" else value for name, value in said.items())
-    return draw_assignment(rows.labels[1], rows.names, np.concatenate(list(rows.parts)), title)
+    labels = next(iter(rows.keys.values()))
+    return draw_assignment(labels, rows.names, np.concatenate(list(rows.parts)), title)
 
 
 def _json_pieces(rows: Rows) -> Iterator[bytes]:

@@ -55,6 +55,13 @@ class LeftOut(Record):
     reason: str
 
 
+class CellReading(Record):
+    """What was said of cells; rows to encode are read in the same way."""
+
+    na_values: tuple[str | float, ...] = ()
+    date_order: str = "year"
+
+
 class Preview(Record):
     """How a table would be read."""
 
@@ -64,6 +71,7 @@ class Preview(Record):
     families: dict[str, Family]
     columns: tuple[Column, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    reading: CellReading = CellReading()
     warnings: tuple[Notice, ...] = ()
 
 
@@ -229,6 +237,7 @@ class Model(Record):
     features: tuple[str, ...]
     values: tuple[tuple[str, ...] | None, ...]
     origins: tuple[str | None, ...]
+    reading: CellReading = CellReading()
     categories: tuple[str, ...]
     levels: int
     codebook_size: tuple[tuple[int, ...], ...]

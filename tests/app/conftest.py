@@ -96,12 +96,14 @@ class Api:
             )
         )
 
-    def model(self, *, baselines=False, grouping=GROUPING, origins=(None, None, None)):
+    def model(self, *, baselines=False, grouping=GROUPING, origins=(None, None, None), reading=None):
         """A published model; returns its id."""
         claim = self.running_job(report={"baselines": baselines})
         model_id = f"model_{claim.job.id.removeprefix('job_')}"
         write_model(self.store.models.directory(model_id), grouping=grouping, origins=origins)
-        self.store.leases.publish(claim, model_id, DOCUMENT | {"origins": list(origins)}, "sha256:hand")
+        self.store.leases.publish(
+            claim, model_id, DOCUMENT | {"origins": list(origins), "reading": reading or {}}, "sha256:hand"
+        )
         return model_id
 
 

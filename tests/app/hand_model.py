@@ -165,4 +165,5 @@ DOCUMENT = {
     "latent_dim": [[1], [1]],
     "metrics": {"reconstruction_error": {"test": 0.5}},
     "training_seconds": 2.0,
+    "reading": {},
 }

@@ -46,6 +46,7 @@ def add_dataset(request):
             digest=hashlib.sha256(values.tobytes()).hexdigest(),
             rows=rows,
             warnings=[],
+            reading={"na_values": ["-", -999]},
         )
         return store.datasets.create(new, NewFiles(values=path))[0]
 

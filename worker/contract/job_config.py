@@ -309,5 +309,8 @@ class EncodingJobRequest(_Section):
     """The body of `POST /v1/models/{model_id}/encoding-jobs`."""
 
     dataset: Annotated[Name, Field(description="Id of the dataset to encode.")]
+    keys: Annotated[
+        list[Name], Field(description="Keys of the dataset that the result has, too; also as `keys=`.")
+    ] = []
     name: Name | None = None
     labels: Annotated[dict[Name, LabelValue], Field(max_length=MAX_LABELS)] = {}

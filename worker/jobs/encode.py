@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pyarrow import parquet
 from threadpoolctl import threadpool_limits
 
 from catvq.errors import Interrupted
@@ -25,6 +27,7 @@ from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, NewFiles
 ROWS_PER_PART = 16_384  # half a second of one core: the longest delay of a cancel or pause
 RECORD_EVERY_S = 1.0
 FILE_NAME = "codes.npy"
+KEYS_NAME = "keys.parquet"
 STORED = "<f4"  # of codes; float32 holds every code exactly
 
 
@@ -50,32 +53,40 @@ class EncodingAttempt:
         job = self._claim.job
         model = self._store.models.get(job.config["model"])
         source = self._store.datasets.get(job.dataset_id)
-        digest = f"sha256:{hashlib.sha256(f'codes {model.digest} {source.digest}'.encode()).hexdigest()}"
+        keys: list[str] = job.config["keys"]
+        said = f"codes {model.digest} {source.digest} {json.dumps(keys)}"
+        digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
         codes = self._store.datasets.find_by_digest(digest)
         if codes is None:
             threads = job.threads or 1
             torch.set_num_threads(threads)
             with threadpool_limits(limits=threads):
-                codes = self._encode(model, source, digest)
+                codes = self._encode(model, source, keys, digest)
         self._recorder.deliver(codes.id)
 
-    def _encode(self, model: ModelRecord, source: DatasetRecord, digest: str) -> DatasetRecord:
+    def _encode(
+        self, model: ModelRecord, source: DatasetRecord, keys: list[str], digest: str
+    ) -> DatasetRecord:
         encoder = TableEncoder.read(self._store.models.directory(model.id), resolve_device("auto"))
         features = [token for tokens in encoder.tokens.values() for token in tokens]
         job = self._claim.job
         self._store.datasets.check_room(source.rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
         path = self._store.jobs.directory(job.id) / FILE_NAME
         self._fill(path, source, encoder, len(features))
+        keys_path = path.with_name(KEYS_NAME) if keys else None
+        if keys_path is not None:
+            _copy_keys(self._store.datasets.keys_path(source.id), keys, keys_path)
         new = NewDataset(
             name=job.name,
             features=features,
             families={name: list(tokens) for name, tokens in encoder.tokens.items()},
+            columns=[{"name": name, "type": "key"} for name in keys],
             digest=digest,
             rows=source.rows,
             warnings=[],
             key_id=job.key_id,
         )
-        return self._store.datasets.create(new, NewFiles(values=path))[0]
+        return self._store.datasets.create(new, NewFiles(values=path, keys=keys_path))[0]
 
     def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, width: int) -> None:
         """Write the codes of every row that is not written yet."""
@@ -107,6 +118,14 @@ class EncodingAttempt:
         """Rows whose codes an earlier attempt recorded as written; 0 when the file is missing."""
         live = self._claim.job.live
         return 0 if live is None or not path.exists() else int(live.progress["step"])
+
+
+def _copy_keys(source: Path, keys: list[str], target: Path) -> None:
+    """Write some keys of a dataset, and put them on the disk."""
+    with target.open("wb") as file:
+        parquet.write_table(parquet.read_table(source, columns=keys), file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _translations(source: DatasetRecord, encoder: TableEncoder) -> dict[int, NDArray[np.float64]]:

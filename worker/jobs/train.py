@@ -96,7 +96,8 @@ class TrainingAttempt:
         self._recorder.add_event("frozen", digest=frozen.digest)
         durable_files.move_directory_into_place(staging, directory)
         try:
-            document = frozen.document() | {"training_seconds": round(run.seconds, 1)}
+            reading = self._store.datasets.get(job.dataset_id).reading
+            document = frozen.document() | {"training_seconds": round(run.seconds, 1), "reading": reading}
             self._recorder.publish(model_id, document, frozen.digest)
         except (LeaseLost, CancelRequested):
             # The job is also no longer held after a commit whose confirmation was lost.

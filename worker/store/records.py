@@ -35,6 +35,7 @@ class NewDataset:
             (categorical, datetime or key), values (of a categorical feature, whose cells hold their index),
             and origin (of a datetime feature, from when its seconds count).
         left_out: Columns of the file that are neither features nor keys: name and reason.
+        reading: What was said of its cells, if anything: na_values and date_order.
         digest: Over bytes and settings; two datasets with one digest are the same dataset.
         key_id: The API key that uploaded it or had it made, where one was needed.
     """
@@ -48,6 +49,7 @@ class NewDataset:
     kinds: list[Json] = field(default_factory=list)
     columns: list[Json] = field(default_factory=list)
     left_out: list[Json] = field(default_factory=list)
+    reading: Json = field(default_factory=dict)
     key_id: str | None = None
 
     @property

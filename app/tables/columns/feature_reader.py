@@ -70,7 +70,7 @@ class FeatureReader:
     def _seconds(self, name: str, array: pa.Array, rows_before: int) -> NDArray[np.float64]:
         """Read times; of a known feature also numbers, which are seconds since its origin."""
         if is_number(array.type) and self.options.known is not None:
-            return self._as_they_are(name, array)
+            return _to_floats(array)
         numbers = np.full(len(array), np.nan)
         if is_text(array.type) and self.options.known is not None:
             cells = read_cells(array, self.options)
@@ -94,7 +94,7 @@ class FeatureReader:
         if not is_number(array.type):
             place = Place(detail=f"it holds {array.type}, not numbers", column=name)
             raise InvalidError(f"column {name!r}: {place.detail}", [place], code="not_numeric")
-        numbers: NDArray[np.float64] = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        numbers = _to_floats(array)
         for number in self.options.missing_numbers:
             numbers = np.where(numbers == number, np.nan, numbers)
         return numbers
@@ -110,3 +110,8 @@ class FeatureReader:
             places.append(Place(detail=detail, column=name, row=row, line=line))
         first = places[0]
         return InvalidError(f"column {name!r}, row {first.row}: {first.detail}", places, code="not_numeric")
+
+
+def _to_floats(array: pa.Array) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return numbers

@@ -71,6 +71,11 @@ class ReadOptions:
         return tuple(float(value) for value in self.na_values if not isinstance(value, str))
 
     @property
+    def of_cells(self) -> dict[str, Any]:
+        """What is said of cells, in JSON's types: a model goes by it as its dataset did."""
+        return {"na_values": list(self.na_values), "date_order": self.date_order}
+
+    @property
     def changes_plain_numbers(self) -> bool:
         """Whether even a table of numbers alone has to be looked at column by column."""
         return bool(self.types or self.include is not None or self.exclude or self.na_values)

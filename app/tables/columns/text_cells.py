@@ -60,7 +60,7 @@ def read_cells(array: pa.Array, options: ReadOptions) -> Cells:
         numerals = pc.replace_substring(numerals, ",", ".")
     numbers = _to_numpy(numerals.cast(pa.float64()))
     numbers = np.where(_is_in(text, TRUE_WORDS), 1.0, np.where(_is_in(text, FALSE_WORDS), 0.0, numbers))
-    is_gone = is_missing(text, options) | (_to_numpy(is_numeral) & np.isnan(numbers))
+    is_gone = _is_in(text, options.missing_words) | (_to_numpy(is_numeral) & np.isnan(numbers))
     for number in options.missing_numbers:
         is_gone |= numbers == number
     numbers[is_gone] = np.nan
@@ -101,11 +101,6 @@ def as_text(name: str, array: pa.Array) -> pa.Array:
 def trim(array: pa.Array) -> pa.Array:
     """Return text without spaces around it; "" for null."""
     return pc.fill_null(pc.utf8_trim(array.cast(pa.string()), SPACES), "")
-
-
-def is_missing(text: pa.Array, options: ReadOptions) -> NDArray[np.bool_]:
-    """Whether cells are empty or one of the words for missing."""
-    return _is_in(text, options.missing_words)
 
 
 def is_date(text: pa.Array) -> NDArray[np.bool_]:

@@ -10,7 +10,7 @@ from pyarrow import types
 
 from app.problems import InvalidError, Place
 from app.tables.columns.options import DateOrder, ReadOptions
-from app.tables.columns.text_cells import is_day_or_month_first, is_missing, is_text, shorten, trim
+from app.tables.columns.text_cells import is_day_or_month_first, is_text, read_cells, shorten, trim
 
 DATE_ORDER = "say with date_order=day or date_order=month what comes first"
 EXAMPLES: dict[DateOrder, str] = {"year": "2026-01-31", "day": "31/01/2026", "month": "01/31/2026"}
@@ -121,7 +121,7 @@ def _microseconds(array: pa.Array, options: ReadOptions) -> pa.Array:
 
 def _read_text(text: pa.Array, options: ReadOptions) -> pa.Array:
     nothing = pa.scalar(None, pa.string())
-    text = pc.if_else(pa.array(is_missing(text, options)), nothing, text)
+    text = pc.if_else(pa.array(read_cells(text, options).is_missing), nothing, text)
     text = _spell(text, options)
     has_zone = pc.match_substring_regex(text, _HAS_ZONE)
     zoned = pc.if_else(has_zone, text, nothing).cast(pa.timestamp("us", "UTC"))

@@ -114,12 +114,21 @@ class Models:
         call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
         return read_npy((self._transport.send(call)).content)
 
-    def encode_dataset(self, model_id: str, dataset_id: str, *, name: str | None = None) -> Job:
-        """Submit a job that encodes a dataset of any size; its `result` is a dataset of codes."""
+    def encode_dataset(
+        self, model_id: str, dataset_id: str, *, name: str | None = None, keys: Sequence[str] = ()
+    ) -> Job:
+        """Submit a job that encodes a dataset of any size; its `result` is a dataset of codes.
+
+        Args:
+            model_id: Id or `@alias`.
+            dataset_id: Has the model's features.
+            name: Of the job and its result, for people.
+            keys: Those of the dataset that the result has, too.
+        """
         call = Call(
             "POST",
             f"{_path(model_id)}/encoding-jobs",
-            json={"dataset": dataset_id, "name": name},
+            json={"dataset": dataset_id, "name": name, "keys": list(keys)},
             headers={"Idempotency-Key": uuid.uuid4().hex},
         )
         return self._transport.record(Job, call)

@@ -44,6 +44,7 @@ def test_an_encoding_is_a_job_whose_result_is_a_dataset(api, model_id):
         "name": "coded",
         "labels": {"team": "x"},
         "model": model_id,
+        "keys": [],
     }
     assert job["progress"] | {"eta_seconds": None} == {
         "fraction": 0,
@@ -139,3 +140,17 @@ def test_rows_are_cached_for_ever_and_fetched_in_pieces(client, uploaded):
     assert (piece.status_code, piece.content) == (206, whole.content[10:20])
     assert rows_of(client, uploaded, "image/png").status_code == 406
     assert rows_of(client, "ds_0").status_code == 404
+
+
+def test_keys_of_the_dataset_are_asked_for_in_body_or_query(api, model_id):
+    body = "who,site,a,b,c\nx,n,1,2,3\ny,s,4,5,6\n"
+    params = {"types": '{"who":"key","site":"key"}'}
+    headers = {"content-type": "text/csv"}
+    dataset = api.client.post("/v1/datasets", content=body, headers=headers, params=params).json()["id"]
+    path = f"/v1/models/{model_id}/encoding-jobs"
+
+    answer = api.client.post(path, json={"dataset": dataset, "keys": ["site"]}, params={"keys": '["who"]'})
+    assert (answer.status_code, answer.json()["config"]["keys"]) == (202, ["site", "who"])
+    refused = api.client.post(path, json={"dataset": dataset}, params={"keys": '["a","nobody"]'})
+    assert refused.status_code == 422
+    assert [place["column"] for place in refused.json()["errors"]] == ["a", "nobody"]

@@ -119,6 +119,36 @@ def test_the_rows_of_a_mixed_table_come_back_as_they_were(client):
     assert array[:2].tolist() == [[1, 0, 0], [0, 1, 2]]
 
 
+def test_keys_come_back_before_the_rows(client):
+    dataset = upload(client, types='{"id":"key","when":"key"}').json()["id"]
+
+    def rows(kind):
+        return client.get(f"/v1/datasets/{dataset}/rows", headers={"accept": kind})
+
+    document = rows("application/json").json()
+    assert document["columns"] == ["colour", "a", "b"]
+    assert document["rows"][:2] == [["red", 0, 0], ["green", 1, 2]]
+    assert document["rows"][3] == ["green", 3, None]
+    assert {name: cells[:2] for name, cells in document["keys"].items()} == {
+        "id": ["id0", "id1"],
+        "when": ["2026-01-01", "2026-01-02"],
+    }
+    csv = rows("text/csv").text.splitlines()
+    assert csv[:2] == ["id,when,colour,a,b", "id0,2026-01-01,red,0,0"]
+    stream = pa.ipc.open_stream(rows("application/vnd.apache.arrow.stream").content).read_all()
+    file = parquet.read_table(io.BytesIO(rows("application/vnd.apache.parquet").content))
+    for table in (stream, file):
+        assert table.column_names == ["id", "when", "colour", "a", "b"]
+        assert table["id"].to_pylist() == [f"id{row}" for row in range(ROWS)]
+    again = upload(
+        client,
+        rows("application/vnd.apache.parquet").content,
+        {"content-type": "application/vnd.apache.parquet"},
+        types='{"id":"key","when":"key"}',
+    ).json()
+    assert again["columns"] == client.get(f"/v1/datasets/{dataset}").json()["columns"]
+
+
 def test_numbers_that_need_it_are_kept_as_float64(client):
     body = "day,x\n" + "".join(f"{2460310.5 + row / 10},{row}\n" for row in range(30))
     dataset = upload(client, body).json()

@@ -63,7 +63,7 @@ def test_what_was_written_in_parts_is_one_table(file_format, monkeypatch):
     monkeypatch.setattr("app.tables.stream_rows.PART_BYTES", 16)
     values = np.array([[1, 2], [np.nan, 4], [5, 6.5]], np.float32)
     rows = Rows(
-        ["a", "b"], 3, cut(values, 2), head={"features": ["x", "y", "z"]}, labels=("who", ["x", "y", "z"])
+        ["a", "b"], 3, cut(values, 2), head={"features": ["x", "y", "z"]}, keys={"who": ["x", "y", "z"]}
     )
     numbers, texts = read(file_format, b"".join(stream_rows(rows, file_format)))
     np.testing.assert_array_equal(numbers, values)
@@ -72,5 +72,5 @@ def test_what_was_written_in_parts_is_one_table(file_format, monkeypatch):
 
 @pytest.mark.parametrize("file_format", ARRAY_FORMATS)
 def test_rows_without_columns_can_be_written(file_format):
-    empty = Rows([], 2, cut(np.empty((2, 0), np.float32), 0), labels=("who", ["x", "y"]))
+    empty = Rows([], 2, cut(np.empty((2, 0), np.float32), 0), keys={"who": ["x", "y"]})
     assert b"".join(stream_rows(empty, file_format))

@@ -8,8 +8,10 @@ import threading
 
 import numpy as np
 import onnxruntime
+import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 
 from catvq.frozen.table_encoder import TableEncoder, _torch
 from worker.contract.job_config import EncodingJobRequest, JobKind, JobStatus
@@ -80,6 +82,7 @@ def when_written(store, monkeypatch, rows, act):
 def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
     claim = ask(name="coded", labels={"team": "x"})
     job = run(claim)
+    assert model.document["reading"] == {"na_values": ["-", -999]}
     assert (job.kind, job.status, job.model_id) == (JobKind.ENCODING, JobStatus.SUCCEEDED, None)
     assert job.live.progress["step"] == job.live.progress["steps"] == ROWS
     result = store.datasets.get(job.result_dataset_id)
@@ -127,6 +130,31 @@ def test_columns_are_matched_by_name(store, model, ask, run, dataset, add_datase
     source = store.datasets.create(new, encode.NewFiles(values=path))[0]
     result = run(ask(source)).result_dataset_id
     assert np.array_equal(values_of(store, result), codes_by_hand(store, model, dataset.id))
+
+
+def test_keys_become_those_of_the_result(store, ask, run, dataset):
+    columns = {name: [f"{name}{row}" for row in range(dataset.rows)] for name in ("who", "site", "visit")}
+    keys, values = store.spool_dir / "keys.parquet", store.spool_dir / "values.npy"
+    parquet.write_table(pa.table(columns), keys)
+    np.save(values, values_of(store, dataset.id))
+    new = encode.NewDataset(
+        name=None,
+        features=dataset.features,
+        families=dataset.families,
+        columns=[{"name": name, "type": "key"} for name in columns],
+        digest="keyed",
+        rows=dataset.rows,
+        warnings=[],
+    )
+    source = store.datasets.create(new, encode.NewFiles(values=values, keys=keys))[0]
+    plain = run(ask(source)).result_dataset_id
+    result = store.datasets.get(run(ask(source, keys=["visit", "who"])).result_dataset_id)
+
+    assert result.columns == [{"name": "visit", "type": "key"}, {"name": "who", "type": "key"}]
+    kept = parquet.read_table(store.datasets.keys_path(result.id)).to_pydict()
+    assert kept == {name: columns[name] for name in ("visit", "who")}
+    assert plain != result.id
+    assert np.array_equal(values_of(store, result.id), values_of(store, plain))
 
 
 def test_a_stopped_encoding_goes_on_behind_what_is_written(

@@ -66,6 +66,7 @@ datasets = sa.Table(
     sa.Column("kinds", sa.JSON, nullable=False),
     sa.Column("columns", sa.JSON, nullable=False),
     sa.Column("left_out", sa.JSON, nullable=False),
+    sa.Column("reading", sa.JSON, nullable=False),
     sa.Column("digest", Text, nullable=False, unique=True),
     sa.Column("warnings", sa.JSON, nullable=False),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),

@@ -108,7 +108,7 @@ class Jobs(Histories):
         Args:
             rows: Of the dataset.
         """
-        config = {"model": model_id}
+        config = {"model": model_id, "keys": request.keys}
         new = _NewJob(
             kind=JobKind.ENCODING,
             request=request,

@@ -1,9 +1,9 @@
-"""The first layout of format 3."""
+"""The first layout of format 4."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "3_0001"
+revision = "4_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -32,6 +32,7 @@ def _create_datasets() -> None:
         sa.Column("kinds", sa.JSON(), nullable=False),
         sa.Column("columns", sa.JSON(), nullable=False),
         sa.Column("left_out", sa.JSON(), nullable=False),
+        sa.Column("reading", sa.JSON(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("warnings", sa.JSON(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
