@@ -1,5 +1,6 @@
 """What every reader returns: named columns, and rows that arrive block by block."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -207,10 +208,10 @@ def check_number_type(dtype: np.dtype[Any], name: str) -> None:
 
 
 def array_blocks(array: NDArray[Any]) -> Callable[[], Iterator[NDArray[Any]]]:
-    """Return what cuts a 2-D array, possibly memory-mapped, into blocks of rows."""
+    """Return what cuts an array, possibly memory-mapped, into blocks of rows."""
 
     def blocks() -> Iterator[NDArray[Any]]:
-        step = rows_per_block(array.shape[1])
+        step = rows_per_block(math.prod(array.shape[1:]))
         for start in range(0, array.shape[0], step):
             yield np.asarray(array[start : start + step])
 

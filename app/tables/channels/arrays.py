@@ -15,7 +15,7 @@ from app.tables.channels.family import ChannelFamily
 from app.tables.channels.names import check_families, check_kind, name_channels
 from app.tables.channels.sizes import check_grid, check_lengths, check_size
 from app.tables.columns.options import ReadOptions
-from app.tables.table import MAX_NAME_LENGTH, TableLimits, check_number_type, rows_per_block
+from app.tables.table import MAX_NAME_LENGTH, TableLimits, array_blocks, check_number_type, rows_per_block
 from worker.contract.names import escape_hidden
 
 LENGTHS, VALUES, OFFSETS = ".lengths", ".values", ".offsets"
@@ -142,7 +142,7 @@ def _of_flat(
     if offsets[-1] != len(values):
         detail = f"it ends at {offsets[-1]}, but there are {len(values)} steps"
         raise _refused(name + OFFSETS, detail, "wrong_offsets")
-    return _series(name, values.shape[1], np.diff(offsets), lambda: _cut(values), options, limits)
+    return _series(name, values.shape[1], np.diff(offsets), array_blocks(values), options, limits)
 
 
 def _of_padded(
@@ -195,23 +195,18 @@ def _of_grids(name: str, array: Array, options: ReadOptions, limits: TableLimits
     grid = (shape[0], shape[1])
     check_grid(name, grid, limits)
     check_size(name, array.size, limits)
-    return ChannelFamily("grid", channels, rows, lambda: _cut_rows(array, None), shape=grid)
-
-
-def _cut(values: Array) -> Iterator[Array]:
-    step = rows_per_block(values.shape[1])
-    return (values[start : start + step] for start in range(0, len(values), step))
+    return ChannelFamily("grid", channels, rows, array_blocks(array), shape=grid)
 
 
 def _cut_rows(array: Array, lengths: NDArray[np.int64] | None) -> Iterator[Array]:
-    """Yield some rows at a time: grids as they are, series without what lies beyond their lengths."""
+    """Yield the steps of some rows at a time, without what lies beyond their lengths."""
     step = rows_per_block(array[:1].size)
     for start in range(0, len(array), step):
         part = array[start : start + step]
-        if lengths is not None:
-            yield part[np.arange(part.shape[1]) < lengths[start : start + step, np.newaxis]]
+        if lengths is None:
+            yield part.reshape(-1, part.shape[2])
         else:
-            yield part if part.ndim == 4 else part.reshape(-1, part.shape[2])
+            yield part[np.arange(part.shape[1]) < lengths[start : start + step, np.newaxis]]
 
 
 def _whole(name: str, numbers: Array) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ def _choose(
     channels: Mapping[str, ChannelFamily], options: ReadOptions
 ) -> tuple[dict[str, ChannelFamily], list[LeftOut]]:
     if options.known is not None:
-        return dict(channels), []
+        return {family: _without(found, options) for family, found in channels.items()}, []
     wanted: dict[str, ChannelFamily] = {}
     left_out: list[LeftOut] = []
     for family, found in channels.items():
@@ -44,8 +44,21 @@ def _choose(
         places = [place for place, name in enumerate(names) if options.is_wanted(name, family)]
         left_out += [LeftOut(names[place], AS_ASKED) for place in range(len(names)) if place not in places]
         if places:
-            wanted[family] = found.select(places)
+            wanted[family] = _without(found.select(places), options)
     return wanted, left_out
+
+
+def _without(found: ChannelFamily, options: ReadOptions) -> ChannelFamily:
+    """Return a family in which numbers that stand for missing ones are NaN."""
+    numbers = options.missing_numbers
+    if not numbers:
+        return found
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for block in found.blocks():
+            yield np.where(np.isin(block, numbers), np.nan, block)
+
+    return replace(found, blocks=blocks)
 
 
 def _no_columns(rows: int) -> Iterator[NDArray[Any]]:

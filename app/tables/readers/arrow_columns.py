@@ -10,8 +10,14 @@ import pyarrow.compute as pc
 from pyarrow import types
 
 from app.problems import InvalidError, NotParseableError, Place
+from app.tables.channels.choose import choose_channels
+from app.tables.channels.family import ChannelFamily
+from app.tables.channels.list_families import family_of_lists, kind_of_lists, width_of_lists
+from app.tables.channels.lists import MAX_DEPTH, depth_of, look_at_lists
+from app.tables.channels.names import check_families
 from app.tables.columns.frame import Columns, Frame
 from app.tables.columns.options import ReadOptions
+from app.tables.columns.settle import settle
 from app.tables.columns.survey import DATES, Decision
 from app.tables.columns.text_cells import is_number, is_text
 from app.tables.table import (
@@ -19,6 +25,7 @@ from app.tables.table import (
     SPACES,
     SPACES_TAKEN_OFF,
     LeftOut,
+    Table,
     TableLimits,
     Warned,
     check_names,
@@ -38,8 +45,29 @@ class _Source:
     place: int | None = None
 
 
-def frame_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: TableLimits) -> Frame:
-    """Say what the columns of a schema are."""
+def table_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: TableLimits) -> Table:
+    """Read the columns of a schema: features, series and grids.
+
+    Raises:
+        InvalidError: They cannot be used.
+    """
+    frame, channels = sort_columns(schema, batches, options, limits)
+    faults = [
+        Place(detail=f"it is a {channels[name].kind}, which has no type", field="types", column=name)
+        for name in options.types
+        if name in channels
+    ]
+    if faults:
+        raise InvalidError(f"column {faults[0].column!r}: {faults[0].detail}", faults)
+    check_families(options, set(frame.lists.values()), channels)
+    table = replace(settle(frame, options), channels=channels)
+    return choose_channels(table, options, limits)
+
+
+def sort_columns(
+    schema: pa.Schema, batches: Batches, options: ReadOptions, limits: TableLimits
+) -> tuple[Frame, dict[str, ChannelFamily]]:
+    """Say which columns of a schema may be features, and which are series or grids."""
     with readable("a table"):  # whose names may be no text
         spelled = schema.names
     check_width(len(spelled), limits)
@@ -47,24 +75,14 @@ def frame_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: 
     found = _Found([SPACES_TAKEN_OFF] if fields != tuple(spelled) else [])
     for name, spelling in zip(fields, spelled, strict=True):
         kind = schema.field(spelling).type
-        kind = kind.value_type if types.is_dictionary(kind) else kind
-        if _is_list_of_numbers(schema.field(spelling).type):
-            if _is_unwanted(name, options):
-                found.left_out.append(LeftOut(name, AS_ASKED))
-                continue
-            width = _width_of_lists(name, schema.field(spelling), batches, limits)
-            found.add_list(name, spelling, width)
-            continue
-        found.sources[name] = _Source(spelling)
-        if types.is_temporal(kind) and not types.is_duration(kind):
-            found.kinds[name] = Decision("ignore", DATES)
-        elif is_number(kind) or types.is_duration(kind):
-            found.numbers.add(name)
-        elif not is_text(kind):
-            found.left_out.append(LeftOut(name, f"it holds {kind}, which is not read"))
+        if depth_of(kind) is not None:
+            found.sort_lists(name, schema.field(spelling), batches, options, limits)
+        else:
+            found.sort_cells(name, spelling, kind)
     index = _index_columns(schema)
-    return Frame(
-        names=take_names(options.columns, list(found.sources), limits),
+    names = list(found.sources)
+    frame = Frame(
+        names=take_names(options.columns, names, limits) if names or not found.channels else (),
         batches=lambda wanted: _columns(batches, {name: found.sources[name] for name in wanted}),
         kinds=found.kinds,
         numbers=frozenset(found.numbers),
@@ -73,6 +91,7 @@ def frame_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: 
         left_out=tuple(found.left_out),
         remarks=tuple(found.remarks),
     )
+    return frame, found.channels
 
 
 @dataclass
@@ -85,6 +104,40 @@ class _Found:
     kinds: dict[str, Decision] = field(default_factory=dict)
     numbers: set[str] = field(default_factory=set)
     lists: dict[str, str] = field(default_factory=dict)
+    channels: dict[str, ChannelFamily] = field(default_factory=dict)
+
+    def sort_cells(self, name: str, spelling: str, kind: pa.DataType) -> None:
+        """Note what a column of single cells holds."""
+        kind = kind.value_type if types.is_dictionary(kind) else kind
+        self.sources[name] = _Source(spelling)
+        if types.is_temporal(kind) and not types.is_duration(kind):
+            self.kinds[name] = Decision("ignore", DATES)
+        elif is_number(kind) or types.is_duration(kind):
+            self.numbers.add(name)
+        elif not is_text(kind):
+            self.left_out.append(LeftOut(name, f"it holds {kind}, which is not read"))
+
+    def sort_lists(
+        self, name: str, column: pa.Field, batches: Batches, options: ReadOptions, limits: TableLimits
+    ) -> None:
+        """Look at a column of lists, and note what it is."""
+        if _is_unwanted(name, options):
+            self.left_out.append(LeftOut(name, AS_ASKED))
+            return
+        depth = depth_of(column.type) or 0
+        if depth > MAX_DEPTH:
+            self.left_out.append(LeftOut(name, f"it holds {column.type}, which is not read"))
+            return
+
+        def arrays() -> Iterator[pa.Array]:
+            return (batch.column(column.name) for batch in batches([column.name]))
+
+        lists = look_at_lists(name, column.type, arrays())
+        is_features = options.known is not None and name not in options.kinds
+        if is_features or kind_of_lists(name, lists, options) == "tabular":
+            self.add_list(name, column.name, width_of_lists(name, lists, limits))
+        else:
+            self.channels[name] = family_of_lists(name, column.type, arrays, lists, options, limits)
 
     def add_list(self, name: str, spelling: str, width: int) -> None:
         """Make a column of each place of a column's lists."""
@@ -92,14 +145,17 @@ class _Found:
         self.sources |= places
         self.numbers |= places.keys()
         self.lists |= dict.fromkeys(places, name)
-        detail = f"{name!r} holds lists of {width} numbers, read as {width} features"
+        detail = (
+            f"{name!r} holds lists of {width} numbers, read as {width} features; "
+            f'kinds={{"{name}": "series"}} reads each as a series'
+        )
         self.remarks.append(Warned("lists", detail, name, width))
 
 
 def _is_unwanted(name: str, options: ReadOptions) -> bool:
     """Whether no place of the lists of a column is to be read, so that they may have any length."""
     if options.known is not None:
-        return not any(known.startswith(f"{name}[") for known in options.known)
+        return name not in options.kinds and not any(known.startswith(f"{name}[") for known in options.known)
     is_ignored = options.types.get(name) == "ignore"
     return is_ignored or not replace(options, include=None).is_wanted(name)
 
@@ -118,6 +174,8 @@ def _columns(batches: Batches, sources: dict[str, _Source]) -> Iterator[Columns]
 
 def _plain(array: pa.Array) -> pa.Array:
     """Return the values that indices stand for, and durations as seconds."""
+    if isinstance(array, pa.ExtensionArray):
+        return array.storage
     array = array.dictionary_decode() if types.is_dictionary(array.type) else array
     if not types.is_duration(array.type):
         return array
@@ -127,45 +185,6 @@ def _plain(array: pa.Array) -> pa.Array:
 def _padded(array: pa.Array) -> pa.Array:
     """Return lists without empty ones, which stand for nothing but missing numbers."""
     return pc.if_else(pc.equal(pc.list_value_length(array), 0), pa.scalar(None, array.type), array)
-
-
-def _width_of_lists(name: str, column: pa.Field, batches: Batches, limits: TableLimits) -> int:
-    """Return how many numbers each list of a column has.
-
-    Raises:
-        InvalidError: Lists differ in their length, or are too long.
-    """
-    if types.is_fixed_size_list(column.type):
-        check_width(max(1, column.type.list_size), limits)
-        return int(column.type.list_size)
-    widths: set[int] = set()
-    row = 0
-    for batch in batches([column.name]):
-        lengths = pc.fill_null(pc.list_value_length(batch.column(column.name)), 0)
-        for length in lengths.unique().to_pylist():
-            if length and widths and length not in widths:
-                row += pc.index(lengths, length).as_py() + 1
-                raise _lists_differ(name, row, [*widths, length])
-            widths |= {length} - {0}
-        row += batch.num_rows
-    width = widths.pop() if widths else 0
-    check_width(max(1, width), limits)
-    return width
-
-
-def _lists_differ(name: str, row: int, widths: list[int]) -> InvalidError:
-    place = Place(detail=f"lists of {widths[0]} and of {widths[1]} numbers", column=name, row=row)
-    return InvalidError(
-        f"column {name!r} holds lists that differ in length; series are not read yet, so give the column the "
-        "type ignore or make its lists equally long",
-        [place],
-        code="lists_differ",
-    )
-
-
-def _is_list_of_numbers(kind: pa.DataType) -> bool:
-    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-    return is_list and is_number(kind.value_type)
 
 
 def _index_columns(schema: pa.Schema) -> set[str]:

@@ -7,15 +7,16 @@ import pyarrow as pa
 from pyarrow import parquet, types
 
 from app.problems import InvalidError, NotParseableError
+from app.tables.channels.lists import depth_of
 from app.tables.columns.options import ReadOptions
-from app.tables.columns.settle import settle
-from app.tables.readers.arrow_columns import frame_of, readable
+from app.tables.readers.arrow_columns import readable, table_of
 from app.tables.readers.arrow_messages import read_batches
 from app.tables.readers.mapped import mapped
 from app.tables.table import Table, TableLimits, expands_too_much, rows_per_block
 
 MAX_METADATA_BYTES = 16 << 20
 MAX_ROWS_OF_LISTS = 4096  # at a time, as each list may hold thousands of numbers
+MAX_BYTES_OF_LISTS = 32 << 20
 
 
 def read_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
@@ -34,7 +35,7 @@ def read_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tab
             schema, messages = _open_stream(file)
             yield from read_batches(messages, schema)
 
-    return settle(frame_of(schema, batches, options, limits), options)
+    return table_of(schema, batches, options, limits)
 
 
 def has_references(file: BinaryIO) -> bool:
@@ -70,7 +71,7 @@ def read_referring_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimi
                 batch.validate(full=True)
                 yield batch
 
-    return settle(frame_of(schema, batches, options, limits), options)
+    return table_of(schema, batches, options, limits)
 
 
 def read_arrow_file(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
@@ -91,7 +92,7 @@ def read_arrow_file(file: BinaryIO, options: ReadOptions, limits: TableLimits) -
                 batch.validate(full=True)
                 yield batch
 
-    return settle(frame_of(source.schema, batches, options, limits), options)
+    return table_of(source.schema, batches, options, limits)
 
 
 def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
@@ -120,14 +121,15 @@ def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> T
         raise expands_too_much(limits)
 
     step = rows_per_block(len(schema))
-    if any(types.is_nested(field.type) for field in schema):
-        step = min(step, MAX_ROWS_OF_LISTS)
+    if any(depth_of(field.type) for field in schema):
+        row_bytes = sum(group.total_byte_size for group in groups) // max(1, metadata.num_rows)
+        step = min(step, MAX_ROWS_OF_LISTS, max(1, MAX_BYTES_OF_LISTS // max(1, row_bytes)))
 
     def batches(wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with readable(kind):
             yield from source.iter_batches(batch_size=step, columns=wanted, use_threads=False)
 
-    return settle(frame_of(schema, batches, options, limits), options)
+    return table_of(schema, batches, options, limits)
 
 
 def _open_stream(file: BinaryIO) -> tuple[pa.Schema, pa.MessageReader]:

@@ -2,7 +2,7 @@
 
 from codecs import BOM_UTF8
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import chain, islice
@@ -81,6 +81,8 @@ def load_rows(body: bytes) -> Any:
 def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     """Read `{"rows": [[...]], "columns": [names, optional]}`; null is missing.
 
+    Cells may be lists, and there may be `families` of nested lists beside the rows or instead of them.
+
     Raises:
         NotParseableError: It is not JSON.
         InvalidError: It has another form, or the rows differ in length.
@@ -88,23 +90,30 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     file.seek(0)
     body = file.read()
     looks_at_columns = options.changes_plain_numbers or options.has_categories
-    plain = None if looks_at_columns else _read_plain(body)
+    has_kinds = options.known is None and bool(options.kinds or options.channels)
+    plain = None if looks_at_columns or has_kinds else _read_plain(body)
     if plain is not None:
         check_width(plain.shape[1], limits)
         columns = _names(None, plain.shape[1], replace(options, known=None), limits)
         return Table(columns, array_blocks(plain), has_names=options.columns is not None)
     document = load_rows(body)
-    check_keys(document, required="rows", optional="columns")
+    has_families = isinstance(document, dict) and "families" in document
+    check_keys(document, required="families" if has_families else "rows", optional=("rows", "columns"))
     names = document.get("columns")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise InvalidError(
             "columns needs a list of names", [Place(detail="not a list of names", field="columns")]
         )
-    rows = document["rows"]
+    rows = document.get("rows", [])
     width = len(names) if names is not None else _width_of(rows)
     layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
     is_regular = _is_regular(rows, layout) and _has_only(rows, _TYPED_CELLS)
-    if is_regular and (looks_at_columns or not _has_only(rows, _CELLS)):
+    may_have_lists = options.known is None or bool(options.kinds)
+    if has_families or (may_have_lists and not is_regular and _has_lists(rows, layout)):
+        table = _with_lists(document, rows, layout, options, limits)
+    elif has_kinds:
+        raise InvalidError("kinds= and channels= need lists, or families of lists", code="no_such_family")
+    elif is_regular and (looks_at_columns or not _has_only(rows, _CELLS)):
         table = _typed(rows, _names(names, width, options, limits), options)
     else:
         matrix = _parse_matrix(rows, layout)
@@ -138,11 +147,33 @@ def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) 
     return table
 
 
-def check_keys(document: Any, *, required: str, optional: str | None = None) -> None:
+def _with_lists(
+    document: dict[str, Any], rows: list[Any], layout: "_Layout", options: ReadOptions, limits: TableLimits
+) -> Table:
+    """Read rows of which some cells are lists, or beside which there are families."""
+    families = document.get("families", {})
+    if not isinstance(families, dict):
+        place = Place(detail="not an object", field="families")
+        raise InvalidError("families needs an object of nested lists", [place], code="invalid_type")
+    if rows and not _has_lists(rows, layout):
+        raise _explain(rows, replace(layout, allowed={*_TYPED_CELLS, list}))
+    names = _names(document.get("columns"), layout.width, options, limits) if rows else ()
+    columns = dict(zip(names, zip(*rows, strict=True), strict=True))
+    read = import_module("app.tables.readers.json_lists").read_lists
+    table: Table = read(columns, families, replace(options, columns=None), limits)
+    return table
+
+
+def _has_lists(rows: Any, layout: "_Layout") -> bool:
+    """Whether rows are regular, and their cells may be lists."""
+    return _is_regular(rows, layout) and _has_only(rows, {*_TYPED_CELLS, list})
+
+
+def check_keys(document: Any, *, required: str, optional: Collection[str] = ()) -> None:
     """Raise `InvalidError` unless the document is an object of these keys."""
     if not isinstance(document, dict):
         raise InvalidError("the body needs to be a JSON object", code="invalid_type")
-    unknown = list(islice((key for key in document if key not in {required, optional}), MAX_PLACES))
+    unknown = list(islice((key for key in document if key != required and key not in optional), MAX_PLACES))
     if unknown:
         faults = [Place(detail="unknown field", field=key) for key in unknown]
         raise InvalidError(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -72,16 +73,26 @@ def copy_table(read: str, path: Path, arrays: ArrayFile, options: ReadOptions, l
     with path.open("rb") as file:
         table: Table = getattr(arrow_reader, read)(file, options, limits)
         arrays.append("", np.dtype(np.float64), [len(table.columns)], table.blocks())
-    for cells in table.keys.values():
-        lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
-        characters = np.frombuffer("".join(filter(None, cells.to_pylist())).encode(), np.uint8)
-        arrays.append("", np.dtype(np.int32), [1], iter([lengths[:, None]]))
-        arrays.append("", np.dtype(np.uint8), [1], iter([characters[:, None]]))
+        for cells in table.keys.values():
+            lengths = pc.fill_null(pc.binary_length(cells), -1).to_numpy()
+            characters = np.frombuffer("".join(filter(None, cells.to_pylist())).encode(), np.uint8)
+            arrays.append("", np.dtype(np.int32), [1], iter([lengths[:, None]]))
+            arrays.append("", np.dtype(np.uint8), [1], iter([characters[:, None]]))
+        for family in table.channels.values():
+            blocks = family.blocks()
+            first = next(blocks, np.empty((0, *family.stored_shape[1:]), np.float32))
+            arrays.append("", first.dtype, family.stored_shape[1:], chain([first], blocks))
+            if family.lengths is not None:
+                arrays.append("", np.dtype(np.int64), [], iter([family.lengths]))
     return {
         "columns": table.columns,
         "values_of": dict(table.values_of),
         "origins": dict(table.origins),
         "keys": list(table.keys),
+        "channels": [
+            {"family": name, "kind": family.kind, "channels": family.channels, "shape": family.shape}
+            for name, family in table.channels.items()
+        ],
         "left_out": [asdict(column) for column in table.left_out],
         "remarks": [asdict(remark) for remark in table.remarks],
     }

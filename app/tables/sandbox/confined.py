@@ -30,6 +30,7 @@ from app.problems import (
     TooLargeError,
     UnavailableError,
 )
+from app.tables.channels.family import ChannelFamily
 from app.tables.columns.options import ReadOptions
 from app.tables.families import table_of_arrays
 from app.tables.readers import arrow_reader
@@ -86,7 +87,8 @@ def read_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tab
 
 def _read_table(kind: Kind, file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:
     answer, mapped = _read(kind, file, options, limits)
-    cells, *parts = [_view(mapped, entry) for entry in answer["arrays"]]
+    arrays = iter([_view(mapped, entry) for entry in answer["arrays"]])
+    cells = next(arrays)
     left_out, remarks = _notes(answer)
     return Table(
         columns=tuple(answer["columns"]),
@@ -94,13 +96,19 @@ def _read_table(kind: Kind, file: BinaryIO, options: ReadOptions, limits: TableL
         has_names=True,
         values_of={name: tuple(values) for name, values in answer["values_of"].items()},
         origins=answer["origins"],
-        keys={
-            name: _text(lengths, characters)
-            for name, lengths, characters in zip(answer["keys"], parts[::2], parts[1::2], strict=True)
-        },
+        keys={name: _text(next(arrays), next(arrays)) for name in answer["keys"]},
+        channels={said["family"]: _channels(said, arrays) for said in answer["channels"]},
         left_out=left_out,
         remarks=remarks,
     )
+
+
+def _channels(said: dict[str, Any], arrays: Iterator[NDArray[Any]]) -> ChannelFamily:
+    values = next(arrays)
+    lengths = next(arrays) if said["kind"] == "series" else None
+    rows = len(values if lengths is None else lengths)
+    shape = None if said["shape"] is None else (said["shape"][0], said["shape"][1])
+    return ChannelFamily(said["kind"], tuple(said["channels"]), rows, array_blocks(values), lengths, shape)
 
 
 def _text(lengths: NDArray[np.int32], characters: NDArray[np.uint8]) -> pa.Array:

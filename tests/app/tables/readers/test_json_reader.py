@@ -143,7 +143,7 @@ def test_what_is_no_strict_json_cannot_be_parsed(body, limits):
         ({"rows": [[1, 2], [3]]}, "wrong_width", ("rows", 2, None)),
         ({"rows": [[1, 2], [3, "x"], [3, 4]]}, "not_numeric", (None, 2, "f1")),
         ({"rows": [[1, {}]]}, "not_numeric", ("rows", 1, "f1")),
-        ({"rows": [[1, [2]]], "columns": ["a", "b"]}, "not_numeric", ("rows", 1, "b")),
+        ({"rows": [[1, ["x"]]], "columns": ["a", "b"]}, "not_numeric", (None, 1, "b")),
         ({"rows": [[1, 2]], "columns": ["a"]}, "wrong_width", ("rows", 1, None)),
         ({"rows": [[1, 2]], "columns": ["a", "a"]}, "duplicate_column", ("columns", None, "a")),
         ({"rows": [[1, 2]], "columns": ["a", 1]}, "invalid", ("columns", None, None)),

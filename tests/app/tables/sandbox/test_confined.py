@@ -4,11 +4,12 @@ import io
 import resource
 import struct
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import h5py
 import numpy as np
+import orjson
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -152,7 +153,7 @@ def test_a_chunk_that_cannot_be_unpacked_is_the_files_fault(limits, tmp_path):
 def test_a_full_disk_is_no_fault_of_the_file(limits, monkeypatch, capsys):
     path = limits.scratch_dir / "upload"
     path.write_bytes(as_parquet(TABLE).getvalue())
-    command = ["child", "parquet", str(path), "/dev/full", "10", "10", "1000"]
+    command = ["child", "parquet", str(path), "/dev/full", orjson.dumps(asdict(limits), default=str).decode()]
     monkeypatch.setattr(sys, "argv", command)
     monkeypatch.setattr(sys, "stdin", io.StringIO(ReadOptions().dump()))
     monkeypatch.setattr(child.resource, "setrlimit", lambda *_: None)  # they would be this process's
