@@ -25,7 +25,7 @@ from catvq.training.run import TrainingRun
 
 LEVELS, BITS_OF_TOKEN = 3, 5
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
-COLUMNS = ("residual k-means", "PCA + scalar", "faiss residual", "faiss OPQ", "static", "learnt")
+COLUMNS = ("residual k-means", "PCA + scalar", "faiss residual", "faiss OPQ", "learnt")
 
 
 def main() -> None:
@@ -57,7 +57,7 @@ def main() -> None:
 def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float | None]]:
     """Test errors in the order of COLUMNS; features moved, probes' accuracies, topography, and seconds."""
     started = time.perf_counter()
-    run = train(table, seed, {})
+    run = train(table, seed)
     seconds = time.perf_counter() - started
     start = run.categories.grouping
     frozen = run.freeze()
@@ -68,28 +68,11 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     ]
     groups = [np.flatnonzero(category == number) for number in np.unique(category)]
     tokens = LEVELS * table.num_categories
-    names = list(frozen.categories)
-    members = [
-        [frozen.features[f] for f in frozen.cleaner.active[start == number]] for number in range(len(names))
-    ]
-    others = [feature["name"] for feature in frozen.grouping["features"]]
-    known = {name for group in members for name in group}
-    members[0] += [name for name in others if name not in known]
-    static = train(
-        table,
-        seed,
-        {
-            "mode": "static",
-            "init": "user",
-            "groups": {n: m for n, m in zip(names, members, strict=True) if m},
-        },
-    ).freeze()
     errors = [
         residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN, seed=seed).mean(),
         principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN, seed=seed).mean(),
         faiss_residual(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
         faiss_product(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
-        static.report["reconstruction_error"]["test"],
         frozen.report["reconstruction_error"]["test"],
     ]
     probes: list[float | None] = [None, None]
@@ -100,14 +83,16 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     return errors, [moved, *probes, frozen.report["topographic_similarity"]["quantized"], seconds]
 
 
-def train(table: RealTable, seed: int, assignment: dict[str, object]) -> TrainingRun:
-    """A finished run with the given settings of the assignment, all else by default."""
+def train(table: RealTable, seed: int) -> TrainingRun:
+    """A finished run of a learnable job, all else than the sizes by default."""
     names = tuple(f"f{number}" for number in range(table.values.shape[1]))
-    number = len(assignment["groups"]) if "groups" in assignment else table.num_categories  # type: ignore[arg-type]
     config = RunConfig.from_dict(
         {
-            "model": {"categories": number, "codebook_size": 2**BITS_OF_TOKEN, "levels": LEVELS},
-            "assignment": assignment,
+            "model": {
+                "categories": table.num_categories,
+                "codebook_size": 2**BITS_OF_TOKEN,
+                "levels": LEVELS,
+            },
             "training": {
                 "validation_fraction": VALIDATION_FRACTION,
                 "test_fraction": TEST_FRACTION,
