@@ -20,7 +20,7 @@ from benchmarks.quantisers import faiss_product, faiss_residual
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
 from catvq.config import RunConfig
-from catvq.features.table import FeatureTable
+from catvq.features.table import FeatureTable, split_rows
 from catvq.training.run import TrainingRun
 
 LEVELS, BITS_OF_TOKEN = 3, 5
@@ -61,7 +61,7 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     seconds = time.perf_counter() - started
     start = run.categories.grouping
     frozen = run.freeze()
-    rows, split = frozen.cleaner.normalize(table.values), table.split(run.config.training)
+    rows, split = frozen.cleaner.normalize(table.values), split_rows(run.config.training, len(table.values))
     fitted, judged = rows[split.train], rows[split.test]
     category = np.array([feature["category"] for feature in frozen.grouping["features"]])[
         frozen.cleaner.active

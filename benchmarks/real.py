@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.config import RunConfig
-from catvq.features.table import FeatureTable
+from catvq.features.table import FeatureTable, split_rows
 from catvq.grouping.baselines import GROUPING_METHODS, group_within
 from catvq.training.run import TrainingRun
 
@@ -69,7 +69,7 @@ def train(
 def _groups(table: RealTable, seed: int, method: str) -> dict[str, tuple[str, ...]]:
     """Group the features by a method that sees the training rows only."""
     run = _start(table, seed, {"mode": "static", "init": "random"}, None)
-    rows = run.cleaner.normalize(table.values[table.split(run.config.training).train])
+    rows = run.cleaner.normalize(table.values[split_rows(run.config.training, len(table.values)).train])
     allowed = np.ones((rows.shape[1], table.num_categories), dtype=bool)
     one_hot = np.eye(table.num_categories, dtype=np.float32)[group_within(method, rows, allowed, seed=seed)]
     category = run.categories.expand(one_hot, run.cleaner).argmax(axis=1)
