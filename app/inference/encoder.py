@@ -153,7 +153,7 @@ class Encoder:
         return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
 
     def decode(self, codes: NDArray[np.int64]) -> NDArray[Any]:
-        """Decode valid codes [any number, tokens] to rows [any number, features]."""
+        """Decode codes [any number, tokens], -1 where a level is left out, to rows [any number, features]."""
         parts = [self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes)]
         rows: NDArray[Any] = np.concatenate(parts)
         return rows

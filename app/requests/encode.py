@@ -175,7 +175,7 @@ async def encode(
     return encoded
 
 
-def answer_of(model_id: str, encoder: Encoder, encoded: Encoded, keys: Keys | None = None) -> Answer:
+def answer_of(model_id: str, tokens: Sequence[str], encoded: Encoded, keys: Keys | None = None) -> Answer:
     """Return encodings in every shape; only those with doubt can be more than an array."""
     doubt = encoded.doubt
     doubts: dict[str, NDArray[Any]] = (
@@ -197,7 +197,7 @@ def answer_of(model_id: str, encoder: Encoder, encoded: Encoded, keys: Keys | No
         array=lambda: encoded.codes,
         columns=lambda: [
             *(Column(name, cells) for name, cells in (keys or {}).items()),
-            *matrix_columns(encoder.tokens, encoded.codes),
+            *matrix_columns(tokens, encoded.codes),
             *(Column(name, values) for name, values in doubts.items()),
             Column("status", encoded.status),
         ],

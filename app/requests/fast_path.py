@@ -205,7 +205,7 @@ class FastPath:
         written = (
             write_array(encoded.codes, asked)
             if asked in CODES_ONLY
-            else write_answer(answer_of(model.record.id, encoder, encoded), asked)
+            else write_answer(answer_of(model.record.id, encoder.tokens, encoded), asked)
         )
         headers = [*_CODES_HEADERS[asked], (b"content-length", b"%d" % len(written))]
         headers += _raw(result_headers(common.key, model.record.id))

@@ -14,7 +14,6 @@ from app.formats import ARRAY_FORMATS, ENCODING_FORMATS, ROW_FORMATS, Format, as
 from app.http.bounded_route import BoundedRequest, ReadingRoute
 from app.http.responses import array_answer, rows_answer
 from app.http.uploads import Upload, received
-from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel, result_headers
 from app.openapi import array_response, problems, table_body
 from app.problems import MAX_PLACES, InvalidError, Place
@@ -27,6 +26,7 @@ from app.requests.encode import (
     is_quick,
     read_keyed_rows,
 )
+from app.requests.levels import Levels, tokens_of_levels
 from app.requests.upload_query import RowsQuery
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
 from app.services import Api, ModelId, Services
@@ -57,6 +57,7 @@ async def create_encodings(
     api: Api,
     model_id: ModelId,
     query: Annotated[RowsQuery, Depends()],
+    levels: Levels = None,
 ) -> Response:
     """Encode rows.
 
@@ -66,10 +67,14 @@ async def create_encodings(
     formats also return each row's status, reconstruction error, and distance to its codes as a percentile of
     the training rows' distances (100: farther than all of them). `application/octet-stream` is little-endian
     without a header: rows in the model's `rows_dtype` in, int64 codes out; with NPY it is the fastest format.
+
+    `levels=` returns shorter codes, which `levels=` of decodings takes: those of the coarser levels of each
+    category. Error and distance are those of all levels; the report's `by_levels` has the error by number.
     """
     file_format = sent_format(request.headers.get("content-type"), ROW_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
     model = await api.models.find(model_id)
+    kept_tokens = tokens_of_levels(model, levels)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
@@ -83,7 +88,10 @@ async def create_encodings(
         encoded = await encode(
             api, request.scope["state"], model.encoder, rows, with_doubt=asked not in CODES_ONLY
         )
-    answer = answer_of(model.record.id, model.encoder, encoded, kept)
+    tokens = [model.encoder.tokens[token] for token in kept_tokens]
+    if levels is not None:
+        encoded = encoded._replace(codes=encoded.codes.take(kept_tokens, axis=1))
+    answer = answer_of(model.record.id, tokens, encoded, kept)
     headers = result_headers(model_id, model.record.id)
     return await call(here, array_answer, request, answer, ENCODING_FORMATS, headers)
 
@@ -93,8 +101,12 @@ async def create_encodings(
     responses=array_response(Decodings, ARRAY_FORMATS, csv_example=ROWS_CSV),
     openapi_extra=table_body(DecodingRequest.model_json_schema(), CODE_FORMATS, csv_example=""),
 )
-async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId) -> Response:
+async def create_decodings(
+    request: BoundedRequest, api: Api, model_id: ModelId, levels: Levels = None
+) -> Response:
     """Decode codes to rows in the dataset's units.
+
+    `levels=` takes the codes of so many levels of each category; each further level brings the rows nearer.
 
     A time is given as a date; in NPY it is its seconds since the feature's origin.
     """
@@ -103,18 +115,29 @@ async def create_decodings(request: BoundedRequest, api: Api, model_id: ModelId)
     model = await api.models.find(model_id)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
-        rows = await run_in_threadpool(_decode, api, model, upload=upload, file_format=file_format)
+        tokens = tokens_of_levels(model, levels)
+        rows = await run_in_threadpool(
+            _decode, api, model, tokens=tokens, upload=upload, file_format=file_format
+        )
     return await run_in_threadpool(rows_answer, rows, asked, result_headers(model_id, model.record.id))
 
 
-def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: Format) -> Rows:
+def _decode(
+    api: Services,
+    model: ServedModel,
+    *,
+    tokens: NDArray[np.int64],
+    upload: Upload,
+    file_format: Format,
+) -> Rows:
     """Check all codes and decode the first part; the others are decoded while they are sent."""
     record, encoder = model.record, model.encoder
-    codes = _codes(api, encoder, upload, file_format)
+    names = tuple(encoder.tokens[token] for token in tokens)
+    codes = _codes(api, names, upload, file_format)
     sizes = np.array([size for levels in record.document["codebook_size"] for size in levels])
     parts = cut(codes, len(encoder.features))
-    _check_codes(codes, sizes, encoder.tokens)
-    rows = (encoder.decode(part) for part in parts)
+    _check_codes(codes, sizes[tokens], names)
+    rows = (encoder.decode(_filled(part, tokens, len(encoder.tokens))) for part in parts)
     return Rows(
         names=encoder.features,
         count=len(codes),
@@ -126,11 +149,20 @@ def _decode(api: Services, model: ServedModel, *, upload: Upload, file_format: F
     )
 
 
-def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format) -> NDArray[np.int64]:
-    width = len(encoder.tokens)
+def _filled(codes: NDArray[np.int64], tokens: NDArray[np.int64], width: int) -> NDArray[np.int64]:
+    """Codes of all tokens, with -1 for those that were left out."""
+    if len(tokens) == width:
+        return codes
+    filled = np.full((len(codes), width), -1)
+    filled[:, tokens] = codes
+    return filled
+
+
+def _codes(api: Services, tokens: tuple[str, ...], upload: Upload, file_format: Format) -> NDArray[np.int64]:
+    width = len(tokens)
     if file_format is Format.JSON:
         upload.file.seek(0)
-        codes: NDArray[Any] = parse_codes(load_rows(upload.file.read()), encoder.tokens)
+        codes: NDArray[Any] = parse_codes(load_rows(upload.file.read()), tokens)
     else:
         codes = _whole_numbers(read_matrix(upload.file), width)
     check_row_count(api, len(codes), width)
@@ -141,7 +173,7 @@ def _codes(api: Services, encoder: Encoder, upload: Upload, file_format: Format)
 
 def _whole_numbers(codes: NDArray[Any], width: int) -> NDArray[Any]:
     if codes.shape[1] != width:
-        detail = f"the codes have {codes.shape[1]} tokens, the model has {width}"
+        detail = f"the codes have {codes.shape[1]} tokens, not {width}"
         raise InvalidError(detail, [Place(detail=detail, field="codes")], code="wrong_width")
     if not len(codes):
         raise InvalidError("there are no rows", code="no_rows")

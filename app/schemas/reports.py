@@ -98,7 +98,8 @@ class Report(Body):
     category after initialisation (`moved`; epoch 0 is the search for the assignment), surplus categories that
     were merged into others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training
     rows' codes (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another
-    row), and others.
+    row), bits and error of shorter codes (`by_levels`: those of the first level of each category, of the
+    first two, ...), and others.
     """
 
     model_config = ConfigDict(

@@ -72,10 +72,11 @@ def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
     """Serialise the decoder.
 
     Returns:
-        An ONNX file: input `codes` int64 [N, S], output `rows` [N, D] in raw units and the cleaner's type.
+        An ONNX file: input `codes` int64 [N, S], -1 where a level is left out; output `rows` [N, D] in raw
+        units and the cleaner's type.
     """
     graph = Graph()
-    normalized = _decode(graph, weights, _look_up(graph, weights))
+    normalized = _decode(graph, weights, _look_up(graph, weights, may_lack_levels=True))
     restore(graph, cleaner, normalized)
     return graph.build(
         "catvq_decoder",
@@ -181,12 +182,17 @@ def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:
     graph.add("Reshape", codes, graph.ints(-1, num_categories * levels), output="codes")
 
 
-def _look_up(graph: Graph, weights: FrozenWeights) -> str:
-    """Add the sum of each category's codebook rows for `codes`: [N, G, E]."""
+def _look_up(graph: Graph, weights: FrozenWeights, *, may_lack_levels: bool = False) -> str:
+    """Add the sum of each category's codebook rows for `codes`: [N, G, E]; to which -1 may add nothing."""
     streams, codebook_size, latent_dim = weights.codes.shape
     offsets = np.arange(streams, dtype=np.int64) * codebook_size
     flat = graph.add("Add", "codes", graph.constant(offsets))
-    rows = graph.add("Gather", graph.constant(weights.codes.reshape(-1, latent_dim).numpy()), flat, axis=0)
+    table = weights.codes.reshape(-1, latent_dim).numpy()
+    if may_lack_levels:
+        is_left_out = graph.add("Less", "codes", graph.ints(0))
+        flat = graph.add("Where", is_left_out, graph.ints(len(table)), flat)
+        table = np.pad(table, ((0, 1), (0, 0)))
+    rows = graph.add("Gather", graph.constant(table), flat, axis=0)
     if weights.levels == 1:
         return rows
     rows = graph.add("Reshape", rows, graph.ints(-1, len(weights.index), weights.levels, latent_dim))

@@ -98,12 +98,17 @@ class FrozenWeights:
         return self.search(self.latents(features))[0].T
 
     def quantized(self, codes: Tensor) -> Tensor:
-        """Sum each category's codebook rows: int64 [N, S] -> float32 [N, G, E]."""
-        rows = self.codes[torch.arange(len(self.codes)), codes]
+        """Sum each category's codebook rows: int64 [N, S] -> float32 [N, G, E]; a code of -1 adds nothing."""
+        rows = self.codes[torch.arange(len(self.codes)), codes] * (codes >= 0).unsqueeze(2)
         return rows.view(len(rows), len(self.index), self.levels, rows.shape[2]).sum(dim=2)
 
+    def coarse(self, codes: Tensor, levels: int) -> Tensor:
+        """The codes of the coarser levels, int64 [N, S], -1 in place of the finer ones."""
+        level = torch.arange(len(self.codes)) % self.levels
+        return torch.where(level < levels, codes, -1)
+
     def decode(self, codes: Tensor) -> Tensor:
-        """Decode codes to normalised features: int64 [N, S] -> float32 [N, D']."""
+        """Decode codes to normalised features, see `quantized`: int64 [N, S] -> float32 [N, D']."""
         flat = self.quantized(codes).flatten(1)[:, self.valid]
         hidden = F.gelu(flat @ self.decoder_hidden_weight + self.decoder_hidden_bias)
         return flat @ self.decoder_linear_weight + hidden @ self.decoder_weight + self.decoder_bias

@@ -45,6 +45,7 @@ from catvq.training.progress import RunState, SoftToHardGap
 TEST_VECTOR_ROWS = 8
 TEST_VECTOR_CANDIDATES = 1024
 TOPOGRAPHIC_ROWS = 512
+LEVEL_ROWS = 10_000  # most rows that are decoded from fewer levels
 TOKEN_ROWS = 100_000  # most training rows whose codes are compared
 
 
@@ -107,6 +108,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     report = {
         "losses": inputs.state.losses,
         "reconstruction_error": _errors(inputs, features, codes, weights),
+        "by_levels": _describe_levels(inputs, features, codes, weights),
         "categorical": describe_values(
             inputs.table, inputs.cleaner, weights, inputs.split, codes=encoded.codes
         ),
@@ -211,6 +213,21 @@ def _errors(
         )
         errors[name] = per_feature * total / len(rows) if len(rows) else None
     return errors
+
+
+def _describe_levels(
+    inputs: FreezeInputs, features: Tensor, codes: Tensor, weights: FrozenWeights
+) -> list[dict[str, float]]:
+    """Bits and error of codes of the first level, the first two, ..., on test rows where there are any."""
+    split, sizes = inputs.split, torch.tensor(inputs.model.shape.codebook_sizes).log2()
+    rows = torch.from_numpy((split.test if len(split.test) else split.train)[:LEVEL_ROWS])
+    found = []
+    for levels in range(1, weights.levels + 1):
+        rebuilt = weights.decode(weights.coarse(codes[rows], levels))
+        error = float(feature_error(rebuilt, features[rows]).mean()) * inputs.owners.per_feature
+        bits = float(sizes.view(-1, weights.levels)[:, :levels].sum())
+        found.append({"levels": levels, "bits_per_row": bits, "reconstruction_error": error})
+    return found
 
 
 def _topography(

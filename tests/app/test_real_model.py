@@ -169,6 +169,37 @@ def test_a_model_of_float64_rows_is_served_in_float64(client, fine_model, fine):
     assert own != own_codes(fine, rows.astype(np.float32)).tolist()
 
 
+def test_codes_of_fewer_levels_are_shorter_codes_that_come_less_near(client, real_model, frozen):
+    rows, path = draw_rows(), f"/v1/models/{real_model}"
+    body, errors = {"rows": [[None if np.isnan(cell) else cell for cell in row] for row in rows.tolist()]}, []
+    for levels in (1, 2):
+        sent = client.post(f"{path}/encodings", json=body, params={"levels": levels}).json()["codes"]
+        assert (
+            sent == own_codes(frozen, rows).reshape(-1, 2, 2)[:, :, :levels].reshape(len(rows), -1).tolist()
+        )
+        decoded = client.post(f"{path}/decodings", json={"codes": sent}, params={"levels": levels}).json()
+        errors.append(np.nanmean(np.square((np.array(decoded["rows"]) - rows)[:, :6])))
+    assert errors[1] < 0.5 * errors[0]
+    assert [each["levels"] for each in frozen.report["by_levels"]] == [1, 2]
+    assert np.diff([each["reconstruction_error"] for each in frozen.report["by_levels"]]) < 0
+
+    headers = {"accept": "text/csv"}
+    table = client.post(f"{path}/encodings", json=body, params={"levels": 1}, headers=headers).text
+    assert table.splitlines()[0].count(".0") == 2
+    assert ".1" not in table.splitlines()[0]
+
+
+@pytest.mark.parametrize("route", ["encodings", "decodings"])
+@pytest.mark.parametrize("levels", [0, 3, "x"])
+def test_levels_that_the_model_does_not_have_are_refused(client, real_model, route, levels):
+    body = {"encodings": {"rows": [[0.0] * 7]}, "decodings": {"codes": [[0, 0]]}}[route]
+
+    answer = client.post(f"/v1/models/{real_model}/{route}", json=body, params={"levels": levels})
+
+    assert answer.status_code == 422
+    assert "levels" in answer.json()["errors"][0]["field"]
+
+
 def test_a_model_of_float64_rows_is_declared_as_fp64(client, fine_model, fine):
     rows = draw_fine_rows()
     path = f"/v2/models/{fine_model}"

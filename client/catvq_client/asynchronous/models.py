@@ -78,7 +78,7 @@ class AsyncModels:
         return (await self._transport.send(Call("GET", f"{_path(model_id)}/artifact"))).content
 
     async def encode(
-        self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None
+        self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None, levels: int | None = None
     ) -> npt.NDArray[np.int64]:
         """Encode rows, in binary and in as many requests as needed.
 
@@ -87,6 +87,7 @@ class AsyncModels:
             rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. The client
                 does the matching, so that only numbers are sent.
             columns: Names of an array's columns, in any order.
+            levels: Of each category, from the coarsest; by default all.
 
         Returns:
             Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row with an infinity.
@@ -97,7 +98,7 @@ class AsyncModels:
             model = await self._model(model_id)
             order = order_of(names, model.features)
             model_id = model.id  # an alias may move meanwhile
-        parts = [await self._encode(model_id, part, columns, order) for part in parts_of(rows)]
+        parts = [await self._encode(model_id, part, columns, order, levels) for part in parts_of(rows)]
         return np.concatenate(parts).astype(np.int64, copy=False)
 
     async def encodings(
@@ -113,10 +114,19 @@ class AsyncModels:
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(path), headers={"Accept": accept})
         return (await self._transport.send(call)).content
 
-    async def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-        """Decode codes [N, G * L] to rows [N, D] in the dataset's units."""
+    async def decode(
+        self, model_id: str, codes: npt.ArrayLike, *, levels: int | None = None
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Decode codes [N, G * L] to rows [N, D] in the dataset's units.
+
+        Args:
+            model_id: Id or `@alias`.
+            codes: As `encode` returns.
+            levels: As the codes were encoded with.
+        """
         body = {"codes": np.asarray(codes).tolist()}
-        call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
+        path = f"{_path(model_id)}/decodings"
+        call = Call("POST", path, json=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content)
 
     async def encode_dataset(
@@ -139,10 +149,16 @@ class AsyncModels:
         return await self._transport.record(Job, call)
 
     async def _encode(
-        self, model_id: str, rows: Rows, columns: Sequence[str] | None, order: builtins.list[int] | None
+        self,
+        model_id: str,
+        rows: Rows,
+        columns: Sequence[str] | None,
+        order: builtins.list[int] | None,
+        levels: int | None,
     ) -> Array:
         body = table_body(rows, columns) if order is None else table_body(in_order(rows, order))
-        call = Call("POST", f"{_path(model_id)}/encodings", body=body, headers={"Accept": NPY})
+        path = f"{_path(model_id)}/encodings"
+        call = Call("POST", path, body=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content)
 
     async def _model(self, model_id: str) -> Model:
@@ -175,6 +191,10 @@ class AsyncAliases:
     async def delete(self, name: str) -> None:
         """Delete an alias; its model is kept."""
         await self._transport.send(Call("DELETE", f"/v1/aliases/{segment(name)}"))
+
+
+def _levels(levels: int | None) -> dict[str, str]:
+    return {} if levels is None else {"levels": str(levels)}
 
 
 def _path(model_id: str) -> str:

@@ -75,7 +75,7 @@ class Models:
         return (self._transport.send(Call("GET", f"{_path(model_id)}/artifact"))).content
 
     def encode(
-        self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None
+        self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None, levels: int | None = None
     ) -> npt.NDArray[np.int64]:
         """Encode rows, in binary and in as many requests as needed.
 
@@ -84,6 +84,7 @@ class Models:
             rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. The client
                 does the matching, so that only numbers are sent.
             columns: Names of an array's columns, in any order.
+            levels: Of each category, from the coarsest; by default all.
 
         Returns:
             Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row with an infinity.
@@ -94,7 +95,7 @@ class Models:
             model = self._model(model_id)
             order = order_of(names, model.features)
             model_id = model.id  # an alias may move meanwhile
-        parts = [self._encode(model_id, part, columns, order) for part in parts_of(rows)]
+        parts = [self._encode(model_id, part, columns, order, levels) for part in parts_of(rows)]
         return np.concatenate(parts).astype(np.int64, copy=False)
 
     def encodings(self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None) -> Encodings:
@@ -108,10 +109,19 @@ class Models:
         call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(path), headers={"Accept": accept})
         return (self._transport.send(call)).content
 
-    def decode(self, model_id: str, codes: npt.ArrayLike) -> npt.NDArray[np.floating[Any]]:
-        """Decode codes [N, G * L] to rows [N, D] in the dataset's units."""
+    def decode(
+        self, model_id: str, codes: npt.ArrayLike, *, levels: int | None = None
+    ) -> npt.NDArray[np.floating[Any]]:
+        """Decode codes [N, G * L] to rows [N, D] in the dataset's units.
+
+        Args:
+            model_id: Id or `@alias`.
+            codes: As `encode` returns.
+            levels: As the codes were encoded with.
+        """
         body = {"codes": np.asarray(codes).tolist()}
-        call = Call("POST", f"{_path(model_id)}/decodings", json=body, headers={"Accept": NPY})
+        path = f"{_path(model_id)}/decodings"
+        call = Call("POST", path, json=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((self._transport.send(call)).content)
 
     def encode_dataset(
@@ -134,10 +144,16 @@ class Models:
         return self._transport.record(Job, call)
 
     def _encode(
-        self, model_id: str, rows: Rows, columns: Sequence[str] | None, order: builtins.list[int] | None
+        self,
+        model_id: str,
+        rows: Rows,
+        columns: Sequence[str] | None,
+        order: builtins.list[int] | None,
+        levels: int | None,
     ) -> Array:
         body = table_body(rows, columns) if order is None else table_body(in_order(rows, order))
-        call = Call("POST", f"{_path(model_id)}/encodings", body=body, headers={"Accept": NPY})
+        path = f"{_path(model_id)}/encodings"
+        call = Call("POST", path, body=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((self._transport.send(call)).content)
 
     def _model(self, model_id: str) -> Model:
@@ -170,6 +186,10 @@ class Aliases:
     def delete(self, name: str) -> None:
         """Delete an alias; its model is kept."""
         self._transport.send(Call("DELETE", f"/v1/aliases/{segment(name)}"))
+
+
+def _levels(levels: int | None) -> dict[str, str]:
+    return {} if levels is None else {"levels": str(levels)}
 
 
 def _path(model_id: str) -> str:

@@ -130,6 +130,16 @@ def test_the_decoder_gives_the_cores_features_in_raw_units(encoder, decoder, wei
     assert (rows.shape, rows.dtype) == ((400, 64), np.float32)
 
 
+def test_the_decoder_takes_codes_without_the_finer_levels(encoder, decoder, weights, cleaner, digits):
+    codes = weights.coarse(torch.from_numpy(run(encoder, rows=digits)["codes"]), 1)
+    assert (codes == -1).any()
+
+    rows = run(decoder, codes=codes.numpy())["rows"]
+
+    expected = cleaner.restore(weights.decode(codes).numpy())
+    assert np.allclose(rows, expected, rtol=1e-5, atol=1e-4)
+
+
 def test_the_doubt_is_the_cores_error_and_distance(encoder, doubt, weights, cleaner, digits):
     encoded = run(encoder, rows=digits)
 
