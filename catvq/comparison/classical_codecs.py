@@ -21,7 +21,7 @@ Rows = NDArray[np.float32]
 
 def residual_k_means(
     train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, levels: int, codes: int, seed: int
-) -> NDArray[np.float64]:
+) -> Rows:
     """Quantise by residual k-means in each group of features, then one ridge regression of all features.
 
     Args:
@@ -33,7 +33,7 @@ def residual_k_means(
         seed: Seed of k-means.
 
     Returns:
-        Mean squared error of each test row, [B].
+        The test rows after quantisation, [B, D].
     """
     quantised, encoded = np.zeros_like(train), np.zeros_like(test)
     for group in groups:
@@ -42,10 +42,10 @@ def residual_k_means(
         encoded[:, group] = _nearest_sums(test[:, group], books)
     moments = quantised.T @ quantised + RIDGE * len(train) * np.eye(train.shape[1])
     weights = np.linalg.solve(moments, quantised.T @ (train - quantised))
-    return _row_errors(encoded + encoded @ weights, test)
+    return (encoded + encoded @ weights).astype(np.float32)
 
 
-def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> NDArray[np.float64]:
+def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> Rows:
     """Quantise principal components by scalar codebooks; each bit goes to the largest remaining variance.
 
     Args:
@@ -55,7 +55,7 @@ def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> ND
         seed: Seed of k-means.
 
     Returns:
-        Mean squared error of each test row, [B].
+        The test rows after quantisation, [B, D].
     """
     centre = train.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(train.T).reshape(train.shape[1], -1))
@@ -70,7 +70,8 @@ def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> ND
     for component in np.flatnonzero(spent):
         means = _k_means(fitted[:, [component]], 2 ** int(spent[component]), seed)
         rebuilt[:, component] = means.cluster_centers_[means.predict(scores[:, [component]]), 0]
-    return _row_errors(rebuilt @ directions.T + centre, test)
+    decoded: Rows = rebuilt @ directions.T + centre
+    return decoded
 
 
 def _residual_books(rows: Rows, levels: int, codes: int, seed: int) -> list[Rows]:
@@ -100,8 +101,3 @@ def _k_means(rows: Rows, codes: int, seed: int) -> KMeans:
     means = KMeans(min(codes, len(rows)), n_init=1, max_iter=MAX_ITERATIONS, random_state=seed)
     with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):  # few distinct rows
         return means.fit(rows.astype(np.float32))
-
-
-def _row_errors(rebuilt: Rows, test: Rows) -> NDArray[np.float64]:
-    errors: NDArray[np.float64] = np.square(rebuilt - test).mean(axis=1).astype(np.float64)
-    return errors

@@ -20,18 +20,21 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
 from catvq.comparison.verdict import LEARNT, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
+from catvq.features.available import Presence, standardised
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.precision import Values
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit, select_features
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.initial import Categories
+from catvq.model.losses import squared_error
 from catvq.model.metrics import summarize_assignment
 from catvq.model.routing import HardRouting
 from catvq.recipe import choose_batch_size, choose_epochs
@@ -134,6 +137,7 @@ class _Comparison:
         values, split = _sample(table, whole, seed=config.training.seed)
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
+        present = learnt.cleaner.present(values)
         self._learnt = grouping.astype(np.int64)
         self._allowed = _allowed(self._learnt, family, are_kept_apart=config.keeps_families)
         self._data = RunData(
@@ -141,6 +145,7 @@ class _Comparison:
             split,
             family_one_hot(torch.from_numpy(family), len(table.families)).to(device),
             learnt.cleaner.feature_of_column,
+            None if present is None else torch.from_numpy(present).to(device),
         )
         self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}
@@ -166,9 +171,10 @@ class _Comparison:
         if not self.terms.can_judge:
             return []
         found = {LEARNT: self._learnt}
+        filled = standardised(self._train_scores, Presence.of(self._train_scores))
         for name in METHODS:
             self._check()
-            found[name] = group_within(name, self._train_scores, self._allowed, seed=self.terms.seeds[0])
+            found[name] = group_within(name, filled, self._allowed, seed=self.terms.seeds[0])
         return [
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()
@@ -188,15 +194,18 @@ class _Comparison:
             ("ungrouped_residual_k_means", [np.arange(len(learnt))], levels * len(groups)),
         ):
             self._check()
-            errors = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
-            found[name] = float(errors.mean()) * owners.per_feature
+            rebuilt = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
+            found[name] = self._test_error(rebuilt)
         self._check()
-        errors = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
-        return found | {"principal_components": float(errors.mean()) * owners.per_feature}
+        rebuilt = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
+        return found | {"principal_components": self._test_error(rebuilt)}
 
     def times(self) -> Times:
         """Durations of the model's training, and of a static one of its size, estimated from those here."""
         return Times(self._training_seconds, float(np.median(self._static_seconds)) * self._larger)
+
+    def _test_error(self, rebuilt: NDArray[np.float32]) -> float:
+        return float(_row_errors(torch.from_numpy(rebuilt).to(self._data.device), self._data).mean())
 
     @cached_property
     def _train_scores(self) -> NDArray[np.float32]:
@@ -252,10 +261,15 @@ class _Comparison:
 def _test_errors(stage: ModelStage, routing: HardRouting, data: RunData) -> NDArray[np.float64]:
     model = stage.model.eval()
     rows = data.features[torch.from_numpy(data.split.test).to(data.device)]
-    reconstructed = [model(chunk, routing).reconstructed for chunk in torch.split(rows, EVALUATION_ROWS)]
-    errors: NDArray[np.float64] = (
-        (torch.cat(reconstructed) - rows).square().mean(dim=1).double().cpu().numpy()
-    )
+    chunks = torch.split(rows, EVALUATION_ROWS)
+    return _row_errors(torch.cat([model(chunk, routing).reconstructed for chunk in chunks]), data)
+
+
+def _row_errors(reconstructed: Tensor, data: RunData) -> NDArray[np.float64]:
+    """Mean squared error of a feature in each test row, float32 [rows, C'] -> [rows]."""
+    rows = torch.from_numpy(data.split.test).to(data.device)
+    error = squared_error(reconstructed, data.features[rows], data.cells(rows)).mean(dim=1)
+    errors: NDArray[np.float64] = error.double().cpu().numpy()
     return errors * data.owners.per_feature
 
 

@@ -43,7 +43,7 @@ class FeatureCleaner(KeptColumns):
         fill: Stands for a missing value, raw unit.
         lower: Raw values below it are raised to it.
         upper: Raw values above it are lowered to it.
-        centre: Mean of the filled and clipped training values.
+        centre: Mean of the clipped training values that are there.
         scale: Their standard deviation, of an indicator that of all its feature's together; 1 where the
             feature is constant.
         slope: Of a duplicate over its representative, both normalised; 1 when kept, 0 when constant.
@@ -229,10 +229,22 @@ class FeatureCleaner(KeptColumns):
         rows *= self.inverse_scale[active]
         return rows.astype(np.float32, copy=False)
 
+    def present(self, values: Values) -> NDArray[np.bool_] | None:
+        """Which cells of the active columns are there, bool [N, C']; None where all are."""
+        owner, found = self.columns.feature[self.active_columns], None
+        for start in range(0, len(values), NORMALIZED_ROWS):
+            is_missing = self.columns.is_missing(values[start : start + NORMALIZED_ROWS])[:, owner]
+            if found is None and is_missing.any():
+                found = np.ones((len(values), len(owner)), dtype=bool)
+            if found is not None:
+                found[start : start + NORMALIZED_ROWS] = ~is_missing
+        return found
+
     def observed(self, values: Values) -> NDArray[np.float32]:
         """Like `normalize`, but NaN where missing: for statistics of what is there, float32 [N, C']."""
-        rows = self.normalize(values)
-        rows[self.columns.is_missing(values)[:, self.columns.feature[self.active_columns]]] = np.nan
+        rows, present = self.normalize(values), self.present(values)
+        if present is not None:
+            rows[~present] = np.nan
         return rows
 
     def restore(self, normalized: NDArray[np.float32]) -> Values:

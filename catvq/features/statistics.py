@@ -23,6 +23,7 @@ FAR_OUT = 1e6
 ROUNDING_STEPS = 4
 # A spread below this many float32 steps at the feature's level is one that only float64 tells well.
 FINE_STEPS = 1024
+TINY = 1e-300  # in place of 0 below a fraction line
 MAD_TO_DEVIATION = 1.4826  # of a normal distribution
 Q5_TO_Q95_IN_DEVIATIONS = 3.29  # of a normal distribution
 
@@ -51,7 +52,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and standard deviation of the filled and clipped values, and what was changed; each [D].
+    """Mean and standard deviation of the clipped values that are there, and what was changed; each [D].
 
     Attributes:
         precision: Of the values.
@@ -130,12 +131,13 @@ def fit_bounds(
 def fit_moments(
     values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns | None = None
 ) -> Moments:
-    """Take mean and deviation of the filled and clipped values, over all rows, in float64.
+    """Take mean and deviation of the clipped values that are there, over all rows, in float64.
 
     Sums of float64 values are taken from the first row on: at a large level their roundings would
     otherwise add up to more than a constant's own. Sums of float32 values have digits to spare.
 
-    With columns, the values are expanded to them first, and the bounds are theirs.
+    With columns, the values are expanded to them first, and the bounds are theirs. Where all are missing the
+    mean is what they are filled with.
 
     Source: Chan, Golub and LeVeque 1979, equation 2.1 (merging the moments of two parts).
     """
@@ -143,7 +145,7 @@ def fit_moments(
     origin = np.zeros(count)
     mean, squares = np.zeros(count), np.zeros(count)
     missing, clipped = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    seen = 0
+    seen = np.zeros(count)
     height = max(1, CHUNK_CELLS // count)
     for start in range(0, len(rows), height):
         chunk = np.asarray(values[rows[start : start + height]], dtype=precision.dtype)
@@ -154,19 +156,32 @@ def fit_moments(
         missing += is_missing.sum(axis=0)
         clipped += ((chunk < bounds.lower) | (chunk > bounds.upper)).sum(axis=0)
         exact = np.clip(chunk, bounds.lower, bounds.upper).astype(np.float64)
-        if seen == 0 and precision is not SINGLE:
+        if start == 0 and precision is not SINGLE:
             origin = exact[0].copy()
         exact -= origin
 
-        chunk_mean = exact.mean(axis=0)
-        exact -= chunk_mean
+        chunk_mean, chunk_squares, number = _chunk_moments(exact, is_missing)
         change = chunk_mean - mean
-        total = seen + len(exact)
-        squares += np.square(exact).sum(axis=0) + change**2 * (seen * len(exact) / total)
-        mean += change * (len(exact) / total)
-        seen = total
-    deviation = np.sqrt(squares / seen)
-    return Moments(origin + mean, deviation, missing=missing, clipped=clipped, precision=precision)
+        total = np.maximum(seen + number, TINY)
+        squares += chunk_squares + change**2 * (seen * number / total)
+        mean += change * (number / total)
+        seen += number
+    mean = np.where(seen > 0, origin + mean, bounds.fill)
+    deviation = np.sqrt(squares / np.maximum(seen, TINY))
+    return Moments(mean, deviation, missing=missing, clipped=clipped, precision=precision)
+
+
+def _chunk_moments(
+    chunk: NDArray[np.float64], is_missing: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means of the cells that are there, sums of squares about them, and their number, [D] each."""
+    if not is_missing.any():
+        mean = chunk.mean(axis=0)
+        return mean, np.square(chunk - mean).sum(axis=0), np.full(len(mean), float(len(chunk)))
+    counts = (~is_missing).astype(np.float64)
+    number = counts.sum(axis=0)
+    mean = (chunk * counts).sum(axis=0) / np.maximum(number, TINY)
+    return mean, (np.square(chunk - mean) * counts).sum(axis=0), number
 
 
 def _block_bounds(

@@ -22,6 +22,7 @@ from catvq.model.vqvae import CategoricalVQVAE
 CHEAP_SWAP = 0.1
 FOLDS = 8  # parts of a category that are hidden in turn and predicted from the others
 FIT_ROWS, JUDGE_ROWS = 1024, 512  # enough rows for the fit, and for its evaluation
+EPSILON = 1e-12
 MAX_UNITS = 128  # of an embedding; its units are exchangeable, so the first ones are enough
 
 
@@ -70,6 +71,7 @@ def find_swaps(
     *,
     train: Tensor,
     held_out: Tensor,
+    cells: Tensor | None = None,
     owners: ColumnOwners | None = None,
 ) -> list[Swap | None]:
     """Compute for each feature how much better its own category predicts it than the best other one.
@@ -83,6 +85,7 @@ def find_swaps(
         allowed: bool [D', G].
         train: float32 [B, C'], each feature of variance 1; rows to fit the regression on.
         held_out: float32 [B, C'], rows to evaluate it on.
+        cells: float32 [B, C'], how much each cell of these counts; all alike when not given.
         owners: Of the columns; every feature is a column when not given.
 
     Returns:
@@ -97,7 +100,8 @@ def find_swaps(
         fitted, judged = (
             _predictors(model, rows.masked_fill(hidden, 0.0), routing) for rows in (train, held_out)
         )
-        errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden]).T
+        counted = None if cells is None else cells[:, hidden]
+        errors[hidden] = ridge_errors(fitted, train[:, hidden], judged, held_out[:, hidden], counted).T
     errors = owners.total(errors.T).T
     own = grouping.unsqueeze(1)
     is_filled = routing.mask.any(dim=1)
@@ -118,7 +122,9 @@ def _predictors(model: CategoricalVQVAE, features: Tensor, routing: HardRouting)
     return torch.cat([latents, embedding], dim=2)[:, :, :MAX_UNITS]
 
 
-def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets: Tensor) -> Tensor:
+def ridge_errors(
+    fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets: Tensor, cells: Tensor | None = None
+) -> Tensor:
     """Mean squared error of a linear prediction of each target from each category's embedding.
 
     The ridge penalty is H / B times the inputs' variance: stronger with fewer rows.
@@ -128,6 +134,7 @@ def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets
         targets: float32 [B, F], targets of the same rows.
         judged: float32 [G, B, H], inputs of the rows for the evaluation.
         judged_targets: float32 [B, F], their targets.
+        cells: float32 [B, F], how much each of these counts; all alike when not given.
 
     Returns:
         float32 [G, F].
@@ -139,7 +146,10 @@ def ridge_errors(fitted: Tensor, targets: Tensor, judged: Tensor, judged_targets
     moments = torch.bmm(inputs.transpose(1, 2), inputs) / rows + units / rows * torch.eye(units)
     weights = torch.linalg.solve(moments, inputs.transpose(1, 2) @ (targets - offset) / rows)
     predicted = torch.bmm((judged - centre) / scale, weights) + offset
-    return (predicted - judged_targets).square().mean(dim=1)
+    error = (predicted - judged_targets).square()
+    if cells is None:
+        return error.mean(dim=1)
+    return (error * cells).sum(dim=1) / cells.sum(dim=0).clamp_min(EPSILON)
 
 
 def _folds(routing: HardRouting) -> Tensor:

@@ -39,14 +39,21 @@ class LossTerms:
 LOSS_NAMES = tuple(f.name for f in dataclasses.fields(LossTerms))
 
 
-def reconstruction_loss(reconstructed: Tensor, features: Tensor) -> Tensor:
-    """mean_bd (xhat - x)^2; no stop-gradient, x is data.
+def reconstruction_loss(reconstructed: Tensor, features: Tensor, cells: Tensor | None = None) -> Tensor:
+    """mean_bd c (xhat - x)^2; no stop-gradient, x is data.
 
     Args:
         reconstructed: float32 [B, D].
         features: float32 [B, D], unit variance per feature.
+        cells: float32 [B, D], how much each cell counts, 0 where missing; 1 for all when not given.
     """
-    return (reconstructed - features).square().mean()
+    return squared_error(reconstructed, features, cells).mean()
+
+
+def squared_error(reconstructed: Tensor, features: Tensor, cells: Tensor | None) -> Tensor:
+    """Squared error of each cell, times how much it counts; see `reconstruction_loss`."""
+    error = (reconstructed - features).square()
+    return error if cells is None else error * cells
 
 
 def codebook_loss(latents: Tensor, sums: Tensor, latent_mask: Tensor) -> Tensor:

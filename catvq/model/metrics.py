@@ -72,8 +72,3 @@ def summarize_assignment(soft: Tensor, previous_grouping: Tensor) -> AssignmentS
         changed_last_epoch=int((grouping != previous_grouping).sum()),
         active_categories=int(torch.unique(grouping).numel()),
     )
-
-
-def feature_error(reconstructed: Tensor, features: Tensor) -> Tensor:
-    """Mean squared error of each feature, two float32 [B, D] -> [D]; 1 is the error of the mean."""
-    return (reconstructed - features).square().mean(dim=0)

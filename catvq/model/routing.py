@@ -47,7 +47,9 @@ class Routing(Protocol):
         """
         ...
 
-    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def own_feature_errors(
+        self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None
+    ) -> Tensor:
         """Mean squared error of each stream's prediction of its category's features.
 
         Args:
@@ -55,6 +57,7 @@ class Routing(Protocol):
             hidden: float32 [S, B, P].
             weight: float32 [S, P, D].
             bias: float32 [S, D].
+            cells: float32 [B, D], how much each cell counts; all alike when not given.
 
         Returns:
             float32 [G, L]: member-weighted errors summed over features, divided by D.
@@ -97,22 +100,34 @@ class SoftRouting:
         """See `Routing.project_own`."""
         return self.project(features, weight)
 
-    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def own_feature_errors(
+        self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None
+    ) -> Tensor:
         """See `Routing.own_feature_errors`; the gradient reaches predictions and assignment alike.
 
         The mean square of h W - x is computed from the second moments of h and x over the rows, so that the
-        predictions of all streams for all features, [S, B, D], need not be computed.
+        predictions of all streams for all features, [S, B, D], need not be computed; where cells count
+        differently, they are.
         """
+        if cells is None:
+            error = self._errors(features, hidden, weight, bias)
+        else:
+            predicted = torch.baddbmm(bias.unsqueeze(1), hidden, weight)
+            error = ((predicted - features).square() * cells).mean(dim=1)
+        num_features, num_categories = self.assignment.shape
+        levels = error.shape[0] // num_categories
+        error = error.view(num_categories, levels, num_features)
+        return (self.assignment.T.unsqueeze(1) * error).sum(dim=2) / num_features
+
+    @staticmethod
+    def _errors(features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """Mean squared errors of all streams for all features, [S, D]."""
         inputs = F.pad(hidden, (0, 1), value=1.0)  # the bias is the weight of a constant
         weight = torch.cat([weight, bias.unsqueeze(1)], dim=1)  # [S, P + 1, D]
         moments = torch.bmm(inputs.transpose(1, 2), inputs)
         products = torch.matmul(inputs.transpose(1, 2), features)  # [S, P + 1, D]
         explained = (weight * (torch.bmm(moments, weight) - 2 * products)).sum(dim=1) / len(features)
-        error = features.square().mean(dim=0) + explained  # [S, D]
-        num_features, num_categories = self.assignment.shape
-        levels = error.shape[0] // num_categories
-        error = error.view(num_categories, levels, num_features)
-        return (self.assignment.T.unsqueeze(1) * error).sum(dim=2) / num_features
+        return features.square().mean(dim=0) + explained
 
 
 @dataclass(frozen=True)
@@ -173,12 +188,17 @@ class HardRouting:
         """Select the rows of each category's own features: float32 [G, D, E] -> [G, W, E]."""
         return weight.gather(1, self.index.unsqueeze(2).expand(-1, -1, weight.shape[2]))
 
-    def own_feature_errors(self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    def own_feature_errors(
+        self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None
+    ) -> Tensor:
         """See `Routing.own_feature_errors`; only members are predicted."""
         levels = len(hidden) // len(self.index)
         index = self.index.repeat_interleave(levels, dim=0)  # [S, W]
         own_weight = weight.gather(2, index.unsqueeze(1).expand(-1, weight.shape[1], -1))
         predicted = torch.baddbmm(bias.gather(1, index).unsqueeze(1), hidden, own_weight)  # [S, B, W]
         own = features[:, self.index].transpose(0, 1).repeat_interleave(levels, dim=0)
-        error = (predicted - own).square().mean(dim=1) * self.mask.repeat_interleave(levels, dim=0)
+        error = (predicted - own).square()
+        if cells is not None:
+            error = error * cells[:, self.index].transpose(0, 1).repeat_interleave(levels, dim=0)
+        error = error.mean(dim=1) * self.mask.repeat_interleave(levels, dim=0)
         return error.sum(dim=1).view(-1, levels) / self.num_features

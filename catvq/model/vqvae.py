@@ -181,13 +181,16 @@ class CategoricalVQVAE(nn.Module):
         quantization = quantize(self.codebooks, self.encoder(features, routing))
         return Output(quantization, self.decoder(quantization.quantized))
 
-    def own_errors(self, features: Tensor, quantization: Quantization, routing: Routing) -> Tensor:
+    def own_errors(
+        self, features: Tensor, quantization: Quantization, routing: Routing, cells: Tensor | None = None
+    ) -> Tensor:
         """Errors of the partial decoders: each category's own features from its levels up to each.
 
         Args:
             features: float32 [B, D].
             quantization: Result of quantising these features.
             routing: The routing with which they were quantised.
+            cells: float32 [B, D], how much each cell counts; all alike when not given.
 
         Returns:
             float32 [G, L], see `Routing.own_feature_errors`.
@@ -196,7 +199,7 @@ class CategoricalVQVAE(nn.Module):
             self.partial_hidden_bias.unsqueeze(1), quantization.prefixes, self.partial_hidden
         )
         return routing.own_feature_errors(
-            features, F.gelu(partial), self.partial_output, self.partial_output_bias
+            features, F.gelu(partial), self.partial_output, self.partial_output_bias, cells
         )
 
     def latents(self, features: Tensor, routing: Routing) -> Tensor:

@@ -104,13 +104,18 @@ class AssignmentSearch:
         """Completed fraction of the search, in [0, 1]."""
         return min(1.0, self.step_count / SEARCH_STEPS)
 
-    def step(self, features: Tensor) -> None:
-        """Train all scorers on a batch, float32 [B, D], and update all assignments."""
+    def step(self, features: Tensor, cells: Tensor | None = None) -> None:
+        """Train all scorers on a batch, and update all assignments.
+
+        Args:
+            features: float32 [B, C].
+            cells: float32 [B, C], how much each cell counts; all alike when not given.
+        """
         self._scorer.train()
         for group in self._optimizer.param_groups:
             group["lr"] = LEARNING_RATE * self._rate_factor()
         assignments = self._log_assignments.exp()
-        errors = self._scorer(features, assignments).transpose(1, 2)  # [R, D, G]
+        errors = self._scorer(features, assignments, cells).transpose(1, 2)  # [R, D, G]
         own = (assignments * errors).sum(dim=2).mean(dim=1)
         loss = (own + ALL_PAIRS_WEIGHT * errors.mean(dim=(1, 2))).sum()
         self._optimizer.zero_grad(set_to_none=True)
@@ -121,20 +126,22 @@ class AssignmentSearch:
         self._temperatures, self._log_assignments = self._mirror_step()
 
     @torch.no_grad()
-    def choose(self, features: Tensor, *, is_final: bool = False) -> None:
+    def choose(self, features: Tensor, cells: Tensor | None = None, *, is_final: bool = False) -> None:
         """Select the restart with the lowest held-out error on the given rows as the winner.
 
         Restarts number their categories differently: a new winner's categories are matched to those of the
         previous one, so that a category keeps its number.
 
         Args:
-            features: float32 [B, D].
+            features: float32 [B, C].
+            cells: float32 [B, C], how much each cell counts; all alike when not given.
             is_final: Use more rows and draws.
         """
         self._scorer.eval()
         hard = F.one_hot(self._log_assignments.argmax(dim=2), self._allowed.shape[1]).float()
         draws, rows = FINAL_EVALUATION if is_final else PASSING_EVALUATION
-        errors = torch.stack([self._scorer(features[:rows], hard) for _ in range(draws)]).mean(dim=0)
+        features, cells = features[:rows], None if cells is None else cells[:rows]
+        errors = torch.stack([self._scorer(features, hard, cells) for _ in range(draws)]).mean(dim=0)
         scores = (hard * errors.transpose(1, 2)).sum(dim=2).mean(dim=1)
         before = self.soft()
         winner = int(scores.argmin())

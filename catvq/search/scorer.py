@@ -55,7 +55,7 @@ class HeldOutScorer(nn.Module):
         self.output_weight = _normal(*shape, hidden, num_features, scale=(4 * hidden) ** -0.5)
         self.output_bias = nn.Parameter(torch.zeros(*shape, 1, num_features))
 
-    def forward(self, features: Tensor, assignment: Tensor) -> Tensor:
+    def forward(self, features: Tensor, assignment: Tensor, cells: Tensor | None = None) -> Tensor:
         """Compute the mean squared error of every category on the hidden cells of every feature.
 
         Cells are hidden at random; latent noise is added only in training.
@@ -63,13 +63,18 @@ class HeldOutScorer(nn.Module):
         Args:
             features: float32 [B, C]; the variances of a feature's columns add up to 1.
             assignment: float32 [R, D, G], without gradient.
+            cells: float32 [B, C], how much each cell counts; one that does not is never visible. All alike
+                when not given.
 
         Returns:
             float32 [R, G, D].
         """
         owners = self._owners or ColumnOwners.each_its_own(features.shape[1])
-        cells = torch.rand(len(features), owners.num_features, device=features.device)
-        visible = owners.spread((cells >= HIDDEN_FRACTION).float().T).T
+        drawn = torch.rand(len(features), owners.num_features, device=features.device)
+        visible = owners.spread((drawn >= HIDDEN_FRACTION).float().T).T
+        weight = 1 - visible
+        if cells is not None:
+            visible, weight = visible * (cells > 0), weight * cells
         inputs = torch.cat([features * visible, visible - 0.5], dim=1)
         gates = (
             restart_gate(owners.share(assignment)).transpose(1, 2).repeat(1, 1, 2).unsqueeze(-1)
@@ -81,7 +86,7 @@ class HeldOutScorer(nn.Module):
         latents = torch.cat([latents, common.expand(-1, latents.shape[1], -1, -1)], dim=3)
         decoded = F.relu(torch.matmul(latents, self.decoder_weight) + self.decoder_bias)
         predicted = torch.matmul(decoded, self.output_weight) + self.output_bias  # [R, G, B, D]
-        weight = (1 - visible) / (1 - visible).sum(dim=0).clamp_min(1.0)
+        weight = weight / weight.sum(dim=0).clamp_min(1.0)
         return owners.total(((predicted - features).square() * weight).sum(dim=2))
 
     def _bottleneck(self, latents: Tensor) -> Tensor:

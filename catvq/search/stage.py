@@ -87,10 +87,12 @@ class SearchStage:
             while True:
                 if should_stop():
                     raise Interrupted(f"stopped in the search, before step {self.step_count + 1}")
-                self._search.step(train[torch.randint(len(train), (size,), device=train.device)])
+                places = torch.randint(len(train), (size,), device=train.device)
+                self._search.step(train[places], self._data.train_cells(places))
                 if self.step_count % CHUNK_STEPS == 0:
                     break
-            self._search.choose(self._data.held_out, is_final=self.is_done)
+            cells = self._data.cells(self._data.held_out_rows)
+            self._search.choose(self._data.held_out, cells, is_final=self.is_done)
 
     def summary(self) -> SearchSummary:
         """Return the comparison of the restarts."""

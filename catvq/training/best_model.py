@@ -31,7 +31,8 @@ class BestModel:
         """Error of a learner's model, or of one in its place, on validation rows; None without such rows."""
         if not self._data.has_validation:
             return None
-        return learner.reconstruction_error(self._data.held_out[:JUDGE_ROWS], model=model)
+        rows = self._data.held_out_rows[:JUDGE_ROWS]
+        return learner.reconstruction_error(self._data.features[rows], self._data.cells(rows), model=model)
 
     def offer(self, learner: Learner, model: CategoricalVQVAE | None = None) -> float | None:
         """Keep that model if it is the best so far; returns its error, see `judge`."""

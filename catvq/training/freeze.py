@@ -7,9 +7,9 @@ S = G * L streams, K codebook_size.
 import copy
 import hashlib
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from catvq.config import RunConfig
 from catvq.errors import FreezeError
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.owners import ColumnOwners
+from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.frozen.artifact import (
     FrozenModel,
@@ -36,8 +37,8 @@ from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubt
 from catvq.frozen.verify import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_freeze
 from catvq.frozen.weights import FrozenWeights
 from catvq.grouping.initial import Categories
-from catvq.model.losses import topographic_similarity
-from catvq.model.metrics import feature_error, stream_perplexity, stream_usage
+from catvq.model.losses import squared_error, topographic_similarity
+from catvq.model.metrics import stream_perplexity, stream_usage
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.training.progress import RunState, SoftToHardGap
@@ -56,7 +57,7 @@ class FreezeInputs:
     Attributes:
         grouping: int64 [D'].
         soft: float32 [D, G], as it was when hardened.
-        features: float32 [N, C'], normalised.
+        data: The normalised rows, and which train, validate and test.
         gap: None in static mode.
         search: How the search's restarts compare; None where the assignment was not searched for.
         start: How the start was chosen; None where there was nothing to choose.
@@ -70,8 +71,7 @@ class FreezeInputs:
     model: CategoricalVQVAE
     grouping: Tensor
     soft: NDArray[np.float32]
-    features: Tensor
-    split: RowSplit
+    data: RunData
     gap: SoftToHardGap | None
     search: dict[str, Any] | None
     start: dict[str, Any] | None
@@ -91,10 +91,10 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         FreezeError: The frozen model gives other codes than the model under hard assignment.
     """
     model = copy.deepcopy(inputs.model).cpu().eval()
-    grouping, features = inputs.owners.spread(inputs.grouping.cpu()), inputs.features.cpu()
+    grouping, features = inputs.owners.spread(inputs.grouping.cpu()), inputs.data.features.cpu()
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
     weights = FrozenWeights.pack(model, routing)
-    vector = _clearest(inputs.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
+    vector = _clearest(inputs.data.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
     vector_codes = weights.encode(features[vector]).numpy()
     encoder = encoder_graph(weights, inputs.cleaner, _metadata(inputs, vector, vector_codes))
     rows = [np.asarray(part.values, dtype=inputs.cleaner.dtype) for part in inputs.table.parts]
@@ -103,29 +103,29 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     if not np.array_equal(encoded.codes[vector], vector_codes):
         raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
     codes = torch.from_numpy(encoded.codes)
-    usage = _count_usage(codes[inputs.split.train], weights)
+    usage = _count_usage(codes[inputs.data.split.train], weights)
     grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
     report = {
         "losses": inputs.state.losses,
         "reconstruction_error": _errors(inputs, features, codes, weights),
         "by_levels": _describe_levels(inputs, features, codes, weights),
         "categorical": describe_values(
-            inputs.table, inputs.cleaner, weights, inputs.split, codes=encoded.codes
+            inputs.table, inputs.cleaner, weights, inputs.data.split, codes=encoded.codes
         ),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
         "start": inputs.start,
         "search": inputs.search,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),
-        "tokens": _describe_tokens(codes[inputs.split.train]),
-        "topographic_similarity": _topography(inputs.split, features, codes, weights),
+        "tokens": _describe_tokens(codes[inputs.data.split.train]),
+        "topographic_similarity": _topography(inputs.data.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping_document["features"]),
         "moved": [asdict(each) for each in inputs.state.moves],
         "joined": [asdict(each) for each in inputs.state.joins],
         "pruned": list(inputs.pruned),
         "collapse": [asdict(each) for each in inputs.state.collapses],
-        "rows": {name: len(getattr(inputs.split, name)) for name in ("train", "validation", "test")},
+        "rows": {name: len(getattr(inputs.data.split, name)) for name in ("train", "validation", "test")},
         "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
@@ -142,7 +142,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     return FrozenModel(
         encoder=encoder,
         decoder=decoder_graph(weights, inputs.cleaner),
-        doubt=doubt_graph(weights, inputs.cleaner, _percentiles(encoded.distance[inputs.split.train])),
+        doubt=doubt_graph(weights, inputs.cleaner, _percentiles(encoded.distance[inputs.data.split.train])),
         weights=weights,
         cleaner=inputs.cleaner,
         families={name: list(members) for name, members in inputs.table.families.items()},
@@ -203,31 +203,44 @@ def _errors(
     inputs: FreezeInputs, features: Tensor, codes: Tensor, weights: FrozenWeights
 ) -> dict[str, float | None]:
     """Mean squared error of normalised features after the way through the codes, per part of the rows."""
-    per_feature = inputs.owners.per_feature
     errors: dict[str, float | None] = {}
     for name in ("train", "validation", "test"):
-        rows = torch.from_numpy(getattr(inputs.split, name))
-        total = math.fsum(
-            float(feature_error(weights.decode(codes[part]), features[part]).mean()) * len(part)
-            for part in torch.split(rows, CHUNK_ROWS)
+        rows = torch.from_numpy(getattr(inputs.data.split, name))
+        error = (
+            _error(inputs, features, rows, rebuild) if len(rows) else None
         )
-        errors[name] = per_feature * total / len(rows) if len(rows) else None
+        errors[name] = error
     return errors
+
+
+def _error(
+    inputs: FreezeInputs, features: Tensor, rows: Tensor, rebuild: Callable[[Tensor], Tensor]
+) -> float:
+    """Mean squared error of a feature over the cells of some rows that are there, int64 [N] -> number."""
+    total, data = 0.0, inputs.data
+    for part in torch.split(rows, CHUNK_ROWS):
+        cells = data.cells(part.to(data.device), rows.to(data.device))
+        error = squared_error(rebuild(part), features[part], None if cells is None else cells.cpu())
+        total += float(error.mean(dim=0).mean()) * len(part)
+    return inputs.owners.per_feature * total / len(rows)
 
 
 def _describe_levels(
     inputs: FreezeInputs, features: Tensor, codes: Tensor, weights: FrozenWeights
 ) -> list[dict[str, float]]:
     """Bits and error of codes of the first level, the first two, ..., on test rows where there are any."""
-    split, sizes = inputs.split, torch.tensor(inputs.model.shape.codebook_sizes).log2()
+    split, sizes = inputs.data.split, torch.tensor(inputs.model.shape.codebook_sizes).log2()
     rows = torch.from_numpy((split.test if len(split.test) else split.train)[:LEVEL_ROWS])
     found = []
     for levels in range(1, weights.levels + 1):
-        rebuilt = weights.decode(weights.coarse(codes[rows], levels))
-        error = float(feature_error(rebuilt, features[rows]).mean()) * inputs.owners.per_feature
+        error = _error(inputs, features, rows, partial(_rebuild_coarsely, weights, codes, levels))
         bits = float(sizes.view(-1, weights.levels)[:, :levels].sum())
         found.append({"levels": levels, "bits_per_row": bits, "reconstruction_error": error})
     return found
+
+
+def _rebuild_coarsely(weights: FrozenWeights, codes: Tensor, levels: int, rows: Tensor) -> Tensor:
+    return weights.decode(weights.coarse(codes[rows], levels))
 
 
 def _topography(
@@ -247,13 +260,16 @@ def _describe_doubtful(
     inputs: FreezeInputs, model: CategoricalVQVAE, described: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """Of active features: a duplicate's place is that of what it repeats, a constant has none to doubt."""
-    features, split = inputs.features.cpu(), inputs.split
+    features, split = inputs.data.features.cpu(), inputs.data.split
+    held_out = inputs.data.held_out_rows[:JUDGE_ROWS]
+    cells, held_out = inputs.data.cells(held_out), held_out.cpu()
     swaps = find_swaps(
         model,
         inputs.grouping.cpu(),
         inputs.categories.allowed,
         train=features[split.train[:FIT_ROWS]],
-        held_out=features[(split.validation if len(split.validation) else split.train)[:JUDGE_ROWS]],
+        held_out=features[held_out],
+        cells=None if cells is None else cells.cpu(),
         owners=inputs.owners,
     )
     return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)

@@ -138,13 +138,14 @@ class ModelStage:
     def harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
         self._join_surplus(self._config.assignment.surplus_categories)
-        learner, held_out = self._learner, self._data.held_out
+        learner, data = self._learner, self._data
         self._frozen_soft = learner.assignment.soft().detach()
         if self._config.assignment.mode == "learnable" and self.step > 0:
+            held_out, cells = data.held_out, data.cells(data.held_out_rows)
             self._progress.gap = SoftToHardGap(
-                soft_error=learner.reconstruction_error(held_out),
-                hard_error=learner.reconstruction_error(held_out, hard=True),
-                rows="validation" if self._data.has_validation else "train",
+                soft_error=learner.reconstruction_error(held_out, cells),
+                hard_error=learner.reconstruction_error(held_out, cells, hard=True),
+                rows="validation" if data.has_validation else "train",
                 epoch=self._progress.epoch,
             )
         self._progress.is_hardened = True
@@ -229,12 +230,13 @@ class ModelStage:
     def _take_step(self, learner: Learner, rows: Tensor, learning: Learning) -> Tensor:
         with learner.randomness.scope():
             done = self.step / (self._epochs * self.steps_per_epoch)
-            return learner.step(self._draw(rows), progress=done, learning=learning)
+            rows = self._repeat(rows)
+            drawn = self._smoother.draw(rows, max(self._progress.spread or 0.0, TRAINING_SPREAD))
+            return learner.step(drawn, self._data.train_cells(rows), progress=done, learning=learning)
 
-    def _draw(self, rows: Tensor) -> Tensor:
-        """What a step learns from, for its places among the training rows, int64 [B]: float32 [B', D']."""
-        times = math.ceil(MOVED_ROWS / len(rows))
-        return self._smoother.draw(rows.repeat(times), max(self._progress.spread or 0.0, TRAINING_SPREAD))
+    def _repeat(self, rows: Tensor) -> Tensor:
+        """The rows that a step learns from: so often that there are enough of them."""
+        return rows.repeat(math.ceil(MOVED_ROWS / len(rows)))
 
     def _start(self) -> None:
         """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too."""

@@ -47,7 +47,8 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
         errors = [
             learner.row_errors(
                 data.features[judges],
-                learner.started_anew(start_rows(smoother, spread, TRIAL_ROWS), TRIAL_ITERATIONS),
+                data.cells(judges),
+                model=learner.started_anew(start_rows(smoother, spread, TRIAL_ROWS), TRIAL_ITERATIONS),
             )
             for smoother, judges in trials
         ]

@@ -55,6 +55,7 @@ def model_terms(
     weights: ObjectiveWeights,
     *,
     columns_per_feature: float = 1.0,
+    cells: Tensor | None = None,
 ) -> tuple[LossTerms, CodeCentroids]:
     """Every term that does not depend on the assignment alone; the assignment's own terms are zero.
 
@@ -66,12 +67,13 @@ def model_terms(
         routing: How they reach their categories.
         weights: How much each term counts.
         columns_per_feature: Turns a mean over columns into one over features.
+        cells: float32 [B, D], how much each cell counts in errors, 0 where missing; all alike when not given.
     """
     output, codebooks = model(features, routing), model.codebooks
     quantization, mask = output.quantization, model.encoder.latent_mask
     targets = codebooks.targets(quantization.latents, quantization.rows)
     centroids = CodeCentroids(*codebooks.batch_centroids(targets, quantization.codes))
-    reconstruction = losses.reconstruction_loss(output.reconstructed, features) * columns_per_feature
+    reconstruction = losses.reconstruction_loss(output.reconstructed, features, cells) * columns_per_feature
     codebook = losses.codebook_loss(quantization.latents, quantization.sums, mask)
     commitment = losses.commitment_loss(quantization.latents, quantization.sums, mask)
     zero = torch.zeros_like(reconstruction)
@@ -82,7 +84,8 @@ def model_terms(
         codes = codebooks.codes if codebooks.update_rule == "gradient" else means
         orthogonality = losses.codebook_orthogonality_loss(codes, used)
     if weights.informativeness:
-        own = model.own_errors(features, quantization, routing).sum(dim=0).mean() * columns_per_feature
+        own_errors = model.own_errors(features, quantization, routing, cells)
+        own = own_errors.sum(dim=0).mean() * columns_per_feature
     if weights.topographic:
         some = min(weights.topographic_samples, len(features))
         before, after = (

@@ -36,7 +36,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 5  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 6  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
@@ -61,11 +61,13 @@ class TrainingRun:
         self.categories = categories
         device = resolve_device(config.training.device)
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
+        present = _present(table, cleaner)
         self._data = RunData(
             _normalize(table, cleaner).to(device),
             table.split(config.training),
             family_one_hot(family, len(table.families)).to(device),
             cleaner.feature_of_column,
+            None if present is None else present.to(device),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -275,8 +277,7 @@ class TrainingRun:
             model=self._training.model,
             grouping=self._training.grouping(),
             soft=self.soft_assignment(),
-            features=self._data.features,
-            split=self._data.split,
+            data=self._data,
             gap=self._progress.gap,
             search=self._progress.search,
             start=self._progress.start,
@@ -344,3 +345,16 @@ def _normalize(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor:
     """Normalise the rows of all parts of a table, float32 [N, C']."""
     parts = [torch.from_numpy(cleaner.normalize(part.values)) for part in table.parts]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _present(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor | None:
+    """Which cells of all parts are there, bool [N, C']; None where all are."""
+    parts = [cleaner.present(part.values) for part in table.parts]
+    if all(part is None for part in parts):
+        return None
+    width = len(cleaner.active_columns)
+    whole = (
+        np.ones((len(part.values), width), dtype=bool) if found is None else found
+        for part, found in zip(table.parts, parts, strict=True)
+    )
+    return torch.from_numpy(np.concatenate(list(whole)))

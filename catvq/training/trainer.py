@@ -15,6 +15,7 @@ from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
 from catvq.model.codebook import KMEANS_ITERATIONS
+from catvq.model.losses import squared_error
 from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
@@ -77,11 +78,19 @@ class Learner:
         """The route of this step: hard once hardened, else by the assignment (noisy only in training)."""
         return self.hard_routing or SoftRouting(self._owners.share(self.assignment()))
 
-    def step(self, features: Tensor, *, progress: float, learning: Learning = Learning.BOTH) -> Tensor:
+    def step(
+        self,
+        features: Tensor,
+        cells: Tensor | None = None,
+        *,
+        progress: float,
+        learning: Learning = Learning.BOTH,
+    ) -> Tensor:
         """One gradient step on a batch.
 
         Args:
             features: float32 [B, C].
+            cells: float32 [B, C], how much each cell counts in the reconstruction; all alike when not given.
             progress: Part of the run that is done, in [0, 1); sets the model's rate.
             learning: What moves, codebooks with the model; a hardened assignment never does.
 
@@ -100,6 +109,7 @@ class Learner:
             self.routing(),
             self._weights,
             columns_per_feature=self._owners.per_feature,
+            cells=cells,
         )
         if self.hard_routing is None:
             soft = self.assignment.soft()
@@ -144,20 +154,31 @@ class Learner:
         return self.model.latents(features, self.routing())
 
     def reconstruction_error(
-        self, features: Tensor, *, hard: bool = False, model: CategoricalVQVAE | None = None
+        self,
+        features: Tensor,
+        cells: Tensor | None = None,
+        *,
+        hard: bool = False,
+        model: CategoricalVQVAE | None = None,
     ) -> float:
         """Mean squared reconstruction error without noise or dropout, float32 [B, C] -> number.
 
         Args:
             features: float32 [B, C], at least one row.
+            cells: float32 [B, C], how much each cell counts, 1 in the mean; all alike when not given.
             hard: Route by the present grouping even when not hardened yet.
             model: In place of the learner's own.
         """
-        return float(self.row_errors(features, model, hard=hard).mean())
+        return float(self.row_errors(features, cells, hard=hard, model=model).mean())
 
     @torch.no_grad()
     def row_errors(
-        self, features: Tensor, model: CategoricalVQVAE | None = None, *, hard: bool = True
+        self,
+        features: Tensor,
+        cells: Tensor | None = None,
+        *,
+        hard: bool = True,
+        model: CategoricalVQVAE | None = None,
     ) -> Tensor:
         """Mean squared error of a feature in each row, float32 [B, C] -> float64 [B]; else as above."""
         model = (self.model if model is None else model).eval()
@@ -165,10 +186,12 @@ class Learner:
         routing = self.routing()
         if hard and self.hard_routing is None:
             routing = self._present_routing()
-        means = [
-            (model(chunk, routing).reconstructed - chunk).square().double().mean(dim=1)
-            for chunk in torch.split(features, EVALUATION_ROWS)
-        ]
+        means = []
+        for start in range(0, len(features), EVALUATION_ROWS):
+            chunk = features[start : start + EVALUATION_ROWS]
+            counted = None if cells is None else cells[start : start + EVALUATION_ROWS]
+            error = squared_error(model(chunk, routing).reconstructed, chunk, counted)
+            means.append(error.double().mean(dim=1))
         return torch.cat(means) * self._owners.per_feature
 
     def _present_routing(self) -> HardRouting:

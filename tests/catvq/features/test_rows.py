@@ -1,3 +1,4 @@
+import numpy as np
 import torch
 
 from catvq.config import TrainingConfig
@@ -32,3 +33,24 @@ def test_choices_look_at_training_rows_where_no_others_were_kept():
 
     assert not found.has_validation
     assert torch.equal(found.held_out, found.train)
+
+
+def test_a_cell_that_is_missing_counts_nothing_and_the_others_so_much_that_features_count_1_in_the_mean():
+    present = torch.ones(20, 3, dtype=torch.bool)
+    present[[0, 1, 2], 0] = False
+    present[3, 1:] = False  # both columns of the second feature
+    is_odd = torch.arange(20) % 2.0
+    features = torch.stack([is_odd, 2 * is_odd, 2 - 2 * is_odd], dim=1)
+    found = RunData(features, data(0.2).split, torch.ones(2, 1), np.array([0, 1, 1]), present=present)
+
+    cells = found.cells(torch.arange(4))
+
+    assert cells[3].tolist() == [2, 0, 0]  # 4 of 8 cells of features are there
+    assert cells[0].tolist() == [0, 2, 2]
+    assert torch.equal(found.train_cells(torch.arange(14)) > 0, present[found.train_rows])
+    assert np.isnan(found.train_scores).sum() == (~present[found.train_rows][:, :2]).sum()
+
+
+def test_without_missing_cells_none_counts_more_than_another():
+    assert data(0.2).cells(torch.arange(4)) is None
+    assert data(0.2).train_cells(torch.arange(4)) is None

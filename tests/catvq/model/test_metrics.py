@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from catvq.model.metrics import (
-    feature_error,
     stream_perplexity,
     stream_usage,
     summarize_assignment,
@@ -67,9 +66,3 @@ def test_one_category_is_settled():
     summary = summarize_assignment(torch.ones(3, 1), torch.zeros(3, dtype=torch.int64))
 
     assert (summary.entropy, summary.confident_fraction, summary.active_categories) == (0, 1, 1)
-
-
-def test_the_feature_error_is_each_columns_mean_square():
-    error = feature_error(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.zeros(2, 2))
-
-    assert error.tolist() == [5.0, 2.0]

@@ -114,6 +114,20 @@ def test_own_feature_errors_by_hand():
     assert errors.tolist() == [[0.75 * 1 / 2, 0.0], [(0.25 * 4 + 1 * 9) / 2, 0.0]]
 
 
+def test_own_feature_errors_count_cells_as_they_are_told_by_either_route():
+    grouping = torch.tensor([0, 1, 1, 0])
+    features, hidden, weight = torch.randn(ROWS, 4), torch.randn(4, ROWS, PARTIAL), torch.randn(4, PARTIAL, 4)
+    cells, bias = torch.rand(ROWS, 4), torch.randn(4, 4)
+    routes = SoftRouting(F.one_hot(grouping, 2).float()), HardRouting.from_grouping(grouping, 2)
+
+    soft, hard = (route.own_feature_errors(features, hidden, weight, bias, cells) for route in routes)
+    alike = routes[0].own_feature_errors(features, hidden, weight, bias, torch.ones_like(features))
+
+    assert torch.allclose(soft, hard, rtol=1e-5)
+    assert torch.allclose(alike, routes[0].own_feature_errors(features, hidden, weight, bias), rtol=1e-4)
+    assert not torch.allclose(soft, alike)
+
+
 def test_own_feature_errors_reach_predictions_and_assignment():
     assignment = torch.softmax(torch.randn(4, 2), dim=1).requires_grad_()
     hidden = torch.randn(4, ROWS, PARTIAL, requires_grad=True)

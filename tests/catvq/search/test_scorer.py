@@ -18,10 +18,10 @@ def soft():
     return torch.softmax(torch.randn(RESTARTS, FEATURES, CATEGORIES), dim=2)
 
 
-def score(scorer, features, assignment):
+def score(scorer, features, assignment, cells=None):
     """The same cells are hidden every time."""
     torch.manual_seed(1)
-    return scorer(features, assignment)
+    return scorer(features, assignment, cells)
 
 
 def test_every_category_of_every_restart_is_judged_on_every_feature(scorer):
@@ -119,3 +119,13 @@ def test_the_smallest_sizes_give_finite_errors_and_gradients(rows, features, cat
 
     assert errors.isfinite().all()
     assert all(parameter.grad.isfinite().all() for parameter in scorer.parameters())
+
+
+def test_what_stands_in_a_missing_cell_is_neither_seen_nor_predicted(scorer):
+    features, assignment = torch.randn(ROWS, FEATURES), soft()
+    cells = torch.ones_like(features)
+    cells[::2, :2] = 0
+    other = torch.where(cells > 0, features, 9.0)
+
+    assert torch.equal(score(scorer, features, assignment, cells), score(scorer, other, assignment, cells))
+    assert not torch.equal(score(scorer, features, assignment), score(scorer, features, assignment, cells))

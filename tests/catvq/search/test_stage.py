@@ -69,8 +69,10 @@ def test_an_interrupted_chunk_goes_on_from_its_step(build):
 def test_the_search_sees_training_rows_and_compares_on_validation_rows(build):
     stage, seen, judged = build(), [], []
     step, choose = stage._search.step, stage._search.choose
-    stage._search.step = lambda rows: seen.append(rows) or step(rows)
-    stage._search.choose = lambda rows, **options: judged.append((rows, options)) or choose(rows, **options)
+    stage._search.step = lambda rows, cells: seen.append(rows) or step(rows, cells)
+    stage._search.choose = lambda rows, cells, **options: (
+        judged.append((rows, options)) or choose(rows, cells, **options)
+    )
 
     searched(stage)
 

@@ -1,0 +1,54 @@
+"""Runs on tables whose cells go missing together: errors are over what was there."""
+
+import numpy as np
+import pytest
+import torch
+
+from catvq.comparison import compare as module
+from catvq.comparison.compare import LearntModel, compare
+from catvq.config import TrainingConfig
+from catvq.features.table import split_rows
+
+
+def gone_together(values):
+    values[1::3, :3] = np.nan
+    values[::5, 7] = np.nan
+
+
+@pytest.fixture(scope="module")
+def run(train, make_table):
+    return train(make_table(edit=gone_together))
+
+
+def errors_of_cells(run, frozen):
+    """Squared errors of the cells that are there, NaN elsewhere; every feature is a column here."""
+    features = torch.from_numpy(frozen.cleaner.normalize(run.table.values))
+    errors = (frozen.weights.decode(frozen.weights.encode(features)) - features).square().numpy()
+    return np.where(np.isnan(run.table.values[:, frozen.cleaner.active]), np.nan, errors)
+
+
+def test_the_reported_errors_are_over_the_cells_that_were_there(run):
+    frozen = run.freeze()
+    errors, split = errors_of_cells(run, frozen), split_rows(TrainingConfig(), 60)
+
+    reported = frozen.report["reconstruction_error"]
+
+    for part in ("train", "validation", "test"):
+        assert reported[part] == pytest.approx(np.nanmean(errors[getattr(split, part)]), rel=1e-5)
+    assert run.state().losses["validation"] > 0
+
+
+def test_the_verdict_s_errors_are_over_the_cells_that_were_there(run, tmp_path, make_config, monkeypatch):
+    monkeypatch.setattr("catvq.comparison.compare.TRAININGS", 2)
+    frozen = run.freeze()
+    frozen.save(tmp_path)
+    seen, row_errors = [], module._row_errors
+    monkeypatch.setattr(module, "_row_errors", lambda *judged: seen.append(judged) or row_errors(*judged))
+
+    compare(run.table, make_config(), LearntModel.read(tmp_path, 1.0), should_stop=lambda: False)
+
+    assert seen
+    for rebuilt, data in seen:
+        rows = torch.from_numpy(data.split.test)
+        errors = (rebuilt - data.features[rows]).square()[data.present[rows]]
+        assert row_errors(rebuilt, data).mean() == pytest.approx(float(errors.mean()), rel=1e-5)
