@@ -10,12 +10,28 @@ import {SignIn} from './parts/sign_in.js';
 import {Notices} from './parts/notices.js';
 import {JobsView} from './jobs/list.js';
 import {JobView} from './jobs/job.js';
+import {ModelsView} from './models/list.js';
+import {ModelView} from './models/model.js';
+import {DatasetsView} from './datasets/list.js';
+import {DatasetView} from './datasets/dataset.js';
+import {NewView} from './datasets/new.js';
+import {CompareRuns} from './compare/runs.js';
+import {CompareModels} from './compare/models.js';
 
+// What the views are called; a section is marked by the first part of the address.
 const NAMES = {jobs: 'Jobs', models: 'Models', datasets: 'Datasets'};
+const SECTIONS = {new: 'datasets', compare: 'jobs'};
 
 const VIEWS = [
   {at: ['jobs'], show: ({query}) => html`<${JobsView} query=${query} />`},
-  {at: ['jobs', '*'], show: ({parts, query}) => html`<${JobView} key=${parts[1]} id=${parts[1]} query=${query} />`},
+  {at: ['jobs', '*'], show: ({parts}) => html`<${JobView} key=${parts[1]} id=${parts[1]} />`},
+  {at: ['models'], show: ({query}) => html`<${ModelsView} query=${query} />`},
+  {at: ['models', '*'], show: ({parts}) => html`<${ModelView} key=${parts[1]} id=${parts[1]} />`},
+  {at: ['datasets'], show: ({query}) => html`<${DatasetsView} query=${query} />`},
+  {at: ['datasets', '*'], show: ({parts}) => html`<${DatasetView} key=${parts[1]} id=${parts[1]} />`},
+  {at: ['new'], show: () => html`<${NewView} />`},
+  {at: ['compare'], show: ({query}) => html`<${CompareRuns} query=${query} />`},
+  {at: ['compare', 'models'], show: ({query}) => html`<${CompareModels} query=${query} />`},
 ];
 
 export function App() {
@@ -66,7 +82,7 @@ function Header({section, current}) {
       <a class="brand" href="#/jobs"><span class="mark" aria-hidden="true"></span>catvq</a>
       <nav aria-label="Views">
         ${Object.entries(NAMES).map(([name, title]) => html`
-          <a href=${link([name])} aria-current=${section === name ? 'page' : undefined}>${title}</a>`)}
+          <a href=${link([name])} aria-current=${(SECTIONS[section] || section) === name ? 'page' : undefined}>${title}</a>`)}
       </nav>
       <div class="corner">
         <a href="/docs">API</a>

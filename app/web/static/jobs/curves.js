@@ -17,7 +17,7 @@ export const CHARTS = [
   {title: 'Features moved in the epoch', columns: {assignment_changed_last_epoch: 'features'}},
 ];
 
-export function Curves({job, update}) {
+export function Curves({job}) {
   const isLive = !hasEnded(job) && job.status !== 'paused';
   const path = `/v1/jobs/${job.id}/metrics?max_points=500`;
   const {data} = useLoaded(signal => getJson(path, {signal}), [path, isLive], {every: isLive ? EVERY_MS : null});
@@ -28,6 +28,6 @@ export function Curves({job, update}) {
         : html`<div class="charts">${CHARTS.map(({title, columns, top}) => html`
           <${Chart} key=${title} title=${title} top=${top} x=${points.map(({epoch}) => epoch)} series=${Object.entries(columns).map(([name, label]) =>
             ({label, values: points.map(point => point[name] ?? null)}))} />`)}</div>`}
-      <${TemperatureControl} job=${job} update=${update} />
+      <${TemperatureControl} job=${job} />
     </section>`;
 }

@@ -16,7 +16,7 @@ import {Events} from './events.js';
 import {Moved} from './moved.js';
 import {Snippet} from '../parts/snippet.js';
 
-export function JobView({id, query}) {
+export function JobView({id}) {
   const {job, error, update} = useJob(id);
   const events = useEvents(id);
   if (error) return html`<${Trouble} error=${error} what="This job" />`;
@@ -31,15 +31,15 @@ export function JobView({id, query}) {
       <${Controls} job=${job} update=${update} /></div>
     <${ReadOnlyNote} />
     <${State} job=${job} />
-    ${isTraining && html`<${Curves} job=${job} update=${update} />
-      <${LiveAssignment} job=${job} epoch=${query.epoch} />
-      <${Moved} events=${events} epochs=${job.progress.epochs} />`}
+    ${isTraining && html`<${Curves} job=${job} />
+      <${LiveAssignment} job=${job} />
+      <${Moved} events=${events} />`}
     <${Events} events=${events} />
     <section class="card"><h2>Settings</h2><details><summary>As they were resolved</summary>
       <pre tabindex="0">${JSON.stringify(job.config, null, 2)}</pre></details></section>
-    <${Snippet} requests=${[{path: `/v1/jobs/${job.id}`, python: `client.jobs.get("${job.id}")`},
-      ...(isTraining ? [{path: `/v1/jobs/${job.id}/assignment`, python: `client.jobs.assignment("${job.id}")`},
-        {path: `/v1/jobs/${job.id}/metrics`, python: `client.jobs.metrics("${job.id}")`}] : [])]} />`;
+    <${Snippet} requests=${[{path: `/v1/jobs/${job.id}`, python: `job = client.jobs.get("${job.id}")`},
+      ...(isTraining ? [{path: `/v1/jobs/${job.id}/assignment`, python: `assignment = client.jobs.assignment("${job.id}")`},
+        {path: `/v1/jobs/${job.id}/metrics`, python: `metrics = client.jobs.metrics("${job.id}")`}] : [])]} />`;
 }
 
 function State({job}) {

@@ -1,28 +1,18 @@
-// A button that does something to the service; disabled with a reason where it cannot.
-import {html, useState} from '../html.js';
+// A button that changes something in the service; disabled with a reason where it cannot.
+import {html} from '../html.js';
 import {useObservable} from '../service/observable.js';
 import {session, mayWrite} from '../service/session.js';
-import {notify} from './notices.js';
+import {Busy} from './busy.js';
 
 export const READS_ONLY = 'A read key sees, it does not act.';
 
 // act: what is done; returns a promise. unless: a reason why it cannot be done now, or null.
 export function Action({act, unless = null, confirm = null, kind = '', children}) {
-  const [isBusy, setBusy] = useState(false);
   const reason = mayWrite(useObservable(session)) ? unless : READS_ONLY;
   const run = async () => {
-    if (confirm && !window.confirm(confirm)) return;
-    setBusy(true);
-    try {
-      await act();
-    } catch (error) {
-      notify(error.message, 'refused');
-    } finally {
-      setBusy(false);
-    }
+    if (!confirm || window.confirm(confirm)) await act();
   };
-  return html`<button type="button" class=${kind} disabled=${isBusy || Boolean(reason)} title=${reason || undefined} onClick=${run}>
-    ${children}</button>`;
+  return html`<${Busy} act=${run} kind=${kind} reason=${reason}>${children}<//>`;
 }
 
 export function ReadOnlyNote() {

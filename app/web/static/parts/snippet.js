@@ -8,7 +8,7 @@ import {Copy} from './copy.js';
 export function Snippet({requests}) {
   const {key} = useObservable(session);
   const [language, setLanguage] = useState('curl');
-  const text = language === 'curl' ? requests.map(request => curl(request, key)).join('\n') : python(requests, key);
+  const text = language === 'curl' ? requests.map(request => curl(request, key)).join('\n') : python(requests);
   return html`
     <section class="card snippet" aria-labelledby="snippet"><h2 id="snippet">The same without this page</h2>
       <div class="tabs" role="group" aria-label="Language">${['curl', 'Python'].map(name => html`
@@ -18,15 +18,14 @@ export function Snippet({requests}) {
 
 const quoted = text => `'${text.replaceAll("'", "'\\''")}'`;
 
-// The key itself is never part of what is copied.
+// The key itself is never part of what is copied; the Python client takes it from CATVQ_API_KEY by itself.
 function curl({method = 'GET', path, type, body, accept, output}, key) {
-  return ['curl -sf', method !== 'GET' && `-X ${method}`, quoted(location.origin + path), key && '-H "Authorization: Bearer $CATVQ_KEY"',
+  return ['curl -sf', method !== 'GET' && `-X ${method}`, quoted(location.origin + path), key && '-H "Authorization: Bearer $CATVQ_API_KEY"',
     type && `-H ${quoted(`Content-Type: ${type}`)}`, accept && `-H ${quoted(`Accept: ${accept}`)}`,
     body && `--data-binary @${body}`, output && `-o ${output}`].filter(Boolean).join(' ');
 }
 
-function python(requests, key) {
+function python(requests) {
   const lines = requests.map(({python: line}) => `    ${line}`);
-  return ['from catvq_client import Client', '', `with Client("${location.origin}"${key ? ', key=os.environ["CATVQ_KEY"]' : ''}) as client:`, ...lines]
-    .join('\n').replace(/^/, key ? 'import os\n' : '');
+  return ['from catvq_client import Client', '', `with Client("${location.origin}") as client:`, ...lines].join('\n');
 }
