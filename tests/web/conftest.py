@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from app.settings import ApiSettings
+from worker.store import Scope, Store
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OPTIONS = [
     "--no-sandbox",
@@ -88,9 +91,6 @@ def opened(browser, service):
 @pytest.fixture(scope="module")
 def with_keys(service, start_api):
     """A second API on the same data, which demands keys: its address, and a key of each scope."""
-    from app.settings import ApiSettings
-    from worker.store import Scope, Store
-
     store = Store.open(ApiSettings(data_dir=service.data_dir))
     keys = {scope.value: store.keys.create(scope).secret for scope in Scope}
     store.close()
