@@ -206,10 +206,8 @@ def _errors(
     errors: dict[str, float | None] = {}
     for name in ("train", "validation", "test"):
         rows = torch.from_numpy(getattr(inputs.data.split, name))
-        error = (
-            _error(inputs, features, rows, rebuild) if len(rows) else None
-        )
-        errors[name] = error
+        rebuild = partial(_rebuild, weights, codes, weights.levels)
+        errors[name] = _error(inputs, features, rows, rebuild) if len(rows) else None
     return errors
 
 
@@ -233,13 +231,14 @@ def _describe_levels(
     rows = torch.from_numpy((split.test if len(split.test) else split.train)[:LEVEL_ROWS])
     found = []
     for levels in range(1, weights.levels + 1):
-        error = _error(inputs, features, rows, partial(_rebuild_coarsely, weights, codes, levels))
+        error = _error(inputs, features, rows, partial(_rebuild, weights, codes, levels))
         bits = float(sizes.view(-1, weights.levels)[:, :levels].sum())
         found.append({"levels": levels, "bits_per_row": bits, "reconstruction_error": error})
     return found
 
 
-def _rebuild_coarsely(weights: FrozenWeights, codes: Tensor, levels: int, rows: Tensor) -> Tensor:
+def _rebuild(weights: FrozenWeights, codes: Tensor, levels: int, rows: Tensor) -> Tensor:
+    """Features of some rows, decoded from their codes of the first levels."""
     return weights.decode(weights.coarse(codes[rows], levels))
 
 
