@@ -18,7 +18,7 @@ from app.process.safe_path import hand_down_safe_path
 from app.server import STOP_TIMEOUT_S, CannotListenError, check_port, serve
 from app.settings import ApiSettings
 from worker.contract.json_logs import JSON_LOGS
-from worker.store import WrongFormat
+from worker.store import StorageUnavailable, WrongFormat
 from worker.store.database import durable_files
 
 CHECK_EVERY_S = 0.5
@@ -49,6 +49,9 @@ def main() -> int:
             return _run_processes(arguments.workers, port)
         raise_descriptor_limit()
         uvloop.run(serve(create_app(settings), settings, port=port))
+    except StorageUnavailable as error:
+        sys.stderr.write(f"the API cannot start: {error}\n")
+        return 1
     except (CannotListenError, NoKeysError, WrongFormat) as error:
         sys.stderr.write(f"the API cannot start: {error}\n")
         return CANNOT_START

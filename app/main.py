@@ -138,12 +138,12 @@ def _open_services(
 ) -> Services:
     def load(model_id: str) -> Encoder:
         try:
-            return Encoder(store.models.directory(model_id), threads=settings.encoder_threads)
+            return Encoder(lambda: store.models.directory(model_id), threads=settings.encoder_threads)
         except DamagedModelError:
             store.models.get(model_id)  # raises NotFound if it was deleted meanwhile
             raise
 
-    encoders = EncoderCache(load, max_bytes=settings.encoder_cache_bytes)
+    encoders = EncoderCache(load, store.models.is_known, max_bytes=settings.encoder_cache_bytes)
     return Services(
         settings=settings,
         store=store,

@@ -132,7 +132,7 @@ def main() -> None:
 
 def make_engines(model: BenchmarkModel, directory: Path) -> dict[str, Engine]:
     """Everything that encodes rows."""
-    encoder = Encoder(directory, threads=1)
+    encoder = Encoder(lambda: directory, threads=1)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(

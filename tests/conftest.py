@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from app.embedded.guard import Guard
 from app.embedded.redis import PrivateRedis
+from tests.s3 import CREDENTIALS, new_bucket, running_s3
 
 SMALL_DISK_BYTES = 48 << 20
 ROOT = Path(__file__).parents[1]
@@ -91,6 +92,21 @@ def database_url(request, tmp_path):
     with server.connect() as connection:
         connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """An empty bucket, with the credentials for it in the environment."""
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with new_bucket(s3_server) as bucket:
+        yield bucket
 
 
 @dataclass(frozen=True)

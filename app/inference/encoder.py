@@ -1,11 +1,10 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from app.problems import ApiError
 from app.process.malloc import release_free_memory
+from worker.store import StoreUnavailable
 
 ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
@@ -29,7 +29,6 @@ TYPES: dict[str, np.dtype[Any]] = {
 }
 NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
 NOWHERE.setflags(write=False)
-RECHECK_S = 0.001  # checking for the directory takes a tenth of the time of a request
 
 
 class DamagedModelError(ApiError):
@@ -80,17 +79,16 @@ class Encoder:
     """A loaded frozen model; threads may share it.
 
     Args:
-        directory: Holds the model's files.
+        locate: Returns the directory of the model's files.
         threads: Threads of one run.
 
     Raises:
         DamagedModelError: The files cannot be loaded, or give other codes than when the model was frozen.
     """
 
-    def __init__(self, directory: Path, *, threads: int) -> None:
+    def __init__(self, locate: Callable[[], Path], *, threads: int) -> None:
         self._threads = threads
-        self._directory = directory
-        self._seen_at = monotonic()
+        self._locate = locate
         self._encoder = self._load(ENCODER_FILE)
         self._doubt = self._load(DOUBT_FILE)
         self.dtype = TYPES[self._encoder.get_inputs()[0].type]  # of its rows
@@ -114,20 +112,9 @@ class Encoder:
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
         self._distances = np.array(orjson.loads(doubts["catvq_distance_percentiles"]))
-        self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in directory.glob("*.onnx"))
+        self.size_bytes = SIZE_IN_MEMORY * sum(path.stat().st_size for path in locate().glob("*.onnx"))
         self._verify(notes)
         release_free_memory()  # loading takes as much again as the model, for a moment
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether the model was deleted; a deletion by another process is seen after `RECHECK_S`."""
-        now = monotonic()
-        if now - self._seen_at < RECHECK_S:
-            return False
-        if not self._directory.exists():
-            return True
-        self._seen_at = now
-        return False
 
     @cached_property
     def _decoder(self) -> ort.InferenceSession:
@@ -160,7 +147,9 @@ class Encoder:
 
     def _load(self, name: str) -> ort.InferenceSession:
         try:
-            return _load(self._directory / name, self._threads)
+            return _load(self._locate() / name, self._threads)
+        except StoreUnavailable:
+            raise
         except Exception as error:
             raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
 

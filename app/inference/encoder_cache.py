@@ -16,11 +16,15 @@ class EncoderCache:
 
     Args:
         load: Loads the encoder of a model id.
+        is_known: Whether a model is known to be there; one that is not is looked up before it is used again.
         max_bytes: Limit on the summed `size_bytes` of the loaded encoders.
     """
 
-    def __init__(self, load: Callable[[str], Encoder], *, max_bytes: int) -> None:
+    def __init__(
+        self, load: Callable[[str], Encoder], is_known: Callable[[str], bool], *, max_bytes: int
+    ) -> None:
         self._load = load
+        self._is_known = is_known
         self._max_bytes = max_bytes
         self._lock = Lock()
         self._loaded: OrderedDict[str, Encoder] = OrderedDict()
@@ -46,16 +50,13 @@ class EncoderCache:
         return future.result()
 
     def loaded(self, model_id: str) -> Encoder | None:
-        """Return the encoder of a model if it is in the cache and the model still exists, else None."""
+        """Return the encoder of a model if it is loaded and the model is known to be there, else None."""
         with self._lock:
             encoder = self._loaded.get(model_id)
             if encoder is None:
                 return None
             self._loaded.move_to_end(model_id)
-        if encoder.is_deleted:
-            self.drop(model_id)
-            return None
-        return encoder
+        return encoder if self._is_known(model_id) else None
 
     def drop(self, model_id: str) -> None:
         """Remove a deleted model."""

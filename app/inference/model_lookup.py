@@ -9,7 +9,7 @@ from app.http.conditional import IMMUTABLE, REVALIDATE
 from app.inference.encoder import Encoder
 from app.inference.encoder_cache import EncoderCache
 from app.tables.columns.options import ReadOptions
-from worker.store import ModelRecord, Store
+from worker.store import ModelRecord, NotFound, Store
 from worker.store.models.models import ALIAS_MARK
 
 FRESH_S = 1.0  # an alias moved by a process that died before announcing it is stale for at most this time
@@ -97,7 +97,11 @@ class ModelLookup:
         named = self._resolve(key)
         record = self._records.get(named.model_id)
         if record is None or self._encoders.loaded(named.model_id) is None:
-            record = self._store.models.get(named.model_id)
+            try:
+                record = self._store.models.get(named.model_id)
+            except NotFound:
+                self.forget(named.model_id)
+                raise
             self._records[record.id] = record
         return ServedModel(record, self._encoders.get(record.id), named.version)
 

@@ -226,7 +226,7 @@ class FastPath:
     def _document(self, scope: Scope, key: str, part: str) -> _Reply | None:
         named = self._api.models.resolve_at_once(key)
         document = named and self._api.documents.find(named.model_id, part)
-        if not named or not document or not self._api.store.models.directory(named.model_id).exists():
+        if not named or not document or not self._api.store.models.is_known(named.model_id):
             return None
         headers = document_headers(key, named.model_id, f"/{part}" if part else "")
         made = document_answer(Request(scope), document, headers)

@@ -40,13 +40,15 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
     if not dataset.table_features:
         raise NotFoundError("the dataset has series and grids, but no columns", code="no_columns")
-    path = api.store.datasets.values_path(dataset.id)
     tag = strong_tag(dataset.digest, asked.value)
     headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
     if is_known(request, tag):
         return not_modified(headers)
-    if not path.exists():  # deleted meanwhile
-        raise NotFound("dataset", dataset.id)
+    try:
+        path = api.store.datasets.values_path(dataset.id)
+        path.stat()
+    except FileNotFoundError:  # deleted meanwhile
+        raise NotFound("dataset", dataset.id) from None
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
     keys = import_module("app.tables.store_keys").read_keys(api.store.datasets.keys_path(dataset.id))

@@ -76,7 +76,7 @@ def main() -> None:
         store = Store.open(ServiceSettings(data_dir=Path(name)))
         model_id = BenchmarkModel.make().publish(store)
         store.aliases.put(servers.ALIAS, model_id)
-        encoder = Encoder(store.models.directory(model_id), threads=1)
+        encoder = Encoder(lambda: store.models.directory(model_id), threads=1)
         with running(arguments.servers, Path(name), model_id, encoder) as started:
             engine = measure(started, encoder, arguments.rounds, arguments.seconds)
             print_table(started, engine)

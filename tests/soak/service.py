@@ -31,7 +31,7 @@ def make_pool(directory, rows=2000):
     clearness = model.weights.search(latents)[1].amin(dim=0)
     values = values[(clearness > TIE_TOLERANCE).numpy()]
     values[random.random(len(values)) < 0.05, 9] = np.inf
-    encoded = Encoder(directory, threads=1).encode(values, with_doubt=False)
+    encoded = Encoder(lambda: directory, threads=1).encode(values, with_doubt=False)
     return Pool(values, encoded.codes, np.array(encoded.status), tuple(NAMES))
 
 

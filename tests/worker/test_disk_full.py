@@ -44,7 +44,7 @@ def test_a_job_that_meets_a_full_disk_fails_others_go_on_and_it_may_be_retried(
     failed = run(claim(**large))
     assert (failed.status, failed.error.code) == (JobStatus.FAILED, "disk_full")
     assert "File too large" in failed.error.text
-    assert list(store.jobs.directory(failed.id).iterdir()) == []
+    assert list((store.spool_dir.parent / "jobs" / failed.id).iterdir()) == []
     assert run(claim()).status is JobStatus.SUCCEEDED
     fill_disk(is_full=False)
     store.controls.retry(failed.id)

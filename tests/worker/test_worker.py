@@ -138,7 +138,10 @@ def dataset(service, add_dataset):
 
 def test_what_a_worker_writes_is_for_its_user_alone(service, dataset):
     job = service.wait_for_end(service.submit(dataset, epochs=1))
-    directories = [service.store.models.directory(job.model_id), service.store.jobs.directory(job.id)]
+    directories = [
+        service.store.models.directory(job.model_id),
+        (service.store.spool_dir.parent / "jobs" / job.id),
+    ]
     written = [path for directory in directories for path in [directory, *directory.rglob("*")]]
     assert len(written) > 4
     assert [path for path in written if path.stat().st_mode & 0o077] == []
@@ -178,7 +181,10 @@ def test_a_job_is_trained_and_its_model_published(service, dataset):
     assert codes.shape == (len(rows), len(assignment.categories) * model.document["levels"])
     checkpoints = service.store.jobs.checkpoints(job.id)
     assert [record.epoch for record in checkpoints] == [4, 3, 2]
-    assert all(record.path.stat().st_size == record.size_bytes for record in checkpoints)
+    assert all(
+        (service.settings.data_dir / "jobs" / job.id / record.file_name).stat().st_size == record.size_bytes
+        for record in checkpoints
+    )
     assert list(service.store.spool_dir.iterdir()) == []
 
 

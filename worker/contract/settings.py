@@ -2,14 +2,29 @@
 
 import platform
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1 << 30
+_BUCKET_URL = re.compile(
+    r"s3://(?P<name>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?P<prefix>(/[\w.-]+)*/?)", re.ASCII
+)
+_ENDPOINT = re.compile(r"https?://[^\s/@?#]+/?")
 _WEBHOOK_SECRET = re.compile(r"whsec_(?:[A-Za-z0-9+/]{4}){8,}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Where in an object storage files are; without an endpoint it is AWS."""
+
+    name: str
+    prefix: str
+    endpoint: str | None
 
 
 class ServiceSettings(BaseSettings):
@@ -27,6 +42,15 @@ class ServiceSettings(BaseSettings):
         gt=0,
         description="Of a transaction, a wait for a lock, or a silent PostgreSQL server. Less than half of a"
         " lease, or jobs lose their workers. The address may set more by its `options`.",
+    )
+    storage_url: str | None = Field(
+        None,
+        description="Where files are kept: `file:///directory` or `s3://bucket/prefix`; null: in the data "
+        "directory.",
+    )
+    s3_endpoint: str | None = Field(None, description="Of an object storage that is not AWS.")
+    storage_cache_bytes: int = Field(
+        20 * GIB, ge=0, description="Of copies in the data directory of what is in an object storage."
     )
     redis_url: str = "redis://127.0.0.1:6379/0"
 
@@ -61,6 +85,31 @@ class ServiceSettings(BaseSettings):
     keep_datasets_days: float | None = Field(
         None, gt=0, description="Days after the last job on them; null: for ever."
     )
+
+    @model_validator(mode="after")
+    def _names_a_storage(self) -> Self:
+        location = self.storage_location
+        if self.s3_endpoint is not None:
+            if isinstance(location, Path):
+                raise ValueError("CATVQ_S3_ENDPOINT needs a CATVQ_STORAGE_URL that begins with s3://")
+            if not _ENDPOINT.fullmatch(self.s3_endpoint):
+                raise ValueError(
+                    "CATVQ_S3_ENDPOINT must be http:// or https:// and a host, without credentials, which "
+                    "are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+                )
+        return self
+
+    @property
+    def storage_location(self) -> Path | Bucket:
+        """The directory or the bucket where files are kept."""
+        if self.storage_url is None:
+            return self.data_dir.absolute()
+        if (found := _BUCKET_URL.fullmatch(self.storage_url)) is not None:
+            return Bucket(found["name"], (found["prefix"] or "").strip("/"), self.s3_endpoint)
+        parts = urlsplit(self.storage_url)
+        if parts.scheme != "file" or parts.netloc or not parts.path.startswith("/"):
+            raise ValueError("CATVQ_STORAGE_URL must be file:///directory or s3://bucket/prefix")
+        return Path(unquote(parts.path))
 
     @property
     def sqlalchemy_url(self) -> str:

@@ -71,7 +71,7 @@ class EncodingAttempt:
         features = [token for tokens in encoder.tokens.values() for token in tokens]
         job = self._claim.job
         self._store.datasets.check_room(source.rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
-        path = self._store.jobs.directory(job.id) / FILE_NAME
+        path = self._store.recordings.work_path(self._claim, FILE_NAME)
         self._fill(path, source, encoder, len(features))
         keys_path = path.with_name(KEYS_NAME) if keys else None
         if keys_path is not None:

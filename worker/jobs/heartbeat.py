@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Self, TypeVar
 
-from worker.store import Claim, LeaseLost, RequestedAction, StoreUnavailable
+from worker.store import Claim, LeaseLost, RequestedAction, StorageUnavailable, StoreUnavailable
 from worker.store.jobs.leases import Leases
 
 LONGEST_INTERVAL_S = 0.5  # so that a cancelled job ends within a second
@@ -77,14 +77,19 @@ class Heartbeat:
 
         Raises:
             LeaseLost: Another worker has the job; nothing was written.
-            StoreUnavailable: The job is lost, or may be lost while the worker is stopping.
+            StoreUnavailable: The job is lost, or may be lost while the worker is stopping; or it is stopping
+                while an object storage does not answer.
         """
         while True:
             try:
                 return write()
-            except StoreUnavailable:
-                if self._is_given_up:
+            except StoreUnavailable as error:
+                # The lease is renewed while an object storage is away; a worker that must stop does not wait.
+                is_storage = isinstance(error, StorageUnavailable)
+                if self._is_given_up or (is_storage and self._is_stopping.is_set()):
                     raise
+                if is_storage:
+                    _log.warning("job %s: waiting for the object storage: %s", self._claim.job.id, error)
                 time.sleep(RETRY_AFTER_S)
 
     @property

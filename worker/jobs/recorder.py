@@ -4,6 +4,8 @@ import math
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from catvq.training.progress import RunState
@@ -35,6 +37,7 @@ class Recorder:
         self._claim = claim
         self._heartbeat = heartbeat
         self._last: _Moment | None = None
+        self._saved_at = -math.inf
         self._pace: float | None = None
 
     def record_epoch(self, run: TrainingRun) -> None:
@@ -76,25 +79,34 @@ class Recorder:
                 partial(self._store.recordings.add_event_once, self._claim, "settled", settled)
             )
 
-    def save_checkpoint(self, run: TrainingRun) -> None:
-        """Write a checkpoint and record it as the newest."""
+    def save_checkpoint(self, run: TrainingRun, *, is_due: bool) -> None:
+        """Write a checkpoint and record it as the newest.
+
+        Args:
+            is_due: Write it even if the one before was written a moment ago, to an object storage.
+        """
+        if not is_due and time.monotonic() - self._saved_at < self._store.files.interval_s:
+            return
         state = run.state()
         job_id, token = self._claim.job.id, self._claim.token
-        directory = self._store.jobs.directory(job_id)
         # The token keeps a process that lost the job from overwriting its successor's file.
-        path = directory / f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
-        run.save(path)
-        digest, size_bytes = file_digest(path), path.stat().st_size
+        name = f"checkpoint-{token:06d}-{state.step:010d}.safetensors"
+        with TemporaryDirectory(prefix=f"{job_id}-", dir=self._store.spool_dir) as directory:
+            path = Path(directory, name)
+            run.save(path)
+            digest, size_bytes = file_digest(path), path.stat().st_size
+            self._heartbeat.persist(lambda: self._store.recordings.publish_checkpoint(self._claim, path))
         self._heartbeat.persist(
             lambda: self._store.recordings.record_checkpoint(
                 self._claim,
                 epoch=state.epoch,
                 step=state.step,
-                path=path,
+                file_name=name,
                 digest=digest,
                 size_bytes=size_bytes,
             )
         )
+        self._saved_at = time.monotonic()
 
     def record_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
         """Record that pending changes take effect before the run's next step; returns all changes."""

@@ -9,7 +9,7 @@ from worker.jobs.failures import describe_failure
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.train import TrainingAttempt
 from worker.process.memory import OUT_OF_MEMORY, describe_memory_drivers
-from worker.store import CancelRequested, Claim, LeaseLost, Store, StoreUnavailable
+from worker.store import CancelRequested, Claim, LeaseLost, StorageUnavailable, Store, StoreUnavailable
 
 _ATTEMPTS: dict[JobKind, type[TrainingAttempt] | type[EncodingAttempt]] = {
     JobKind.TRAINING: TrainingAttempt,
@@ -41,8 +41,9 @@ def _run(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
         heartbeat.persist(lambda: store.leases.cancel(claim))
     except LeaseLost:
         raise
-    except StoreUnavailable:  # while something was read
-        heartbeat.persist(lambda: store.leases.release(claim, "the database did not answer"))
+    except StoreUnavailable as error:  # while something was read
+        reason = str(error) if isinstance(error, StorageUnavailable) else "the database did not answer"
+        heartbeat.persist(lambda: store.leases.release(claim, reason))
     except Exception as error:  # noqa: BLE001 - every failure is recorded
         _log.exception("job %s failed", claim.job.id)
         failure = describe_failure(error)

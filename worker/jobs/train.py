@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from pathlib import Path
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -68,7 +67,7 @@ class TrainingAttempt:
                 continue
             self._recorder.record_epoch(run)
             if run.is_finished or run.epoch % checkpoint_every == 0:
-                self._recorder.save_checkpoint(run)
+                self._recorder.save_checkpoint(run, is_due=run.is_finished)
             is_recorded = run.is_finished
 
     def _train_epoch(self, run: TrainingRun, replay: SteeringReplay) -> bool:
@@ -79,7 +78,7 @@ class TrainingAttempt:
             if not self._heartbeat.should_stop():
                 return False
             if not self._heartbeat.is_lost:
-                self._recorder.save_checkpoint(run)
+                self._recorder.save_checkpoint(run, is_due=True)
             raise
         return True
 
@@ -87,14 +86,14 @@ class TrainingAttempt:
         job = self._claim.job
         frozen = run.freeze()
         model_id = model_id_of(job.id, self._claim.token)
-        directory, staging = self._store.models.directory(model_id), self._store.spool_dir / model_id
+        staging = self._store.spool_dir / model_id
         try:
             frozen.save(staging)
         except OSError:
             durable_files.remove_directory(staging)
             raise
         self._recorder.add_event("frozen", digest=frozen.digest)
-        durable_files.move_directory_into_place(staging, directory)
+        self._heartbeat.persist(lambda: self._store.models.publish_files(model_id, staging))
         try:
             reading = self._store.datasets.get(job.dataset_id).reading
             document = frozen.document() | {"training_seconds": round(run.seconds, 1), "reading": reading}
@@ -102,7 +101,7 @@ class TrainingAttempt:
         except (LeaseLost, CancelRequested):
             # The job is also no longer held after a commit whose confirmation was lost.
             if not self._is_published(model_id):
-                durable_files.remove_directory(directory)
+                self._store.models.remove_files(model_id)
                 raise
 
     def _is_published(self, model_id: str) -> bool:
@@ -119,7 +118,7 @@ class TrainingAttempt:
         checkpoints = self._store.recordings.latest_checkpoints(self._claim)
         for record in checkpoints:
             try:
-                run = _resume(table, config, record)
+                run = self._resume(table, config, record)
             except CheckpointError as error:
                 _log.warning("job %s: %s", job.id, error)
                 self._recorder.add_event("warning", text=f"{error}; falling back to an earlier state")
@@ -136,18 +135,15 @@ class TrainingAttempt:
         """Remove model files that earlier attempts wrote but did not publish."""
         for token in range(1, self._claim.token):
             model_id = model_id_of(self._claim.job.id, token)
-            durable_files.remove_directory(self._store.models.directory(model_id))
+            self._store.models.remove_files(model_id)
             durable_files.remove_directory(self._store.spool_dir / model_id)
 
-
-def _resume(table: FeatureTable, config: RunConfig, record: CheckpointRecord) -> TrainingRun:
-    if _digest_or_none(record.path) != record.digest:
-        raise CheckpointError(f"checkpoint {record.path.name} is missing or corrupt")
-    return TrainingRun.resume(table, config, record.path)
-
-
-def _digest_or_none(path: Path) -> str | None:
-    try:
-        return durable_files.file_digest(path)
-    except OSError:
-        return None
+    def _resume(self, table: FeatureTable, config: RunConfig, record: CheckpointRecord) -> TrainingRun:
+        try:
+            path = self._store.recordings.fetch_checkpoint(self._claim, record)
+            is_sound = durable_files.file_digest(path) == record.digest
+        except OSError:
+            is_sound = False
+        if not is_sound:
+            raise CheckpointError(f"checkpoint {record.file_name} is missing or corrupt")
+        return TrainingRun.resume(table, config, path)

@@ -111,7 +111,7 @@ def _begin(job_id: str, worker_process_id: int) -> None:
 
 def _run(job_id: str, worker_process_id: int) -> None:
     settings = WorkerSettings()
-    store = Store.connect(settings)
+    store = Store.connect(settings, holds=True)
     try:
         with (
             held_lock(settings.workers_dir, settings.worker_name, worker_process_id) as name,

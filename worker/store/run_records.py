@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -71,11 +70,11 @@ class EventRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckpointRecord:
-    """A state from which a job can be resumed; path is absolute, digest is SHA-256 of the file."""
+    """A state from which a job can be resumed; digest is SHA-256 of the file."""
 
     epoch: int
     step: int
-    path: Path
+    file_name: str
     digest: str
     size_bytes: int
     created_at: datetime

@@ -11,6 +11,7 @@ from worker.store.database.engine import Database
 from worker.store.database.migrate import migrate
 from worker.store.datasets.datasets import Datasets
 from worker.store.datasets.quota import Quota
+from worker.store.files.files import Files, open_files
 from worker.store.jobs.comparisons import Comparisons
 from worker.store.jobs.job_controls import Controls
 from worker.store.jobs.job_recorder import Recordings
@@ -36,35 +37,35 @@ class Store:
     Safe to share between threads; every process opens its own.
     """
 
-    def __init__(self, database: Database, settings: ServiceSettings) -> None:
+    def __init__(self, database: Database, settings: ServiceSettings, files: Files) -> None:
         data_dir = settings.data_dir.absolute()
-        job_files = data_dir / "jobs"
         self._database = database
+        self.files = files
         self.reserve = database.reserve
         self._data_dir = data_dir
-        self.spool_dir: Path = data_dir / "spool"
+        self.spool_dir = files.spool_dir
         quota = Quota(
             max_stored_bytes=settings.max_stored_bytes,
             max_stored_bytes_per_key=settings.max_stored_bytes_per_key,
         )
-        self.datasets = Datasets(database, data_dir / "datasets", quota)
+        self.datasets = Datasets(database, files, quota)
         quotas = JobQuotas(
             max_queued_jobs=settings.max_queued_jobs, max_jobs_per_key=settings.max_jobs_per_key
         )
-        self.jobs = Jobs(database, job_files, quotas=quotas, max_attempts=settings.max_attempts)
+        self.jobs = Jobs(database, files, quotas=quotas, max_attempts=settings.max_attempts)
         self.controls = Controls(database, quotas)
         self.leases = Leases(database, lease_s=settings.lease_s)
-        self.recordings = Recordings(database, job_files)
+        self.recordings = Recordings(database, files)
         self.outbox = Outbox(database, grace_s=settings.lease_s / 4)
         self.webhook_outbox = WebhookOutbox(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
-        self.models = Models(database, data_dir / "models")
+        self.models = Models(database, files)
         self.workers = Workers(settings.data_dir / "workers")
         self.aliases = Aliases(database, data_dir / "aliases.journal")
         self.retention = Retention(
-            database, settings, all_jobs=self.jobs, all_models=self.models, all_datasets=self.datasets
+            database, settings, files, all_jobs=self.jobs, all_models=self.models, all_datasets=self.datasets
         )
-        self.backups = Backups(database, data_dir)
+        self.backups = Backups(database, data_dir, files)
         self.keys = Keys(database)
 
     @classmethod
@@ -75,7 +76,7 @@ class Store:
 
         Raises:
             WrongFormat: The store was written in another format; nothing was changed.
-            StoreUnavailable: The database cannot be reached.
+            StoreUnavailable: The database or the object storage cannot be reached.
         """
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         store = cls.connect(settings)
@@ -88,17 +89,22 @@ class Store:
         return store
 
     @classmethod
-    def connect(cls, settings: ServiceSettings) -> "Store":
-        """Use a store that another process has opened: connects at first use and runs no migration."""
-        return cls(Database(settings.sqlalchemy_url, timeout_s=settings.database_timeout_s), settings)
+    def connect(cls, settings: ServiceSettings, *, holds: bool = False) -> "Store":
+        """Use a store that another process has opened: connects at first use and runs no migration.
+
+        Args:
+            holds: Keep files that are fetched from an object storage until this process ends.
+        """
+        database = Database(settings.sqlalchemy_url, timeout_s=settings.database_timeout_s)
+        return cls(database, settings, open_files(settings, holds=holds))
 
     def check(self) -> None:
-        """Check that the database and the data directory can be written to.
+        """Check that the database and this machine's directory for new files can be written to.
 
         Raises:
             DiskFull: The database's disk is full.
             StoreUnavailable: The database does not answer, or is locked.
-            OSError: The data directory cannot be written to.
+            OSError: The directory cannot be written to.
         """
         self._database.prove_writable()
         with tempfile.TemporaryFile(dir=self.spool_dir) as file:
@@ -118,7 +124,7 @@ class Store:
         """Create missing tables and directories."""
         migrate(self._database, self._data_dir)
         _make_private(self._data_dir)
-        self.spool_dir.mkdir(exist_ok=True)
+        self.files.prepare()
 
     def close(self) -> None:
         """Close every connection."""

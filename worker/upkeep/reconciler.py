@@ -121,8 +121,8 @@ class Reconciler:
     def _tidy(self) -> None:
         for identifier in self._store.retention.expire():
             _log.info("%s expired and was removed", identifier)
-        for path in self._store.retention.remove_orphans():
-            _log.warning("%s was left by a process that died, and was removed", path)
+        for key in self._store.retention.remove_orphans():
+            _log.warning("%s was left by a process that died, and was removed", key)
         self._store.reserve.refill()
 
     def _announce(self) -> None:

@@ -13,7 +13,7 @@ from app.inference.encoder import ROWS_PER_RUN, Encoder
 @pytest.fixture
 def encoder(make_model, tmp_path):
     make_model(tmp_path / "model")
-    return Encoder(tmp_path / "model", threads=1)
+    return Encoder(lambda: tmp_path / "model", threads=1)
 
 
 @pytest.fixture

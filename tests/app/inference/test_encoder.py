@@ -9,7 +9,7 @@ from app.inference.encoder import DamagedModelError, Encoder
 @pytest.fixture
 def encoder(make_model, tmp_path):
     make_model(tmp_path / "model")
-    return Encoder(tmp_path / "model", threads=1)
+    return Encoder(lambda: tmp_path / "model", threads=1)
 
 
 def test_codes_and_errors_are_those_worked_out_by_hand(encoder):
@@ -53,7 +53,7 @@ def test_decoding_gives_rows_in_the_units_of_the_dataset(encoder):
 def test_a_model_that_gives_other_codes_than_when_frozen_is_refused(make_model, tmp_path):
     make_model(tmp_path / "model", test_codes=[[0, 0], [0, 0]])
     with pytest.raises(DamagedModelError, match="other codes"):
-        Encoder(tmp_path / "model", threads=1)
+        Encoder(lambda: tmp_path / "model", threads=1)
 
 
 @pytest.mark.parametrize("name", ["encoder", "doubt", "decoder"])
@@ -62,4 +62,4 @@ def test_a_torn_model_is_refused(make_model, tmp_path, name):
     path = tmp_path / "model" / f"{name}.onnx"
     path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(DamagedModelError, match="cannot be loaded"):
-        Encoder(tmp_path / "model", threads=1).decode(np.array([[1, 2]]))
+        Encoder(lambda: tmp_path / "model", threads=1).decode(np.array([[1, 2]]))

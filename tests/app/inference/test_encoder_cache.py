@@ -16,7 +16,6 @@ class Loaded:
 
     name: str
     size_bytes: int = 10
-    is_deleted: bool = False
 
 
 class Loader:
@@ -38,7 +37,7 @@ def loader():
 
 
 def test_simultaneous_first_requests_load_a_model_once(loader):
-    cache = EncoderCache(loader, max_bytes=100)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=100)
     with ThreadPoolExecutor(8) as pool:
         encoders = list(pool.map(cache.get, ["model_1"] * 8))
     assert loader.loads == ["model_1"]
@@ -46,7 +45,7 @@ def test_simultaneous_first_requests_load_a_model_once(loader):
 
 
 def test_the_least_recently_used_model_goes_first(loader):
-    cache = EncoderCache(loader, max_bytes=20)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=20)
     for model_id in ("a", "b", "a", "c", "a"):
         assert cache.get(model_id).name == model_id
     assert loader.loads == ["a", "b", "c"]
@@ -56,21 +55,21 @@ def test_the_least_recently_used_model_goes_first(loader):
 
 
 def test_a_hundred_models_stay_within_the_bytes(loader):
-    cache = EncoderCache(loader, max_bytes=35)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=35)
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(cache.get, [f"model_{number % 50}" for number in range(100)]))
     assert cache.size_bytes <= 35
 
 
 def test_a_model_larger_than_the_cache_is_still_served(loader):
-    cache = EncoderCache(loader, max_bytes=0)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=0)
     assert cache.get("a").name == "a"
     assert cache.get("a").name == "a"
     assert loader.loads == ["a"]
 
 
 def test_a_damaged_model_is_tried_again(loader):
-    cache = EncoderCache(loader, max_bytes=100)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=100)
     loader.is_damaged = True
     with pytest.raises(DamagedModelError):
         cache.get("a")
@@ -79,15 +78,18 @@ def test_a_damaged_model_is_tried_again(loader):
 
 
 def test_a_deleted_model_is_forgotten(loader):
-    cache = EncoderCache(loader, max_bytes=100)
+    cache = EncoderCache(loader, lambda _: True, max_bytes=100)
     cache.get("a")
     cache.drop("a")
     assert cache.size_bytes == 0
 
 
-def test_a_model_that_another_process_deleted_is_not_served_any_more(loader):
-    cache = EncoderCache(loader, max_bytes=100)
-    cache.get("a").is_deleted = True
-    assert cache.loaded("a") is None
+def test_a_model_that_may_have_been_deleted_is_looked_up_before_it_is_used_again(loader):
+    known = {"a"}
+    cache = EncoderCache(loader, known.__contains__, max_bytes=100)
     cache.get("a")
-    assert loader.loads == ["a", "a"]
+    known.clear()
+    assert cache.loaded("a") is None
+    known.add("a")
+    assert cache.loaded("a") is cache.get("a")
+    assert loader.loads == ["a"]

@@ -322,7 +322,7 @@ import numpy as np
 import app.main
 from app.inference.encoder import Encoder
 app.main.create_app().openapi()
-encoded = Encoder(Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32), with_doubt=True)
+encoded = Encoder(lambda: Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32), with_doubt=True)
 assert encoded.codes.shape == (1, 2)
 loaded = {"torch", "catvq.model", "sklearn", "scipy", "pyarrow", "h5py", "pandas", "onnx"} & set(sys.modules)
 assert not loaded, loaded

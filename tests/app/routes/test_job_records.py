@@ -153,13 +153,18 @@ def test_a_cursor_of_another_form_is_refused(client, running, cursor):
 
 def test_checkpoints_are_listed_newest_first(api, tmp_path):
     claim = api.running_job()
-    directory = api.store.jobs.directory(claim.job.id)
+    directory = api.store.spool_dir.parent / "jobs" / claim.job.id
     directory.mkdir(parents=True)
     for epoch in (1, 2):
         path = directory / f"{epoch}.safetensors"
         path.write_bytes(b"x" * epoch)
         api.store.recordings.record_checkpoint(
-            claim, epoch=epoch, step=10 * epoch, path=path, digest=f"sha256:{epoch}", size_bytes=epoch
+            claim,
+            epoch=epoch,
+            step=10 * epoch,
+            file_name=path.name,
+            digest=f"sha256:{epoch}",
+            size_bytes=epoch,
         )
     items = api.client.get(f"/v1/jobs/{claim.job.id}/checkpoints").json()["items"]
     assert [(item["epoch"], item["size_bytes"], item["digest"]) for item in items] == [

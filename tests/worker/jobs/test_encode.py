@@ -92,7 +92,7 @@ def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
     values = values_of(store, result.id)
     assert values.dtype == np.float32
     assert np.array_equal(values, codes_by_hand(store, model, job.dataset_id))
-    assert not store.jobs.directory(job.id).joinpath(encode.FILE_NAME).exists()
+    assert not (store.spool_dir.parent / "jobs" / job.id).joinpath(encode.FILE_NAME).exists()
 
 
 def test_a_result_that_would_exceed_the_quota_fails_the_job_before_it_is_made(store, settings, ask):
@@ -105,7 +105,7 @@ def test_a_result_that_would_exceed_the_quota_fails_the_job_before_it_is_made(st
     limited.close()
     job = store.jobs.get(claim.job.id)
     assert (job.status, job.error.code) == (JobStatus.FAILED, "quota_exceeded")
-    assert not (store.jobs.directory(job.id) / encode.FILE_NAME).exists()
+    assert not ((store.spool_dir.parent / "jobs" / job.id) / encode.FILE_NAME).exists()
 
 
 def test_the_same_model_and_dataset_are_encoded_once(store, ask, run, dataset):
@@ -185,7 +185,7 @@ def test_an_encoding_whose_file_is_gone_starts_anew(store, model, ask, run, in_s
     held = ask()
     when_written(store, monkeypatch, 300, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
-    shutil.rmtree(store.jobs.directory(stopped.id))
+    shutil.rmtree(store.spool_dir.parent / "jobs" / stopped.id)
     job = run(store.leases.claim(stopped.id, "w", threads=1))
     assert np.array_equal(
         values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)

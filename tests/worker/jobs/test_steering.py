@@ -115,7 +115,8 @@ def test_a_steered_job_is_repeated_and_resumed_exactly(store, submit, claim, run
     assert run(claim(interrupted)).status is JobStatus.PAUSED
     # From the very start again: what took effect later than the checkpoint is done again at its step.
     for checkpoint in store.jobs.checkpoints(interrupted.id):
-        checkpoint.path.write_bytes(b"torn")
+        path = store.spool_dir.parent / "jobs" / interrupted.id / checkpoint.file_name
+        path.write_bytes(b"torn")
     store.controls.resume(interrupted.id)
     assert digest(store, run(claim(interrupted))) == digest(store, ended)
 

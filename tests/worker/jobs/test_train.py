@@ -201,15 +201,15 @@ def test_a_collapse_is_neither_forgotten_nor_repeated_by_a_job_that_resumes(stor
 
 
 def cut(checkpoint, _older):
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:-1])
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
 
 
 def remove(checkpoint, _older):
-    checkpoint.path.unlink()
+    checkpoint.unlink()
 
 
 def replace(checkpoint, older):
-    shutil.copy(older.path, checkpoint.path)
+    shutil.copy(older, checkpoint)
 
 
 @pytest.mark.parametrize(("spoil", "spoilt"), [(cut, 1), (replace, 1), (remove, 3)])
@@ -218,12 +218,13 @@ def test_a_corrupt_checkpoint_is_skipped(store, claim, run, when, spoil, spoilt)
     when(held.job.id, 5, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
     checkpoints = store.jobs.checkpoints(stopped.id)
-    for checkpoint in checkpoints[:spoilt]:
-        spoil(checkpoint, checkpoints[-1])
+    paths = [store.spool_dir.parent / "jobs" / stopped.id / record.file_name for record in checkpoints]
+    for path in paths[:spoilt]:
+        spoil(path, paths[-1])
     job = run(claim(stopped))
     assert job.status is JobStatus.SUCCEEDED
     warnings = [event.data["text"] for event in events(store, job, "warning")]
-    assert [c.path.name in text for c, text in zip(checkpoints, warnings, strict=False)] == [True] * spoilt
+    assert [path.name in text for path, text in zip(paths, warnings, strict=False)] == [True] * spoilt
     resumed = [event.data["step"] for event in events(store, job, "resumed")]
     assert resumed == [checkpoint.step for checkpoint in checkpoints[spoilt:][:1]]
     assert [record.epoch for record in store.jobs.metrics(job.id)] == list(range(1, 21))

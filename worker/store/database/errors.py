@@ -59,6 +59,13 @@ class StoreUnavailable(StoreError):  # noqa: N818 - named after the HTTP problem
     """The database does not answer; a retry may succeed."""
 
 
+class StorageUnavailable(StoreUnavailable):
+    """The object storage does not answer, or refuses what is asked; a retry may succeed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="storage_unavailable")
+
+
 class DiskFull(StoreUnavailable):
     """The disk is full; a write may succeed after something was deleted."""
 

@@ -1,8 +1,7 @@
-"""Ids of jobs, models, datasets and keys, and the paths of their files."""
+"""Ids of jobs, models, datasets and keys, and the keys of their files."""
 
 import re
 import secrets
-from pathlib import Path
 
 from worker.store.database.errors import Conflict
 
@@ -15,18 +14,20 @@ def new_id(kind: str) -> str:
     return f"{kind}_{secrets.token_hex(RANDOM_BYTES)}"
 
 
-def path_of(directory: Path, name: str) -> Path:
-    """The path of an id's directory or of a file, directly below `directory`.
+def key_of(*names: str) -> str:
+    """The key of files, such as `datasets/ds_1/values.npy`, which is also their path below a directory.
 
     Every path that is built from a value in the database is built here: a row may come from a backup that
     another person wrote, and name a path outside of the directory.
 
     Raises:
-        Conflict: The name is not a plain file name.
+        Conflict: A name is not a plain file name.
     """
-    if not _FILE_NAME.fullmatch(name):
-        raise Conflict(
-            f"The database names {name[:200]!r}, which is no id and no name of a file; it was left alone.",
-            code="unsafe_id",
-        )
-    return directory / name
+    for name in names:
+        if not _FILE_NAME.fullmatch(name):
+            raise Conflict(
+                f"The database names {name[:200]!r}, which is no id and no name of a file; "
+                "it was left alone.",
+                code="unsafe_id",
+            )
+    return "/".join(names)

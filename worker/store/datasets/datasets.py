@@ -1,32 +1,36 @@
 """Stored datasets: files of values, and a row that names what they hold."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from worker.contract.job_config import JobStatus
-from worker.store.database import durable_files
 from worker.store.database.engine import Database
-from worker.store.database.errors import Conflict, NotFound, QuotaExceeded
-from worker.store.database.ids import new_id, path_of
+from worker.store.database.errors import Conflict, NotFound, QuotaExceeded, StorageUnavailable
+from worker.store.database.ids import key_of, new_id
 from worker.store.database.job_rows import as_time, remember_expired
 from worker.store.database.pagination import Page, fetch_page
 from worker.store.database.schema import DatabaseNow, datasets, jobs
 from worker.store.datasets.quota import Quota
+from worker.store.files.files import Files
 from worker.store.records import DatasetRecord, NewDataset, NewFiles
 
+KIND = "datasets"  # of files
+VALUES, KEYS = "values.npy", "keys.parquet"
+FAMILIES, FAMILY_VALUES, FAMILY_OFFSETS = "families", "{}.values.npy", "{}.offsets.npy"
 UNFINISHED = [status for status in JobStatus if not status.is_terminal]
 # The datasets that a job needs beside its own, where its configuration names any.
 HELD_OUT = [jobs.c.config[("training", "split", part)].as_string() for part in ("validation", "test")]
 
 
 class Datasets:
-    """All datasets; their files are below one directory."""
+    """All datasets; `values_path` and the like raise FileNotFoundError once a dataset is deleted."""
 
-    def __init__(self, database: Database, directory: Path, quota: Quota) -> None:
+    def __init__(self, database: Database, files: Files, quota: Quota) -> None:
         self._database = database
-        self._directory = directory
+        self._files = files
         self._quota = quota
 
     def check_room(self, size_bytes: int, key_id: str | None) -> None:
@@ -51,10 +55,10 @@ class Datasets:
             QuotaExceeded: It would exceed the quota; its files were removed.
         """
         dataset_id = new_id("ds")
-        moves = [*self._moves(dataset_id, files)]
+        moves = [*_moves(dataset_id, files)]
         size_bytes = sum(source.stat().st_size for source, _ in moves)
-        for source, target in moves:
-            durable_files.move_file_into_place(source, target)
+        for source, key in moves:
+            self._files.publish(source, key)
         insert = sa.insert(datasets).values(
             id=dataset_id,
             name=new.name,
@@ -76,10 +80,10 @@ class Datasets:
                 self._quota.check(connection, size_bytes, new.key_id)
                 connection.execute(insert)
         except QuotaExceeded:
-            durable_files.remove_directory(self._files(dataset_id))
+            self._files.remove(_key(dataset_id))
             raise
         except sa.exc.IntegrityError:
-            durable_files.remove_directory(self._files(dataset_id))
+            self._files.remove(_key(dataset_id))
             existing = self.find_by_digest(new.digest)
             if existing is None:
                 raise
@@ -146,44 +150,47 @@ class Datasets:
             if is_expired:
                 remember_expired(connection, dataset_id)
 
-        directory = self._files(dataset_id)
+        key = _key(dataset_id)
         self._database.write_on_full_disk(forget)
-        durable_files.remove_directory(directory)
+        with suppress(StorageUnavailable):  # files without a row are removed later
+            self._files.remove(key)
         self._database.reserve.refill()
 
     def values_path(self, dataset_id: str) -> Path:
         """Where the table is: a .npy file, float32 or float64 [rows, its features], NaN = missing."""
-        return self._files(dataset_id) / "values.npy"
+        return self._files.fetch(_key(dataset_id, VALUES))
 
     def keys_path(self, dataset_id: str) -> Path:
         """Where the keys are, if there are any: a Parquet file with a column of text for each."""
-        return self._files(dataset_id) / "keys.parquet"
+        return self._files.fetch(_key(dataset_id, KEYS))
 
     def family_values_path(self, dataset_id: str, k: int) -> Path:
         """Where the values of the k-th family of `DatasetRecord.kinds` are: NPY, see `NewFiles`."""
-        return self._files(dataset_id) / "families" / f"{k}.values.npy"
+        return self._files.fetch(_key(dataset_id, FAMILIES, FAMILY_VALUES.format(k)))
 
     def family_offsets_path(self, dataset_id: str, k: int) -> Path:
         """Where each row of the k-th family of `DatasetRecord.kinds` begins and ends, if it is a series."""
-        return self._files(dataset_id) / "families" / f"{k}.offsets.npy"
-
-    def _moves(self, dataset_id: str, files: NewFiles) -> Iterator[tuple[Path, Path]]:
-        """Yield where each file is and where it belongs, the values of the table last."""
-        if files.keys is not None:
-            yield files.keys, self.keys_path(dataset_id)
-        for k, (values, offsets) in enumerate(files.families):
-            yield values, self.family_values_path(dataset_id, k)
-            if offsets is not None:
-                yield offsets, self.family_offsets_path(dataset_id, k)
-        yield files.values, self.values_path(dataset_id)
-
-    def _files(self, dataset_id: str) -> Path:
-        return path_of(self._directory, dataset_id)
+        return self._files.fetch(_key(dataset_id, FAMILIES, FAMILY_OFFSETS.format(k)))
 
     def _find(self, condition: sa.ColumnElement[bool]) -> DatasetRecord | None:
         with self._database.read() as connection:
             row = connection.execute(sa.select(datasets).where(condition)).mappings().one_or_none()
         return None if row is None else _to_dataset(row)
+
+
+def _key(dataset_id: str, *names: str) -> str:
+    return key_of(KIND, dataset_id, *names)
+
+
+def _moves(dataset_id: str, files: NewFiles) -> Iterator[tuple[Path, str]]:
+    """Yield where each file is and its key, the values of the table last."""
+    if files.keys is not None:
+        yield files.keys, _key(dataset_id, KEYS)
+    for k, (values, offsets) in enumerate(files.families):
+        yield values, _key(dataset_id, FAMILIES, FAMILY_VALUES.format(k))
+        if offsets is not None:
+            yield offsets, _key(dataset_id, FAMILIES, FAMILY_OFFSETS.format(k))
+    yield files.values, _key(dataset_id, VALUES)
 
 
 def _to_dataset(row: sa.RowMapping) -> DatasetRecord:

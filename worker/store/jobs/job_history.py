@@ -1,33 +1,25 @@
 """Reads the records of a job: assignments, metrics, events, checkpoints."""
 
-from pathlib import Path
-
 import numpy as np
 import sqlalchemy as sa
 
 from worker.store.database.engine import Database
-from worker.store.database.ids import path_of
+from worker.store.database.ids import key_of
 from worker.store.database.job_rows import as_time, read_job
 from worker.store.database.schema import checkpoints, job_assignments, job_events, job_metrics
+from worker.store.files.files import Files
 from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
 
+KIND = "jobs"  # of files
 MAX_NUMBER = 2**31 - 1  # the largest value of the columns
 
 
 class Histories:
-    """The records of jobs; each method raises NotFound for an unknown job.
+    """The records of jobs; each method raises NotFound for an unknown job."""
 
-    Args:
-        directory: The parent of the jobs' directories.
-    """
-
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, files: Files) -> None:
         self._database = database
-        self._directory = directory
-
-    def directory(self, job_id: str) -> Path:
-        """The directory of a job's files."""
-        return path_of(self._directory, job_id)
+        self._files = files
 
     def assignment(self, job_id: str, epoch: int | None = None) -> AssignmentRecord | None:
         """The soft assignment after an epoch, or the newest; None when it is not stored."""
@@ -101,11 +93,16 @@ class Histories:
         """The checkpoints of a job, newest first."""
         with self._database.read() as connection:
             read_job(connection, job_id)
-            return read_checkpoints(connection, job_id, self.directory(job_id))
+            return read_checkpoints(connection, job_id)
 
 
-def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) -> list[CheckpointRecord]:
-    """The checkpoints of a job, newest first; `directory` holds its files."""
+def job_files_key(job_id: str, *names: str) -> str:
+    """The key of a job's files, or of one of them."""
+    return key_of(KIND, job_id, *names)
+
+
+def read_checkpoints(connection: sa.Connection, job_id: str) -> list[CheckpointRecord]:
+    """The checkpoints of a job, newest first."""
     rows = connection.execute(
         sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step.desc())
     ).mappings()
@@ -113,7 +110,7 @@ def read_checkpoints(connection: sa.Connection, job_id: str, directory: Path) ->
         CheckpointRecord(
             epoch=row["epoch"],
             step=row["step"],
-            path=path_of(directory, row["file_name"]),
+            file_name=row["file_name"],
             digest=row["digest"],
             size_bytes=row["size_bytes"],
             created_at=as_time(row["created_at"]),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ import numpy as np
 import sqlalchemy as sa
 
 from worker.store.database.engine import Database
-from worker.store.database.ids import path_of
+from worker.store.database.errors import StorageUnavailable
 from worker.store.database.job_rows import append_event, read_job, update_held, visible_change
 from worker.store.database.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
-from worker.store.jobs.job_history import read_checkpoints
+from worker.store.files.files import Files
+from worker.store.jobs.job_history import job_files_key, read_checkpoints
 from worker.store.records import Claim, RequestedAction, Steering
 from worker.store.run_records import CheckpointRecord, Progress
 
@@ -23,15 +25,11 @@ KEPT_ASSIGNMENT_BYTES = 64 << 20
 
 
 class Recordings:
-    """The writer of job records; every method raises LeaseLost, having written nothing, once the job is lost.
+    """The writer of job records; writes raise LeaseLost, having written nothing, once the job is lost."""
 
-    Args:
-        directory: The parent of the jobs' directories.
-    """
-
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, files: Files) -> None:
         self._database = database
-        self._directory = directory
+        self._files = files
 
     def record_progress(self, claim: Claim, progress: Progress) -> None:
         """Store the progress after an epoch; recording an epoch again replaces it and later ones."""
@@ -80,10 +78,26 @@ class Recordings:
                 update_held(connection, claim, visible_change())
                 append_event(connection, claim.job.id, event, data)
 
+    def work_path(self, claim: Claim, name: str) -> Path:
+        """Where an attempt keeps a file that grows; a later attempt on the same disk finds it there."""
+        return self._files.work_path(job_files_key(claim.job.id, name), claim.token)
+
+    def publish_checkpoint(self, claim: Claim, path: Path) -> None:
+        """Move a finished checkpoint, which is to be recorded under its name, out of `Store.spool_dir`."""
+        self._files.publish(path, job_files_key(claim.job.id, path.name))
+
+    def fetch_checkpoint(self, claim: Claim, record: CheckpointRecord) -> Path:
+        """Where a checkpoint can be read.
+
+        Raises:
+            FileNotFoundError: It is gone.
+        """
+        return self._files.fetch(job_files_key(claim.job.id, record.file_name))
+
     def record_checkpoint(
-        self, claim: Claim, *, epoch: int, step: int, path: Path, digest: str, size_bytes: int
+        self, claim: Claim, *, epoch: int, step: int, file_name: str, digest: str, size_bytes: int
     ) -> None:
-        """Record a finished file in the job's directory as the newest checkpoint.
+        """Record a published checkpoint as the newest.
 
         Resets the count of lost attempts, and removes all but the newest checkpoints.
         """
@@ -96,17 +110,17 @@ class Recordings:
                     job_id=job_id,
                     epoch=epoch,
                     step=step,
-                    file_name=path.name,
+                    file_name=file_name,
                     digest=digest,
                     size_bytes=size_bytes,
                     created_at=DatabaseNow(),
                 )
             )
-            kept = read_checkpoints(connection, job_id, path_of(self._directory, job_id))[:KEPT_CHECKPOINTS]
+            kept = read_checkpoints(connection, job_id)[:KEPT_CHECKPOINTS]
             _forget_checkpoints(connection, job_id, checkpoints.c.step < kept[-1].step)
             data = {"epoch": epoch, "step": step, "token": claim.token}
             append_event(connection, job_id, "checkpoint", data)
-        _remove_files_except(path.parent, {record.path.name for record in kept})
+        self._remove_files_except(job_id, {record.file_name for record in kept})
 
     def record_steering(
         self, claim: Claim, moment: tuple[int, bool], temperature: float
@@ -143,7 +157,14 @@ class Recordings:
     def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
         """The checkpoints to resume from, newest first."""
         with self._database.read() as connection:
-            return read_checkpoints(connection, claim.job.id, path_of(self._directory, claim.job.id))
+            return read_checkpoints(connection, claim.job.id)
+
+    def _remove_files_except(self, job_id: str, kept: set[str]) -> None:
+        """Remove every other file, including those of a killed attempt; the next call repeats it."""
+        with suppress(StorageUnavailable):
+            for name in self._files.names(job_files_key(job_id)):
+                if name not in kept:
+                    self._files.remove(job_files_key(job_id, name))
 
     def _record_assignment(self, connection: sa.Connection, job_id: str, progress: Progress) -> None:
         """Store the newest assignment; keep an evenly spaced selection of the older ones."""
@@ -198,10 +219,3 @@ def _forget_later_epochs(connection: sa.Connection, job_id: str, epoch: int) -> 
 
 def _forget_checkpoints(connection: sa.Connection, job_id: str, which: sa.ColumnElement[bool]) -> None:
     connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id, which))
-
-
-def _remove_files_except(directory: Path, kept: set[str]) -> None:
-    """Remove every other file, including partial ones of a killed attempt."""
-    for path in directory.iterdir():
-        if path.name not in kept:
-            path.unlink(missing_ok=True)

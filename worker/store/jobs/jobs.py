@@ -1,21 +1,21 @@
 """Submits, reads, lists and deletes jobs."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from worker.contract.job_config import EncodingJobRequest, JobKind, JobRequest, JobStatus
-from worker.store.database import durable_files
 from worker.store.database.engine import Database
-from worker.store.database.errors import Conflict
+from worker.store.database.errors import Conflict, StorageUnavailable
 from worker.store.database.ids import new_id
 from worker.store.database.job_rows import append_event, read_job, remember_expired, to_job
 from worker.store.database.pagination import Page, decode_cursor, fetch_page
 from worker.store.database.schema import DatabaseNow, idempotency_keys, job_labels, jobs
-from worker.store.jobs.job_history import Histories
+from worker.store.files.files import Files
+from worker.store.jobs.job_history import Histories, job_files_key
 from worker.store.jobs.label_filter import select_labelled
 from worker.store.jobs.quotas import JobQuotas, check_datasets
 from worker.store.models.models import resolve_model_id
@@ -57,8 +57,8 @@ class _Sender:
 class Jobs(Histories):
     """All jobs and their records."""
 
-    def __init__(self, database: Database, directory: Path, *, quotas: JobQuotas, max_attempts: int) -> None:
-        super().__init__(database, directory)
+    def __init__(self, database: Database, files: Files, *, quotas: JobQuotas, max_attempts: int) -> None:
+        super().__init__(database, files)
         self._quotas = quotas
         self._max_attempts = max_attempts
 
@@ -204,9 +204,10 @@ class Jobs(Histories):
             if is_expired:
                 remember_expired(connection, job_id)
 
-        directory = self.directory(job_id)
+        key = job_files_key(job_id)
         self._database.write_on_full_disk(forget)
-        durable_files.remove_directory(directory)
+        with suppress(StorageUnavailable):  # files without a row are removed later
+            self._files.remove(key)
         self._database.reserve.refill()
 
     def _submit(self, new: _NewJob, sender: _Sender) -> Submission:

@@ -1,29 +1,35 @@
 """Published models: a row and a directory of files each."""
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import sqlalchemy as sa
 
-from worker.store.database import durable_files
 from worker.store.database.engine import Database
-from worker.store.database.errors import Conflict, NotFound
-from worker.store.database.ids import path_of
+from worker.store.database.errors import Conflict, NotFound, StorageUnavailable
+from worker.store.database.ids import key_of
 from worker.store.database.job_rows import as_time, remember_expired
 from worker.store.database.pagination import Page, fetch_page
 from worker.store.database.schema import aliases, jobs, models
 from worker.store.datasets.datasets import UNFINISHED
+from worker.store.files.files import Files
 from worker.store.records import ModelRecord
 
 ALIAS_MARK = "@"
+KIND = "models"  # of files
+LOOK_AGAIN_S = 0.001  # looking at the disk takes a tenth of the time of a request
+FRESH_S = 1.0  # where a look at the database is needed
 
 
 class Models:
-    """All models, which never change; their files are below one directory."""
+    """All models, which never change."""
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, files: Files) -> None:
         self._database = database
-        self._directory = directory
+        self._files = files
+        self._seen_at: dict[str, float] = {}
 
     def get(self, key: str) -> ModelRecord:
         """The model of this id or `@alias`.
@@ -38,7 +44,24 @@ class Models:
             )
         if row is None:  # deleted between the two queries
             raise NotFound("model", model_id)
+        self._seen_at[model_id] = time.monotonic()
         return _to_model(row)
+
+    def is_known(self, model_id: str) -> bool:
+        """Whether a model is there, without asking the database; False also where that cannot be told.
+
+        A model that another process deletes is known for `LOOK_AGAIN_S` more, one that another machine
+        deletes for `FRESH_S`.
+        """
+        age_s = time.monotonic() - self._seen_at.get(model_id, -FRESH_S)
+        if age_s < LOOK_AGAIN_S:
+            return True
+        is_there = self._files.is_there_at_once(_key(model_id))
+        if is_there is None:
+            return age_s < FRESH_S
+        if is_there:
+            self._seen_at[model_id] = time.monotonic()
+        return is_there
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[ModelRecord]:
         """A page of all models, newest first."""
@@ -75,14 +98,28 @@ class Models:
             if is_expired:
                 remember_expired(connection, model_id)
 
-        directory = self.directory(model_id)
+        key = _key(model_id)
         self._database.write_on_full_disk(forget)
-        durable_files.remove_directory(directory)
+        self._seen_at.pop(model_id, None)
+        with suppress(StorageUnavailable):  # files without a row are removed later
+            self._files.remove(key)
         self._database.reserve.refill()
 
     def directory(self, model_id: str) -> Path:
-        """The directory of a model's files."""
-        return path_of(self._directory, model_id)
+        """The directory of a model's files, to be read only.
+
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        return self._files.fetch_directory(_key(model_id))
+
+    def publish_files(self, model_id: str, source: Path) -> None:
+        """Move a directory of `Store.spool_dir` to where a model's files are, before it is inserted."""
+        self._files.publish(source, _key(model_id))
+
+    def remove_files(self, model_id: str) -> None:
+        """Remove the files of a model that was not inserted, if there are any."""
+        self._files.remove(_key(model_id))
 
     def groups(self, model_id: str) -> dict[str, tuple[str, ...]]:
         """The features of each category of a model, by the category's name.
@@ -95,6 +132,10 @@ class Models:
         except FileNotFoundError as error:
             raise NotFound("model", model_id) from error
         return {category["name"]: tuple(category["features"]) for category in grouping["categories"]}
+
+
+def _key(model_id: str) -> str:
+    return key_of(KIND, model_id)
 
 
 def resolve_model_id(connection: sa.Connection, key: str, *, for_share: bool = False) -> str:

@@ -14,9 +14,11 @@ import sqlalchemy as sa
 from worker.store.database import durable_files
 from worker.store.database.engine import Database
 from worker.store.database.errors import StoreError
-from worker.store.database.ids import path_of
+from worker.store.database.ids import key_of
 from worker.store.database.migrate import check_format, migrate
 from worker.store.database.schema import checkpoints, datasets, jobs, metadata, models
+from worker.store.files.disk import DiskFiles
+from worker.store.files.files import Files
 
 DATABASE_NAME = "catvq.db"
 TABLES = {"datasets": datasets, "models": models, "jobs": jobs}
@@ -37,11 +39,13 @@ class Backups:
 
     Args:
         directory: The data directory.
+        files: Of the store, in whatever kind of storage.
     """
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    def __init__(self, database: Database, directory: Path, files: Files) -> None:
         self._database = database
         self._directory = directory
+        self._files = files
 
     def make(self, target: Path) -> None:
         """Write a backup; the service may run meanwhile.
@@ -62,10 +66,11 @@ class Backups:
             (partial / DATABASE_NAME).unlink(missing_ok=True)
             with closing(_open(partial)) as copy:
                 _copy_rows(self._database, copy)
-                if not _copy_files(copy, self._directory, partial):
+                if not _copy_files(copy, self._files, DiskFiles(partial)):
                     break
         else:
             raise BackupError("datasets or models were deleted during the backup; try again.")
+        (partial / "spool").rmdir()
         durable_files.make_private(partial)
         for path in partial.rglob("*"):
             durable_files.sync_file(path)
@@ -92,7 +97,7 @@ class Backups:
             # An older layout is migrated on a copy.
             shutil.copy(source / DATABASE_NAME, name)
             with closing(_open(Path(name))) as rows:
-                if missing := _copy_files(rows, source, self._directory):
+                if missing := _copy_files(rows, DiskFiles(source), self._files):
                     raise BackupError(f"the backup lacks the files of {missing[0]}.")
                 _copy_rows(rows, self._database)
         durable_files.make_private(self._directory)
@@ -124,20 +129,22 @@ def _continue_numbers(connection: sa.Connection, table: sa.Table) -> None:
         connection.execute(sa.select(sa.func.setval(sequence, last)))
 
 
-def _copy_files(rows: Database, source: Path, target: Path) -> list[str]:
+def _copy_files(rows: Database, source: Files, target: Files) -> list[str]:
     """Copy the files that the rows need; returns the ids whose files are missing."""
     _check_names(rows)
     missing = []
-    for name, table in TABLES.items():
-        for identifier in _ids(rows, table):
-            to = path_of(target / name, identifier)
-            durable_files.remove_directory(to)
-            try:
-                shutil.copytree(path_of(source / name, identifier), to)
-            except (FileNotFoundError, shutil.Error):  # deleted before or during the copy
-                durable_files.remove_directory(to)
-                if name in NEEDED:
-                    missing.append(identifier)
+    target.prepare()
+    with tempfile.TemporaryDirectory(dir=target.spool_dir) as name:
+        for kind, table in TABLES.items():
+            for identifier in _ids(rows, table):
+                copy, key = Path(name, identifier), key_of(kind, identifier)
+                try:
+                    source.copy(key, copy)
+                except FileNotFoundError:  # deleted before or during the copy
+                    if kind in NEEDED:
+                        missing.append(identifier)
+                else:
+                    target.publish(copy, key)
     return missing
 
 
@@ -146,7 +153,7 @@ def _check_names(rows: Database) -> None:
     with rows.read() as connection:
         for column in (*(table.c.id for table in TABLES.values()), checkpoints.c.file_name):
             for name in connection.execute(sa.select(column)).scalars():
-                path_of(Path(), name)
+                key_of(name)
 
 
 def _ids(database: Database, table: sa.Table) -> list[str]:

@@ -1,7 +1,9 @@
 """Deletes jobs, models and datasets by age, and files that no row refers to."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.contract.settings import ServiceSettings
-from worker.store.database import durable_files
 from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound
+from worker.store.database.ids import key_of
 from worker.store.database.schema import DatabaseNow, aliases, datasets, expired, jobs, models
 from worker.store.datasets.datasets import HELD_OUT, Datasets
+from worker.store.files.files import Files
 from worker.store.jobs.jobs import Jobs
 from worker.store.models.models import Models
 
@@ -21,6 +24,7 @@ DAY_S = 86_400.0
 BATCH = 100  # deleted in one round; the next round follows soon
 # Files are written before their row is inserted.
 ORPHANED_AFTER_S = 3600.0
+LEFT_AFTER_S = 86_400.0  # a job may wait for hours to publish a file
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,15 @@ class Retention:
         self,
         database: Database,
         settings: ServiceSettings,
+        files: Files,
         *,
         all_jobs: Jobs,
         all_models: Models,
         all_datasets: Datasets,
     ) -> None:
         self._database = database
-        self._directory = settings.data_dir.absolute()
+        self._files = files
+        self._next_scan = time.monotonic()
         self._kinds = (
             _Kind(settings.keep_jobs_days, _old_jobs, lambda key: all_jobs.delete(key, is_expired=True)),
             _Kind(
@@ -81,16 +87,20 @@ class Retention:
             removed += [identifier for identifier in found if _is_removed(kind.remove, identifier)]
         return removed
 
-    def remove_orphans(self) -> list[Path]:
-        """Delete files without a row, left by processes that died; returns their paths."""
-        orphans = []
-        for name, table in (("datasets", datasets), ("models", models), ("jobs", jobs)):
+    def remove_orphans(self) -> list[str]:
+        """Delete files without a row, left by processes that died; returns their keys."""
+        orphans = list(_remove_left(self._files.spool_dir))
+        if time.monotonic() < self._next_scan:
+            return orphans
+        self._next_scan = time.monotonic() + self._files.scan_interval_s
+        for kind, table in (("datasets", datasets), ("models", models), ("jobs", jobs)):
             # Files are listed before rows: an old file without a row by then will not get one.
-            aged = {path.name: path for path in _aged(self._directory / name)}
-            orphans += [aged[identifier] for identifier in aged.keys() - self._known(table, aged)]
-        orphans += [path for path in _aged(self._directory / "spool") if path.name.startswith("model_")]
-        for path in orphans:
-            durable_files.remove_directory(path)
+            names = self._files.names(kind)
+            for name in set(names) - self._known(table, names):
+                key = key_of(kind, name)
+                if self._files.is_aged(key, ORPHANED_AFTER_S):
+                    self._files.remove(key)
+                    orphans.append(key)
         return orphans
 
     def _known(self, table: sa.Table, identifiers: Iterable[str]) -> set[str]:
@@ -136,15 +146,11 @@ def _old_datasets(age_s: float) -> sa.Select[Any]:
     )
 
 
-def _aged(directory: Path) -> Iterator[Path]:
-    """The subdirectories that have not changed for `ORPHANED_AFTER_S`."""
-    oldest = time.time() - ORPHANED_AFTER_S
-    if not directory.is_dir():
-        return
-    for path in directory.iterdir():
-        try:
-            is_aged = path.is_dir() and path.stat().st_mtime < oldest
-        except FileNotFoundError:  # removed meanwhile
-            continue
-        if is_aged:
-            yield path
+def _remove_left(spool_dir: Path) -> Iterator[str]:
+    """Remove what jobs left unfinished, if it has not changed for `LEFT_AFTER_S`; yields its names."""
+    oldest = time.time() - LEFT_AFTER_S
+    for path in [*spool_dir.glob("model_*"), *spool_dir.glob("job_*")]:
+        with suppress(FileNotFoundError):  # removed meanwhile
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                yield path.name

@@ -12,11 +12,11 @@ def claim(store, submit):
 @pytest.fixture
 def checkpoint(store, claim):
     def record(step, token=1):
-        path = store.jobs.directory(claim.job.id) / f"checkpoint-{token}-{step}"
+        path = (store.spool_dir.parent / "jobs" / claim.job.id) / f"checkpoint-{token}-{step}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("state")
         store.recordings.record_checkpoint(
-            claim, epoch=step // 10, step=step, path=path, digest="d", size_bytes=5
+            claim, epoch=step // 10, step=step, file_name=path.name, digest="d", size_bytes=5
         )
         return path
 
@@ -74,7 +74,7 @@ def test_the_last_three_checkpoints_are_kept_and_no_other_file(store, claim, che
     stray.touch()
     paths = [checkpoint(step) for step in (20, 30, 40)]
     records = store.jobs.checkpoints(claim.job.id)
-    assert [record.path for record in records] == paths[::-1]
+    assert [record.file_name for record in records] == [path.name for path in reversed(paths)]
     assert [(record.epoch, record.step) for record in records] == [(4, 40), (3, 30), (2, 20)]
     assert sorted(paths[0].parent.iterdir()) == sorted(paths)
     assert store.recordings.latest_checkpoints(claim) == records
@@ -84,5 +84,5 @@ def test_a_checkpoint_after_falling_back_replaces_the_later_ones(store, claim, c
     paths = [checkpoint(step) for step in (10, 20, 30)]
     again = checkpoint(20, token=2)
     records = store.jobs.checkpoints(claim.job.id)
-    assert [record.path for record in records] == [again, paths[0]]
+    assert [record.file_name for record in records] == [again.name, paths[0].name]
     assert sorted(again.parent.iterdir()) == sorted([again, paths[0]])

@@ -185,7 +185,7 @@ def test_only_an_ended_job_is_deleted_and_nothing_of_it_stays(store, submit, mak
     assert raised.value.code == "job_not_ended"
     held = claim(store, job)
     store.recordings.record_progress(held, make_progress(1))
-    directory = store.jobs.directory(job.id)
+    directory = store.spool_dir.parent / "jobs" / job.id
     directory.mkdir(parents=True)
     (directory / "file").write_text("x")
     store.leases.cancel(held)

@@ -147,7 +147,12 @@ def test_a_stale_token_writes_nothing(store, claim, is_claimed_again, make_progr
     if is_claimed_again:
         store.leases.claim(claim.job.id, "other", threads=1)
     before = store.jobs.get(claim.job.id)
-    checkpoint = {"epoch": 1, "step": 1, "path": store.jobs.directory(before.id) / "x", "digest": ""}
+    checkpoint = {
+        "epoch": 1,
+        "step": 1,
+        "file_name": "x",
+        "digest": "",
+    }
     for write in (
         lambda: store.leases.heartbeat(claim),
         lambda: store.leases.release(claim, "late"),

@@ -111,10 +111,12 @@ def test_a_new_checkpoint_resets_the_count_of_lost_attempts(store, submit, tmp_p
     job = submit()
     for step in range(1, 6):
         claim = store.leases.claim(job.id, "w", threads=1)
-        path = store.jobs.directory(job.id) / f"{step}"
+        path = (store.spool_dir.parent / "jobs" / job.id) / f"{step}"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-        store.recordings.record_checkpoint(claim, epoch=1, step=step, path=path, digest="", size_bytes=0)
+        store.recordings.record_checkpoint(
+            claim, epoch=1, step=step, file_name=path.name, digest="", size_bytes=0
+        )
         store.outbox.release_worker("w")
         assert store.jobs.get(job.id).status is JobStatus.QUEUED
     assert len(store.jobs.get(job.id).attempt.history) == 5

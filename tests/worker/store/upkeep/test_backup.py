@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from worker.contract.settings import ServiceSettings
-from worker.store import Store
+from worker.store import Claim, Store
 from worker.store.database import schema
 from worker.store.database.errors import Conflict
 from worker.store.upkeep.backup import BackupError
@@ -28,10 +29,12 @@ def filled(store, settings, submit, make_progress):
     store.leases.publish(first, "model_1", {"levels": 3}, "abc")
     store.aliases.put("best", "model_1")
     running = store.leases.claim(submit().id, "w", threads=1)
-    checkpoint = store.jobs.directory(running.job.id) / "checkpoint"
+    checkpoint = (store.spool_dir.parent / "jobs" / running.job.id) / "checkpoint"
     checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"state")
-    store.recordings.record_checkpoint(running, epoch=1, step=3, path=checkpoint, digest="d", size_bytes=5)
+    store.recordings.record_checkpoint(
+        running, epoch=1, step=3, file_name=checkpoint.name, digest="d", size_bytes=5
+    )
     submit()
     return store
 
@@ -97,7 +100,23 @@ def test_a_job_that_ran_when_the_backup_was_made_is_taken_up_again(filled, empty
     time.sleep(0.02)
     assert empty.outbox.expire_leases() == [running.id]
     (checkpoint,) = empty.jobs.checkpoints(running.id)
-    assert checkpoint.path.read_bytes() == b"state"
+    path = empty.recordings.fetch_checkpoint(Claim(running, running.token), checkpoint)
+    assert path.read_bytes() == b"state"
+
+
+def test_a_backup_goes_from_a_disk_into_an_object_storage_and_back(filled, empty, s3, tmp_path, dataset):
+    filled.backups.make(tmp_path / "backup")
+    elsewhere = Store.open(ServiceSettings(data_dir=tmp_path / "elsewhere", **s3.settings))
+    elsewhere.backups.restore(tmp_path / "backup")
+    assert f"datasets/{dataset.id}/values.npy" in s3.object_names()
+    shutil.rmtree(tmp_path / "elsewhere" / "cache")
+    elsewhere.files.prepare()
+    elsewhere.backups.make(tmp_path / "again")
+    elsewhere.close()
+    assert contents(tmp_path / "again").keys() == contents(tmp_path / "backup").keys()
+    empty.backups.restore(tmp_path / "again")
+    assert rows(empty) == rows(filled)
+    assert contents(empty.spool_dir.parent) == contents(filled.spool_dir.parent)
 
 
 def test_nothing_is_restored_over_something_or_from_nothing(filled, empty, tmp_path):

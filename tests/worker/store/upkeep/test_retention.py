@@ -12,7 +12,7 @@ from worker.contract.settings import ServiceSettings
 from worker.store import NotFound, Store
 from worker.store.database import schema
 from worker.store.database.errors import Conflict
-from worker.store.upkeep.retention import DAY_S, ORPHANED_AFTER_S
+from worker.store.upkeep.retention import DAY_S, LEFT_AFTER_S
 
 
 @pytest.fixture
@@ -150,15 +150,15 @@ def test_what_a_killed_process_left_behind_is_removed_later_and_what_is_known_st
     arguments = [str(settings.data_dir), settings.sqlalchemy_url]
     subprocess.run([sys.executable, "-c", DIE, *arguments], check=False)
     (orphan,) = {path.name for path in settings.data_dir.glob("datasets/*")} - {dataset.id}
-    left = [settings.data_dir / "models" / "model_9", settings.data_dir / "spool" / "model_8"]
+    left = [settings.data_dir / "models" / "model_9", settings.data_dir / "spool" / "job_8"]
     for path in left:
         path.mkdir(parents=True)
     assert store.retention.remove_orphans() == []
-    earlier = settings.data_dir.stat().st_mtime - 2 * ORPHANED_AFTER_S
+    earlier = settings.data_dir.stat().st_mtime - 2 * LEFT_AFTER_S
     for path in settings.data_dir.glob("*/*"):
         os.utime(path, (earlier, earlier))
-    removed = {path.name for path in store.retention.remove_orphans()}
-    assert removed == {orphan, "model_9", "model_8"}
+    removed = set(store.retention.remove_orphans())
+    assert removed == {f"datasets/{orphan}", "models/model_9", "job_8"}
     assert store.datasets.values_path(dataset.id).exists()
     assert store.models.directory("model_1").exists()
 

@@ -1,0 +1,134 @@
+"""An S3 server of the tests' own, and a proxy before it that fails in the ways that networks do."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import httpx
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "hidden-key-id",
+    "AWS_SECRET_ACCESS_KEY": "hidden-secret",
+    "AWS_REGION": "us-east-1",
+}
+REFUSAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+@contextmanager
+def running_s3():
+    """Start the server; yields its host and port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield "127.0.0.1", port
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class S3:
+    """A bucket of a test's own; `faults` stands between it and its users."""
+
+    bucket: str
+    endpoint: str
+    faults: "FaultyProxy"
+
+    @property
+    def settings(self):
+        return {"storage_url": f"s3://{self.bucket}/some/prefix", "s3_endpoint": self.endpoint}
+
+    @property
+    def environment(self):
+        named = {f"CATVQ_{name.upper()}": value for name, value in self.settings.items()}
+        return os.environ | named | CREDENTIALS
+
+    def object_names(self):
+        """All objects, without the prefix."""
+        listed = httpx.get(f"{self.endpoint}/{self.bucket}?list-type=2").text
+        return sorted(part.partition("<")[0] for part in listed.split("<Key>some/prefix/")[1:])
+
+
+@contextmanager
+def new_bucket(server):
+    proxy = FaultyProxy(server)
+    try:
+        bucket = S3(f"bucket-{uuid.uuid4().hex[:12]}", f"http://127.0.0.1:{proxy.port}", proxy)
+        httpx.put(f"{bucket.endpoint}/{bucket.bucket}").raise_for_status()
+        yield bucket
+    finally:
+        proxy.close()
+
+
+class FaultyProxy:
+    """Passes bytes on, each piece after a delay, until `is_away`.
+
+    The next `errors` requests are answered with 500, and the next `cuts` answers end in their middle.
+    """
+
+    def __init__(self, server):
+        self._server = server
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets = [self._listener]
+        self.port = self._listener.getsockname()[1]
+        self.errors = self.cuts = 0
+        self.delay_s = 0.0
+        self.is_away = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self):
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self._server)
+                self._sockets += [client, server]
+                for source, target, act in (
+                    (client, server, self._refuse),
+                    (server, client, self._cut),
+                ):
+                    threading.Thread(target=self._pass_on, args=(source, target, act), daemon=True).start()
+
+    def _pass_on(self, source, target, act):
+        with suppress(OSError):
+            while piece := source.recv(1 << 16):
+                time.sleep(self.delay_s)
+                if self.is_away or act(source, target, piece):
+                    break
+                target.sendall(piece)
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _refuse(self, client, _server, piece):
+        if self.errors > 0 and piece.split(b" ")[0] in {b"GET", b"PUT", b"POST", b"HEAD", b"DELETE"}:
+            self.errors -= 1
+            client.sendall(REFUSAL)
+            return True
+        return False
+
+    def _cut(self, _server, client, piece):
+        if self.cuts > 0:
+            self.cuts -= 1
+            client.sendall(piece[: len(piece) // 2])
+            return True
+        return False
