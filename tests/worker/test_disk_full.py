@@ -34,7 +34,7 @@ def claim(store, submit):
 
 @pytest.fixture
 def large():
-    return {"model": {"categories": 2, "levels": 1, "codebook_size": 4096, "latent_dim": 128}}
+    return {"model": {"categories": 2, "levels": 1, "codebook_size": 4, "latent_dim": 64, "hidden_dim": 8192}}
 
 
 def test_a_job_that_meets_a_full_disk_fails_others_go_on_and_it_may_be_retried(

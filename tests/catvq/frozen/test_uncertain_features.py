@@ -19,9 +19,9 @@ def doubtful(train, make_config):
         values = np.stack(list(columns.values()), axis=1).astype(np.float32)
         table = FeatureTable(values, features, families or {"all": features})
         config = make_config(
-            model={"categories": len(groups), "embedding_dim": 16, "hidden_dim": 32} | model,
+            model={"categories": len(groups), "levels": 1, "codebook_size": 8, "hidden_dim": 16} | model,
             assignment={"mode": "static", "init": "user", "groups": groups} | (assignment or {}),
-            training={"epochs": 12, "learning_rate": 0.01},
+            training={"epochs": 2, "batch_size": 64},
         )
         return {each["name"]: each for each in train(table, config).freeze().report["doubtful"]}
 
@@ -32,12 +32,12 @@ def doubtful(train, make_config):
 def two_blocks():
     """Columns a0 to a3 share one cause and b0 to b3 another; m is made of both, n of neither."""
     random = np.random.default_rng(0)
-    causes = random.normal(size=(2000, 2))
+    causes = random.normal(size=(800, 2))
     columns = {
-        f"{c}{i}": causes[:, k] + 0.5 * random.normal(size=2000) for k, c in enumerate("ab") for i in range(4)
+        f"{c}{i}": causes[:, k] + 0.5 * random.normal(size=800) for k, c in enumerate("ab") for i in range(4)
     }
-    columns["m"] = causes.sum(axis=1) + 0.7 * random.normal(size=2000)
-    columns["n"] = random.normal(size=2000)
+    columns["m"] = causes.sum(axis=1) + 0.7 * random.normal(size=800)
+    columns["n"] = random.normal(size=800)
     return columns
 
 
