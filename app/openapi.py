@@ -195,7 +195,12 @@ def _add_conditions(schemas: dict[str, Any]) -> None:
         *(
             {
                 "properties": {
-                    "levels": {"const": levels},
+                    "levels": {
+                        "anyOf": [
+                            {"const": levels},
+                            {"type": "array", "minItems": levels, "maxItems": levels},
+                        ]
+                    },
                     "compression_ratios": {"minItems": levels, "maxItems": levels},
                 },
                 "required": ["levels"],

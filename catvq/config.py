@@ -6,7 +6,7 @@ The service's contract repeats the defaults (a test compares them). Null means t
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -34,7 +34,7 @@ class ModelConfig:
     """Shape and loss weights of the VQ-VAE; the fields are documented in the service's contract."""
 
     categories: int | Auto | Mapping[str, int] = "auto"
-    levels: int = 3
+    levels: int | tuple[Mapping[str, int | Auto], ...] = 3
     codebook_size: int | Auto = "auto"
     latent_dim: int | Auto = "auto"
     compression_ratios: tuple[float, ...] | None = None
@@ -51,7 +51,26 @@ class ModelConfig:
 
     def ratios(self) -> tuple[float, ...]:
         """Latent width per feature of each level, coarse to fine; 1 when none were given."""
-        return (1.0,) * self.levels if self.compression_ratios is None else tuple(self.compression_ratios)
+        return (1.0,) * self.num_levels if self.compression_ratios is None else tuple(self.compression_ratios)
+
+    @property
+    def num_levels(self) -> int:
+        """L."""
+        return self.levels if isinstance(self.levels, int) else len(self.levels)
+
+    def sizes_of_levels(self) -> list[tuple[int | Auto, int | Auto]]:
+        """Codebook size and latent width of each level, coarse to fine; "auto" in a level is the model's."""
+        given: Sequence[Mapping[str, int | Auto]] = (
+            ({},) * self.levels if isinstance(self.levels, int) else self.levels
+        )
+        sizes = [(each.get("codebook_size", "auto"), each.get("latent_dim", "auto")) for each in given]
+        return [
+            (
+                self.codebook_size if size == "auto" else size,
+                self.latent_dim if width == "auto" else width,
+            )
+            for size, width in sizes
+        ]
 
 
 @dataclass(frozen=True)

@@ -141,10 +141,11 @@ def _model_sizes(config: RunConfig, size: RunSize) -> dict[str, int]:
     model = config.model
     width = size.features / size.categories
     codes = min(max(round(CODES_PER_FEATURE * width), MIN_CODEBOOK_SIZE), MAX_CODEBOOK_SIZE)
+    given_codes, given_widths = zip(*model.sizes_of_levels(), strict=True)
     return {
-        "levels": model.levels,
-        "codebook_size": model.codebook_size if model.codebook_size != "auto" else codes,
-        "latent_dim": model.latent_dim if model.latent_dim != "auto" else choose_latent_dim(width),
+        "levels": model.num_levels,
+        "codebook_size": max(codes if size == "auto" else size for size in given_codes),
+        "latent_dim": max(choose_latent_dim(width) if dim == "auto" else dim for dim in given_widths),
         "hidden_dim": model.hidden_dim,
         "embedding_dim": model.embedding_dim,
     }

@@ -157,7 +157,7 @@ class _Comparison:
             test_rows=len(split.test),
             features=len(active),
             categories=len(used),
-            levels=config.model.levels,
+            levels=config.model.num_levels,
             codebook_size=round(2**bits),
             epochs=choose_epochs(self._config.training, len(split.train)),
             seeds=tuple(config.training.seed + i for i in range(TRAININGS)),
@@ -309,7 +309,7 @@ def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
     most_epochs = math.ceil(MAX_STEPS / (rows // choose_batch_size(training, rows)))
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(config.model, codebook_size=codebook_size),
+        model=dataclasses.replace(config.model, codebook_size=codebook_size, levels=config.model.num_levels),
         assignment=dataclasses.replace(config.assignment, mode="static", surplus_categories=0),
         training=dataclasses.replace(training, epochs=min(choose_epochs(training, rows), most_epochs)),
     )

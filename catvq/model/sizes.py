@@ -25,19 +25,16 @@ def resolve_shape(
     """
     model = config.model
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
-    per_feature = [(int(size), ratio) for size in sizes for ratio in model.ratios()]
+    levels = list(zip(model.sizes_of_levels(), model.ratios(), strict=False))  # checked by the shape
+    streams = [(int(size) * ratio, given) for size in sizes for given, ratio in levels]
     codes = [
-        model.codebook_size if model.codebook_size != "auto" else choose_codebook_size(size * ratio, rows)
-        for size, ratio in per_feature
+        choose_codebook_size(features, rows) if size == "auto" else size for features, (size, _) in streams
     ]
-    widths = [
-        model.latent_dim if model.latent_dim != "auto" else choose_latent_dim(size * ratio)
-        for size, ratio in per_feature
-    ]
+    widths = [choose_latent_dim(features) if width == "auto" else width for features, (_, width) in streams]
     return ModelShape(
         num_features=num_columns or len(grouping),
         num_categories=num_categories,
-        levels=model.levels,
+        levels=model.num_levels,
         codebook_sizes=tuple(codes),
         latent_dims=tuple(widths),
         embedding_dim=model.embedding_dim,

@@ -36,6 +36,7 @@ ACCEPTED = [
     {"model": {"compression_ratios": [0.5, 1.0, 1.5]}},
     {"model": {"levels": 1, "compression_ratios": [0.5]}},
     {"model": {"levels": 2, "compression_ratios": None}},
+    {"model": {"levels": [{"codebook_size": 64}, {"latent_dim": 4}], "compression_ratios": [1.0, 0.5]}},
     {"model": {"categories": {"pixels": 3}}},
     {"labels": {"team": "x"}},
 ]
@@ -51,6 +52,8 @@ REFUSED = [
     {"assignment": {"estimator": "softmax", "temperature_schedule": "adaptive"}},
     {"model": {"compression_ratios": [0.5]}},
     {"model": {"levels": 2, "compression_ratios": [0.5, 1.0, 1.5]}},
+    {"model": {"levels": [{}, {}], "compression_ratios": [0.5]}},
+    {"model": {"levels": [{"codebook_size": 1}]}},
     {"model": {"categories": {"\x00": 3}}},
     {"labels": {"\x7f": "x"}},
     {"training": {"epochs": 0}},

@@ -68,19 +68,34 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+CodebookSize = Annotated[int, Field(ge=2, le=4096)] | Auto
+LatentDim = Annotated[int, Field(ge=1, le=512)] | Auto
+
+
+class LevelSettings(_Section):
+    """Sizes of one level in every category; 'auto' is what the model says."""
+
+    codebook_size: CodebookSize = "auto"
+    latent_dim: LatentDim = "auto"
+
+
 class ModelSettings(_Section):
     """Shape and losses of the VQ-VAE."""
 
     categories: CategoryCount | Auto | dict[Name, CategoryCount] = Field(
         "auto", description="Total number of categories, 'auto', or a number for each family."
     )
-    levels: int = Field(
-        3, ge=1, le=8, description="Tokens per category, coarse to fine: each refines the ones before."
+    levels: (
+        Annotated[int, Field(ge=1, le=8)] | Annotated[list[LevelSettings], Field(min_length=1, max_length=8)]
+    ) = Field(
+        3,
+        description="Tokens per category, coarse to fine: each refines the ones before. Their number, or the "
+        "sizes of each.",
     )
-    codebook_size: Annotated[int, Field(ge=2, le=4096)] | Auto = Field(
+    codebook_size: CodebookSize = Field(
         "auto", description="Codes per codebook; 'auto' follows the category's number of features."
     )
-    latent_dim: Annotated[int, Field(ge=1, le=512)] | Auto = Field(
+    latent_dim: LatentDim = Field(
         "auto",
         description="Width of what a level sees of its category's latent; 'auto' is the level's compression "
         "ratio times the category's features.",
@@ -101,8 +116,9 @@ class ModelSettings(_Section):
 
     @model_validator(mode="after")
     def _ratios_match_levels(self) -> Self:
-        if self.compression_ratios is not None and len(self.compression_ratios) != self.levels:
-            raise ValueError(f"compression_ratios needs one ratio per level: {self.levels}")
+        levels = self.levels if isinstance(self.levels, int) else len(self.levels)
+        if self.compression_ratios is not None and len(self.compression_ratios) != levels:
+            raise ValueError(f"compression_ratios needs one ratio per level: {levels}")
         return self
 
 

@@ -1,6 +1,9 @@
+import json
+
 import numpy as np
 import pytest
 
+from catvq.config import RunConfig
 from catvq.errors import ConfigError
 from catvq.model.sizes import resolve_shape
 
@@ -32,6 +35,18 @@ def test_given_sizes_are_taken_as_they_are(make_config):
 
     assert set(shape.codebook_sizes) == {7}
     assert set(shape.latent_dims) == {5}
+
+
+def test_levels_may_differ_in_their_sizes_and_have_the_models_where_they_give_none(make_config):
+    levels = [{"codebook_size": 40, "latent_dim": 3}, {"latent_dim": "auto"}, {}]
+    config = make_config(model={"levels": levels, "codebook_size": 7, "latent_dim": 5})
+    shape = resolve_shape(config, grouping=np.array([0, 1, 1, 1]), num_categories=2, rows=8)
+
+    assert shape.levels == 3
+    assert shape.codebook_sizes == (40, 7, 7) * 2
+    assert shape.latent_dims == (3, 5, 5) * 2
+    assert config.model.ratios() == (1.0, 1.0, 1.0)
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
 def test_ratios_that_are_not_one_per_level_are_refused(make_config):
