@@ -103,7 +103,9 @@ def _split_errors(
 def _kinds(dataset: DatasetRecord) -> dict[str, tuple[str, tuple[str, ...]]]:
     """The type of each feature, and the values of a categorical one."""
     kinds: dict[str, tuple[str, tuple[str, ...]]] = dict.fromkeys(dataset.features, ("numeric", ()))
-    known = {column["name"]: (column["type"], tuple(column["values"] or ())) for column in dataset.columns}
+    known = {
+        column["name"]: (column["type"], tuple(column.get("values") or ())) for column in dataset.columns
+    }
     for family in dataset.kinds:
         shape = "" if family["shape"] is None else f" of {family['shape'][0]} x {family['shape'][1]}"
         for channel in family["channels"]:

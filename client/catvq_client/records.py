@@ -6,7 +6,7 @@ Fields that a newer service adds are kept (`model_extra`), so that an older clie
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "cancelled", "succeeded", "failed"]
 TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"})
@@ -197,102 +197,6 @@ class Event(Record):
     time: datetime
     type: str
     data: dict[str, Any]
-
-
-class Category(Record):
-    """A frozen category."""
-
-    index: int
-    name: str
-    features: tuple[str, ...]
-
-
-class GroupedFeature(Record):
-    """A feature and the category that it was frozen into."""
-
-    name: str
-    family: str
-    category: int
-    confidence: float
-    runner_up: int | None = None
-
-
-class Grouping(Record):
-    """The frozen category of every feature."""
-
-    model: str
-    digest: str
-    categories: tuple[Category, ...]
-    features: tuple[GroupedFeature, ...]
-
-
-class Model(Record):
-    """A frozen model, the immutable result of a job; sizes are nested by category and level."""
-
-    id: str
-    digest: str
-    job: str
-    dataset: str
-    created_at: datetime
-    features: tuple[str, ...]
-    values: tuple[tuple[str, ...] | None, ...]
-    origins: tuple[str | None, ...]
-    reading: CellReading = CellReading()
-    categories: tuple[str, ...]
-    levels: int
-    codebook_size: tuple[tuple[int, ...], ...]
-    metrics: dict[str, Any]
-
-
-class Encodings(Record):
-    """Codes of rows, with the reconstruction error and status of each."""
-
-    model: str
-    codes: tuple[tuple[int, ...], ...]
-    reconstruction_error: tuple[float | None, ...]
-    status: tuple[str, ...]
-
-
-class Alias(Record):
-    """A name for a model that can be moved to another model."""
-
-    name: str
-    model: str
-    version: int | None = None
-
-
-class CategoryPair(Record):
-    """A category of one model and the category of another that is matched with it, by name."""
-
-    from_: str = Field(alias="from")
-    to: str
-    shared: int
-
-
-class MovedFeature(Record):
-    """A feature that does not follow the match; its category in either model, by name."""
-
-    name: str
-    from_: str = Field(alias="from")
-    to: str
-
-
-class OnlyIn(Record):
-    """Features that only one of two models has."""
-
-    from_: tuple[str, ...] = Field(alias="from")
-    to: tuple[str, ...]
-
-
-class ModelDiff(Record):
-    """The groupings of two models, compared; `agreement` is the adjusted Rand index of what both group."""
-
-    from_: str = Field(alias="from")
-    to: str
-    agreement: float | None
-    pairs: tuple[CategoryPair, ...]
-    moved: tuple[MovedFeature, ...]
-    only_in: OnlyIn
 
 
 class Worker(Record):

@@ -55,7 +55,12 @@ class AsyncDatasets:
         return await self._transport.record(Dataset, call)
 
     async def check(
-        self, table: Table, *, columns: Sequence[str] | None = None, **reading: Unpack[Reading]
+        self,
+        table: Table,
+        *,
+        families: str | Mapping[str, Sequence[str]] | None = None,
+        columns: Sequence[str] | None = None,
+        **reading: Unpack[Reading],
     ) -> Preview:
         """Say how the service would read a table, and store nothing.
 
@@ -63,6 +68,8 @@ class AsyncDatasets:
             ApiError: The service refused the table, naming columns and rows.
         """
         params = {"dry_run": "true"} | reading_params(reading)
+        if families is not None:
+            params["families"] = families_param(families)
         call = Call("POST", "/v1/datasets", params=params, body=table_body(table, columns))
         return await self._transport.record(Preview, call)
 

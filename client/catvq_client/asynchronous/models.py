@@ -1,21 +1,23 @@
 """Models and aliases: reads models, encodes rows, decodes codes, moves aliases."""
 
-import builtins
+import json
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import Call, read_json, segment
+from catvq_client.model_records import Alias, Encodings, Grouping, Model, ModelDiff
 from catvq_client.picture import Picture, PictureKind
-from catvq_client.records import Alias, Assignment, Encodings, Grouping, Job, Model, ModelDiff
+from catvq_client.records import Assignment, Job
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
-from catvq_client.tables.body import CSV
-from catvq_client.tables.rows import Rows, in_order, names_of, order_of, parts_of, read_npy
+from catvq_client.tables.body import CSV, Body
+from catvq_client.tables.reading import RowReading, reading_params
+from catvq_client.tables.rows import names_of, read_npy, row_bodies
 
 
 class AsyncModels:
@@ -78,35 +80,52 @@ class AsyncModels:
         return (await self._transport.send(Call("GET", f"{_path(model_id)}/artifact"))).content
 
     async def encode(
-        self, model_id: str, rows: Rows, *, columns: Sequence[str] | None = None, levels: int | None = None
+        self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None, levels: int | None = None
     ) -> npt.NDArray[np.int64]:
         """Encode rows, in binary and in as many requests as needed.
 
         Args:
             model_id: Id or `@alias`.
-            rows: Array [N, D] in the dataset's column order; or a DataFrame, matched by name. The client
-                does the matching, so that only numbers are sent.
+            rows: Array [N, D] in the dataset's column order; or whatever an upload takes, matched by name:
+                frames, tables of Arrow, one list per column, a file's path. Columns that the model does not
+                have are not sent.
             columns: Names of an array's columns, in any order.
             levels: Of each category, from the coarsest; by default all.
 
         Returns:
             Codes [N, G * L]: category 0 level 0, category 0 level 1, ...; -1 in a row with an infinity.
         """
-        names = names_of(rows, columns)
-        order = None
+        names, model = names_of(rows, columns), None
         if names is not None:
             model = await self._model(model_id)
-            order = order_of(names, model.features)
             model_id = model.id  # an alias may move meanwhile
-        parts = [await self._encode(model_id, part, columns, order, levels) for part in parts_of(rows)]
+        bodies = row_bodies(rows, names, model)
+        parts = [await self._encode(model_id, body, levels) for body in bodies]
         return np.concatenate(parts).astype(np.int64, copy=False)
 
     async def encodings(
-        self, model_id: str, rows: Table, *, columns: Sequence[str] | None = None
+        self,
+        model_id: str,
+        rows: Table,
+        *,
+        columns: Sequence[str] | None = None,
+        keys: Sequence[str] = (),
+        **reading: Unpack[RowReading],
     ) -> Encodings:
-        """Encode rows in one request; also return each row's reconstruction error and status."""
-        call = Call("POST", f"{_path(model_id)}/encodings", body=table_body(rows, columns))
-        return await self._transport.record(Encodings, call)
+        """Encode rows in one request; also return each row's reconstruction error and status.
+
+        Args:
+            model_id: Id or `@alias`.
+            rows: Whatever an upload takes; named columns are matched by name.
+            columns: Names of an array's columns.
+            keys: Columns that come back beside the codes.
+            reading: How to read the rows, beyond what the model remembers of its dataset.
+        """
+        params = reading_params(reading) | ({"keys": json.dumps(list(keys))} if keys else {})
+        call = Call("POST", f"{_path(model_id)}/encodings", params=params, body=table_body(rows, columns))
+        found = await self._transport.record(Encodings, call)
+        tokens = (await self._model(found.model)).tokens
+        return found.model_copy(update={"tokens": tokens})
 
     async def encode_file(self, model_id: str, path: Path, *, as_csv: bool) -> bytes:
         """Encode the rows of a file; return the codes as NPY or CSV bytes."""
@@ -148,15 +167,7 @@ class AsyncModels:
         )
         return await self._transport.record(Job, call)
 
-    async def _encode(
-        self,
-        model_id: str,
-        rows: Rows,
-        columns: Sequence[str] | None,
-        order: builtins.list[int] | None,
-        levels: int | None,
-    ) -> Array:
-        body = table_body(rows, columns) if order is None else table_body(in_order(rows, order))
+    async def _encode(self, model_id: str, body: Body, levels: int | None) -> Array:
         path = f"{_path(model_id)}/encodings"
         call = Call("POST", path, body=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content)

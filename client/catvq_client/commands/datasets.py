@@ -1,6 +1,7 @@
 """`catvq datasets`: upload, list and delete tables."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, cast
@@ -44,24 +45,50 @@ TypeOption = Annotated[
 MissingOption = Annotated[
     list[str] | None, typer.Option("--na", help="What else stands for a missing cell; repeatable.")
 ]
+IncludeOption = Annotated[
+    list[str] | None, typer.Option("--include", help="Name or glob of columns to learn from; repeatable.")
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Name or glob of columns to leave out; repeatable.")
+]
+FamiliesOption = Annotated[
+    str | None, typer.Option("--families", help="Rule such as prefix:_, or JSON {family: [features]}.")
+]
+ColumnsOption = Annotated[
+    str | None, typer.Option("--columns", help="Names of a file without, separated by commas.")
+]
+HeaderOption = Annotated[
+    str | None, typer.Option("--header", help="Of CSV: absent where the first line holds values already.")
+]
 DelimiterOption = Annotated[str | None, typer.Option("--delimiter", help="Of CSV: one character, or tab.")]
 DecimalOption = Annotated[str | None, typer.Option("--decimal", help="Of CSV: . or ,")]
+DateOrderOption = Annotated[
+    str | None, typer.Option("--date-order", help="What dates in text begin with: year, day or month.")
+]
 
 
 @app.command()
-def check(
+def check(  # noqa: PLR0913 - options of a command
     file: FileArgument,
+    *,
     types: TypeOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     na_values: MissingOption = None,
+    families: FamiliesOption = None,
+    columns: ColumnsOption = None,
+    header: HeaderOption = None,
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
-    *,
+    date_order: DateOrderOption = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a table would be read, and store nothing."""
+    texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
+    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts})
     with connected(url) as client:
-        found = client.datasets.check(file, **_reading(types, na_values, delimiter, decimal))
+        found = client.datasets.check(file, families=families, columns=_names(columns), **reading)
         if as_json:
             print_json(found.document())
             return
@@ -74,26 +101,35 @@ def check(
 @app.command()
 def upload(  # noqa: PLR0913 - options of a command
     file: FileArgument,
+    *,
     name: Annotated[
         str | None, typer.Option("--name", help="Label of the dataset; by default the file's name.")
     ] = None,
-    families: Annotated[
-        str | None, typer.Option("--families", help="Rule such as prefix:_, or JSON {family: [features]}.")
-    ] = None,
     types: TypeOption = None,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
     na_values: MissingOption = None,
+    families: FamiliesOption = None,
+    columns: ColumnsOption = None,
+    header: HeaderOption = None,
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
-    *,
+    date_order: DateOrderOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse whatever would be a warning.")] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Upload a table."""
-    reading = _reading(types, na_values, delimiter, decimal)
+    texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
+    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts})
     with connected(url) as client:
         dataset = client.datasets.upload(
-            file, name=name or file.stem, families=families, strict=strict, **reading
+            file,
+            name=name or file.stem,
+            families=families,
+            columns=_names(columns),
+            strict=strict,
+            **reading,
         )
         if as_json:
             print_json(dataset.document())
@@ -124,17 +160,19 @@ def _column(column: Column) -> tuple[object, ...]:
     return column.name, column.type, column.family, column.missing, ", ".join(column.values or ())
 
 
-def _reading(
-    types: list[str] | None, na_values: list[str] | None, delimiter: str | None, decimal: str | None
-) -> Reading:
+def _names(columns: str | None) -> list[str] | None:
+    return None if columns is None else columns.split(",")
+
+
+def _reading(types: list[str] | None, na_values: list[str] | None, said: Mapping[str, object]) -> Reading:
     """Gather what was said of the table; a missing cell that is a number matches by value."""
-    said: dict[str, object] = {"delimiter": delimiter, "decimal": decimal}
-    if types:
-        pairs = [pair.rpartition("=") for pair in types]
-        said["types"] = {column: kind for column, _, kind in pairs}
-    if na_values:
-        said["na_values"] = [_number_or_text(value) for value in na_values]
-    return cast(Reading, {name: value for name, value in said.items() if value is not None})
+    pairs = [pair.rpartition("=") for pair in types or ()]
+    gathered = {
+        "types": {column: kind for column, _, kind in pairs},
+        "na_values": [_number_or_text(value) for value in na_values or ()],
+        **said,
+    }
+    return cast(Reading, {name: value for name, value in gathered.items() if value})
 
 
 def _number_or_text(value: str) -> float | str:

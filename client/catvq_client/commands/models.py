@@ -10,7 +10,7 @@ from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.display import number, print_fields, print_json, print_table
 from catvq_client.commands.session import JsonOption, UrlOption, connected, say
 from catvq_client.errors import CatvqError
-from catvq_client.records import Grouping, ModelDiff
+from catvq_client.model_records import Grouping, ModelDiff
 
 ModelArgument = Annotated[str, typer.Argument(help="Id of a model, or @alias.")]
 

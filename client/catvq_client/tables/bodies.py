@@ -8,6 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
@@ -60,24 +61,24 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
     Args:
         table: Array [rows, D], DataFrame, one array [rows, D] per family, one list per column, or a file's
             path.
-        columns: Names of an array's columns; a DataFrame brings its own.
+        columns: Names of the columns of an array, or of a file without; a DataFrame brings its own.
 
     Raises:
         CatvqError: The table's format is not supported.
     """
     if isinstance(table, str | Path):
-        return file_body(Path(table))
+        return _with_columns(file_body(Path(table)), columns)
     if isinstance(table, Mapping):
         if any(np.ndim(values) == 1 for values in table.values()):
             return _columns_body(table)
         arrays = {name: _numbers(np.asanyarray(values)) for name, values in table.items()}
         return _with_columns(_npz_body(arrays), columns)
-    if isinstance(table, ArrowLike) and _has_text_names(table) and (body := _arrow_body(table)) is not None:
-        return body
+    if isinstance(table, ArrowLike) and _has_text_names(table) and find_spec("pyarrow"):
+        return arrow_body(arrow_table(table))
     if isinstance(table, DataFrameLike):
         names = [str(label) for label in table.columns]
         return _array_body(frame_values(table), names)
-    return _array_body(_numbers(np.asanyarray(table)), _names_of(table) if columns is None else columns)
+    return _array_body(_numbers(np.asanyarray(table)), names_of_labels(table) if columns is None else columns)
 
 
 def frame_values(frame: DataFrameLike) -> Array:
@@ -110,7 +111,7 @@ def _numbers(values: Array) -> Array:
     return values.astype(values.dtype.newbyteorder("<"), copy=False)
 
 
-def _names_of(table: object) -> Sequence[str] | None:
+def names_of_labels(table: object) -> Sequence[str] | None:
     """Return the names of an array that has labels for its columns, as those of xarray."""
     dims: Sequence[str] = getattr(table, "dims", ())
     labels = getattr(table, "coords", {}).get(dims[-1]) if len(dims) == 2 else None
@@ -123,16 +124,27 @@ def _has_text_names(table: object) -> bool:
     return all(isinstance(name, str) for name in names)
 
 
-def _arrow_body(table: ArrowLike) -> Body | None:
-    """Write a table as an Arrow stream; None where pyarrow is not installed."""
+def arrow_table(table: ArrowLike) -> Any:
+    """Return a table as one of Arrow.
+
+    Raises:
+        CatvqError: Arrow cannot read it, or pyarrow is not installed.
+    """
     try:
         arrow = import_module("pyarrow")
-    except ImportError:
-        return None
+    except ImportError as error:
+        raise CatvqError("text, dates and frames other than pandas' need pyarrow to be sent") from error
+    if not _has_text_names(table) and hasattr(table, "set_axis"):
+        table = table.set_axis(list(map(str, table.columns)), axis=1)  # type: ignore[attr-defined]
     try:
-        whole = arrow.table(table)
+        return arrow.table(table)
     except (TypeError, ValueError, arrow.ArrowException) as error:
         raise CatvqError(f"the table cannot be read by Arrow: {error}") from error
+
+
+def arrow_body(whole: Any) -> Body:
+    """Write a table of Arrow as a stream."""
+    arrow = import_module("pyarrow")
     sink = arrow.BufferOutputStream()
     with arrow.ipc.new_stream(sink, whole.schema) as writer:
         writer.write_table(whole, max_chunksize=65_536)

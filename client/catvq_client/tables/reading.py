@@ -7,13 +7,10 @@ from typing import Literal, TypedDict
 ColumnType = Literal["numeric", "categorical", "datetime", "key", "ignore"]
 
 
-class Reading(TypedDict, total=False):
-    """What may be said of a table; what is not said is found out by looking at it.
+class RowReading(TypedDict, total=False):
+    """What may be said of rows.
 
     Attributes:
-        types: What columns are.
-        include: Names or globs of the columns to learn from.
-        exclude: Names or globs of columns to leave out.
         na_values: What stands for a missing cell beside the usual words; numbers match by value.
         delimiter: Between the cells of CSV.
         decimal: Before the decimals of CSV.
@@ -21,9 +18,6 @@ class Reading(TypedDict, total=False):
         header: "absent" where the first line of CSV holds values already.
     """
 
-    types: Mapping[str, ColumnType]
-    include: Sequence[str]
-    exclude: Sequence[str]
     na_values: Sequence[str | float]
     delimiter: str
     decimal: Literal[".", ","]
@@ -31,7 +25,21 @@ class Reading(TypedDict, total=False):
     header: Literal["present", "absent"]
 
 
-def reading_params(reading: Reading) -> dict[str, str]:
+class Reading(RowReading, total=False):
+    """What may be said of a table; what is not said is found out by looking at it.
+
+    Attributes:
+        types: What columns are.
+        include: Names or globs of the columns to learn from.
+        exclude: Names or globs of columns to leave out.
+    """
+
+    types: Mapping[str, ColumnType]
+    include: Sequence[str]
+    exclude: Sequence[str]
+
+
+def reading_params(reading: Reading | RowReading) -> dict[str, str]:
     """Write it as query parameters."""
     return {
         name: value if isinstance(value, str) else json.dumps(_plain(value), separators=(",", ":"))

@@ -1,47 +1,101 @@
-"""Splits and reorders rows for encoding requests, and reads NPY responses."""
+"""Cuts rows to encode into request bodies, and reads NPY responses."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from catvq_client.errors import UnexpectedAnswerError
-from catvq_client.tables.bodies import Array, DataFrameLike, frame_values
+from catvq_client.model_records import Model
+from catvq_client.tables.bodies import (
+    Array,
+    ArrowLike,
+    DataFrameLike,
+    Table,
+    arrow_body,
+    arrow_table,
+    frame_values,
+    names_of_labels,
+    table_body,
+)
+from catvq_client.tables.body import Body
 
 ROWS_PER_REQUEST = 16_384  # well below any service's limit; larger requests gain no speed
 
-Rows = Array | DataFrameLike
+
+def names_of(rows: Table, columns: Sequence[str] | None) -> Sequence[str] | None:
+    """Return the names of columns in memory; None if there are none, or the service is to read them."""
+    if columns is not None or isinstance(rows, str | Path | Mapping):
+        return columns
+    if isinstance(rows, DataFrameLike):
+        return [str(label) for label in rows.columns]
+    return arrow_table(rows).column_names if isinstance(rows, ArrowLike) else names_of_labels(rows)
 
 
-def names_of(rows: Rows, columns: Sequence[str] | None) -> Sequence[str] | None:
-    """Return the names of the columns, None if there are none."""
-    return [str(label) for label in rows.columns] if isinstance(rows, DataFrameLike) else columns
+def row_bodies(rows: Table, names: Sequence[str] | None, model: Model | None) -> Iterator[Body]:
+    """Yield a body for each request.
+
+    Numbers go as arrays, in the order of the model's features where their names are known. What is no
+    number, or means something else in an array, goes as Arrow, without columns that the model does not have.
+
+    Args:
+        rows: As for an upload.
+        names: As `names_of` returns them.
+        model: Whose rows they are; needed where there are names.
+
+    Raises:
+        CatvqError: The rows cannot be sent.
+    """
+    if isinstance(rows, str | Path):
+        yield table_body(rows)
+    elif isinstance(rows, Mapping):
+        count = max((len(cells) for cells in rows.values()), default=0)
+        for part in _parts(count):
+            yield table_body({name: cells[part] for name, cells in rows.items()})
+    elif names is None or model is None:
+        values = np.asanyarray(rows)
+        for part in _parts(len(values) if values.ndim else 0):
+            yield table_body(values[part])
+    else:
+        yield from _named_bodies(rows, names, model)
 
 
-def order_of(names: Sequence[str], features: Sequence[str]) -> list[int] | None:
+def _named_bodies(rows: Any, names: Sequence[str], model: Model) -> Iterator[Body]:
+    order = _order_of(names, model.features)
+    is_frame = isinstance(rows, DataFrameLike | ArrowLike)
+    if not is_frame:
+        values = np.asanyarray(rows)
+        for part in _parts(len(values)):
+            yield table_body(values[part], names) if order is None else table_body(values[part][:, order])
+    elif order is not None and model.is_plain and _is_of_numbers(rows, order):
+        for part in _parts(len(rows)):
+            yield table_body(frame_values(rows.iloc[part, order]))
+    else:
+        whole = arrow_table(rows)
+        whole = whole.select([name for name in names if name in set(model.features)])
+        for part in _parts(whole.num_rows):
+            yield arrow_body(whole.slice(part.start, ROWS_PER_REQUEST))
+
+
+def _is_of_numbers(rows: Any, columns: list[int]) -> bool:
+    """Whether columns of a frame, of pandas, hold numbers and truth values."""
+    return hasattr(rows, "iloc") and all(rows.dtypes.iloc[index].kind in "biuf" for index in columns)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Yield where each part of rows is; one where there are none, for the service to refuse."""
+    for start in range(0, max(count, 1), ROWS_PER_REQUEST):
+        yield slice(start, start + ROWS_PER_REQUEST)
+
+
+def _order_of(names: Sequence[str], features: Sequence[str]) -> list[int] | None:
     """Return the position of each feature in `names`; None if names are missing or repeated."""
     position = {name: index for index, name in enumerate(names)}
     if len(position) < len(names) or not position.keys() >= set(features):
         return None
     return [position[name] for name in features]
-
-
-def parts_of(rows: Rows) -> list[Rows]:
-    """Split rows into parts for one request each."""
-    if isinstance(rows, DataFrameLike):
-        table: Any = rows.iloc  # type: ignore[attr-defined]
-        count = len(rows)  # type: ignore[arg-type]
-    else:
-        table = np.asarray(rows)
-        count = table.shape[0] if table.ndim else 0
-    starts = range(0, max(count, 1), ROWS_PER_REQUEST)  # without rows, one request, which the service refuses
-    return [table[start : start + ROWS_PER_REQUEST] for start in starts]
-
-
-def in_order(rows: Rows, order: list[int]) -> Array:
-    """Return columns in the given order as an array."""
-    return (frame_values(rows) if isinstance(rows, DataFrameLike) else np.asarray(rows))[:, order]
 
 
 def read_npy(content: bytes) -> Array:
