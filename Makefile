@@ -35,8 +35,8 @@ lock: .venv-lock ## Write requirements.lock anew, after a change of constraints.
 	$(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet uv==0.13.9
 
-demo: $(INSTALLED) ## Train on real data, learnable against static, and show what was learnt
-	$(BIN)/python -m examples.demo
+demo: $(INSTALLED) ## Train on real data, learnable against static, and show what was learnt; KEEP=1 stays up to be looked at
+	$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
 # exec: signals sent to make reach the service itself.
 up: $(INSTALLED) ## Run the whole service in the foreground: make up PORT=8123 DATA=dir API_WORKERS=2

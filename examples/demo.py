@@ -1,11 +1,12 @@
 """Trains on real digits, learnable against static, and shows what was learnt: `make demo`.
 
-Everything goes through the service's HTTP interface, on a service of its own that is stopped at the end.
+Everything goes through the service's HTTP interface, on a service of its own that is stopped at the end, or
+with `--keep` at Ctrl-C.
 """
 
+import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,9 @@ from examples.demo_service import ENDING_SIGNALS, ServiceError, running_service
 from examples.digits import DigitTable, load_digit_table
 
 OUTPUT = Path(__file__).parents[1] / "demo-output"
+SERVICE = OUTPUT / "service"  # data and logs of the last demonstration
+LATER = "http://127.0.0.1:8000"  # where `make up` listens
+KEEP = "--keep"
 EPOCHS = 40
 CATEGORIES = 10
 SEED = 0
@@ -44,22 +48,22 @@ def main() -> int:
     """Run the demonstration and return the exit status."""
     for ending in ENDING_SIGNALS:
         signal.signal(ending, _interrupt)
-    started = time.monotonic()
+    shutil.rmtree(SERVICE, ignore_errors=True)
+    SERVICE.mkdir(parents=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="catvq-demo-") as directory:
-            summary = show(Path(directory))
+        show(SERVICE, is_kept=KEEP in sys.argv[1:])
     except (DemoError, ServiceError, CatvqError) as error:
         console.print(f"demo: FAILED: {error}", markup=False, style="red")
         return 1
     except KeyboardInterrupt:
         console.print("demo: interrupted, everything is stopped")
         return 130
-    console.print(f"demo: OK after {time.monotonic() - started:.0f} s: {summary}", markup=False)
     return 0
 
 
-def show(directory: Path) -> str:
-    """Run every step and return what came out in one sentence."""
+def show(directory: Path, *, is_kept: bool) -> None:
+    """Run every step, say what came out in one sentence, and where to look at it."""
+    started = time.monotonic()
     table = load_digit_table()
     is_held_back = np.arange(len(table.values)) % HOLD_BACK_EVERY == 0
     held_back = table.values[is_held_back]
@@ -75,9 +79,23 @@ def show(directory: Path) -> str:
         console.rule("Codes")
         show_codes(client, table, held_back, learnable)
         draw(client, table, held_back, runs)
-    console.print(f"pictures are in {OUTPUT}")
-    features = len(learnable.grouping.features)
-    return f"{features} features in {CATEGORIES} categories; {verdict}"
+        console.print(f"pictures are in {OUTPUT}")
+        summary = f"{len(learnable.grouping.features)} features in {CATEGORIES} categories; {verdict}"
+        console.print(f"demo: OK after {time.monotonic() - started:.0f} s: {summary}", markup=False)
+        if is_kept:
+            keep(f"{url}/#/models/{learnable.model.id}")
+            return
+    data = directory.relative_to(OUTPUT.parent) / "data"
+    console.print(f"to look at it: make up DATA={data}, and open {LATER}/#/models/{learnable.model.id}")
+
+
+def keep(address: str) -> None:
+    """Say where the model can be looked at, and wait for Ctrl-C."""
+    console.print(f"look at it on {address}; Ctrl-C ends it")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("the service is stopped")
 
 
 def train(

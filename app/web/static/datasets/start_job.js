@@ -1,5 +1,5 @@
 // A form for a training job. The plan for what is filled in stands beside it before anything is posted.
-import {html, useState} from '../html.js';
+import {html, useMemo, useState} from '../html.js';
 import {go} from '../router.js';
 import {sendJson} from '../service/call.js';
 import {useLoaded} from '../service/loading.js';
@@ -14,6 +14,8 @@ import {requestOf, EMPTY} from './job_request.js';
 
 const SETTLE_MS = 400; // after the last key, before the plan is asked for
 
+const randomKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), byte => byte.toString(16).padStart(2, '0')).join('');
+
 export function StartJob({dataset}) {
   const [fields, setFields] = useState(EMPTY);
   const isAble = mayWrite(useObservable(session));
@@ -25,8 +27,9 @@ export function StartJob({dataset}) {
     await pause(SETTLE_MS, signal);
     return sendJson('/v1/jobs?dry_run=true', request, {signal});
   }, [dataset.id, text, isAble]);
+  const key = useMemo(randomKey, [text]); // the same request, sent twice, is one job
   const start = async () => {
-    const job = await sendJson('/v1/jobs', request, {headers: {'Idempotency-Key': crypto.randomUUID ? crypto.randomUUID() : String(Math.random())}});
+    const job = await sendJson('/v1/jobs', request, {headers: {'Idempotency-Key': key}});
     notify('The job is in the queue.');
     go(['jobs', job.id]);
   };

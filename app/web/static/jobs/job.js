@@ -15,6 +15,7 @@ import {LiveAssignment} from './live_assignment.js';
 import {Events} from './events.js';
 import {Moved} from './moved.js';
 import {Snippet} from '../parts/snippet.js';
+import {Downloads} from './downloads.js';
 
 export function JobView({id}) {
   const {job, error, update} = useJob(id);
@@ -37,6 +38,7 @@ export function JobView({id}) {
     <${Events} events=${events} />
     <section class="card"><h2>Settings</h2><details><summary>As they were resolved</summary>
       <pre tabindex="0">${JSON.stringify(job.config, null, 2)}</pre></details></section>
+    <${Downloads} job=${job} />
     <${Snippet} requests=${[{path: `/v1/jobs/${job.id}`, python: `job = client.jobs.get("${job.id}")`},
       ...(isTraining ? [{path: `/v1/jobs/${job.id}/assignment`, python: `assignment = client.jobs.assignment("${job.id}")`},
         {path: `/v1/jobs/${job.id}/metrics`, python: `metrics = client.jobs.metrics("${job.id}")`}] : [])]} />`;
@@ -46,8 +48,8 @@ function State({job}) {
   const {progress, queue} = job;
   return html`
     <section class="card state" aria-label="State">
-      <div class="line"><${Badge} status=${job.status} />
-        <span class="words" role="status">${words(job, queue)}</span>
+      <div class="line"><span role="status"><${Badge} status=${job.status} /></span>
+        <span>${words(job, queue)}</span>
         <span class="spacer"></span>
         ${job.model && html`<a class="button primary" href=${link(['models', job.model])}>Its model</a>`}
         ${job.result && html`<a class="button primary" href=${link(['datasets', job.result])}>Its codes</a>`}</div>

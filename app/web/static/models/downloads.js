@@ -10,7 +10,9 @@ export function Downloads({model, grouping}) {
     <section class="card" aria-labelledby="downloads"><h2 id="downloads">Take it away</h2><div class="actions">
       <${Busy} act=${() => saveText(`${id}-grouping.csv`, groupingCsv(grouping), 'text/csv')}>Grouping, CSV<//>
       <${Download} path=${`${own}/grouping`} name=${`${id}-grouping.json`}>Grouping, JSON<//>
+      <${Download} path=${`${own}/grouping`} accept="image/svg+xml" name=${`${id}-grouping.svg`}>Grouping, SVG<//>
       <${Download} path=${`${own}/assignment`} accept="text/csv" name=${`${id}-assignment.csv`}>Assignment, CSV<//>
+      <${Download} path=${`${own}/assignment`} accept="image/png" name=${`${id}-assignment.png`}>Assignment, PNG<//>
       <${Download} path=${`${own}/report`} name=${`${id}-report.json`}>Report, JSON<//>
       <${Download} path=${`${own}/artifact`} accept="application/octet-stream" name=${`${id}.onnx`}>Encoder, ONNX<//>
     </div></section>`;
