@@ -26,8 +26,8 @@ from benchmarks.frozen_model import (
     EagerModel,
     draw_rows,
 )
-from catvq.frozen.onnx_builder import Graph
 from catvq.model.residual_search import BEAM
+from catvq.onnx_builder import Graph
 
 ROWS = (1, 16, 256, 4096)
 TARGETS = {16: 0.90, 256: 0.90, 4096: 0.85}

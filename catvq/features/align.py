@@ -1,7 +1,5 @@
 """Brings another table to the features of the one that is learnt from, so that it can validate or test."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -59,4 +57,4 @@ def _align_family(other: FeatureTable, table: FeatureTable, family: str) -> Sequ
     if given is None or not is_alike or not set(table.families[family]) <= set(channels):
         raise ConfigError(f"family {family!r} is of another kind in a table that validates or tests")
     order = [channels.index(name) for name in table.families[family]]
-    return given if order == list(range(len(channels))) else replace(given, values=given.values[:, order])
+    return given if order == list(range(len(channels))) else given.select(np.array(order))

@@ -1,7 +1,7 @@
 """Feature cleaning: what is done to raw features before they are learnt from, and how it is undone.
 
-Letters: N rows, D uploaded features, C their columns (see `columns`), D' active features (those that are
-kept), C' active columns.
+Letters: N rows, D uploaded features, R numbers that a row of theirs has, C their columns (see `columns`),
+D' active features (those that are kept), C' active columns.
 """
 
 import dataclasses
@@ -17,6 +17,7 @@ from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
 from catvq.features.duplicates import find_duplicates
+from catvq.features.equal_channels import find_equal_channels
 from catvq.features.equal_values import MISSING, find_equal_values
 from catvq.features.indicators import fit_indicators
 from catvq.features.kept_columns import CONSTANT, KeptColumns
@@ -26,7 +27,7 @@ from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds
 # Rows whose correlations decide what is a duplicate: a correlation's standard error is then 1/141.
 DUPLICATE_ROWS = 20_000
 FLOAT_FIELDS = ("fill", "lower", "upper", "centre", "scale", "slope", "intercept")
-INTEGER_FIELDS = ("num_values", "representative", "missing", "clipped")
+INTEGER_FIELDS = ("num_values", "num_descriptors", "representative", "missing", "clipped")
 NORMALIZED_ROWS = 4096  # of categorical features at once: they take more room on the way
 
 
@@ -34,9 +35,10 @@ NORMALIZED_ROWS = 4096  # of categorical features at once: they take more room o
 class FeatureCleaner(KeptColumns):
     """The cleaning of one training set, applied again to every row that is encoded.
 
-    Fitted once, then read-only. All arrays but `num_values` are [C], in the order of the uploaded features;
+    Fitted once, then read-only. All arrays but the first two are [C], in the order of the uploaded features;
     those of numbers have the type of the values, and are exactly what `normalize` and `restore` calculate
-    with. A column is a numeric feature, or an indicator of one value of a categorical one, see `columns`.
+    with. A column is a numeric feature, an indicator of one value of a categorical one, or a descriptor of a
+    channel, see `columns`.
 
     Args:
         rows: Number of training rows that it was fitted on.
@@ -44,8 +46,8 @@ class FeatureCleaner(KeptColumns):
         lower: Raw values below it are raised to it.
         upper: Raw values above it are lowered to it.
         centre: Mean of the clipped training values that are there.
-        scale: Their standard deviation, of an indicator that of all its feature's together; 1 where the
-            feature is constant.
+        scale: Their standard deviation, of a feature of several columns such that its variances add up to 1,
+            see `Moments.scale`; 1 where the feature is constant.
         slope: Of a duplicate over its representative, both normalised; 1 when kept, 0 when constant.
         intercept: Of the same line; 0 when kept or constant.
         missing: How many training values were missing.
@@ -84,9 +86,9 @@ class FeatureCleaner(KeptColumns):
         from all of them.
 
         Args:
-            values: Raw values [N, D], NaN where missing.
+            values: Raw values [N, R], NaN where missing.
             config: What to do.
-            columns: Tells which features are categorical; none of them when not given.
+            columns: Tells which features have several; none of them when not given.
             family_of_feature: Family number of each feature [D]; when given, a feature can only be a
                 duplicate of one of its own family.
             rows: The rows of `values` to learn from; all of them when not given.
@@ -99,7 +101,7 @@ class FeatureCleaner(KeptColumns):
             raise ShapeError(f"the table must have rows and columns, got shape {values.shape}")
         # In order, so that a mapped file is read front to back and the chosen rows alone decide.
         rows = np.arange(len(values)) if rows is None else np.sort(rows)
-        columns = columns or FeatureColumns(np.zeros(values.shape[1], dtype=np.int64))
+        columns = columns or FeatureColumns.tabular(np.zeros(values.shape[1], dtype=np.int64))
         wants_clipping = config.enabled and config.outliers == "mad"
         threshold = config.outlier_threshold if wants_clipping else None
         bounds = fit_bounds(values, rows, config.missing, threshold)
@@ -109,7 +111,9 @@ class FeatureCleaner(KeptColumns):
         if not config.enabled:
             return cleaner
         sample, alike = values[evenly_spaced(rows, DUPLICATE_ROWS)], config.correlation_threshold
-        cleaner = cleaner.merge_duplicates(cleaner.normalize(sample), alike, family_of_feature)
+        normalized = cleaner.normalize(sample)
+        cleaner = cleaner.merge_duplicates(normalized, alike, family_of_feature)
+        cleaner = cleaner.merge_equal_channels(normalized, alike, family_of_feature)
         return cleaner.merge_equal_values(sample, alike, family_of_feature)
 
     @classmethod
@@ -135,6 +139,7 @@ class FeatureCleaner(KeptColumns):
         return cls(
             rows=num_rows,
             num_values=columns.num_values,
+            num_descriptors=columns.num_descriptors,
             fill=bounds.fill,
             lower=bounds.lower,
             upper=bounds.upper,
@@ -151,7 +156,7 @@ class FeatureCleaner(KeptColumns):
         self, sample: NDArray[np.float32], threshold: float, families: NDArray[np.int64] | None
     ) -> Self:
         """Drop the active numbers that repeat another one over the given normalised rows, [N, C']."""
-        is_number = ~self.columns.is_indicator[self.active_columns]
+        is_number = self.columns.is_alone[self.active_columns]
         numbers = self.active_columns[is_number]
         family = None if families is None else families[self.columns.feature[numbers]]
         found = find_duplicates(sample[:, is_number], threshold, families=family)
@@ -161,13 +166,33 @@ class FeatureCleaner(KeptColumns):
         slope[numbers], intercept[numbers] = found.slope, found.intercept
         return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
 
+    def merge_equal_channels(
+        self, sample: NDArray[np.float32], threshold: float, families: NDArray[np.int64] | None
+    ) -> Self:
+        """Drop the active channels all of whose descriptors repeat another one's over normalised rows."""
+        chosen = self.active[self.num_descriptors[self.active] > 0]
+        own = [np.flatnonzero(self.columns.feature[self.active_columns] == feature) for feature in chosen]
+        scope = np.zeros(len(self.num_values), dtype=np.int64) if families is None else families
+        keys = [
+            (int(scope[feature]), *(self.active_columns[places] - self.columns.first[feature]).tolist())
+            for feature, places in zip(chosen, own, strict=True)
+        ]
+        representative = self.representative.copy()
+        slope, intercept = self.slope.copy(), self.intercept.copy()
+        for found in find_equal_channels([sample[:, places] for places in own], keys, threshold):
+            columns = self.active_columns[own[found.channel]]
+            representative[columns] = self.active_columns[own[found.representative]]
+            slope[columns], intercept[columns] = found.slope, found.intercept
+        return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
+
     def merge_equal_values(
         self, sample: Values, threshold: float, families: NDArray[np.int64] | None
     ) -> Self:
-        """Drop the active categorical features that repeat another one over the given raw rows, [N, D]."""
+        """Drop the active categorical features that repeat another one over the given raw rows, [N, R]."""
         chosen = self.active[self.num_values[self.active] > 0]
-        is_missing = self.columns.is_missing(sample)[:, chosen]
-        values = np.where(is_missing, MISSING, sample[:, chosen]).astype(np.int64)
+        numbers = np.searchsorted(self.columns.feature_of_number, chosen)
+        is_missing = self.columns.is_missing(sample)[:, numbers]
+        values = np.where(is_missing, MISSING, sample[:, numbers]).astype(np.int64)
         family = None if families is None else families[chosen]
         representative = self.representative.copy()
         slope, intercept = self.slope.copy(), self.intercept.copy()
@@ -204,15 +229,15 @@ class FeatureCleaner(KeptColumns):
         follows them gives the same bits.
 
         Args:
-            values: Raw rows [N, D], NaN where missing.
+            values: Raw rows [N, R], NaN where missing.
 
         Returns:
             Float32 [N, C'], without NaN.
 
         Raises:
-            ShapeError: The rows do not have D values.
+            ShapeError: The rows do not have R values.
         """
-        self._check_width(values, len(self.num_values))
+        self._check_width(values, len(self.columns.feature_of_number))
         if not self.columns.has_values:
             return self._normalized(self._converted(values))
         starts = range(0, max(len(values), 1), NORMALIZED_ROWS)
@@ -231,11 +256,11 @@ class FeatureCleaner(KeptColumns):
 
     def present(self, values: Values) -> NDArray[np.bool_] | None:
         """Which cells of the active columns are there, bool [N, C']; None where all are."""
-        owner, found = self.columns.feature[self.active_columns], None
+        number, found = self.columns.number[self.active_columns], None
         for start in range(0, len(values), NORMALIZED_ROWS):
-            is_missing = self.columns.is_missing(values[start : start + NORMALIZED_ROWS])[:, owner]
+            is_missing = self.columns.is_missing(values[start : start + NORMALIZED_ROWS])[:, number]
             if found is None and is_missing.any():
-                found = np.ones((len(values), len(owner)), dtype=bool)
+                found = np.ones((len(values), len(number)), dtype=bool)
             if found is not None:
                 found[start : start + NORMALIZED_ROWS] = ~is_missing
         return found
@@ -257,7 +282,7 @@ class FeatureCleaner(KeptColumns):
             normalized: Rows of active columns [N, C'].
 
         Returns:
-            [N, D], in the type of the values.
+            [N, R], in the type of the values.
 
         Raises:
             ShapeError: The rows do not have C' values.
@@ -271,7 +296,12 @@ class FeatureCleaner(KeptColumns):
         return self.columns.collapse(rows)
 
     def report(self, features: Sequence[str]) -> list[dict[str, Any]]:
-        """Tell for each uploaded feature what was done to it, in JSON's types; numbers of numeric ones."""
+        """Tell for each uploaded feature what was done to it, in JSON's types; numbers of numeric ones.
+
+        Of a channel, `clipped` counts descriptors.
+        """
+        clipped = np.bincount(self.columns.feature, self.clipped)
+        is_number = self.columns.is_alone[self.columns.first]
         is_duplicate = (self.stands_on != CONSTANT) & (self.stands_on != np.arange(len(features)))
         return [
             {
@@ -279,10 +309,10 @@ class FeatureCleaner(KeptColumns):
                 "status": self.status(index),
                 "duplicate_of": features[self.stands_on[index]] if is_duplicate[index] else None,
                 "missing": int(self.missing[column]),
-                "clipped": int(self.clipped[column]),
+                "clipped": int(clipped[index]),
             }
             | {
-                field: None if self.num_values[index] else float(getattr(self, field)[column])
+                field: float(getattr(self, field)[column]) if is_number[index] else None
                 for field in ("fill", "lower", "upper", "centre", "scale")
             }
             for index, (name, column) in enumerate(zip(features, self.columns.first, strict=True))

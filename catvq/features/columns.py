@@ -1,9 +1,11 @@
-"""Which columns the core computes with for each feature: one for a number, one for each value of a category.
+"""Which columns the core computes with for each feature.
+
+One for a number, one for each value of a category, one for each descriptor of a channel.
 
 A categorical feature stands in a table as the index of its value; what is learnt from is whether each of its
-values is the one.
+values is the one. A channel stands there as its descriptors.
 
-Letters: N rows, D features, C columns, V most values of a feature.
+Letters: N rows, D features, R numbers that a row has in a table, C columns, V most values of a feature.
 """
 
 from dataclasses import dataclass
@@ -22,20 +24,40 @@ class FeatureColumns:
     """The columns of each feature of a table, those of one feature side by side.
 
     Args:
-        num_values: int64 [D], how many values each feature has; 0 for a number.
+        num_values: int64 [D], how many values each feature has; 0 for a number and for a channel.
+        num_descriptors: int64 [D], how many descriptors each feature has; 0 where it is no channel.
     """
 
     num_values: NDArray[np.int64]
+    num_descriptors: NDArray[np.int64]
+
+    @classmethod
+    def tabular(cls, num_values: NDArray[np.int64]) -> "FeatureColumns":
+        """No feature is a channel."""
+        return cls(num_values, np.zeros_like(num_values))
 
     @cached_property
     def feature(self) -> NDArray[np.int64]:
         """The feature of each column, int64 [C], ascending."""
-        return np.repeat(np.arange(len(self.num_values)), np.maximum(self.num_values, 1))
+        sizes = np.maximum(np.maximum(self.num_values, self.num_descriptors), 1)
+        return np.repeat(np.arange(len(self.num_values)), sizes)
 
     @cached_property
     def first(self) -> NDArray[np.int64]:
         """The first column of each feature, int64 [D]."""
         return np.searchsorted(self.feature, np.arange(len(self.num_values))).astype(np.int64)
+
+    @cached_property
+    def feature_of_number(self) -> NDArray[np.int64]:
+        """The feature of each number of a table, int64 [R], ascending."""
+        return np.repeat(np.arange(len(self.num_values)), np.maximum(self.num_descriptors, 1))
+
+    @cached_property
+    def number(self) -> NDArray[np.int64]:
+        """The number that each column comes from, int64 [C], ascending."""
+        is_first = np.ones(len(self.feature), dtype=bool)
+        is_first[1:] = (self.feature[1:] != self.feature[:-1]) | self.is_descriptor[1:]
+        return np.cumsum(is_first) - 1
 
     @cached_property
     def value(self) -> NDArray[np.int64]:
@@ -49,10 +71,26 @@ class FeatureColumns:
         found: NDArray[np.bool_] = self.num_values[self.feature] > 0
         return found
 
+    @cached_property
+    def is_descriptor(self) -> NDArray[np.bool_]:
+        """Whether each column is a descriptor of a channel, bool [C]."""
+        found: NDArray[np.bool_] = self.num_descriptors[self.feature] > 0
+        return found
+
+    @cached_property
+    def is_alone(self) -> NDArray[np.bool_]:
+        """Whether each column is a feature, a number, bool [C]."""
+        return ~self.is_indicator & ~self.is_descriptor
+
     @property
     def has_values(self) -> bool:
         """Whether any feature is categorical."""
         return bool((self.num_values > 0).any())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every feature is a number."""
+        return len(self.feature) == len(self.num_values)
 
     @cached_property
     def slots(self) -> NDArray[np.int64]:
@@ -63,31 +101,44 @@ class FeatureColumns:
         return np.where(is_real, self.first[categorical, None] + place, len(self.feature))
 
     def expand(self, values: Values) -> Values:
-        """From features to columns, [N, D] -> [N, C] of the same type.
+        """From the numbers of a table to columns, [N, R] -> [N, C] of the same type.
 
         Indicators are 0 or 1; all of a feature are NaN where it is missing, or is no index of a value.
         """
         if not self.has_values:
             return values
-        known = np.where(self.is_missing(values), np.nan, values)[:, self.feature]
+        known = np.where(self.is_missing(values), np.nan, values)[:, self.number]
         indicator = np.where(np.isnan(known), np.nan, known == self.value)
         expanded: Values = np.where(self.is_indicator, indicator, known).astype(values.dtype, copy=False)
         return expanded
 
     def is_missing(self, values: Values) -> NDArray[np.bool_]:
-        """Which cells are missing, or no index of a value of their feature, bool [N, D]."""
-        is_index = (values >= 0) & (values < self.num_values) & (np.floor(values) == values)
-        found: NDArray[np.bool_] = np.where(self.num_values > 0, ~is_index, np.isnan(values))
+        """Which numbers are missing, or no index of a value of their feature, bool [N, R]."""
+        num_values = self.num_values[self.feature_of_number]
+        is_index = (values >= 0) & (values < num_values) & (np.floor(values) == values)
+        found: NDArray[np.bool_] = np.where(num_values > 0, ~is_index, np.isnan(values))
         return found
 
     def collapse(self, columns: Values) -> Values:
-        """From columns to features, [N, C] -> [N, D]: of a categorical one the value with the largest column.
+        """From columns to the numbers of a table, [N, C] -> [N, R]: the value with the largest column.
 
         The lower index wins a tie.
         """
         if not self.has_values:
             return columns
-        features = columns[:, self.first]
+        numbers = columns[:, self.first_of_number]
         padded = np.concatenate([columns, np.full((len(columns), 1), -np.inf, columns.dtype)], axis=1)
-        features[:, self.num_values > 0] = padded[:, self.slots].argmax(axis=2)
-        return features
+        numbers[:, self.is_index] = padded[:, self.slots].argmax(axis=2)
+        return numbers
+
+    @cached_property
+    def first_of_number(self) -> NDArray[np.int64]:
+        """The first column that comes from each number, int64 [R]."""
+        count = len(self.feature_of_number)
+        return np.searchsorted(self.number, np.arange(count)).astype(np.int64)
+
+    @cached_property
+    def is_index(self) -> NDArray[np.bool_]:
+        """Whether each number is the index of a value, bool [R]."""
+        found: NDArray[np.bool_] = self.num_values[self.feature_of_number] > 0
+        return found

@@ -1,6 +1,6 @@
 """What cleaning needs to know of the values of categorical features, read from tables longer than memory.
 
-Letters: N rows, D features, C columns.
+Letters: N rows, R numbers that a row has, C columns.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from catvq.features.statistics import CHUNK_CELLS, Bounds
 def fit_indicators(
     values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns
 ) -> Bounds:
-    """Bounds of columns from those of features [D] -> [C]: an indicator is 0 to 1, or a value's share.
+    """Bounds of columns from those of numbers [R] -> [C]: an indicator is 0 to 1, or a value's share.
 
     A missing value so adds nothing to what is learnt, once its columns are centred.
     """
@@ -27,7 +27,7 @@ def fit_indicators(
         number += (~np.isnan(chunk)).sum(axis=0)
         total += (chunk == 1).sum(axis=0)
     share = (total / np.maximum(number, 1)).astype(bounds.fill.dtype)
-    is_indicator, of = columns.is_indicator, columns.feature
+    is_indicator, of = columns.is_indicator, columns.number
     return Bounds(
         fill=np.where(is_indicator, share, bounds.fill[of]),
         lower=np.where(is_indicator, share.dtype.type(0), bounds.lower[of]),

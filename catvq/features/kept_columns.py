@@ -22,18 +22,20 @@ class KeptColumns:
     """What of a table is kept. A feature is kept with all of its columns that vary, or with none.
 
     Args:
-        num_values: Of each feature, int64 [D]; 0 where it is numeric.
+        num_values: Of each feature, int64 [D]; 0 where it is not categorical.
+        num_descriptors: Of each feature, int64 [D]; 0 where it is no channel.
         representative: The kept column that each column stands on, int64 [C]: itself when kept, another when
             a duplicate, -1 when constant.
     """
 
     num_values: NDArray[np.int64]
+    num_descriptors: NDArray[np.int64]
     representative: NDArray[np.int64]
 
     @cached_property
     def columns(self) -> FeatureColumns:
         """The columns that the uploaded features become."""
-        return FeatureColumns(self.num_values)
+        return FeatureColumns(self.num_values, self.num_descriptors)
 
     @cached_property
     def active_columns(self) -> NDArray[np.int64]:

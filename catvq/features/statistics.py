@@ -85,11 +85,17 @@ class Moments:
         return self.deviation <= limit
 
     def scale(self, is_constant: NDArray[np.bool_], columns: FeatureColumns) -> NDArray[np.float64]:
-        """What values are divided by: the deviation, of indicators that of all their feature's together."""
+        """What values are divided by, so that a feature's variances add up to 1 and all weigh the same.
+
+        A number's deviation; of indicators that of all their feature's together; of a descriptor its own,
+        times the root of how many of its channel's vary.
+        """
         variance = np.bincount(columns.feature, np.square(self.deviation))
         of_feature = np.sqrt(variance)[columns.feature]
         is_together = columns.is_indicator & (of_feature > 0)
-        return np.where(is_together, of_feature, np.where(is_constant, 1.0, self.deviation))
+        varying = np.bincount(columns.feature, ~is_constant)[columns.feature]
+        own = self.deviation * np.where(columns.is_descriptor, np.sqrt(varying), 1.0)
+        return np.where(is_together, of_feature, np.where(is_constant, 1.0, own))
 
 
 def evenly_spaced(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

@@ -5,13 +5,16 @@ Shapes: N rows, D features.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import FeaturesConfig, HeldOutPart, TrainingConfig
+from catvq.descriptors.family import ChannelFamily
 from catvq.errors import ConfigError, ShapeError
+from catvq.features.batches import describe
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
 from catvq.features.sequences import Sequences
@@ -73,9 +76,38 @@ class FeatureTable:
     @property
     def columns(self) -> FeatureColumns:
         """The columns that its features become."""
-        return FeatureColumns(
-            np.array([len(self.values_of.get(name, ())) for name in self.features], dtype=np.int64)
+        tabular = self.features[: self.values.shape[1]]
+        num_values = np.zeros(len(self.features), dtype=np.int64)
+        num_values[: len(tabular)] = [len(self.values_of.get(name, ())) for name in tabular]
+        num_descriptors = [len(other.descriptors) for other in self.channel_families for _ in other.channels]
+        return FeatureColumns(num_values, np.array([0] * len(tabular) + num_descriptors, dtype=np.int64))
+
+    @cached_property
+    def channel_families(self) -> tuple[ChannelFamily, ...]:
+        """Its families of series and grids."""
+        return tuple(
+            ChannelFamily(
+                family,
+                tuple(name.removeprefix(f"{family}/") for name in self.families[family]),
+                other.shape,
+            )
+            for family, other in self.others.items()
         )
+
+    @cached_property
+    def numbers(self) -> Values:
+        """What its columns come from: values, then descriptors of all channels, [N, R]; computed once."""
+        if not self.others:
+            return self.values
+        dtype = self.values.dtype if self.values.shape[1] else np.float32
+        numbers = np.empty((len(self.values), len(self.columns.feature_of_number)), dtype=dtype)
+        start = self.values.shape[1]
+        numbers[:, :start] = self.values
+        for family, other in zip(self.channel_families, self.others.values(), strict=True):
+            end = start + len(family.channels) * len(family.descriptors)
+            describe(family, other, numbers[:, start:end])
+            start = end
+        return numbers
 
     @property
     def parts(self) -> tuple["FeatureTable", ...]:
@@ -88,13 +120,13 @@ class FeatureTable:
         return sum(len(part.values) for part in self.parts)
 
     def take(self, rows: NDArray[np.int64]) -> Values:
-        """Values of rows of any part, by their numbers, [rows, D]."""
+        """Values and descriptors of rows of any part, [rows, R]."""
         ends = np.cumsum([len(part.values) for part in self.parts])
         number = np.searchsorted(ends, rows, side="right")
-        taken = np.empty((len(rows), self.values.shape[1]), dtype=self.values.dtype)
+        taken = np.empty((len(rows), self.numbers.shape[1]), dtype=self.numbers.dtype)
         for place, part in enumerate(self.parts):
             is_own = number == place
-            taken[is_own] = part.values[rows[is_own] - (ends[place] - len(part.values))]
+            taken[is_own] = part.numbers[rows[is_own] - (ends[place] - len(part.values))]
         return taken
 
     def split(self, training: TrainingConfig) -> "RowSplit":
@@ -126,23 +158,28 @@ def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable
     Raises:
         ConfigError: No feature is left.
     """
-    kept = [index for index, name in enumerate(table.features) if wanted.is_wanted(name)]
-    if len(kept) == len(table.features):
+    is_wanted = np.array([wanted.is_wanted(name) for name in table.features])
+    if is_wanted.all():
         return table
-    if not kept:
+    if not is_wanted.any():
         raise ConfigError("no feature is left to learn from")
     families = {
         family: tuple(name for name in names if wanted.is_wanted(name))
         for family, names in table.families.items()
     }
+    others = {
+        family: other.select(np.flatnonzero([wanted.is_wanted(name) for name in table.families[family]]))
+        for family, other in table.others.items()
+    }
     return replace(
         table,
-        values=table.values[:, kept],
-        features=tuple(table.features[index] for index in kept),
+        values=table.values[:, is_wanted[: table.values.shape[1]]],
+        features=tuple(name for name in table.features if wanted.is_wanted(name)),
         families={family: names for family, names in families.items() if names},
         values_of={name: values for name, values in table.values_of.items() if wanted.is_wanted(name)},
         origins={name: origin for name, origin in table.origins.items() if wanted.is_wanted(name)},
         held_out={part: select_features(other, wanted) for part, other in table.held_out.items()},
+        others={family: other for family, other in others.items() if other.num_channels},
     )
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from catvq.descriptors.family import ChannelFamily
 from catvq.features.cleaner import FeatureCleaner
 from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights
@@ -32,8 +33,9 @@ class FrozenModel:
         decoder: ONNX file: codes to raw rows.
         doubt: ONNX file: reconstruction error and distance of codes.
         families: Family name to feature names.
-        values: Of each feature, the names of its values; None where it is numeric.
+        values: Of each feature, the names of its values; None where it is not categorical.
         origins: Of each feature, from when it counts its seconds, ISO 8601; None where it is no time.
+        kinds: The families of series and grids.
         soft: float32 [D, G], rows sum to 1: the soft assignment at the freeze.
         grouping: See `describe_grouping`.
         usage: float32 [S, K], how often the training rows use each code.
@@ -49,6 +51,7 @@ class FrozenModel:
     features: tuple[str, ...]
     values: tuple[tuple[str, ...] | None, ...]
     origins: tuple[str | None, ...]
+    kinds: tuple[ChannelFamily, ...]
     categories: tuple[str, ...]
     levels: int
     codebook_sizes: tuple[int, ...]
@@ -75,6 +78,7 @@ class FrozenModel:
             "values": [None if names is None else list(names) for names in self.values],
             "origins": list(self.origins),
             "families": dict(self.families),
+            "kinds": [family.document() for family in self.kinds],
             "categories": list(self.categories),
             "levels": self.levels,
             "codebook_size": self._by_category(self.codebook_sizes),

@@ -2,26 +2,30 @@
 
 The nodes follow `FeatureCleaner` operation by operation.
 
-Shapes: N rows, D uploaded features, C columns of them, C' active columns.
+Shapes: N rows, D uploaded tabular features, R numbers that a row has with its descriptors, C columns of them,
+C' active columns.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from onnx import TensorProto, helper
 
+from catvq.descriptors.family import ChannelFamily
 from catvq.features.cleaner import FeatureCleaner
-from catvq.frozen.onnx_builder import Graph
+from catvq.onnx_builder import Graph
 
 
-def normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
-    """`FeatureCleaner.normalize`, the same operations in the same order and type: [N, D] -> [N, C].
+def normalize(graph: Graph, cleaner: FeatureCleaner, families: Sequence[ChannelFamily] = ()) -> str:
+    """`FeatureCleaner.normalize`, the same operations in the same order and type: [N, R] -> [N, C].
 
     Columns that are not active pass as well: to leave them out here costs more than to take them along.
     To look for missing values takes longer than all the rest, so it is done only where the sum tells of one.
     """
-    columns = _expand(graph, cleaner)
+    columns = _expand(graph, cleaner, _gather(graph, cleaner, families))
     total = graph.add("ReduceSum", columns, output="total", keepdims=0)
     fill, lower = graph.constant(cleaner.fill), graph.constant(cleaner.lower)
-    filling, passing = Graph(prefix="filling_"), Graph(prefix="passing_")
+    filling, passing = Graph(prefix="/filling_"), Graph(prefix="/passing_")
     filled = filling.add("Where", filling.add("IsNaN", columns), fill, columns)
     filling.add("Max", filled, lower)
     passing.add("Max", columns, lower)
@@ -37,27 +41,54 @@ def normalize(graph: Graph, cleaner: FeatureCleaner) -> str:
     return graph.add("Cast", graph.add("Mul", rows, inverse), output="normalized", to=TensorProto.FLOAT)
 
 
-def restore(graph: Graph, cleaner: FeatureCleaner, normalized: str) -> None:
-    """`FeatureCleaner.restore`: [N, C'] -> [N, D], adds the output `rows`."""
+def restore(
+    graph: Graph, cleaner: FeatureCleaner, normalized: str, families: Sequence[ChannelFamily] = ()
+) -> None:
+    """`FeatureCleaner.restore`: [N, C'] -> the output `rows` [N, D], and that of each family."""
     rows = graph.add("Gather", normalized, graph.constant(cleaner.column_position), axis=1)
     if rows_kind(cleaner) != TensorProto.FLOAT:
         rows = graph.add("Cast", rows, to=rows_kind(cleaner))
     rows = graph.add("Mul", rows, graph.constant(cleaner.slope))
     rows = graph.add("Add", rows, graph.constant(cleaner.intercept))
     rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
+    last = "rows" if not families else None
     centre = graph.constant(cleaner.restored_centre)
     if cleaner.columns.has_values:
-        _collapse(graph, cleaner, graph.add("Add", rows, centre))
+        rows = _collapse(graph, cleaner, graph.add("Add", rows, centre), output=last)
     else:
-        graph.add("Add", rows, centre, output="rows")
+        rows = graph.add("Add", rows, centre, output=last)
+    _divide(graph, cleaner, rows, families)
 
 
-def _expand(graph: Graph, cleaner: FeatureCleaner) -> str:
-    """`FeatureColumns.expand`: [N, D] -> [N, C]."""
+def _gather(graph: Graph, cleaner: FeatureCleaner, families: Sequence[ChannelFamily]) -> str:
+    """`FeatureTable.numbers`: the input `rows` and descriptors of the other inputs, [N, R]."""
+    parts = ["rows"] if num_tabular(cleaner) else []
+    for family in families:
+        found = graph.add("Flatten", family.describe(graph), axis=1)
+        parts.append(graph.add("Cast", found, to=rows_kind(cleaner)))
+    return graph.add("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+
+def _divide(graph: Graph, cleaner: FeatureCleaner, numbers: str, families: Sequence[ChannelFamily]) -> None:
+    """The inverse of `_gather`: adds the outputs."""
+    start, axis = num_tabular(cleaner), graph.ints(1)
+    if families and start:
+        graph.add("Slice", numbers, graph.ints(0), graph.ints(start), axis, output="rows")
+    for family in families:
+        channels, number = len(family.channels), len(family.descriptors)
+        end = start + channels * number
+        part = graph.add("Slice", numbers, graph.ints(start), graph.ints(end), axis)
+        part = graph.add("Reshape", part, graph.ints(-1, channels, number))
+        graph.add("Cast", part, to=TensorProto.FLOAT, output=family.name)
+        start = end
+
+
+def _expand(graph: Graph, cleaner: FeatureCleaner, numbers: str) -> str:
+    """`FeatureColumns.expand`: [N, R] -> [N, C]."""
     columns, dtype = cleaner.columns, cleaner.dtype
     if not columns.has_values:
-        return "rows"
-    spread = graph.add("Gather", "rows", graph.constant(columns.feature), axis=1)
+        return numbers
+    spread = graph.add("Gather", numbers, graph.constant(columns.number), axis=1)
     sizes = graph.constant(columns.num_values[columns.feature].astype(dtype))
     nothing, missing = (graph.constant(np.array(number, dtype=dtype)) for number in (0, np.nan))
     is_whole = graph.add("Equal", graph.add("Floor", spread), spread)
@@ -70,11 +101,11 @@ def _expand(graph: Graph, cleaner: FeatureCleaner) -> str:
     return graph.add("Where", graph.constant(columns.is_indicator), indicator, spread)
 
 
-def _collapse(graph: Graph, cleaner: FeatureCleaner, rows: str) -> None:
-    """`FeatureColumns.collapse`: [N, C] -> [N, D], adds the output `rows`."""
+def _collapse(graph: Graph, cleaner: FeatureCleaner, rows: str, *, output: str | None) -> str:
+    """`FeatureColumns.collapse`: [N, C] -> [N, R]."""
     columns = cleaner.columns
     # One more column, for the places of values that a feature does not have.
-    widened = np.concatenate([columns.slots.flatten(), columns.first])
+    widened = np.concatenate([columns.slots.flatten(), columns.first_of_number])
     beyond = graph.constant(np.array(-np.inf, dtype=cleaner.dtype))
     padded = graph.add("Pad", rows, graph.ints(0, 0, 0, 1), beyond)
     found = graph.add("Gather", padded, graph.constant(widened), axis=1)
@@ -84,9 +115,14 @@ def _collapse(graph: Graph, cleaner: FeatureCleaner, rows: str) -> None:
     values = graph.add("Cast", graph.add("ArgMax", shares, axis=2, keepdims=0), to=rows_kind(cleaner))
     first = graph.add("Slice", found, graph.ints(places), graph.ints(len(widened)), graph.ints(1))
     both = graph.add("Concat", first, values, axis=1)
-    is_categorical, count = columns.num_values > 0, len(columns.num_values)
-    place = np.where(is_categorical, count + np.cumsum(is_categorical) - 1, np.arange(count))
-    graph.add("Gather", both, graph.constant(place), axis=1, output="rows")
+    is_index, count = columns.is_index, len(columns.is_index)
+    place = np.where(is_index, count + np.cumsum(is_index) - 1, np.arange(count))
+    return graph.add("Gather", both, graph.constant(place), axis=1, output=output)
+
+
+def num_tabular(cleaner: FeatureCleaner) -> int:
+    """D: features that are no channels, which come first."""
+    return int((cleaner.num_descriptors == 0).sum())
 
 
 def rows_kind(cleaner: FeatureCleaner) -> int:

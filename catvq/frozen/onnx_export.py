@@ -7,24 +7,30 @@ Shapes: N rows, D uploaded features, C columns of them, C' active columns, G cat
 S = G * L streams, W widest category, H embedding_dim, K codebook_size, E latent_dim.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
+from catvq.descriptors.family import ChannelFamily
 from catvq.features.cleaner import FeatureCleaner
-from catvq.frozen.onnx_builder import Array, Graph
-from catvq.frozen.onnx_cleaning import normalize, restore, rows_kind
+from catvq.frozen.onnx_cleaning import normalize, num_tabular, restore, rows_kind
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.residual_search import BEAM
+from catvq.onnx_builder import Array, Graph
 
 REGISTER = 16  # float32 in the widest vector register
 ONE = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
 
 
-def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mapping[str, str]) -> bytes:
+def encoder_graph(
+    weights: FrozenWeights,
+    cleaner: FeatureCleaner,
+    metadata: Mapping[str, str],
+    families: Sequence[ChannelFamily] = (),
+) -> bytes:
     """Serialise the encoder.
 
     Each layer of all categories is one grouped convolution, with rows in place of pixels: a runtime then
@@ -37,15 +43,17 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
         weights: The frozen weights.
         cleaner: The cleaner, fitted on the training rows.
         metadata: The file's metadata_props.
+        families: Those of series and grids.
 
     Returns:
-        An ONNX file: input `rows` [N, D] in the cleaner's type (NaN = missing), outputs `codes` int64 [N, S],
-        `normalized` float32 [N, C], `latents` float32 [1, G * E padded, 1, N] and `total` [] in the rows'
-        type, the sum of their values.
+        An ONNX file: input `rows` [N, D] in the cleaner's type (NaN = missing) unless D is 0, for a family of
+        series also its name float32 [N, T, C] and `name.lengths` int64 [N], of grids [N, C, H, W]; outputs
+        `codes` int64 [N, S], `normalized` float32 [N, C], `latents` float32 [1, G * E padded, 1, N] and
+        `total` [] in the rows' type, the sum of all values and descriptors.
     """
     graph = Graph()
     slots = cleaner.active_columns[_pad(weights.index.numpy(), 1).flatten()]
-    columns = graph.add("Transpose", normalize(graph, cleaner), perm=[1, 0])
+    columns = graph.add("Transpose", normalize(graph, cleaner, families), perm=[1, 0])
     own = graph.add("Gather", columns, graph.constant(slots.reshape(1, -1, 1)), axis=0)
     bias = weights.embedding_bias.squeeze(1).numpy()
     embedding = graph.add("Relu", _convolve(graph, own, weights.feature_weight.numpy(), bias))
@@ -57,7 +65,7 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
     width = _padded(weights.codes.shape[2])
     return graph.build(
         "catvq_encoder",
-        [helper.make_tensor_value_info("rows", rows_kind(cleaner), ["N", len(cleaner.num_values)])],
+        _rows(cleaner) + [each for family in families for each in family.inputs()],
         [
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
@@ -68,20 +76,23 @@ def encoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Map
     )
 
 
-def decoder_graph(weights: FrozenWeights, cleaner: FeatureCleaner) -> bytes:
+def decoder_graph(
+    weights: FrozenWeights, cleaner: FeatureCleaner, families: Sequence[ChannelFamily] = ()
+) -> bytes:
     """Serialise the decoder.
 
     Returns:
         An ONNX file: input `codes` int64 [N, S], -1 where a level is left out; output `rows` [N, D] in raw
-        units and the cleaner's type.
+        units and the cleaner's type unless D is 0, and for each family its name, the descriptors
+        float32 [N, C, M].
     """
     graph = Graph()
     normalized = _decode(graph, weights, _look_up(graph, weights, may_lack_levels=True))
-    restore(graph, cleaner, normalized)
+    restore(graph, cleaner, normalized, families)
     return graph.build(
         "catvq_decoder",
         [helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)])],
-        [helper.make_tensor_value_info("rows", rows_kind(cleaner), ["N", len(cleaner.num_values)])],
+        _rows(cleaner) + [family.output(family.name) for family in families],
     )
 
 
@@ -101,7 +112,7 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     quantized = _look_up(graph, weights)
     gap = graph.add("Sub", _decode(graph, weights, quantized), features)
     gap = graph.add("Mul", gap, gap)
-    if cleaner.columns.has_values:  # a mean over features, not columns
+    if not cleaner.columns.is_plain:  # a mean over features, not columns
         gap = graph.add("ReduceSum", gap, graph.ints(1), keepdims=0)
         count = graph.constant(np.array(len(cleaner.active), dtype=np.float32))
         graph.add("Div", gap, count, output="reconstruction_error")
@@ -126,6 +137,12 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
         ],
         metadata,
     )
+
+
+def _rows(cleaner: FeatureCleaner) -> list[ValueInfoProto]:
+    """The tabular features."""
+    number = num_tabular(cleaner)
+    return [helper.make_tensor_value_info("rows", rows_kind(cleaner), ["N", number])] if number else []
 
 
 def _search(graph: Graph, weights: FrozenWeights, latents: str) -> None:

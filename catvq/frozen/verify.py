@@ -5,7 +5,9 @@ Codes may differ only if the choice between them is within float32 rounding; suc
 Shapes: N rows, C' active columns, S streams.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.errors import FreezeError
+from catvq.features.batches import batches
 from catvq.features.precision import Values
+from catvq.features.sequences import Sequences
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
@@ -60,6 +64,12 @@ class OnnxCodes:
     reconstruction_error: NDArray[np.float32]
     distance: NDArray[np.float32]
 
+    @classmethod
+    def join(cls, parts: Sequence["OnnxCodes"]) -> "OnnxCodes":
+        """Of one part's rows after another's."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
 
 class OnnxEncoder:
     """Runs the exported graphs as the service does.
@@ -79,18 +89,16 @@ class OnnxEncoder:
             for content in (encoder, doubt)
         )
 
-    def encode(self, *tables: Values) -> OnnxCodes:
-        """Encode raw rows, [N, D] in the type that the graph takes, of one table after another, in chunks."""
-        chunks = [
-            self._encode(rows[start : start + ENCODED_ROWS])
-            for rows in tables
-            for start in range(0, len(rows), ENCODED_ROWS)
-        ]
-        return OnnxCodes(*(np.concatenate(parts) for parts in zip(*chunks, strict=True)))
+    def encode(self, rows: Values, others: Mapping[str, Sequences] = MappingProxyType({})) -> OnnxCodes:
+        """Encode raw rows in batches, [N, D] in the type that the graph takes, and their other families."""
+        found = [(batch.places, self._encode(batch.inputs)) for batch in batches(rows, others, ENCODED_ROWS)]
+        order = np.argsort(np.concatenate([places for places, _ in found]))
+        chunks = zip(*(outputs for _, outputs in found), strict=True)
+        return OnnxCodes(*(np.concatenate(parts)[order] for parts in chunks))
 
-    def _encode(self, rows: Values) -> tuple[NDArray[Any], ...]:
+    def _encode(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         names = ["codes", "normalized", "latents"]
-        found = self._encoder.run(names, {"rows": np.ascontiguousarray(rows)})
+        found = self._encoder.run(names, dict(inputs))
         error, distance = self._doubt.run(
             ["reconstruction_error", "distance"], dict(zip(names, found, strict=True))
         )

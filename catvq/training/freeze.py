@@ -6,7 +6,6 @@ S = G * L streams, K codebook_size.
 
 import copy
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,9 +31,11 @@ from catvq.frozen.artifact import (
     values_of_features,
 )
 from catvq.frozen.categorical_accuracy import describe_values
+from catvq.frozen.descriptor_accuracy import describe_channels
+from catvq.frozen.metadata import choose_test_vector, describe_distances, describe_encoder
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
-from catvq.frozen.verify import CHUNK_ROWS, TIE_TOLERANCE, OnnxEncoder, check_freeze
+from catvq.frozen.verify import CHUNK_ROWS, OnnxCodes, OnnxEncoder, check_freeze
 from catvq.frozen.weights import FrozenWeights
 from catvq.grouping.initial import Categories
 from catvq.model.losses import squared_error, topographic_similarity
@@ -43,8 +44,6 @@ from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.training.progress import RunState, SoftToHardGap
 
-TEST_VECTOR_ROWS = 8
-TEST_VECTOR_CANDIDATES = 1024
 TOPOGRAPHIC_ROWS = 512
 LEVEL_ROWS = 10_000  # most rows that are decoded from fewer levels
 TOKEN_ROWS = 100_000  # most training rows whose codes are compared
@@ -94,11 +93,19 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     grouping, features = inputs.owners.spread(inputs.grouping.cpu()), inputs.data.features.cpu()
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
     weights = FrozenWeights.pack(model, routing)
-    vector = _clearest(inputs.data.split.train[:TEST_VECTOR_CANDIDATES], features, weights)
+    vector = choose_test_vector(inputs.table, inputs.data.split.train, features, weights)
     vector_codes = weights.encode(features[vector]).numpy()
-    encoder = encoder_graph(weights, inputs.cleaner, _metadata(inputs, vector, vector_codes))
-    rows = [np.asarray(part.values, dtype=inputs.cleaner.dtype) for part in inputs.table.parts]
-    encoded = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {})).encode(*rows)
+    families = inputs.table.channel_families
+    tokens = [name for names in token_names(inputs.categories.names, model.shape.levels) for name in names]
+    metadata = describe_encoder(inputs.table, tokens, vector, vector_codes)
+    encoder = encoder_graph(weights, inputs.cleaner, metadata, families)
+    graphs = OnnxEncoder(encoder, doubt_graph(weights, inputs.cleaner, {}))
+    encoded = OnnxCodes.join(
+        [
+            graphs.encode(np.asarray(part.values, inputs.cleaner.dtype), part.others)
+            for part in inputs.table.parts
+        ]
+    )
     check = check_freeze(model, grouping, weights, features=features, onnx_codes=encoded.codes)
     if not np.array_equal(encoded.codes[vector], vector_codes):
         raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
@@ -112,6 +119,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "categorical": describe_values(
             inputs.table, inputs.cleaner, weights, inputs.data.split, codes=encoded.codes
         ),
+        "channels": describe_channels(inputs.table, inputs.cleaner, weights, inputs.data, codes=codes),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
         "start": inputs.start,
         "search": inputs.search,
@@ -141,14 +149,17 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     }
     return FrozenModel(
         encoder=encoder,
-        decoder=decoder_graph(weights, inputs.cleaner),
-        doubt=doubt_graph(weights, inputs.cleaner, _percentiles(encoded.distance[inputs.data.split.train])),
+        decoder=decoder_graph(weights, inputs.cleaner, families),
+        doubt=doubt_graph(
+            weights, inputs.cleaner, describe_distances(encoded.distance[inputs.data.split.train])
+        ),
         weights=weights,
         cleaner=inputs.cleaner,
         families={name: list(members) for name, members in inputs.table.families.items()},
         features=inputs.table.features,
         values=values_of_features(inputs.table),
         origins=origins_of_features(inputs.table),
+        kinds=families,
         categories=inputs.categories.names,
         levels=model.shape.levels,
         codebook_sizes=model.shape.codebook_sizes,
@@ -158,38 +169,6 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         usage=usage,
         report=report,
     )
-
-
-def _clearest(candidates: NDArray[np.int64], features: Tensor, weights: FrozenWeights) -> NDArray[np.int64]:
-    """The rows of a test vector: those whose codes no rounding on another machine can change."""
-    _, clearness = weights.search(weights.latents(features[torch.from_numpy(candidates)]))
-    clearest, picks = clearness.amin(dim=0).topk(min(TEST_VECTOR_ROWS, len(candidates)))
-    picks = picks[clearest > TIE_TOLERANCE]
-    chosen: NDArray[np.int64] = candidates[np.sort(picks.numpy())]
-    return chosen
-
-
-def _metadata(
-    inputs: FreezeInputs, vector: NDArray[np.int64], vector_codes: NDArray[np.int64]
-) -> dict[str, str]:
-    """Names, and a test vector: training rows with the frozen model's own codes of them."""
-    rows = inputs.table.take(vector)
-    tokens = token_names(inputs.categories.names, inputs.model.shape.levels)
-    return {
-        "catvq_features": json.dumps(list(inputs.table.features)),
-        "catvq_values": json.dumps(values_of_features(inputs.table)),
-        "catvq_origins": json.dumps(origins_of_features(inputs.table)),
-        "catvq_codes": json.dumps([name for names in tokens for name in names]),
-        "catvq_test_rows": json.dumps([[None if np.isnan(v) else float(v) for v in row] for row in rows]),
-        "catvq_test_codes": json.dumps(vector_codes.tolist()),
-        "catvq_version": "1",
-    }
-
-
-def _percentiles(distance: NDArray[np.float32]) -> dict[str, str]:
-    """How far the training rows were from their codes: percentiles 0, 1, ..., 100."""
-    percentiles = np.percentile(distance.astype(np.float64), np.arange(101))
-    return {"catvq_distance_percentiles": json.dumps(percentiles.tolist())}
 
 
 def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:

@@ -101,7 +101,7 @@ class TrainingRun:
         groups = config.assignment.groups if start_groups is None else start_groups
         split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups)
-        observed = cleaner.observed(table.values[split.train])
+        observed = cleaner.observed(table.numbers[split.train])
         scores = feature_scores(observed, cleaner.feature_of_column)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
@@ -343,13 +343,13 @@ class TrainingRun:
 
 def _normalize(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor:
     """Normalise the rows of all parts of a table, float32 [N, C']."""
-    parts = [torch.from_numpy(cleaner.normalize(part.values)) for part in table.parts]
+    parts = [torch.from_numpy(cleaner.normalize(part.numbers)) for part in table.parts]
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _present(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor | None:
     """Which cells of all parts are there, bool [N, C']; None where all are."""
-    parts = [cleaner.present(part.values) for part in table.parts]
+    parts = [cleaner.present(part.numbers) for part in table.parts]
     if all(part is None for part in parts):
         return None
     width = len(cleaner.active_columns)

@@ -61,15 +61,16 @@ def with_family(family, *, channels=("s/x", "s/y")):
 
 
 def test_channels_of_another_table_are_matched_by_name():
-    series = Series(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 3]))
+    series = Series.divide(np.arange(6, dtype=np.float32).reshape(3, 2), np.array([0, 1, 3]))
     table, other = with_family(series), with_family(series, channels=("s/y", "s/x"))
 
-    assert align(other, table).others["s"].values.tolist() == [[1, 0], [3, 2], [5, 4]]
+    aligned = align(other, table).others["s"]
+    assert [aligned.row(row).tolist() for row in range(2)] == [[[1, 0]], [[3, 2], [5, 4]]]
     assert align(table, table).others["s"] is series
 
 
 def test_families_of_another_kind_or_shape_are_refused():
-    series = Series(np.zeros((2, 2), np.float32), np.array([0, 1, 2]))
+    series = Series.divide(np.zeros((2, 2), np.float32), np.array([0, 1, 2]))
     square, wide = (Grids(np.zeros((2, 2, 3, width), np.float32)) for width in (3, 4))
     for own, given in ((series, square), (square, wide)):
         with pytest.raises(ConfigError, match="'s' is of another kind"):

@@ -24,7 +24,7 @@ def mixed():
     return np.stack([NOISE[:, 1], place, renamed, np.ones(500)], axis=1).astype(np.float32)
 
 
-COLUMNS = FeatureColumns(np.array([0, 4, 3, 2]))
+COLUMNS = FeatureColumns.tabular(np.array([0, 4, 3, 2]))
 
 
 def test_a_categorical_feature_weighs_as_one_and_what_is_missing_as_nothing(mixed):

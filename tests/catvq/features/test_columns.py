@@ -6,7 +6,7 @@ from catvq.features.columns import NUMBER, FeatureColumns
 from catvq.features.table import FeatureTable
 
 NAN = np.nan
-COLUMNS = FeatureColumns(np.array([0, 3, 2]))  # a number, a feature of three values and one of two
+COLUMNS = FeatureColumns.tabular(np.array([0, 3, 2]))  # a number, a feature of three values and one of two
 
 
 def test_a_number_has_one_column_and_a_categorical_feature_one_for_each_value():
@@ -39,7 +39,7 @@ def test_of_equal_columns_the_first_value_is_taken():
 
 
 def test_numbers_alone_are_their_own_columns():
-    plain, values = FeatureColumns(np.zeros(2, np.int64)), np.array([[1, NAN]], np.float32)
+    plain, values = FeatureColumns.tabular(np.zeros(2, np.int64)), np.array([[1, NAN]], np.float32)
 
     assert plain.expand(values) is values
     assert plain.collapse(values) is values

@@ -13,7 +13,7 @@ FAMILIES = {"tabular": ("age",), "ecg": ("ecg/0", "ecg/1"), "image": ("image/0",
 
 
 def series(*offsets):
-    return Series(VALUES, np.array(offsets, dtype=np.int64))
+    return Series.divide(VALUES, np.array(offsets, dtype=np.int64))
 
 
 def table(**changes):
@@ -29,14 +29,14 @@ def test_each_row_of_a_family_of_series_has_a_length_of_its_own():
 
 @pytest.mark.parametrize("offsets", [[], [1, 5], [0, 4], [0, 3, 2, 5], [[0, 5]]])
 def test_offsets_that_do_not_divide_the_values_are_refused(offsets):
-    with pytest.raises(ShapeError, match="offsets must rise from 0 to the number of values, 5"):
+    with pytest.raises(ShapeError, match="offsets must rise from 0 to the number of steps, 5"):
         series(*offsets)
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 0), (5, 2, 1)])
 def test_series_have_two_dimensions(shape):
     with pytest.raises(ShapeError, match="needed 2 dimensions"):
-        Series(np.zeros(shape, dtype=np.float32), np.array([0, 5]))
+        Series.divide(np.zeros(shape, dtype=np.float32), np.array([0, 5]))
 
 
 def test_grids_have_four_dimensions_of_float32():

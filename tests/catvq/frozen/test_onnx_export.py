@@ -7,11 +7,11 @@ from sklearn.datasets import load_digits
 
 from catvq.config import CleaningConfig
 from catvq.features.cleaner import FeatureCleaner
-from catvq.frozen.onnx_builder import IR_VERSION, OPSET
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
+from catvq.onnx_builder import IR_VERSION, OPSET
 
 
 def run(content, **inputs):

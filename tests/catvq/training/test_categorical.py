@@ -130,7 +130,7 @@ def test_the_graph_gives_the_codes_of_the_core(model, directory, table):
     assert np.array_equal(found["codes"], own)
     assert np.array_equal(found["normalized"][:, model.cleaner.active_columns], model.cleaner.normalize(rows))
     assert np.array_equal(TableEncoder.read(directory, torch.device("cpu")).encode(rows), own)
-    assert np.array_equal(_torch(directory, document, torch.device("cpu"))(rows), own)
+    assert np.array_equal(_torch(directory, document, torch.device("cpu"))({"rows": rows}), own)
     assert model.report["freeze_check"]["near_ties"] == 0
 
 

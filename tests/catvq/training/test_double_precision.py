@@ -78,7 +78,7 @@ def test_graph_and_torch_give_the_same_codes_in_double(model, directory, table):
     assert document["rows_dtype"] == "float64"
     assert np.array_equal(codes_of(directory, table.values), own)
     assert np.array_equal(TableEncoder.read(directory, torch.device("cpu")).encode(table.values), own)
-    assert np.array_equal(_torch(directory, document, torch.device("cpu"))(table.values), own)
+    assert np.array_equal(_torch(directory, document, torch.device("cpu"))({"rows": table.values}), own)
 
 
 def test_the_decoder_gives_doubles_near_the_rows(model, directory, table):

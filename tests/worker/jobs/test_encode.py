@@ -237,7 +237,9 @@ def test_torch_gives_the_codes_of_the_graph(store, model, dataset):
     directory = store.models.directory(model.id)
     document = json.loads((directory / "model.json").read_text())
     run = _torch(directory, document, torch.device("cpu"))
-    assert np.array_equal(run(values_of(store, dataset.id)), codes_by_hand(store, model, dataset.id))
+    assert np.array_equal(
+        run({"rows": values_of(store, dataset.id)}), codes_by_hand(store, model, dataset.id)
+    )
 
 
 def test_times_are_counted_from_the_models_origin(store, model, ask, run, add_dataset):

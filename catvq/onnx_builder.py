@@ -17,16 +17,20 @@ Array: TypeAlias = NDArray[Any]
 
 @dataclass
 class Graph:
-    """Collects nodes and constants, and names them."""
+    """Collects nodes and constants, and names them; no name of an input begins with the prefix.
 
-    prefix: str = ""
+    Attributes:
+        prefix: Of the names that are not given.
+    """
+
+    prefix: str = "/"
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
 
-    def constant(self, value: Array) -> str:
-        """Add a constant array; return its name."""
-        name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    def constant(self, value: Array | np.number[Any]) -> str:
+        """Add a constant array or number; return its name."""
+        name = f"{self.prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def ints(self, *values: int) -> str:
@@ -44,6 +48,13 @@ class Graph:
         names = [f"{self.prefix}top_{len(self.nodes)}_{kind}" for kind in ("values", "places")]
         self.nodes.append(helper.make_node("TopK", [value, self.ints(number)], names, axis=-1))
         return names[0], names[1]
+
+    def sorted(self, value: str) -> str:
+        """Add a sort of the last axis, of any length, ascending."""
+        length = self.add("Shape", value, start=-1)
+        names = [f"{self.prefix}sorted_{len(self.nodes)}_{kind}" for kind in ("values", "places")]
+        self.nodes.append(helper.make_node("TopK", [value, length], names, axis=-1, largest=0))
+        return names[0]
 
     def choose(self, condition: str, then: "Graph", otherwise: "Graph", kind: int) -> str:
         """Add an If that returns the last output of one of two graphs.
