@@ -27,7 +27,7 @@ class Format(Enum):
 
 ARRAY_FORMATS = (Format.JSON, Format.NPY, Format.CSV, Format.ARROW, Format.PARQUET)
 ENCODING_FORMATS = (*ARRAY_FORMATS, Format.RAW)
-ROW_FORMATS = (*ENCODING_FORMATS, Format.ARROW_FILE)  # of rows to encode
+ROW_FORMATS = (*ENCODING_FORMATS, Format.ARROW_FILE, Format.NPZ, Format.HDF5)  # of rows to encode
 DATASET_FORMATS = (
     *(Format.CSV, Format.PARQUET, Format.ARROW, Format.ARROW_FILE),
     *(Format.NPY, Format.NPZ, Format.HDF5, Format.JSON),

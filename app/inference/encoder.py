@@ -1,17 +1,18 @@
 """Runs frozen models: rows to codes and back, with ONNX Runtime, without torch."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 import orjson
 from numpy.typing import NDArray
 
+from app.inference.channels import ChannelValues, ModelFamily, cut_batches
+from app.inference.encoded import Doubt, Encoded, join, mark_invalid, take
 from app.problems import ApiError
 from app.process.malloc import release_free_memory
 from worker.store import StoreUnavailable
@@ -20,7 +21,6 @@ ENCODER_FILE = "encoder.onnx"
 DECODER_FILE = "decoder.onnx"
 DOUBT_FILE = "doubt.onnx"
 ROWS_PER_RUN = 128  # activations then stay in a core's cache; twice as many rows take 10 MB more
-INVALID_CODE = -1
 SIZE_IN_MEMORY = 2  # times the files' size: their contents, and the runtime's packed copy
 PERCENTILES = np.arange(101)
 TYPES: dict[str, np.dtype[Any]] = {
@@ -36,43 +36,6 @@ class DamagedModelError(ApiError):
 
     status = 500
     default_code = "damaged_model"
-
-
-@dataclass(frozen=True)
-class Doubt:
-    """How well codes describe their rows; NaN for an invalid row.
-
-    Args:
-        reconstruction_error: float32 [rows], mean squared error in units of variance.
-        distance_percentile: float64 [rows], 0 to 100: the share of training rows that were nearer to
-            their codes.
-    """
-
-    reconstruction_error: NDArray[np.float32]
-    distance_percentile: NDArray[np.float64]
-
-
-class Encoded(NamedTuple):
-    """Codes of rows.
-
-    Args:
-        codes: int64 [rows, tokens]; -1 throughout an invalid row.
-        is_imputed: bool [rows], a missing value, or one that a categorical feature does not have, was filled
-            in.
-        is_invalid: bool [rows], a value was infinite or beyond the type of the model's rows.
-        doubt: None unless it was requested.
-    """
-
-    codes: NDArray[np.int64]
-    is_imputed: NDArray[np.bool_]
-    is_invalid: NDArray[np.bool_]
-    doubt: Doubt | None = None
-
-    @property
-    def status(self) -> list[str]:
-        """One word per row: ok, imputed or invalid."""
-        words = np.where(self.is_invalid, "invalid", np.where(self.is_imputed, "imputed", "ok"))
-        return [str(word) for word in words]
 
 
 class Encoder:
@@ -91,23 +54,27 @@ class Encoder:
         self._locate = locate
         self._encoder = self._load(ENCODER_FILE)
         self._doubt = self._load(DOUBT_FILE)
-        self.dtype = TYPES[self._encoder.get_inputs()[0].type]  # of its rows
         notes = self._encoder.get_modelmeta().custom_metadata_map
-        self.features: tuple[str, ...] = tuple(orjson.loads(notes["catvq_features"]))
-        values: list[list[str] | None] = orjson.loads(notes["catvq_values"])
-        self._num_values = np.array([len(names or ()) for names in values])
+        self.families = tuple(map(ModelFamily.from_document, orjson.loads(notes.get("catvq_kinds", "[]"))))
+        names: list[str] = orjson.loads(notes["catvq_features"])
+        width = len(names) - sum(len(family.channels) for family in self.families)
+        self.features = tuple(names[:width])  # of its rows; channels come after them
+        inputs = {value.name: value.type for value in self._encoder.get_inputs()}
+        self.dtype = TYPES[inputs.get("rows", "tensor(float)")]  # of its rows
+        values: list[list[str] | None] = orjson.loads(notes["catvq_values"])[:width]
+        self._num_values = np.array([len(texts or ()) for texts in values], np.int64)
         self.tokens: tuple[str, ...] = tuple(orjson.loads(notes["catvq_codes"]))
         self.values_of: dict[str, tuple[str, ...] | None] = {
-            name: None if names is None else tuple(names)
-            for name, names in zip(self.features, values, strict=True)
+            name: None if texts is None else tuple(texts)
+            for name, texts in zip(self.features, values, strict=True)
         }
         self.origins: dict[str, str] = {  # from when features that are times count their seconds
             name: origin
-            for name, origin in zip(self.features, orjson.loads(notes["catvq_origins"]), strict=True)
+            for name, origin in zip(self.features, orjson.loads(notes["catvq_origins"]), strict=False)
             if origin is not None
         }
-        plain = [names is None and name not in self.origins for name, names in self.values_of.items()]
-        self._is_plain = np.array(plain)
+        plain = [texts is None and name not in self.origins for name, texts in self.values_of.items()]
+        self._is_plain = np.array(plain, np.bool_)
         self.singles_per_row = len(self.features) * self.dtype.itemsize // np.dtype(np.float32).itemsize
         self.width = max(len(self.features), len(self.tokens))  # of its rows or their codes
         doubts = self._doubt.get_modelmeta().custom_metadata_map
@@ -139,11 +106,49 @@ class Encoder:
             return self._encode_part(rows, with_doubt=with_doubt)
         return join([self._encode_part(part, with_doubt=with_doubt) for part in _parts(rows)])
 
+    def encode_channels(
+        self, rows: NDArray[Any], channels: Mapping[str, ChannelValues], *, with_doubt: bool
+    ) -> Encoded:
+        """Encode rows with series and grids, in batches that are padded little; their order stays.
+
+        Args:
+            rows: [rows, features] in the dataset's units; NaN means missing.
+            channels: The values of each of the model's families.
+            with_doubt: Whether to tell how well the codes describe the rows.
+        """
+        batches = list(cut_batches(channels, len(rows), max_rows=ROWS_PER_RUN))
+        parts = []
+        for batch in batches:
+            inputs: dict[str, NDArray[Any]] = {}
+            for name, family in channels.items():
+                inputs |= family.pad(name, batch)
+            parts.append(self._encode_part(self.floats(rows[batch]), inputs, with_doubt=with_doubt))
+        encoded = take(join(parts), np.argsort(np.concatenate(batches)))
+        is_infinite = np.any([family.is_infinite for family in channels.values()], axis=0)
+        is_missing = np.any([family.is_missing for family in channels.values()], axis=0)
+        is_invalid = np.asarray(encoded.is_invalid | is_infinite)
+        mark_invalid(encoded.codes, encoded.doubt, is_invalid)
+        return Encoded(encoded.codes, np.asarray(encoded.is_imputed | is_missing), is_invalid, encoded.doubt)
+
     def decode(self, codes: NDArray[np.int64]) -> NDArray[Any]:
         """Decode codes [any number, tokens], -1 where a level is left out, to rows [any number, features]."""
-        parts = [self._decoder.run(["rows"], {"codes": part})[0] for part in _parts(codes)]
-        rows: NDArray[Any] = np.concatenate(parts)
-        return rows
+        if not self.features:
+            return np.empty((len(codes), 0), self.dtype)
+        return self._decode("rows", codes)
+
+    def decode_channels(self, codes: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Decode valid codes to the descriptors of each family, [any number, channels, descriptors]."""
+        return {family.name: self._decode(family.name, codes) for family in self.families}
+
+    def decode_flat(self, codes: NDArray[np.int64]) -> NDArray[Any]:
+        """Decode codes to rows with the descriptors of all channels after the features."""
+        found = [part.reshape(len(codes), -1) for part in self.decode_channels(codes).values()]
+        return np.concatenate([self.decode(codes), *found], axis=1)
+
+    def _decode(self, output: str, codes: NDArray[np.int64]) -> NDArray[Any]:
+        parts = [self._decoder.run([output], {"codes": part})[0] for part in _parts(codes)]
+        found: NDArray[Any] = np.concatenate(parts)
+        return found
 
     def _load(self, name: str) -> ort.InferenceSession:
         try:
@@ -153,12 +158,17 @@ class Encoder:
         except Exception as error:
             raise DamagedModelError(f"the model cannot be loaded: {type(error).__name__}") from error
 
-    def _encode_part(self, rows: NDArray[Any], *, with_doubt: bool) -> Encoded:
+    def _encode_part(
+        self, rows: NDArray[Any], channels: Mapping[str, NDArray[Any]] | None = None, *, with_doubt: bool
+    ) -> Encoded:
         doubt = None
+        given = {"rows": rows} if self.features else {}
+        if channels:
+            given |= channels
         if not with_doubt:
-            codes, total = self._encoder.run(["codes", "total"], {"rows": rows})
+            codes, total = self._encoder.run(["codes", "total"], given)
         else:
-            outputs = self._encoder.run(["codes", "total", "normalized", "latents"], {"rows": rows})
+            outputs = self._encoder.run(["codes", "total", "normalized", "latents"], given)
             codes, total, normalized, latents = outputs
             inputs = {"codes": codes, "normalized": normalized, "latents": latents}
             error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
@@ -169,10 +179,7 @@ class Encoder:
                 np.asarray(np.isinf(rows).any(1)),
                 np.asarray(self._is_missing(rows).any(1)),
             )
-            codes[is_invalid] = INVALID_CODE
-            if doubt is not None:
-                doubt.reconstruction_error[is_invalid] = np.nan
-                doubt.distance_percentile[is_invalid] = np.nan
+            mark_invalid(codes, doubt, is_invalid)
         return Encoded(codes, is_imputed, is_invalid, doubt)
 
     def _is_missing(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
@@ -183,27 +190,24 @@ class Encoder:
     def _verify(self, notes: dict[str, str]) -> None:
         rows = self.floats(np.array(orjson.loads(notes["catvq_test_rows"]), np.float64))
         codes = np.array(orjson.loads(notes["catvq_test_codes"]), np.int64)
-        if not np.array_equal(self.encode(rows, with_doubt=False).codes, codes):
+        if self.families:
+            told = orjson.loads(notes["catvq_test_families"])
+            channels = {family.name: _values_of(family, told[family.name]) for family in self.families}
+            found = self.encode_channels(rows.reshape(len(codes), -1), channels, with_doubt=False)
+        else:
+            found = self.encode(rows, with_doubt=False)
+        if not np.array_equal(found.codes, codes):
             raise DamagedModelError("the model's files give other codes than when it was frozen")
 
 
-def join(parts: list[Encoded]) -> Encoded:
-    """Concatenate the rows of several parts; all of them have `doubt`, or none has."""
-    doubts = [part.doubt for part in parts if part.doubt is not None]
-    doubt = (
-        Doubt(
-            np.concatenate([doubt.reconstruction_error for doubt in doubts]),
-            np.concatenate([doubt.distance_percentile for doubt in doubts]),
-        )
-        if doubts
-        else None
-    )
-    return Encoded(
-        np.concatenate([part.codes for part in parts]),
-        np.concatenate([part.is_imputed for part in parts]),
-        np.concatenate([part.is_invalid for part in parts]),
-        doubt,
-    )
+def _values_of(family: ModelFamily, rows: list[Any]) -> ChannelValues:
+    """Return nested lists of a test vector as values."""
+    width = len(family.channels)
+    if family.shape is not None:
+        return ChannelValues(np.array(rows, np.float32).reshape(len(rows), width, *family.shape))
+    steps = [np.array(row, np.float32).reshape(-1, width) for row in rows]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in steps], dtype=np.int64)])
+    return ChannelValues(np.concatenate(steps), offsets)
 
 
 def _load(path: Path, threads: int) -> ort.InferenceSession:

@@ -1,6 +1,6 @@
 """What every way of asking for encodings shares: rows out of a body, and the answer about them."""
 
-from collections.abc import Callable, Collection, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Mapping, MutableMapping, Sequence
 from time import perf_counter
 from typing import Any, BinaryIO, TypeVar
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 
 from app.formats import Format
-from app.inference.encoder import Encoded, Encoder
+from app.inference.encoded import Encoded
+from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
@@ -54,7 +55,7 @@ def read_keyed_rows(
         rows, kept = _read_array(api, encoder, file, file_format, options=options), {}
     else:
         table = open_table(file, file_format, options, api.table_limits(file))
-        order = _order(table.has_names or options.columns is not None, table.columns, encoder.features)
+        order = order_columns(table.has_names or options.columns is not None, table.columns, encoder.features)
         rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
         rows = rows if order is None else rows[:, order]
         kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
@@ -76,7 +77,7 @@ def _read_array(
     check_width(width, limits)
     sent = options.columns
     names = numbered(width) if sent is None else give_names(sent, width, limits)
-    order = _order(sent is not None, names, encoder.features)
+    order = order_columns(sent is not None, names, encoder.features)
     check_row_count(api, len(matrix), max(encoder.width, width))
     rows = encoder.floats(matrix if order is None else matrix[:, order])
     return encoder.mark_missing(rows, options.missing_numbers)
@@ -117,6 +118,17 @@ def check_types(dataset: DatasetRecord, model: ModelRecord) -> None:
             faults.append(Place(detail=f"{known} in the model, but {found} in the dataset", column=name))
     if faults:
         raise InvalidError(f"column {faults[0].column!r} is {faults[0].detail}", faults, code="other_type")
+    of_dataset = {kind["family"]: _form_of(kind) for kind in dataset.kinds}
+    for kind in document.get("kinds", []):
+        found = of_dataset.get(kind["family"], "a table")
+        if found != _form_of(kind):
+            detail = f"{_form_of(kind)} in the model, but {found} in the dataset"
+            place = Place(detail=detail, field=kind["family"])
+            raise InvalidError(f"family {kind['family']!r} is {detail}", [place], code="other_type")
+
+
+def _form_of(kind: Mapping[str, Any]) -> str:
+    return "a series" if kind["shape"] is None else f"a grid of {kind['shape'][0]} by {kind['shape'][1]}"
 
 
 def check_keys(dataset: DatasetRecord, keys: Collection[str]) -> None:
@@ -204,7 +216,7 @@ def answer_of(model_id: str, tokens: Sequence[str], encoded: Encoded, keys: Keys
     )
 
 
-def _order(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) -> list[int] | None:  # noqa: FBT001 - says what names are
+def order_columns(is_named: bool, names: tuple[str, ...], features: tuple[str, ...]) -> list[int] | None:  # noqa: FBT001 - says what names are
     """Return where each of the model's features is among the columns; None when they are in place."""
     if names == features or (not is_named and len(names) == len(features)):
         return None

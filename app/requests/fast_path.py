@@ -20,7 +20,8 @@ from app.formats import Format
 from app.http.request_middleware import REQUEST_ID, common_headers, request_id_of
 from app.http.transfer import SlowReaderError, send_pieces
 from app.inference.document_cache import document_answer
-from app.inference.encoder import Encoded, Encoder
+from app.inference.encoded import Encoded
+from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel, document_headers, result_headers
 from app.requests.common_requests import FORMATS, MAX_FIELDS, CommonRequest, recognize
 from app.requests.encode import (
@@ -147,7 +148,9 @@ class FastPath:
         if common.part is not None:
             return self._document(scope, common.key, common.part)
         model = self._api.models.find_at_once(common.key)
-        if model is None or common.length > self._max_bytes(common, len(model.encoder.features)):
+        if model is None or model.encoder.families:
+            return None
+        if common.length > self._max_bytes(common, len(model.encoder.features)):
             return None
         content = await self._read(body, common.length)
         if common.is_inference:
@@ -215,7 +218,7 @@ class FastPath:
         json_bytes = common.json_bytes
         here = (common.length if json_bytes is None else json_bytes) <= MAX_BYTES_AT_ONCE
         encoder = model.encoder
-        inference = await call(here, read_inference, io.BytesIO(content), json_bytes, model)
+        inference = await call(here, read_inference, self._api, io.BytesIO(content), json_bytes, model)
         check_row_count(self._api, len(inference.rows), encoder.width)
         encoded = await self._encode(scope, encoder, inference.rows, with_doubt=inference.with_doubt)
         written = write_inference(inference, encoded, common.key, model.version)

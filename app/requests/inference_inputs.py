@@ -44,10 +44,23 @@ def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, model: ServedMod
         NotParseableError: There are more bytes, or fewer, than the tensors announce.
         InvalidError: They are not rows of the model's features.
     """
+    return read_columns(tensors, list(cut_bodies(tensors, tail)), model)
+
+
+def read_columns(
+    tensors: Sequence[InferenceInput], bodies: Sequence[bytes | None], model: ServedModel
+) -> NDArray[Any]:
+    """Return rows as `read_inputs` does.
+
+    Args:
+        tensors: As there.
+        bodies: The bytes of each; None where its values are in the JSON.
+    """
     encoder = model.encoder
-    bodies = list(_cut(tensors, tail))
-    if [tensor.name for tensor in tensors] == [INPUT]:
-        rows = _read_numbers(tensors[0], bodies[0], encoder.features, place=0)
+    names = [tensor.name for tensor in tensors]
+    if INPUT in names and (len(names) == 1 or encoder.families):
+        place = names.index(INPUT)
+        rows = _read_numbers(tensors[place], bodies[place], encoder.features, place=place)
     else:
         rows = _read_columns(tensors, bodies, model)
     if not len(rows):
@@ -55,7 +68,7 @@ def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, model: ServedMod
     return encoder.mark_missing(encoder.floats(rows), model.options.missing_numbers)
 
 
-def _cut(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
+def cut_bodies(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
     """Yield the bytes of each tensor; None where its values are in the JSON."""
     for place, tensor in enumerate(tensors):
         if (_size(tensor) is None) == (tensor.data is None):

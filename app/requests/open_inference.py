@@ -1,6 +1,7 @@
 """Reads and writes the Open Inference Protocol: JSON, and the values of tensors after it or within."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -9,11 +10,16 @@ from pydantic import ValidationError
 
 from app.formats import Format
 from app.http.error_handlers import to_invalid
-from app.inference.encoder import Encoded, Encoder
+from app.inference.channels import ChannelValues
+from app.inference.encoded import Encoded
+from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError
+from app.requests.inference_channels import read_channel_inputs
 from app.requests.inference_inputs import read_inputs
 from app.schemas.inference import INPUT, InferenceRequest, Output
+from app.services import Services
+from app.tables.channels.arrays import LENGTHS
 from app.tables.readers.json_reader import load_rows
 from app.tables.write import to_json
 
@@ -36,11 +42,13 @@ class Inference:
         id: The client's own name for it.
         rows: [any number but 0, features], in the type of the model's rows.
         outputs: What to answer, and whether after the JSON.
+        channels: The values of series and grids, where the model knows some.
     """
 
     id: str | None
     rows: NDArray[Any]
     outputs: dict[Output, bool]
+    channels: dict[str, ChannelValues] = field(default_factory=dict)
 
     @property
     def with_doubt(self) -> bool:
@@ -63,7 +71,7 @@ class Written:
         return {"Content-Type": BINARY, JSON_BYTES_HEADER: str(self.json_bytes)}
 
 
-def read_inference(file: BinaryIO, json_bytes: int | None, model: ServedModel) -> Inference:
+def read_inference(api: Services, file: BinaryIO, json_bytes: int | None, model: ServedModel) -> Inference:
     """Read a body.
 
     Args:
@@ -85,13 +93,17 @@ def read_inference(file: BinaryIO, json_bytes: int | None, model: ServedModel) -
             ) from None
         faults = [{**fault, "loc": ("body", *fault["loc"])} for fault in error.errors()]
         raise to_invalid(faults, document) from None
-    rows = read_inputs(request.inputs, file.read(), model)
+    if model.encoder.families:
+        found = read_channel_inputs(api, request.inputs, file.read(), model)
+        rows, channels = found.rows, found.channels
+    else:
+        rows, channels = read_inputs(request.inputs, file.read(), model), {}
     is_binary = request.parameters is not None and request.parameters.binary_data_output
     wanted = {
         output.name: is_binary if output.parameters is None else output.parameters.binary_data
         for output in request.outputs or ()
     }
-    return Inference(request.id, rows, wanted or dict.fromkeys(Output, is_binary))
+    return Inference(request.id, rows, wanted or dict.fromkeys(Output, is_binary), channels)
 
 
 def write_inference(inference: Inference, encoded: Encoded, name: str, version: str) -> Written:
@@ -116,7 +128,7 @@ def write_inference(inference: Inference, encoded: Encoded, name: str, version: 
 def describe_tensors(encoder: Encoder) -> dict[str, list[dict[str, Any]]]:
     """Return the form of a model's inputs and outputs; -1 is any number of rows."""
     return {
-        "inputs": [{"name": INPUT, "datatype": _datatype(encoder), "shape": [-1, len(encoder.features)]}],
+        "inputs": list(_inputs(encoder)),
         "outputs": [
             {
                 "name": output,
@@ -126,6 +138,18 @@ def describe_tensors(encoder: Encoder) -> dict[str, list[dict[str, Any]]]:
             for output, datatype in DATATYPES.items()
         ],
     }
+
+
+def _inputs(encoder: Encoder) -> Iterator[dict[str, Any]]:
+    if encoder.features:
+        yield {"name": INPUT, "datatype": _datatype(encoder), "shape": [-1, len(encoder.features)]}
+    for family in encoder.families:
+        channels = len(family.channels)
+        if family.shape is None:
+            yield {"name": family.name, "datatype": "FP32", "shape": [-1, -1, channels]}
+            yield {"name": f"{family.name}{LENGTHS}", "datatype": "INT64", "shape": [-1]}
+        else:
+            yield {"name": family.name, "datatype": "FP32", "shape": [-1, channels, *family.shape]}
 
 
 def _datatype(encoder: Encoder) -> str:

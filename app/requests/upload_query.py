@@ -107,6 +107,13 @@ class RowsQuery:
         Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
     ] = None
     keys: KeysOfRows = None
+    channels: Annotated[
+        str | None,
+        Query(
+            description="JSON `{family: [names]}` of the channels that are sent, to be matched by name.",
+            examples=['{"waves":["y","x"]}'],
+        ),
+    ] = None
     na_values: Annotated[
         str | None, Query(description="JSON list of what else stands for a missing cell.")
     ] = None

@@ -14,6 +14,7 @@ from app.formats import ARRAY_FORMATS, ENCODING_FORMATS, ROW_FORMATS, Format, as
 from app.http.bounded_route import BoundedRequest, ReadingRoute
 from app.http.responses import array_answer, rows_answer
 from app.http.uploads import Upload, received
+from app.inference.channels import descriptor_names
 from app.inference.model_lookup import ServedModel, result_headers
 from app.openapi import array_response, problems, table_body
 from app.problems import MAX_PLACES, InvalidError, Place
@@ -26,6 +27,7 @@ from app.requests.encode import (
     is_quick,
     read_keyed_rows,
 )
+from app.requests.encode_channels import encode_channels, read_channels
 from app.requests.levels import Levels, tokens_of_levels
 from app.requests.upload_query import RowsQuery
 from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
@@ -65,7 +67,9 @@ async def create_encodings(
     the model's `rows_dtype`, is `invalid`: its codes are -1. Named columns are matched by name; columns that
     the model does not have are ignored. NPY and `application/octet-stream` return only codes. The other
     formats also return each row's status, reconstruction error, and distance to its codes as a percentile of
-    the training rows' distances (100: farther than all of them). `application/octet-stream` is little-endian
+    the training rows' distances (100: farther than all of them). Series and grids come by family: as arrays
+    of NPZ and HDF5 (columns then as the array `rows`, or by family), as lists of Arrow and Parquet, or as
+    JSON `{"rows": [...], "families": {family: nested lists}}`. `application/octet-stream` is little-endian
     without a header: rows in the model's `rows_dtype` in, int64 codes out; with NPY it is the fastest format.
 
     `levels=` returns shorter codes, which `levels=` of decodings takes: those of the coarser levels of each
@@ -83,12 +87,18 @@ async def create_encodings(
             raise InvalidError(
                 f"{asked.value} holds codes alone", [Place(detail="not with it", field="keys")]
             )
-        read = partial(read_keyed_rows, options=options)
-        rows, kept = await call(here, read, api, model.encoder, upload.file, file_format)
-        encoded = await encode(
-            api, request.scope["state"], model.encoder, rows, with_doubt=asked not in CODES_ONLY
-        )
-    tokens = [model.encoder.tokens[token] for token in kept_tokens]
+        state, encoder, with_doubt = request.scope["state"], model.encoder, asked not in CODES_ONLY
+        if encoder.families:
+            found = await run_in_threadpool(
+                read_channels, api, encoder, upload.file, file_format, options=options
+            )
+            kept = found.keys
+            encoded = await encode_channels(api, state, encoder, found, with_doubt=with_doubt)
+        else:
+            read = partial(read_keyed_rows, options=options)
+            rows, kept = await call(here, read, api, encoder, upload.file, file_format)
+            encoded = await encode(api, state, encoder, rows, with_doubt=with_doubt)
+    tokens = [encoder.tokens[token] for token in kept_tokens]
     if levels is not None:
         encoded = encoded._replace(codes=encoded.codes.take(kept_tokens, axis=1))
     answer = answer_of(model.record.id, tokens, encoded, kept)
@@ -108,7 +118,9 @@ async def create_decodings(
 
     `levels=` takes the codes of so many levels of each category; each further level brings the rows nearer.
 
-    A time is given as a date; in NPY it is its seconds since the feature's origin.
+    A time is given as a date; in NPY it is its seconds since the feature's origin. Of each channel of a
+    series or grid its descriptors are given: in JSON by family, `values` [rows, channels, descriptors], in
+    other formats as columns `family/channel.descriptor` after those of the features.
     """
     file_format = sent_format(request.headers.get("content-type"), CODE_FORMATS)
     asked = asked_format(request.headers.get("accept"), ARRAY_FORMATS)
@@ -116,36 +128,55 @@ async def create_decodings(
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         tokens = tokens_of_levels(model, levels)
-        rows = await run_in_threadpool(
-            _decode, api, model, tokens=tokens, upload=upload, file_format=file_format
-        )
+        decode = partial(_decode, api, model, tokens=tokens, upload=upload, is_nested=asked is Format.JSON)
+        rows = await run_in_threadpool(decode, file_format)
     return await run_in_threadpool(rows_answer, rows, asked, result_headers(model_id, model.record.id))
 
 
 def _decode(
     api: Services,
     model: ServedModel,
+    file_format: Format,
     *,
     tokens: NDArray[np.int64],
     upload: Upload,
-    file_format: Format,
+    is_nested: bool,
 ) -> Rows:
-    """Check all codes and decode the first part; the others are decoded while they are sent."""
+    """Check all codes and decode the first part; the others are decoded while they are sent.
+
+    Args:
+        is_nested: Descriptors of channels are nested by family, and not columns beside the others.
+    """
     record, encoder = model.record, model.encoder
     names = tuple(encoder.tokens[token] for token in tokens)
     codes = _codes(api, names, upload, file_format)
     sizes = np.array([size for levels in record.document["codebook_size"] for size in levels])
-    parts = cut(codes, len(encoder.features))
     _check_codes(codes, sizes[tokens], names)
-    rows = (encoder.decode(_filled(part, tokens, len(encoder.tokens))) for part in parts)
+    described = () if is_nested else tuple(chain.from_iterable(map(descriptor_names, encoder.families)))
+    parts = (
+        _filled(part, tokens, len(encoder.tokens))
+        for part in cut(codes, len(encoder.features) + len(described))
+    )
+    rows = (encoder.decode_flat(part) if described else encoder.decode(part) for part in parts)
+    head: dict[str, Any] = {"model": record.id, "features": encoder.features}
+    if encoder.families and is_nested:
+        found = encoder.decode_channels(_filled(codes, tokens, len(encoder.tokens)))
+        head["families"] = {
+            family.name: {
+                "channels": family.channels,
+                "descriptors": family.descriptors,
+                "values": found[family.name],
+            }
+            for family in encoder.families
+        }
     return Rows(
-        names=encoder.features,
+        names=(*encoder.features, *described),
         count=len(codes),
         dtype=encoder.dtype.newbyteorder("<").str,
         values_of={name: values for name, values in encoder.values_of.items() if values is not None},
         origins=encoder.origins,
         parts=chain([next(rows)], rows),  # a damaged model is found before the response starts
-        head={"model": record.id, "features": encoder.features},
+        head=head,
     )
 
 

@@ -14,6 +14,7 @@ from app.inference.model_lookup import FIRST_VERSION, ServedModel, result_header
 from app.openapi import problems
 from app.problems import NotFoundError, TooLargeError
 from app.requests.encode import call, check_row_count, encode, is_quick
+from app.requests.encode_channels import RowsOfChannels, encode_channels
 from app.requests.open_inference import (
     BINARY,
     JSON_BYTES_HEADER,
@@ -91,18 +92,25 @@ async def infer(
     ] = None,
     model_version: Version | None = None,
 ) -> Response:
-    """Encode rows: input `rows`; outputs `codes`, `reconstruction_error`, `distance_percentile`, `status`."""
+    """Encode rows: input `rows`; outputs `codes`, `reconstruction_error`, `distance_percentile`, `status`.
+
+    A model of series and grids has an input for each family as well: `family` FP32 [rows, steps, channels]
+    with `family.lengths` INT64 [rows], or [rows, channels, height, width].
+    """
     model = await api.models.find(model_id)
     _check_version(model, model_id, model_version)
     max_bytes = api.settings.max_json_bytes if json_bytes is None else api.settings.max_body_bytes
     _check_json_bytes(api, json_bytes)
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes)
-        inference = await call(here, read_inference, upload.file, json_bytes, model)
+        inference = await call(here, read_inference, api, upload.file, json_bytes, model)
         check_row_count(api, len(inference.rows), model.encoder.width)
-        encoded = await encode(
-            api, request.scope["state"], model.encoder, inference.rows, with_doubt=inference.with_doubt
-        )
+        state, encoder, with_doubt = request.scope["state"], model.encoder, inference.with_doubt
+        if inference.channels:
+            found = RowsOfChannels(inference.rows, inference.channels, {})
+            encoded = await encode_channels(api, state, encoder, found, with_doubt=with_doubt)
+        else:
+            encoded = await encode(api, state, encoder, inference.rows, with_doubt=with_doubt)
     written = await call(here, write_inference, inference, encoded, model_id, model.version)
     return Response(written.body, 200, written.headers | result_headers(model_id, model.record.id))
 

@@ -75,11 +75,14 @@ class InferenceInput(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": _INPUT_EXAMPLE}, extra="ignore")
 
-    name: str = Field(description="`rows` for a matrix of all features, or the name of one feature.")
+    name: str = Field(
+        description="`rows` for a matrix of all features, or the name of one feature "
+        "or of a family of series or grids, or a series' name and `.lengths`."
+    )
     datatype: Datatype = Field(
         description="Numbers are cast to the type of the model's rows; BYTES is text of a categorical column."
     )
-    shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=2)]
+    shape: Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=4)]
     parameters: InputParameters | None = None
     data: list[Any] | None = Field(None, description="Values row by row, flat or nested; null means missing.")
 

@@ -13,6 +13,16 @@ from worker.store import AliasRecord, ModelRecord
 MODEL_ID = "model_1b9e4c7d2a5f6e8b0c3d4a5b"
 
 
+class KnownFamily(Body):
+    """A family of series or grids that a model knows."""
+
+    family: str
+    kind: Literal["series", "grid"]
+    channels: list[str] = Field(description="Names without the family's.")
+    descriptors: list[str] = Field(description="What is reconstructed of each channel.")
+    shape: list[int] | None = Field(description="Height and width of grids; null of series.")
+
+
 class Model(Body):
     """A frozen model; it never changes."""
 
@@ -29,6 +39,7 @@ class Model(Body):
                 "values": [None, None, None],
                 "origins": [None, None, None],
                 "reading": {"na_values": [], "date_order": "year"},
+                "kinds": [],
                 "categories": ["category_0", "category_1"],
                 "levels": 1,
                 "codebook_size": [[8], [4]],
@@ -55,6 +66,7 @@ class Model(Body):
         description="Of each feature that is a time: from when its seconds count, in ISO 8601; else null."
     )
     reading: Reading
+    kinds: list[KnownFamily] = Field(description="The families of series and grids.")
     categories: list[str]
     levels: int
     codebook_size: list[list[int]] = Field(description="Nested by category and level.")
@@ -173,6 +185,12 @@ class Codebook(Body):
     categories: list[CodebookCategory]
 
 
+Nested = Annotated[
+    list[Any],
+    Field(description="A list with an item for each row: nested lists of numbers; null is missing."),
+]
+
+
 class EncodingRequest(Body):
     """Rows to encode, in the dataset's units."""
 
@@ -180,7 +198,12 @@ class EncodingRequest(Body):
         json_schema_extra={"example": {"rows": [[0.5, None, 2.0]], "columns": ["p0", "p1", "m0"]}}
     )
 
-    rows: Annotated[list[list[float | None]], Field(min_length=1)]
+    rows: list[list[float | None]] | None = Field(None, description="May be left out beside `families`.")
+    families: dict[str, Nested] | None = Field(
+        None,
+        description="Series and grids by family: for each row [steps][channels], [steps] of one channel, or "
+        "[channels][height][width].",
+    )
     columns: list[str] | None = Field(
         None,
         description="Column names, in any order; columns that are not features of the model are ignored. "
@@ -223,6 +246,14 @@ class DecodingRequest(Body):
     codes: Annotated[list[list[int]], Field(min_length=1)]
 
 
+class DecodedFamily(Body):
+    """Descriptors of a family's channels."""
+
+    channels: list[str]
+    descriptors: list[str]
+    values: list[list[list[float]]] = Field(description="[rows, channels, descriptors], in raw units.")
+
+
 class Decodings(Body):
     """Decoded rows, in the dataset's units."""
 
@@ -235,6 +266,9 @@ class Decodings(Body):
     model: str
     features: list[str]
     rows: list[list[float | str | None]] = Field(description="Categories and times are text.")
+    families: dict[str, DecodedFamily] | None = Field(
+        None, description="Descriptors of series and grids, where the model knows some."
+    )
 
 
 class AliasRequest(Body):
@@ -298,6 +332,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "dataset": record.dataset_id,
         "created_at": record.created_at,
         **{name: record.document[name] for name in shown},
+        "kinds": record.document.get("kinds", []),
         "reading": reading_document(record.document["reading"]),
         "links": {"self": own} | {part: f"{own}/{part}" for part in parts},
     }
