@@ -89,13 +89,34 @@ class Baselines(Body):
     seconds: float | None = Field(None, description="Duration of the comparison.")
 
 
+class Stability(Body):
+    """How far the categories depend on the rows: their start, found anew from random halves of these."""
+
+    agreement: float = Field(description="Mean adjusted Rand index with the model's grouping.")
+    agreements: list[float] = Field(description="The index for each half.")
+    rows: int = Field(description="Number of rows of a half.")
+
+
+class Reconstruction(Body):
+    """Mean squared error of normalised features after quantisation."""
+
+    model: float | None = Field(description="The model as it was frozen.")
+    classical: float | None = Field(
+        description="Residual k-means in its categories with one ridge regression: where its codes started."
+    )
+    ungrouped: float | None = Field(
+        description="The same bits without categories: residual k-means of whole rows."
+    )
+
+
 class Report(Body):
     """The report on a model and its training.
 
     Further fields: losses, the soft-to-hard gap, codebooks, cleaning of each feature, collapses (`collapse`,
     with their first and last epoch), features with an uncertain category (`doubtful`, with the `runner_up`
     and the cost of a swap in units of the feature's variance, `swap_cost`), features that changed their
-    category after initialisation (`moved`; epoch 0 is the search for the assignment), surplus categories that
+    category after initialisation (`moved_features`; epoch 0 is the search for the assignment), where they
+    started (`start.grouping`), surplus categories that
     were merged into others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training
     rows' codes (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another
     row), bits and error of shorter codes (`by_levels`: those of the first level of each category, of the
@@ -125,6 +146,8 @@ class Report(Body):
                     "rows": {"train": 2800, "test": 350},
                     "bits_per_row": 90.0,
                 },
+                "stability": {"agreement": 0.93, "agreements": [1.0, 0.87, 0.92], "rows": 1400},
+                "reconstruction": {"model": 0.29, "classical": 0.33, "ungrouped": 0.36},
                 "losses": {"total": 0.41, "validation": 0.3},
                 "warnings": [],
             }
@@ -132,6 +155,10 @@ class Report(Body):
     )
 
     model: str
+    stability: Stability | None = Field(
+        None, description="Null until the comparison is done, and where a start was given or searched for."
+    )
+    reconstruction: Reconstruction = Field(description="Measured by the comparison, on test rows.")
     verdict: str = Field(
         description="One sentence: whether the model's categories are better than simpler ones."
     )
@@ -155,5 +182,18 @@ def to_report(model_id: str, report: dict[str, Any], comparison: ComparisonRecor
     measured = dict(comparison.document or {}) if comparison else {}
     reason = comparison.error if comparison else None
     verdict = measured.pop("verdict", None) or VERDICTS[status].format(reason=reason)
+    stability = measured.pop("stability", None)
+    codecs = {codec["name"]: codec["test_error"] for codec in measured.get("codecs", ())}
     baselines = {"status": status} | ({"reason": reason} if reason else {}) | measured
-    return {"model": model_id, "verdict": verdict, "baselines": baselines, **report}
+    return {
+        "model": model_id,
+        "verdict": verdict,
+        "stability": stability,
+        "reconstruction": {
+            "model": report["reconstruction_error"]["test"],
+            "classical": codecs.get("residual_k_means"),
+            "ungrouped": codecs.get("ungrouped_residual_k_means"),
+        },
+        "baselines": baselines,
+        **report,
+    }

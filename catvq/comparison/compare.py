@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
+from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
 from catvq.comparison.verdict import LEARNT, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
@@ -105,7 +106,8 @@ def compare(
         should_stop: Called before every step.
 
     Returns:
-        Measurements and a verdict as text, in JSON's types; see `verdict.judge`.
+        Measurements and a verdict as text, in JSON's types, see `verdict.judge`; and `stability`, see
+        `stability.resampled_agreement`.
 
     Raises:
         Interrupted: `should_stop` returned true.
@@ -114,7 +116,7 @@ def compare(
     comparison = _Comparison(table, config, learnt, should_stop=should_stop)
     contestants = comparison.contestants()
     times, codecs = (comparison.times(), comparison.codecs()) if contestants else (None, {})
-    result = judge(contestants, comparison.terms, times, codecs)
+    result = judge(contestants, comparison.terms, times, codecs) | {"stability": comparison.stability()}
     return result | {"seconds": round(monotonic() - started, 1)}
 
 
@@ -138,6 +140,7 @@ class _Comparison:
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
         present = learnt.cleaner.present(values)
+        self._table, self._given_config, self._cleaner = table, config, learnt.cleaner
         self._learnt = grouping.astype(np.int64)
         self._allowed = _allowed(self._learnt, family, are_kept_apart=config.keeps_families)
         self._data = RunData(
@@ -199,6 +202,19 @@ class _Comparison:
         self._check()
         rebuilt = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
         return found | {"principal_components": self._test_error(rebuilt)}
+
+    def stability(self) -> dict[str, Any] | None:
+        """How far the grouping depends on the rows; None where it is not found by a start alone."""
+        if self._given_config.assignment.resolved_init() not in FOUND_STARTS:
+            return None
+        return resampled_agreement(
+            self._table,
+            self._cleaner,
+            self._train_scores,
+            self._given_config,
+            self._learnt,
+            should_stop=self._should_stop,
+        )
 
     def times(self) -> Times:
         """Durations of the model's training, and of a static one of its size, estimated from those here."""

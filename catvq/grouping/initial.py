@@ -71,6 +71,15 @@ class Categories:
         is_constant = cleaner.stands_on == CONSTANT
         return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
 
+    def members(self, features: Sequence[str], cleaner: FeatureCleaner) -> dict[str, list[str]]:
+        """Names of the uploaded features of each category in the initial grouping, by its name."""
+        one_hot = np.eye(len(self.names), dtype=np.float32)[self.grouping]
+        category = self.expand(one_hot, cleaner).argmax(axis=1)
+        return {
+            name: [features[feature] for feature in np.flatnonzero(category == number).tolist()]
+            for number, name in enumerate(self.names)
+        }
+
     def sizes(self) -> dict[str, int]:
         """Number of active features of each category in the initial grouping, by name."""
         counts = np.bincount(self.grouping, minlength=len(self.names))

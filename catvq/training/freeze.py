@@ -129,7 +129,10 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "topographic_similarity": _topography(inputs.data.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping_document["features"]),
-        "moved": [asdict(each) for each in inputs.state.moves],
+        "moved_features": [
+            {"name": each.feature, "from": each.category, "to": each.into, "epoch": each.epoch}
+            for each in inputs.state.moves
+        ],
         "joined": [asdict(each) for each in inputs.state.joins],
         "pruned": list(inputs.pruned),
         "collapse": [asdict(each) for each in inputs.state.collapses],

@@ -106,7 +106,7 @@ class TrainingRun:
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories)
-        run._progress.start = asdict(report)
+        run._progress.start = asdict(report) | {"grouping": categories.members(table.features, cleaner)}
         run._progress.seconds = time.monotonic() - started
         if needs_search(config, categories, epochs=run._epochs):
             run._search = run._begin_search()
@@ -308,7 +308,7 @@ class TrainingRun:
         self._note_moves(torch.from_numpy(self.categories.grouping), found)
         grouping = found.cpu().numpy()
         self.categories = dataclasses.replace(self.categories, grouping=grouping)
-        self._progress.start = asdict(StartReport("searched"))
+        self._progress.start = (self._progress.start or {}) | asdict(StartReport("searched"))
         self._progress.search = asdict(search.summary())
         self._search = None
         self._training = self._begin_training()

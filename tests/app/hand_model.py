@@ -143,7 +143,12 @@ def write_model(
             {"index": 1, "name": "second", "levels": [other]},
         ]
     }
-    report = {"losses": {"test": 0.5}, "soft_to_hard_gap": 0.0, "warnings": []}
+    report = {
+        "losses": {"test": 0.5},
+        "reconstruction_error": {"test": 0.5},
+        "soft_to_hard_gap": 0.0,
+        "warnings": [],
+    }
     for name, document in {
         "grouping": {"digest": digest, **grouping},
         "codebook": codebook,

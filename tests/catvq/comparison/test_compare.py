@@ -44,6 +44,20 @@ def test_every_method_is_compared_on_the_models_terms(published, make_table, mak
     assert all(0 < contestant["test_error"] < 3 for contestant in result["contestants"])
 
 
+def test_the_start_is_found_anew_from_halves_of_the_rows(published, make_table, make_config):
+    def stability(**assignment):
+        return compare(make_table(), make_config(assignment=assignment), published, should_stop=never)[
+            "stability"
+        ]
+
+    found = stability()
+    assert found["rows"] == 24
+    assert len(found["agreements"]) == 3
+    assert found["agreement"] == pytest.approx(np.mean(found["agreements"]))
+    assert found["agreement"] > 0.5
+    assert stability(init="random") is None
+
+
 def test_equal_groupings_have_equal_errors_and_others_do_not(published, make_table, make_config):
     result = compare(make_table(), make_config(), published, should_stop=never)
     own, *others = result["contestants"]

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -238,13 +239,18 @@ def test_features_that_move_are_named_with_where_from_where_to_and_when(make_tab
     moves = {(move.feature, move.category, move.into) for move in run.state().moves if move.epoch == 0}
     assert moves == {("f3", "a", "b"), ("f2", "b", "a")}
     report = run.freeze().report
-    assert [(each["feature"], each["epoch"]) for each in report["moved"]] == [
-        (move.feature, move.epoch) for move in run.state().moves
-    ]
+    assert [
+        tuple(each[key] for key in ("name", "from", "to", "epoch")) for each in report["moved_features"]
+    ] == [(move.feature, move.category, move.into, move.epoch) for move in run.state().moves]
+    assert report["start"]["grouping"] == {name: list(members) for name, members in groups.items()}
 
 
 def test_a_start_that_stays_moves_nothing(train):
     run = train()
 
     assert run.state().moves == []
-    assert run.freeze().report["moved"] == []
+    report = run.freeze().report
+    assert report["moved_features"] == []
+    assert sorted(itertools.chain(*report["start"]["grouping"].values())) == [
+        f"f{index}" for index in range(9)
+    ]
