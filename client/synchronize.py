@@ -7,7 +7,7 @@ import unasync
 
 PACKAGE = Path(__file__).parent / "catvq_client"
 SOURCE, TARGET = "asynchronous", "synchronous"
-CLASSES = ("Client", "Transport", "Datasets", "Jobs", "Models", "Aliases")
+CLASSES = ("Client", "Transport", "Datasets", "Jobs", "Models", "Aliases", "Keys")
 REPLACEMENTS = {
     SOURCE: TARGET,
     "asyncio": "time",

@@ -111,7 +111,7 @@ class Route(APIRoute):
             if unknown:
                 raise RequestValidationError(
                     [
-                        {"type": "extra_forbidden", "loc": ("query", name), "msg": "unknown"}
+                        {"type": "extra_forbidden", "loc": ("query", name), "msg": "unknown", "known": known}
                         for name in unknown
                     ]
                 )

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from app.http.suggestions import fields_at, unknown_field
 from app.problems import (
     MAX_PLACES,
     ApiError,
@@ -93,7 +94,9 @@ async def _unmatched(request: Request, error: Exception) -> ApiError:
 async def _answer_validation_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
-    return problem_response(request, to_invalid(error.errors(), error.body))
+    field = getattr(request.scope.get("route"), "body_field", None)
+    model = None if field is None else field.field_info.annotation
+    return problem_response(request, to_invalid(error.errors(), error.body, model))
 
 
 async def _answer_store_error(request: Request, error: Exception) -> Response:
@@ -164,14 +167,21 @@ def naming(field: str) -> Iterator[None]:
         raise NotFoundError(str(error), [place], code=error.code) from None
 
 
-def to_invalid(errors: Sequence[Any], body: Any) -> InvalidError:
-    """Merge validation errors into one error that names each field once, as the client wrote it."""
+def to_invalid(errors: Sequence[Any], body: Any, model: Any = None) -> InvalidError:
+    """Merge validation errors into one error that names each field once, as the client wrote it.
+
+    Args:
+        model: The body's type, where there is one: names of its fields are suggested for unknown ones.
+    """
     errors = errors[: 5 * MAX_PLACES]  # several may concern one field
     details: dict[str, list[str]] = {}
     for error in errors:
         field = _field_of(error["loc"], body, is_missing=error["type"] == "missing")
-        said = str(error["msg"]).removeprefix("Value error, ")  # pydantic's mark of our own validators
-        text = "unknown field" if error["type"] == "extra_forbidden" else said
+        text = str(error["msg"]).removeprefix("Value error, ")  # pydantic's mark of our own validators
+        if error["type"] == "extra_forbidden":
+            source, *path = error["loc"]
+            known = fields_at(model, path[:-1]) if source == "body" else error.get("known", ())
+            text = unknown_field(str(path[-1]), known)
         details.setdefault(field, []).append(text)
     places = [
         Place(detail="; or ".join(dict.fromkeys(texts)), field=field) for field, texts in details.items()

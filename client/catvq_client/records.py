@@ -6,7 +6,7 @@ Fields that a newer service adds are kept (`model_extra`), so that an older clie
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "cancelled", "succeeded", "failed"]
 TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"})
@@ -197,6 +197,17 @@ class Event(Record):
     time: datetime
     type: str
     data: dict[str, Any]
+
+
+class Key(Record):
+    """An API key; its secret is there only where it was just made."""
+
+    id: str
+    name: str | None = None
+    scope: Literal["read", "write", "admin"]
+    created_at: datetime
+    rotated_at: datetime | None = None
+    secret: str | None = Field(None, repr=False)
 
 
 class Worker(Record):

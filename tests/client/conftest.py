@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from catvq_client.cli import app
+from typer.testing import CliRunner
 
 
 @dataclass
@@ -103,3 +105,16 @@ def unused_port():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
+
+
+@pytest.fixture
+def catvq(scripted, monkeypatch):
+    """Runs the command against the scripted server."""
+    monkeypatch.delenv("CATVQ_API_KEY", raising=False)
+    monkeypatch.setenv("CATVQ_URL", scripted.url)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+
+    return run

@@ -4,10 +4,10 @@ import json
 import numpy as np
 import pytest
 from catvq_client import Client
-from catvq_client.cli import app
-from catvq_client.commands.following import follow
+from catvq_client.terminal.following import follow
 from rich.console import Console
-from typer.testing import CliRunner
+
+from tests.client.conftest import Answer
 
 JOB = {
     "id": "job_1",
@@ -30,16 +30,7 @@ DATASET = {
 }
 
 
-@pytest.fixture
-def catvq(scripted, monkeypatch):
-    monkeypatch.delenv("CATVQ_API_KEY", raising=False)
-    monkeypatch.setenv("CATVQ_URL", scripted.url)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-    return run
+UNKNOWN_DATASET = Answer(404, {"title": "Not found", "status": 404, "code": "dataset_not_found"})
 
 
 @pytest.fixture
@@ -49,18 +40,20 @@ def config(tmp_path):
     return path
 
 
-def test_a_usage_error_ends_with_2_and_any_other_with_1(catvq, scripted, answer):
+def test_a_usage_error_ends_with_2(catvq):
     assert catvq("unheard-of").exit_code == 2
     assert catvq("train").exit_code == 2
+
+
+def test_an_error_is_one_line_on_standard_error(catvq, scripted, answer):
     scripted.answers = [answer(404, {"title": "Not found", "detail": "no job job_9", "status": 404})]
     failed = catvq("status", "job_9")
-    assert failed.exit_code == 1
     assert (failed.stdout, failed.stderr) == ("", "error: no job job_9 (404)\n")
 
 
 def test_without_a_service_the_error_says_what_to_do(catvq, unused_port):
     failed = catvq("models", "--url", f"http://127.0.0.1:{unused_port}")
-    assert failed.exit_code == 1
+    assert failed.exit_code == 3
     assert failed.stderr.count("\n") == 1
     assert "`catvq up`" in failed.stderr
 
@@ -107,10 +100,10 @@ def test_train_uploads_the_listed_families_and_names_what_has_no_effect(catvq, s
         f"dataset_path: {tmp_path / 'f.npz'}\nrandom_seed: 3\ncheckpoint_dir: x\n"
         "families: {b: {encoder: identity}, a: {encoder: identity}}\n"
     )
-    scripted.answers = [answer(201, DATASET), answer(202, JOB)]
+    scripted.answers = [UNKNOWN_DATASET, answer(201, DATASET), answer(202, JOB)]
     done = catvq("train", "--config", config)
     assert done.exit_code == 0, done.output
-    upload, submission = scripted.requests
+    _, upload, submission = scripted.requests
     assert upload.path == "/v1/datasets?name=f"
     assert b"a.npy" in upload.body
     assert b"b.npy" in upload.body
@@ -126,7 +119,7 @@ def test_a_dataset_on_the_command_line_replaces_the_files(catvq, scripted, answe
     assert json.loads(scripted.requests[-1].body)["dataset"] == "ds_other"
     table = tmp_path / "t.csv"
     table.write_text("a,b\n1,2\n")
-    scripted.answers = [answer(201, {**DATASET, "id": "ds_new"}), answer(202, JOB)]
+    scripted.answers = [UNKNOWN_DATASET, answer(201, {**DATASET, "id": "ds_new"}), answer(202, JOB)]
     catvq("train", "--config", config, "--dataset", table)
     assert json.loads(scripted.requests[-1].body)["dataset"] == "ds_new"
 
@@ -136,9 +129,9 @@ def test_families_have_no_effect_on_a_dataset_that_is_uploaded_already(catvq, sc
     config.write_text("families: 'prefix:_'\n")
     table = tmp_path / "t.csv"
     table.write_text("a,b\n1,2\n")
-    scripted.answers = [answer(201, DATASET), answer(202, JOB)]
+    scripted.answers = [UNKNOWN_DATASET, answer(201, DATASET), answer(202, JOB)]
     assert "no effect" not in catvq("train", "--config", config, "--dataset", table).stderr
-    assert scripted.requests[0].path == "/v1/datasets?name=t&families=prefix%3A_"
+    assert scripted.requests[1].path == "/v1/datasets?name=t&families=prefix%3A_"
     scripted.answers = [answer(202, JOB)]
     assert "no effect: families: ds_1" in catvq("train", "--config", config, "--dataset", "ds_1").stderr
 
@@ -170,12 +163,12 @@ def test_following_shows_epochs_temperature_and_losses(catvq, scripted, answer, 
     ]
     done = catvq("train", "--config", config, "--follow")
     assert done.exit_code == 0, done.output
-    assert "running  epoch 2/5  temperature 0.61  total 0.5  reconstruction 0.25" in done.stderr
+    assert "training  epoch 2/5  temperature 0.61  total 0.5  reconstruction 0.25" in done.stderr
     assert "succeeded  epoch 5/5" in done.stderr
     assert "model model_1" in done.stderr
 
 
-def test_on_a_terminal_a_bar_shows_status_epoch_temperature_and_losses(scripted, answer):
+def test_on_a_terminal_a_bar_shows_phase_epoch_temperature_and_error(scripted, answer):
     running = {**JOB, "status": "running", "progress": {"fraction": 0.5, "epoch": 2, "epochs": 5}}
     scripted.answers = [answer(200, running, {"ETag": '"1"'}), answer(200, JOB, {"ETag": '"2"'})]
     screen = io.StringIO()
@@ -185,7 +178,7 @@ def test_on_a_terminal_a_bar_shows_status_epoch_temperature_and_losses(scripted,
         )
     assert ended.status == "succeeded"
     last = screen.getvalue().rsplit("succeeded", 1)[1]
-    assert "epoch 5/5 temperature 0.1  total 0.5  reconstruction 0.25" in last
+    assert "epoch 5/5  T 0.1  error 0.25" in last
 
 
 def test_following_a_job_that_fails_ends_with_its_reason(catvq, scripted, answer, config):
@@ -193,7 +186,7 @@ def test_following_a_job_that_fails_ends_with_its_reason(catvq, scripted, answer
     failed = {**JOB, "status": "failed", "model": None, "error": failure}
     scripted.answers = [answer(202, {**JOB, "status": "queued"}), answer(200, failed)]
     ended = catvq("train", "--config", config, "--follow")
-    assert ended.exit_code == 1
+    assert ended.exit_code == 9
     assert ended.stderr.endswith("error: job_1 failed: more categories than features\n")
 
 

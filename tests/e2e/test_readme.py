@@ -3,6 +3,7 @@
 A block that is marked `bash` runs; one that is marked `sh` is for the reader.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from catvq_client import DEFAULT_URL
 
 ROOT = Path(__file__).parents[2]
 # One after the other, in one shell: later guides go on where earlier ones ended, and the last one tidies up.
@@ -22,18 +24,24 @@ GUIDES = [
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(960)]
 
 
-def blocks_of(document):
-    return re.findall(r"^```bash\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+def blocks_of(document, language="bash"):
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def run(documents, directory, url):
+    """Run the commands of the documents, in one shell."""
     blocks = [block for name in documents for block in blocks_of(ROOT / name)]
     (directory / ".venv").symlink_to(ROOT / ".venv")
     shutil.copytree(ROOT / "examples", directory / "examples")
     ran = subprocess.run(
         ["bash", "-c", "set -euo pipefail\n" + "\n".join(blocks)],
         cwd=directory,
-        env={**os.environ, "URL": url},
+        env={
+            **os.environ,
+            "URL": url,
+            "CATVQ_URL": url,
+            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        },
         capture_output=True,
         text=True,
         timeout=900,
@@ -42,9 +50,21 @@ def run(documents, directory, url):
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-2000:]
 
 
-def test_every_request_of_the_readme_works_in_order(service, tmp_path):
+def run_python(document, directory, url):
+    """Run the Python of a document, top to bottom, and return what it defined."""
+    code = "\n".join(blocks_of(document, "python")).replace(DEFAULT_URL, url)
+    names = {}
+    with contextlib.chdir(directory):
+        exec(compile(code, str(document), "exec"), names)
+    return names
+
+
+def test_every_request_command_and_program_of_the_readme_works_in_order(service, tmp_path):
     run(["README.md"], tmp_path, service.url)
-    assert np.load(tmp_path / "codes.npy").shape == (1797, 18)
+    codes = np.load(tmp_path / "codes.npy")
+    assert codes.shape == (1797, 18)
+    assert (tmp_path / "digits.svg").read_text().startswith("<svg ")
+    assert np.array_equal(run_python(ROOT / "README.md", tmp_path, service.url)["codes"], codes)
 
 
 def test_every_request_of_the_guides_works_in_order(service, tmp_path):

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from catvq_client.asynchronous.datasets import AsyncDatasets
 from catvq_client.asynchronous.jobs import AsyncJobs
+from catvq_client.asynchronous.keys import AsyncKeys
 from catvq_client.asynchronous.models import AsyncAliases, AsyncModels
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import DEFAULT_URL, Call, read_json
@@ -34,6 +35,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(self._transport)
         self.models = AsyncModels(self._transport)
         self.aliases = AsyncAliases(self._transport)
+        self.keys = AsyncKeys(self._transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.base_url!r})"

@@ -16,6 +16,7 @@ from catvq_client.picture import Picture, PictureKind
 from catvq_client.records import Assignment, Job
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
 from catvq_client.tables.body import CSV, Body
+from catvq_client.tables.codes import read_codes
 from catvq_client.tables.reading import RowReading, reading_params
 from catvq_client.tables.rows import names_of, read_npy, row_bodies
 
@@ -147,6 +148,23 @@ class AsyncModels:
         path = f"{_path(model_id)}/decodings"
         call = Call("POST", path, json=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content)
+
+    async def decode_file(
+        self, model_id: str, path: Path, *, kind: Literal["npy", "csv", "json"] = "npy"
+    ) -> bytes:
+        """Decode the codes of a file, as `encode_file` writes them; return the rows in the given format."""
+        accept = {"npy": NPY, "csv": CSV, "json": "application/json"}[kind]
+        model = await self._model(model_id)
+        codes = read_codes(path, model.tokens)
+        levels = codes.shape[-1] // max(1, len(model.categories))
+        call = Call(
+            "POST",
+            f"{_path(model.id)}/decodings",
+            params=_levels(None if levels == model.levels else levels),
+            body=table_body(codes),
+            headers={"Accept": accept},
+        )
+        return (await self._transport.send(call)).content
 
     async def encode_dataset(
         self, model_id: str, dataset_id: str, *, name: str | None = None, keys: Sequence[str] = ()

@@ -1,6 +1,5 @@
 """`catvq datasets`: upload, list and delete tables."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,19 +8,20 @@ from typing import Annotated, cast
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import print_fields, print_json, print_table
-from catvq_client.commands.session import URL_VARIABLE, JsonOption, UrlOption, connected, say
+from catvq_client.commands.delete import delete
 from catvq_client.records import Column, Dataset
 from catvq_client.tables.reading import Reading
+from catvq_client.terminal.display import print_fields, print_json, print_table
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
 
 app = typer.Typer(help="Upload, list and delete datasets.")
 
 
 @app.callback(invoke_without_command=True)
-def datasets(context: typer.Context) -> None:
+def datasets(context: typer.Context, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
     """Upload, list and delete datasets; without a subcommand, list them."""
     if context.invoked_subcommand is None:
-        list_datasets(os.environ.get(URL_VARIABLE, DEFAULT_URL))
+        list_datasets(url, as_json=as_json)
 
 
 @app.command("list")
@@ -142,14 +142,7 @@ def upload(  # noqa: PLR0913 - options of a command
         )
 
 
-@app.command()
-def delete(
-    dataset: Annotated[str, typer.Argument(help="Id of a dataset.")], url: UrlOption = DEFAULT_URL
-) -> None:
-    """Delete a dataset that no job uses."""
-    with connected(url) as client:
-        client.datasets.delete(dataset)
-        say(f"deleted {dataset}")
+app.command("delete", help="Delete datasets that no job uses.")(delete)
 
 
 def _row(dataset: Dataset) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Commands `catvq status`, `assignment` and `events`."""
+"""Commands `catvq status`, `assignment`, `metrics` and `events`."""
 
 import json
 from typing import Annotated
@@ -7,10 +7,11 @@ import typer
 from rich.console import Console
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import number, print_fields, print_json, print_table
-from catvq_client.commands.following import follow, measures
-from catvq_client.commands.session import JsonOption, UrlOption, connected, say
 from catvq_client.records import Assignment, Job
+from catvq_client.terminal.display import number, print_fields, print_json, print_table
+from catvq_client.terminal.exit_codes import ExitCode
+from catvq_client.terminal.following import follow, measures
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
 
 JobArgument = Annotated[str, typer.Argument(help="Id of a job.")]
 
@@ -40,6 +41,8 @@ def status(
             print_json(one.document())
         else:
             print_fields(_fields(one))
+        if is_followed and one.status in {"failed", "cancelled"}:
+            raise typer.Exit(ExitCode.JOB_FAILED)
 
 
 def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
@@ -55,14 +58,33 @@ def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonO
             print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
 
 
+def metrics(
+    job: JobArgument,
+    url: UrlOption = DEFAULT_URL,
+    *,
+    max_points: Annotated[int, typer.Option("--max-points", min=2, help="Evenly spaced epochs.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was measured after each epoch."""
+    with connected(url) as client:
+        found = client.jobs.metrics(job, max_points=max_points)
+        if as_json:
+            print_json(found.document())
+        elif not found.points:
+            say(f"{job} has no metrics yet")
+        else:
+            columns = [name for name in found.columns if name not in {"step", "time"}]
+            print_table(columns, ([point.get(name) for name in columns] for point in found.points))
+
+
 def events(
     job: JobArgument,
     url: UrlOption = DEFAULT_URL,
     *,
     is_followed: Annotated[bool, typer.Option("--follow", help="Follow until the job has ended.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per event.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """List the events of a job."""
+    """List the events of a job; as JSON, one line for each."""
     with connected(url) as client:
         for event in client.jobs.follow_events(job) if is_followed else client.jobs.events(job):
             data = json.dumps(event.data if not as_json else event.document(), ensure_ascii=False)

@@ -1,16 +1,16 @@
-"""Commands `catvq models`, `grouping`, `report`, `diff` and `encode`."""
+"""Commands `catvq models`, `grouping`, `report`, `diff`, `encode`, `decode` and `artifact`."""
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import number, print_fields, print_json, print_table
-from catvq_client.commands.session import JsonOption, UrlOption, connected, say
 from catvq_client.errors import CatvqError
 from catvq_client.model_records import Grouping, ModelDiff
+from catvq_client.terminal.display import number, print_fields, print_json, print_table
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, wrote
 
 ModelArgument = Annotated[str, typer.Argument(help="Id of a model, or @alias.")]
 
@@ -88,18 +88,62 @@ def encode(
 ) -> None:
     """Encode the rows of a file."""
     with connected(url) as client:
-        if output is not None and output.suffix.lower() not in {".npy", ".csv"}:
-            raise CatvqError(f"{output}: the output file must end in .npy or .csv")
-        if as_json:
+        kind = _kind_of(output)
+        if as_json and output is None:
             print_json(client.models.encodings(model, file).document())
             return
-        is_csv = output is None or output.suffix.lower() == ".csv"
-        content = client.models.encode_file(model, file, as_csv=is_csv)
+        content = client.models.encode_file(model, file, as_csv=kind == "csv")
         if output is None:
             typer.echo(content, nl=False)
         else:
             output.write_bytes(content)
-            say(f"wrote {output}")
+            wrote(output, as_json=as_json)
+
+
+def artifact(
+    model: ModelArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="ONNX file; by default MODEL.onnx.")
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model's encoder as one ONNX file, which runs without the service."""
+    with connected(url) as client:
+        path = output or Path(f"{model.removeprefix('@')}.onnx")
+        path.write_bytes(client.models.artifact(model))
+        wrote(path, as_json=as_json)
+
+
+def decode(
+    model: ModelArgument,
+    file: Annotated[Path, typer.Argument(help="Codes: NPY or CSV, as `catvq encode` writes them.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="NPY or CSV file; by default CSV on standard output."),
+    ] = None,
+    url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Decode the codes in a file to rows in the dataset's units."""
+    with connected(url) as client:
+        kind = _kind_of(output)
+        content = client.models.decode_file(model, file, kind="json" if as_json and output is None else kind)
+        if output is None:
+            typer.echo(content, nl=False)
+        else:
+            output.write_bytes(content)
+            wrote(output, as_json=as_json)
+
+
+def _kind_of(output: Path | None) -> Literal["npy", "csv"]:
+    """Return the format of an output file; CSV for standard output."""
+    suffix = ".csv" if output is None else output.suffix.lower()
+    if suffix not in {".npy", ".csv"}:
+        raise CatvqError(f"{output}: the output file must end in .npy or .csv")
+    return "npy" if suffix == ".npy" else "csv"
 
 
 def _print_diff(found: ModelDiff) -> None:

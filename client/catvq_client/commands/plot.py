@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.session import UrlOption, connected, say
 from catvq_client.errors import CatvqError
 from catvq_client.picture import MEDIA_TYPES
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, wrote
 
 JOB_PREFIX = "job_"
 
@@ -30,6 +30,8 @@ def plot(
         typer.Option("--show", help="By default the assignment of a job, the grouping of a model."),
     ] = None,
     url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw a job's assignment or metrics, or a model's grouping or assignment."""
     is_job = name.startswith(JOB_PREFIX)
@@ -48,4 +50,4 @@ def plot(
                 name, "assignment" if what is Shown.ASSIGNMENT else "grouping", kind=kind
             )
         picture.save(output)
-        say(f"wrote {output}")
+        wrote(output, as_json=as_json)

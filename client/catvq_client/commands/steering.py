@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import print_fields, print_json
 from catvq_client.commands.jobs import JobArgument
-from catvq_client.commands.session import JsonOption, UrlOption, connected, fail, say
 from catvq_client.records import Job, Temperature
 from catvq_client.synchronous.client import Client
+from catvq_client.terminal.display import print_fields, print_json
+from catvq_client.terminal.exit_codes import ExitCode
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, fail, say
 
 
 def cancel(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
@@ -54,7 +55,7 @@ def temperature(
     """Show a job's temperature and its schedule, or change it."""
     is_to_be_held = is_held or value is not None
     if is_released and is_to_be_held:
-        fail("--release cannot be combined with --hold or --set")
+        fail("--release cannot be combined with --hold or --set", ExitCode.USAGE)
     with connected(url) as client:
         found = _steer(client, job, value, is_held=is_to_be_held, is_released=is_released)
         if as_json:

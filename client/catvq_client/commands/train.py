@@ -1,4 +1,4 @@
-"""Command `catvq train`: submits a training job from a configuration file."""
+"""Command `catvq train`: uploads a table, submits a training job and follows it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,55 +9,72 @@ import yaml
 from rich.console import Console
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import print_json
-from catvq_client.commands.following import follow
-from catvq_client.commands.session import JsonOption, UrlOption, connected, fail, say
-from catvq_client.errors import ConfigFileError
+from catvq_client.errors import ApiError, ConfigFileError
 from catvq_client.job_files.config_file import read_config_file
 from catvq_client.job_files.family_file import FAMILY_SUFFIXES, open_families
 from catvq_client.job_files.run_file import RunFile
+from catvq_client.job_files.settings import with_settings
 from catvq_client.records import Dataset, Job
 from catvq_client.synchronous.client import Client
 from catvq_client.tables.files import MEDIA_TYPES
+from catvq_client.terminal.display import print_json
+from catvq_client.terminal.exit_codes import ExitCode
+from catvq_client.terminal.following import follow
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, fail, say
+
+NO_DATASET = "ds_0"  # of no dataset
 
 
-def train(
+def train(  # noqa: PLR0913 - options of a command
+    table: Annotated[
+        str | None, typer.Argument(help="A table to upload, or the id of a dataset; overrides the file's.")
+    ] = None,
     config: Annotated[
-        Path,
+        Path | None,
         typer.Option("--config", help="YAML or JSON file, with the API's names or the published layout."),
-    ],
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE, such as model.categories=6 or families=prefix:_; repeatable."),
+    ] = None,
     *,
     learnable: Annotated[
         bool, typer.Option("--learnable", help="Learn the assignment; overrides the file.")
     ] = False,
     is_followed: Annotated[
-        bool, typer.Option("--follow", help="Show progress until the job has ended.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--follow/--no-follow",
+            help="Show progress until the job has ended; by default where no --config is given.",
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Show the job's plan before it is submitted.")
     ] = False,
-    dataset: Annotated[
-        str | None,
-        typer.Option("--dataset", help="Id of a dataset, or a file to upload; overrides the file."),
-    ] = None,
+    dataset: Annotated[str | None, typer.Option("--dataset", help="The same as TABLE.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the job.")] = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a model with the settings of a configuration file."""
+    """Train a model on a table, with the defaults, a configuration file or single settings."""
+    if table is not None and dataset is not None:
+        fail("give the table once: as an argument, or with --dataset", ExitCode.USAGE)
+    if table is None and dataset is None and config is None:
+        fail("give a table, the id of a dataset, or a --config that names one", ExitCode.USAGE)
     with connected(url) as client:
-        run_file = _with_dataset(read_config_file(config), dataset)
+        run_file = RunFile(job={}) if config is None else read_config_file(config)
+        run_file = with_settings(_with_dataset(run_file, table or dataset), settings or ())
         for ignored in run_file.ignored_keys:
             say(f"no effect: {ignored}", style="yellow")
         if run_file.dataset is not None and (run_file.families or run_file.family_names):
             say(f"no effect: families: {run_file.dataset} has its own", style="yellow")
         request = _request(run_file, learnable=learnable, name=name)
-        request["dataset"] = _dataset_id(client, run_file)
+        request["dataset"] = _dataset_id(client, run_file, request)
         if verbose or run_file.is_verbose:
             say(yaml.safe_dump(client.jobs.plan(request), sort_keys=False, allow_unicode=True))
         job = client.jobs.submit(request)
         say(f"{job.id} is {job.status}")
-        if is_followed:
+        if config is None if is_followed is None else is_followed:
             job = follow(client, job.id, Console(stderr=True))
         _finish(job, as_json=as_json)
 
@@ -72,12 +89,22 @@ def _with_dataset(run_file: RunFile, dataset: str | None) -> RunFile:
     return run_file
 
 
-def _dataset_id(client: Client, run_file: RunFile) -> str:
+def _dataset_id(client: Client, run_file: RunFile, request: dict[str, Any]) -> str:
     if run_file.dataset is not None:
         return run_file.dataset
     if run_file.dataset_path is None:
         raise ConfigFileError("no dataset: set dataset_path or dataset in the file, or give --dataset")
+    _check_settings(client, request)
     return _upload(client, run_file.dataset_path, run_file).id
+
+
+def _check_settings(client: Client, request: dict[str, Any]) -> None:
+    """Ask the service whether it would take the settings, before a table is sent for nothing."""
+    try:
+        client.jobs.plan({**request, "dataset": NO_DATASET})
+    except ApiError as error:
+        if error.code != "dataset_not_found":
+            raise
 
 
 def _request(run_file: RunFile, *, learnable: bool, name: str | None) -> dict[str, Any]:
@@ -103,9 +130,11 @@ def _upload(client: Client, path: Path, run_file: RunFile) -> Dataset:
 
 
 def _finish(job: Job, *, as_json: bool) -> None:
+    has_failed = job.status in {"failed", "cancelled"}
     if as_json:
         print_json(job.document())
-    if job.status in {"failed", "cancelled"}:
-        fail(f"{job.id} {job.status}: {job.reason or 'no reason was given'}")
-    if job.model is not None and not as_json:
-        say(f"model {job.model}; see `catvq grouping {job.model}`")
+        raise typer.Exit(ExitCode.JOB_FAILED if has_failed else 0)
+    if has_failed:
+        fail(f"{job.id} {job.status}: {job.reason or 'no reason was given'}", ExitCode.JOB_FAILED)
+    if job.model is not None:
+        say(f"model {job.model}: `catvq grouping {job.model}`, `catvq encode {job.model} ROWS`")

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from catvq_client.commands.session import fail
+from catvq_client.terminal.session import fail
 
-FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORWARDED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 SERVER = "app.embedded"
 LIBRARIES = ("celery", "fastapi", "sqlalchemy")  # without them, only the core is installed
 
@@ -22,6 +22,8 @@ def up(
     data: Annotated[Path, typer.Option("--data", help="Data directory.")] = Path("data"),
 ) -> None:
     """Run the service on this machine: API, a worker and a private Redis."""
+    if sys.platform == "win32":
+        fail("the service runs on Linux and macOS; on Windows, start it in WSL or in a container")
     if not is_server_installed():
         fail("the service is not installed; install it with `pip install 'catvq[embedded]'`")
     # -P: the current directory may hold modules of the same names.

@@ -1,8 +1,8 @@
 """Command `catvq workers`."""
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.commands.display import print_json, print_table
-from catvq_client.commands.session import JsonOption, UrlOption, connected
+from catvq_client.terminal.display import print_json, print_table
+from catvq_client.terminal.session import JsonOption, UrlOption, connected
 
 
 def workers(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:

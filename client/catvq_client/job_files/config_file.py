@@ -34,6 +34,18 @@ def read_config_file(path: Path) -> RunFile:
     return run_file
 
 
+def read_value(text: str) -> Any:
+    """Parse one value as a configuration file would.
+
+    Raises:
+        ConfigFileError: It is not YAML.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader, made stricter
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigFileError(f"{text!r}: {' '.join(str(error).split())}") from error
+
+
 def _read_api_names(document: dict[str, Any]) -> RunFile:
     job = {key: value for key, value in document.items() if key not in FILE_KEYS}
     dataset = job.pop("dataset", None)

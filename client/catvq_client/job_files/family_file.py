@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from catvq_client.errors import CatvqError
+from catvq_client.suggestions import did_you_mean
 
 HDF5_SUFFIXES = frozenset({".h5", ".hdf5"})
 FAMILY_SUFFIXES = HDF5_SUFFIXES | {".npz"}
@@ -31,8 +32,9 @@ def open_families(path: Path, names: Sequence[str]) -> Iterator[dict[str, Any]]:
         with _open_npz(path) as archive:
             missing = [name for name in names if name not in archive.files]
             if missing:
+                near = did_you_mean(missing[0], archive.files)
                 raise CatvqError(
-                    f"{path}: no family {', '.join(missing)}; the file has {', '.join(archive.files)}"
+                    f"{path}: no family {', '.join(missing)}; the file has {', '.join(archive.files)}{near}"
                 )
             yield {name: archive[name] for name in names}
         return
@@ -66,7 +68,9 @@ def _find_array(file: Any, name: str, path: Path) -> Any:
                 return arrays[0]
             found = ", ".join(array.name for array in arrays) or "none"
             raise CatvqError(f"{path}: family {name} needs exactly one two-dimensional array, found {found}")
-    raise CatvqError(f"{path}: no family {name}; the file's top level has {', '.join(file) or 'no arrays'}")
+    found = ", ".join(file) or "no arrays"
+    near = did_you_mean(name, [*file, *(file.get("features") or ())])
+    raise CatvqError(f"{path}: no family {name}; the file's top level has {found}{near}")
 
 
 def _tables_below(group: Any) -> list[Any]:

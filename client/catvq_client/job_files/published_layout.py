@@ -7,6 +7,7 @@ from typing import Any
 from catvq_client.errors import ConfigFileError
 from catvq_client.job_files.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
 from catvq_client.job_files.run_file import IgnoredKey, RunFile
+from catvq_client.suggestions import did_you_mean
 
 MARKERS = frozenset(
     {
@@ -75,7 +76,7 @@ class _Translation:
         elif key in SPECIAL:
             SPECIAL[key](self, value, flat)
         elif value is not None:
-            self.refuse(key, value, REFUSED.get(key, UNKNOWN))
+            self.refuse(key, value, REFUSED.get(key) or f"{UNKNOWN}{did_you_mean(key, KNOWN)}")
 
     def put(self, target: str, value: Any) -> None:
         """Set a field of the job."""
@@ -167,6 +168,7 @@ SPECIAL: dict[str, Callable[[_Translation, Any, dict[str, Any]], None]] = {
     "category_assignment_config.per_family_params": _take_family_params,
 }
 
+KNOWN = frozenset((*RENAMED, *CHOICES, *FIXED, *SPECIAL))
 SECTIONS = frozenset(key.split(".")[0] for key in (*RENAMED, *CHOICES, *SPECIAL) if "." in key) | {"logging"}
 
 

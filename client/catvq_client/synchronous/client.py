@@ -9,6 +9,7 @@ from catvq_client.calls import DEFAULT_URL, Call, read_json
 from catvq_client.records import Worker
 from catvq_client.synchronous.datasets import Datasets
 from catvq_client.synchronous.jobs import Jobs
+from catvq_client.synchronous.keys import Keys
 from catvq_client.synchronous.models import Aliases, Models
 from catvq_client.synchronous.transport import Transport
 
@@ -35,6 +36,7 @@ class Client:
         self.jobs = Jobs(self._transport)
         self.models = Models(self._transport)
         self.aliases = Aliases(self._transport)
+        self.keys = Keys(self._transport)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._transport.base_url!r})"

@@ -17,6 +17,7 @@ from catvq_client.records import Assignment, Job
 from catvq_client.synchronous.transport import Transport
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
 from catvq_client.tables.body import CSV, Body
+from catvq_client.tables.codes import read_codes
 from catvq_client.tables.reading import RowReading, reading_params
 from catvq_client.tables.rows import names_of, read_npy, row_bodies
 
@@ -144,6 +145,21 @@ class Models:
         path = f"{_path(model_id)}/decodings"
         call = Call("POST", path, json=body, params=_levels(levels), headers={"Accept": NPY})
         return read_npy((self._transport.send(call)).content)
+
+    def decode_file(self, model_id: str, path: Path, *, kind: Literal["npy", "csv", "json"] = "npy") -> bytes:
+        """Decode the codes of a file, as `encode_file` writes them; return the rows in the given format."""
+        accept = {"npy": NPY, "csv": CSV, "json": "application/json"}[kind]
+        model = self._model(model_id)
+        codes = read_codes(path, model.tokens)
+        levels = codes.shape[-1] // max(1, len(model.categories))
+        call = Call(
+            "POST",
+            f"{_path(model.id)}/decodings",
+            params=_levels(None if levels == model.levels else levels),
+            body=table_body(codes),
+            headers={"Accept": accept},
+        )
+        return (self._transport.send(call)).content
 
     def encode_dataset(
         self, model_id: str, dataset_id: str, *, name: str | None = None, keys: Sequence[str] = ()
