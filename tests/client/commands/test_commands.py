@@ -25,8 +25,8 @@ MODEL |= {
     "created_at": "2026-01-01T12:00:00Z",
     "values": [None],
     "origins": [None],
-    "levels": 1,
-    "codebook_size": [[2]],
+    "levels": 2,
+    "codebook_size": [[2, 2]],
     "metrics": {},
 }
 
