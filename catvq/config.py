@@ -176,6 +176,7 @@ class TrainingConfig:
     split_by: str | None = None
     split_by_order_of: str | None = None
     split: Mapping[HeldOutPart, str | None] | None = None
+    sample_weight: str | None = None
 
     def __post_init__(self) -> None:
         given = [self.split_by, self.split_by_order_of, self.split]

@@ -59,8 +59,8 @@ def resolve_plan(
         InvalidPlanError: The configuration cannot be trained on the dataset; it holds every mistake.
     """
     given = RunConfig.from_dict(config.model_dump())
-    dataset = select(given, dataset)
     errors = find_errors(given, dataset, start_groups, held_out)
+    dataset = select(given, dataset)
     if errors:
         raise InvalidPlanError(errors)
     rows = count_rows(given.training, dataset.rows, rows_of(held_out))

@@ -33,7 +33,7 @@ class InvalidPlanError(ValueError):
 
 def find_errors(
     config: RunConfig,
-    dataset: DatasetRecord,
+    whole: DatasetRecord,
     start_groups: Mapping[str, Sequence[str]] | None,
     held_out: Mapping[HeldOutPart, DatasetRecord],
 ) -> list[FieldError]:
@@ -41,12 +41,14 @@ def find_errors(
 
     Args:
         config: Of the job.
-        dataset: With the features that are learnt from.
+        whole: The dataset, also with the features that are not learnt from.
         start_groups: With init "model", the groups of that model.
         held_out: The datasets that validate or test.
     """
+    dataset = select(config, whole)
     return [
         *_selection_errors(config, dataset),
+        *_weight_errors(config, [whole, *held_out.values()]),
         *_split_errors(dataset, held_out),
         *_row_errors(config, count_rows(config.training, dataset.rows, rows_of(held_out)), dataset.rows),
         *_category_errors(config, dataset),
@@ -75,6 +77,21 @@ def _selection_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fie
             f"its keys are {_listed(keys)}" if keys else "it has none; give a column the type key at upload"
         )
         yield FieldError(f"training.{field_name}", f"{key!r} is no key of the dataset: {known}")
+
+
+def _weight_errors(config: RunConfig, datasets: Sequence[DatasetRecord]) -> Iterator[FieldError]:
+    name, field = config.training.sample_weight, "training.sample_weight"
+    if name is None:
+        return
+    if name in datasets[0].features and config.features.is_wanted(name):
+        yield FieldError(field, f"{name!r} is learnt from; exclude it in features.exclude")
+    for dataset in datasets:
+        types = {each: kind for each, (kind, _) in _kinds(dataset).items()}
+        types |= {column["name"]: column["type"] for column in dataset.columns}
+        kind = types.get(name)
+        if kind not in {"key", "numeric"}:
+            what = "no column" if kind is None else f"{kind}, neither a key nor numeric,"
+            yield FieldError(field, f"{name!r} is {what} of the dataset {dataset.id}")
 
 
 def rows_of(held_out: Mapping[HeldOutPart, DatasetRecord]) -> dict[HeldOutPart, int]:

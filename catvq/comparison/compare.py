@@ -30,7 +30,6 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.available import Presence, standardised
 from catvq.features.cleaner import FeatureCleaner
-from catvq.features.precision import Values
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit, select_features
 from catvq.grouping.baselines import Grouping, group_within
@@ -136,7 +135,8 @@ class _Comparison:
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
         table = select_features(table, config.features)
         whole = table.split(config.training)
-        values, split = _sample(table, whole, seed=config.training.seed)
+        rows, split = _sample(whole, seed=config.training.seed)
+        values, weights = table.take(rows), table.all_weights
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
         present = learnt.cleaner.present(values)
@@ -149,6 +149,7 @@ class _Comparison:
             family_one_hot(torch.from_numpy(family), len(table.families)).to(device),
             learnt.cleaner.feature_of_column,
             None if present is None else torch.from_numpy(present).to(device),
+            None if weights is None else weights[rows],
         )
         self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}
@@ -289,8 +290,8 @@ def _row_errors(reconstructed: Tensor, data: RunData) -> NDArray[np.float64]:
     return errors * data.owners.per_feature
 
 
-def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[Values, RowSplit]:
-    """Sample rows of each part of the run's split; return their values and the new split."""
+def _sample(split: RowSplit, *, seed: int) -> tuple[NDArray[np.int64], RowSplit]:
+    """Sample rows of each part of the run's split; return them, and their own split."""
     generator = np.random.default_rng([seed, 2])
     parts = [
         np.sort(generator.permutation(rows)[:most])
@@ -300,9 +301,9 @@ def _sample(table: FeatureTable, split: RowSplit, *, seed: int) -> tuple[Values,
             (split.validation, MAX_TEST_ROWS),
         )
     ]
-    values = table.take(np.concatenate(parts))
-    train, test, validation = np.split(np.arange(len(values)), np.cumsum([len(part) for part in parts])[:-1])
-    return values, RowSplit(train, validation, test)
+    rows = np.concatenate(parts)
+    train, test, validation = np.split(np.arange(len(rows)), np.cumsum([len(part) for part in parts])[:-1])
+    return rows, RowSplit(train, validation, test)
 
 
 def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: bool) -> NDArray[np.bool_]:

@@ -1,5 +1,7 @@
 """Brings another table to the features of the one that is learnt from, so that it can validate or test."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -42,9 +44,7 @@ def align(other: FeatureTable, table: FeatureTable) -> FeatureTable:
     if delays.any():
         values = (values.astype(np.float64) + delays).astype(table.values.dtype)
     others = {family: _align_family(other, table, family) for family in table.others}
-    return FeatureTable(
-        values, table.features, table.families, table.values_of, origins=table.origins, others=others
-    )
+    return replace(table, values=values, keys={}, weights=other.weights, others=others, held_out={})
 
 
 def _align_family(other: FeatureTable, table: FeatureTable, family: str) -> Sequences:

@@ -22,6 +22,7 @@ from catvq.features.equal_values import MISSING, find_equal_values
 from catvq.features.indicators import fit_indicators
 from catvq.features.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
+from catvq.features.row_weights import Weights
 from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 
 # Rows whose correlations decide what is a duplicate: a correlation's standard error is then 1/141.
@@ -78,6 +79,7 @@ class FeatureCleaner(KeptColumns):
         columns: FeatureColumns | None = None,
         family_of_feature: NDArray[np.int64] | None = None,
         rows: NDArray[np.int64] | None = None,
+        weights: Weights | None = None,
     ) -> Self:
         """Learn the cleaning from training rows.
 
@@ -92,6 +94,8 @@ class FeatureCleaner(KeptColumns):
             family_of_feature: Family number of each feature [D]; when given, a feature can only be a
                 duplicate of one of its own family.
             rows: The rows of `values` to learn from; all of them when not given.
+            weights: How much each row of `values` counts in means and deviations [N]; medians and quantiles
+                are of the rows themselves.
 
         Raises:
             ShapeError: `values` is not a matrix with rows and columns.
@@ -104,9 +108,9 @@ class FeatureCleaner(KeptColumns):
         columns = columns or FeatureColumns.tabular(np.zeros(values.shape[1], dtype=np.int64))
         wants_clipping = config.enabled and config.outliers == "mad"
         threshold = config.outlier_threshold if wants_clipping else None
-        bounds = fit_bounds(values, rows, config.missing, threshold)
-        bounds = fit_indicators(values, rows, bounds, columns)
-        moments = fit_moments(values, rows, bounds, columns)
+        bounds = fit_bounds(values, rows, config.missing, threshold, weights)
+        bounds = fit_indicators(values, rows, bounds, columns, weights)
+        moments = fit_moments(values, rows, bounds, columns, weights)
         cleaner = cls._from_statistics(bounds, moments, config, columns, num_rows=len(rows))
         if not config.enabled:
             return cleaner

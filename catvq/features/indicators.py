@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
-from catvq.features.statistics import CHUNK_CELLS, Bounds
+from catvq.features.row_weights import Weights
+from catvq.features.statistics import CHUNK_CELLS, TINY, Bounds
 
 
 def fit_indicators(
-    values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns
+    values: Values,
+    rows: NDArray[np.int64],
+    bounds: Bounds,
+    columns: FeatureColumns,
+    weights: Weights | None = None,
 ) -> Bounds:
     """Bounds of columns from those of numbers [R] -> [C]: an indicator is 0 to 1, or a value's share.
 
@@ -24,9 +29,10 @@ def fit_indicators(
     height = max(1, CHUNK_CELLS // len(columns.feature))
     for start in range(0, len(rows), height):
         chunk = columns.expand(np.asarray(values[rows[start : start + height]]))
-        number += (~np.isnan(chunk)).sum(axis=0)
-        total += (chunk == 1).sum(axis=0)
-    share = (total / np.maximum(number, 1)).astype(bounds.fill.dtype)
+        counts = 1.0 if weights is None else weights[rows[start : start + height], None]
+        number += (~np.isnan(chunk) * counts).sum(axis=0)
+        total += ((chunk == 1) * counts).sum(axis=0)
+    share = (total / np.maximum(number, TINY)).astype(bounds.fill.dtype)
     is_indicator, of = columns.is_indicator, columns.number
     return Bounds(
         fill=np.where(is_indicator, share, bounds.fill[of]),

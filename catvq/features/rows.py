@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.features.owners import ColumnOwners
+from catvq.features.row_weights import Weights
 from catvq.features.scores import feature_scores
 from catvq.features.table import RowSplit
 
 CHUNK_ROWS = 4096  # at once: bounds memory
+EPSILON = 1e-12
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class RunData:
         family_one_hot: float32 [D', F], on the same device.
         feature_of_column: int64 [C']; every feature is a column when not given.
         present: Which cells were not filled in, bool [N, C'], on the same device; None where none was.
+        weights: How much each row counts, above 0 [N]; None where all count the same.
     """
 
     features: Tensor
@@ -35,6 +38,7 @@ class RunData:
     family_one_hot: Tensor
     feature_of_column: NDArray[np.int64] | None = None
     present: Tensor | None = None
+    weights: Weights | None = None
 
     @property
     def device(self) -> torch.device:
@@ -91,24 +95,42 @@ class RunData:
             measure: Rows whose mean error that of a feature is to be; those themselves when not given.
 
         Returns:
-            float32 [rows, C']: 0 where missing, and so much elsewhere that the mean over features is 1. None
-            where nothing is missing.
+            float32 [rows, C']: 0 where missing, elsewhere by the row's weight; 1 in the mean over features.
+            None where all cells count the same.
         """
-        if self.present is None:
+        if self.present is None and self.weights is None:
             return None
-        return self.present[rows].float() / self._share(rows if measure is None else measure)
+        of_rows = self._weights_of(rows).unsqueeze(1)
+        counts = of_rows.expand(-1, self.features.shape[1])
+        if self.present is not None:
+            counts = self.present[rows] * of_rows
+        rows = rows if measure is None else measure
+        return counts / (self._shares(rows) * self._weights_of(rows)).mean().clamp_min(EPSILON)
 
     def train_cells(self, places: Tensor) -> Tensor | None:
-        """As `cells`, of training rows by their places among these, with one measure for all batches."""
+        """As `cells`, of training rows by their places among these, with one measure for all batches.
+
+        Weights do not count here: training rows are drawn by them.
+        """
         return None if self.present is None else self.present[self.train_rows[places]] / self._train_share
+
+    @property
+    def train_weights(self) -> Weights | None:
+        """Weights of the training rows; None where all count the same."""
+        return None if self.weights is None else self.weights[self.split.train]
 
     @cached_property
     def _train_share(self) -> Tensor:
-        return self._share(self.train_rows)
+        return self._shares(self.train_rows).mean().clamp_min(EPSILON)
 
-    def _share(self, rows: Tensor) -> Tensor:
-        """Share of the features that are there, a scalar above 0; a feature is if one of its columns is."""
+    def _weights_of(self, rows: Tensor) -> Tensor:
+        if self.weights is None:
+            return torch.ones(len(rows), device=self.device)
+        return torch.from_numpy(self.weights[rows.cpu().numpy()]).float().to(self.device)
+
+    def _shares(self, rows: Tensor) -> Tensor:
+        """Share of the features that are there in each row; a feature is if one of its columns is."""
         if self.present is None:
-            return torch.ones((), device=self.device)
+            return torch.ones(len(rows), device=self.device)
         parts = [self.owners.total(self.present[part].float()) > 0 for part in torch.split(rows, CHUNK_ROWS)]
-        return torch.stack([part.sum() for part in parts]).sum().clamp_min(1) / sum(map(torch.numel, parts))
+        return torch.cat([part.float().mean(dim=1) for part in parts])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import SINGLE, Precision, Values
+from catvq.features.row_weights import Weights
 
 # Evenly spaced rows that medians and quantiles are taken from: the error of a 5% quantile is then
 # 0.05 percentage points, and sorting them does not grow with the table.
@@ -110,6 +111,7 @@ def fit_bounds(
     rows: NDArray[np.int64],
     missing: Literal["median", "mean", "zero"],
     outlier_threshold: float | None,
+    weights: Weights | None = None,
 ) -> Bounds:
     """Find each feature's fill value, and the bounds beyond which a value is an outlier.
 
@@ -123,8 +125,9 @@ def fit_bounds(
     sample = evenly_spaced(rows, QUANTILE_ROWS)
     count = values.shape[1]
     width = max(1, CHUNK_CELLS // len(sample))
+    counts = None if weights is None else weights[sample]
     parts = [
-        _block_bounds(np.asarray(values[sample, start : start + width]), missing, outlier_threshold)
+        _block_bounds(np.asarray(values[sample, start : start + width]), missing, outlier_threshold, counts)
         for start in range(0, count, width)
     ]
     return Bounds(
@@ -135,7 +138,11 @@ def fit_bounds(
 
 
 def fit_moments(
-    values: Values, rows: NDArray[np.int64], bounds: Bounds, columns: FeatureColumns | None = None
+    values: Values,
+    rows: NDArray[np.int64],
+    bounds: Bounds,
+    columns: FeatureColumns | None = None,
+    weights: Weights | None = None,
 ) -> Moments:
     """Take mean and deviation of the clipped values that are there, over all rows, in float64.
 
@@ -143,7 +150,7 @@ def fit_moments(
     otherwise add up to more than a constant's own. Sums of float32 values have digits to spare.
 
     With columns, the values are expanded to them first, and the bounds are theirs. Where all are missing the
-    mean is what they are filled with.
+    mean is what they are filled with. With weights, [N] of all rows, each row counts as much.
 
     Source: Chan, Golub and LeVeque 1979, equation 2.1 (merging the moments of two parts).
     """
@@ -166,7 +173,8 @@ def fit_moments(
             origin = exact[0].copy()
         exact -= origin
 
-        chunk_mean, chunk_squares, number = _chunk_moments(exact, is_missing)
+        of_rows = None if weights is None else weights[rows[start : start + height]]
+        chunk_mean, chunk_squares, number = _chunk_moments(exact, is_missing, of_rows)
         change = chunk_mean - mean
         total = np.maximum(seen + number, TINY)
         squares += chunk_squares + change**2 * (seen * number / total)
@@ -178,20 +186,23 @@ def fit_moments(
 
 
 def _chunk_moments(
-    chunk: NDArray[np.float64], is_missing: NDArray[np.bool_]
+    chunk: NDArray[np.float64], is_missing: NDArray[np.bool_], weights: Weights | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Means of the cells that are there, sums of squares about them, and their number, [D] each."""
-    if not is_missing.any():
+    """Means of the cells that are there, sums of squares about them, and what they weigh, [D] each."""
+    if weights is None and not is_missing.any():
         mean = chunk.mean(axis=0)
         return mean, np.square(chunk - mean).sum(axis=0), np.full(len(mean), float(len(chunk)))
-    counts = (~is_missing).astype(np.float64)
+    counts = ~is_missing * (1.0 if weights is None else weights[:, None])
     number = counts.sum(axis=0)
     mean = (chunk * counts).sum(axis=0) / np.maximum(number, TINY)
     return mean, (np.square(chunk - mean) * counts).sum(axis=0), number
 
 
 def _block_bounds(
-    block: Values, missing: Literal["median", "mean", "zero"], outlier_threshold: float | None
+    block: Values,
+    missing: Literal["median", "mean", "zero"],
+    outlier_threshold: float | None,
+    weights: Weights | None,
 ) -> Bounds:
     precision = Precision.of(block)
     columns = np.clip(block.T, -precision.largest, precision.largest)
@@ -202,7 +213,7 @@ def _block_bounds(
         case "median":
             fill = median
         case "mean":
-            fill = np.nansum(columns, axis=1, dtype=np.float64) / np.maximum(present, 1)
+            fill = _mean(block.T.clip(-precision.largest, precision.largest), weights)
         case "zero":
             fill = np.zeros_like(median)
     if outlier_threshold is None:
@@ -216,6 +227,14 @@ def _block_bounds(
         upper = np.where(reach > 0, median + reach, _quantile(columns, present, 1.0))
     low, high = _held(lower, precision), _held(upper, precision)
     return Bounds(fill=np.clip(_held(fill, precision), low, high), lower=low, upper=high)
+
+
+def _mean(columns: Values, weights: Weights | None) -> NDArray[np.float64]:
+    """Mean of what is there of columns [D, N]; 0 where all is missing."""
+    counts = ~np.isnan(columns) * (1.0 if weights is None else weights)
+    total = np.nansum(columns * counts, axis=1, dtype=np.float64)
+    mean: NDArray[np.float64] = total / np.maximum(counts.sum(axis=1), TINY)
+    return mean
 
 
 def _quantile(columns: Values, present: NDArray[np.int64], part: float) -> NDArray[np.float64]:

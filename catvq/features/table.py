@@ -17,6 +17,7 @@ from catvq.errors import ConfigError, ShapeError
 from catvq.features.batches import describe
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
+from catvq.features.row_weights import Weights, check_weights
 from catvq.features.sequences import Sequences
 from catvq.recipe import MIN_TRAINING_ROWS, count_rows
 
@@ -33,14 +34,15 @@ class FeatureTable:
         values_of: The values of each categorical feature, by its name; `values` then holds the index of one.
         origins: From when each feature of times counts its seconds, by its name, ISO 8601.
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
+        weights: How much each row counts, float64 [N], 0 or more; None where all count the same.
         others: The values of each family of series or grids, by its name.
         held_out: Tables of the same columns whose rows validate or test, see `align`; their rows are numbered
             after those of this one, in this order.
 
     Raises:
         ShapeError: Names and columns differ in number, or parts of the table in rows.
-        ConfigError: Names repeat, the families do not cover every feature once, or a categorical feature has
-            no values, the same twice, or no column.
+        ConfigError: Names repeat, the families do not cover every feature once, a categorical feature has no
+            values, the same twice, or no column, or a row weighs less than nothing.
     """
 
     values: Values
@@ -49,6 +51,7 @@ class FeatureTable:
     values_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keys: Mapping[str, NDArray[np.object_]] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    weights: Weights | None = None
     others: Mapping[str, Sequences] = field(default_factory=dict)
     held_out: Mapping[HeldOutPart, "FeatureTable"] = field(default_factory=dict)
 
@@ -72,6 +75,8 @@ class FeatureTable:
             raise ConfigError("values are given of features that there are not")
         if any(not names or len(set(names)) < len(names) for names in self.values_of.values()):
             raise ConfigError("a categorical feature needs values, all of them different")
+        if self.weights is not None:
+            check_weights(self.weights, len(self.values))
 
     @property
     def columns(self) -> FeatureColumns:
@@ -119,6 +124,12 @@ class FeatureTable:
         """N of all parts."""
         return sum(len(part.values) for part in self.parts)
 
+    @property
+    def all_weights(self) -> Weights | None:
+        """Weights of the rows of all parts; None where all count the same."""
+        found = [part.weights for part in self.parts if part.weights is not None]
+        return np.concatenate(found) if found else None
+
     def take(self, rows: NDArray[np.int64]) -> Values:
         """Values and descriptors of rows of any part, [rows, R]."""
         ends = np.cumsum([len(part.values) for part in self.parts])
@@ -130,12 +141,18 @@ class FeatureTable:
         return taken
 
     def split(self, training: TrainingConfig) -> "RowSplit":
-        """Split the rows of all parts, see `split_rows`; those of another table are what it is for."""
+        """Split the rows of all parts, see `split_rows`; those of another table are what it is for.
+
+        Rows of weight 0 are in no part.
+
+        Raises:
+            ConfigError: As `split_rows`; also where too few rows with a weight are left.
+        """
         split, start = split_rows(training, len(self.values), self.keys, self.held_out), len(self.values)
         for part, other in self.held_out.items():
             split = replace(split, **{part: np.arange(start, start + len(other.values))})
             start += len(other.values)
-        return split
+        return split if self.all_weights is None else _with_weight(split, self.all_weights)
 
     def family_of_feature(self) -> NDArray[np.int64]:
         """Index into `families` of each feature, int64 [D]."""
@@ -218,6 +235,15 @@ def split_rows(
     if len(train) < MIN_TRAINING_ROWS:
         raise ConfigError(f"the groups of {key!r} leave fewer than {MIN_TRAINING_ROWS} rows for training")
     return RowSplit(np.sort(train), np.sort(validation), np.sort(test))
+
+
+def _with_weight(split: RowSplit, weights: Weights) -> RowSplit:
+    train, validation, test = (
+        rows[weights[rows] > 0] for rows in (split.train, split.validation, split.test)
+    )
+    if len(train) < MIN_TRAINING_ROWS:
+        raise ConfigError(f"{len(train)} training rows have a weight, fewer than {MIN_TRAINING_ROWS}")
+    return RowSplit(train, validation, test)
 
 
 def _sort(key: NDArray[np.object_]) -> NDArray[np.int64]:

@@ -122,7 +122,12 @@ def fit_cleaner(
     if groups and config.assignment.mode == "static":
         scope = grouping_from_names(groups, table.features)
     return FeatureCleaner.fit(
-        table.numbers, config.cleaning, columns=table.columns, family_of_feature=scope, rows=split.train
+        table.numbers,
+        config.cleaning,
+        columns=table.columns,
+        family_of_feature=scope,
+        rows=split.train,
+        weights=table.weights,
     )
 
 

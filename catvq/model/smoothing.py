@@ -17,6 +17,8 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from catvq.features.row_weights import Weights
+
 REGIONS = 8  # fewer capture less of the local shape, more have too few rows; 6 to 12 are about as good
 MAX_ROWS = 20_000  # at most, for finding the regions
 SPREADS = (0.0, 0.4, 0.8)  # values that are tried for the start; 1 doubles the variance of a region
@@ -30,9 +32,11 @@ class Smoother:
         features: float32 [rows, D], of the whole table.
         train: int64 [N], indices of the training rows.
         seed: Seed of the regions.
+        weights: How much each training row counts, [N]; None where all count the same.
     """
 
-    def __init__(self, features: Tensor, train: Tensor, *, seed: int) -> None:
+    def __init__(self, features: Tensor, train: Tensor, *, seed: int, weights: Weights | None = None) -> None:
+        self.weights = weights
         self._features = features
         self._train = train
         region = torch.from_numpy(_regions(features[train].cpu().numpy(), seed)).to(features.device)

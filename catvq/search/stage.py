@@ -5,11 +5,11 @@ Shapes: D' active features, G categories.
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
+from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
 from catvq.grouping.initial import Categories
 from catvq.recipe import SEARCH_BATCH_SIZE, SEARCH_STEPS
@@ -87,7 +87,7 @@ class SearchStage:
             while True:
                 if should_stop():
                     raise Interrupted(f"stopped in the search, before step {self.step_count + 1}")
-                places = torch.randint(len(train), (size,), device=train.device)
+                places = draw_rows(len(train), size, self._data.train_weights).to(train.device)
                 self._search.step(train[places], self._data.train_cells(places))
                 if self.step_count % CHUNK_STEPS == 0:
                     break

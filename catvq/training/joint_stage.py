@@ -18,6 +18,7 @@ from torch import Tensor
 
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
+from catvq.features.row_weights import order_rows
 from catvq.features.rows import RunData
 from catvq.grouping.choose_initial import feature_covariance, telling_bits
 from catvq.grouping.initial import Categories
@@ -71,7 +72,9 @@ class ModelStage:
         self._learner = self._build_learner(categories)
         self._starting_grouping = self.grouping()
         self._successor: Learner | None = None
-        self._smoother = Smoother(data.features, data.train_rows, seed=config.training.seed)
+        self._smoother = Smoother(
+            data.features, data.train_rows, seed=config.training.seed, weights=data.train_weights
+        )
         self._best = BestModel(data, progress)
         self._batch_size = choose_batch_size(config.training, len(data.split.train))
         self._epochs = choose_epochs(config.training, len(data.split.train))
@@ -211,7 +214,8 @@ class ModelStage:
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
         number, epoch = len(self._data.split.train), self._progress.epoch
-        order = np.random.default_rng([self._config.training.seed, 1, epoch]).permutation(number)
+        generator = np.random.default_rng([self._config.training.seed, 1, epoch])
+        order = order_rows(number, self._data.train_weights, generator)
         batches = torch.split(torch.from_numpy(order).to(self._data.device), self._batch_size)
         learning = self._learning()
         while self._progress.step_in_epoch < self.steps_per_epoch:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
 from catvq.model.smoothing import SPREADS, Smoother
 from catvq.training.trainer import Learner
@@ -36,10 +37,7 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
     parts = data.train_rows[order.to(data.device)].tensor_split(PARTS)
     needed = min(PARTS, math.ceil(JUDGES / max(1, len(parts[0]))))
     trials = [
-        (
-            Smoother(data.features, torch.cat(parts[:part] + parts[part + 1 :]), seed=seed),
-            parts[part][:JUDGES],
-        )
+        (_smoother(data, torch.cat(parts[:part] + parts[part + 1 :]), seed=seed), parts[part][:JUDGES])
         for part in range(needed)
     ]
     best, least = SPREADS[0], math.inf
@@ -60,9 +58,18 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
     return best
 
 
+def _smoother(data: RunData, rows: Tensor, *, seed: int) -> Smoother:
+    weights = None if data.weights is None else data.weights[rows.cpu().numpy()]
+    return Smoother(data.features, rows, seed=seed, weights=weights)
+
+
 def start_rows(smoother: Smoother, spread: float, most: int = START_ROWS) -> Tensor:
-    """Rows to start a model from, float32 [at most `most`, D]; none twice where they are not moved."""
+    """Rows to start a model from, float32 [at most `most`, D].
+
+    None comes twice where they are not moved, unless rows have weights.
+    """
     number = smoother.num_rows
-    drawn = min(most, DRAWN_PER_ROW * number)
-    picks = torch.randperm(number)[:most] if spread == 0 else torch.randint(number, (drawn,))
+    is_each_once = spread == 0 and smoother.weights is None
+    drawn = min(most, number if spread == 0 else DRAWN_PER_ROW * number)
+    picks = torch.randperm(number)[:most] if is_each_once else draw_rows(number, drawn, smoother.weights)
     return smoother.draw(picks.to(smoother.device), spread)

@@ -68,6 +68,7 @@ class TrainingRun:
             family_one_hot(family, len(table.families)).to(device),
             cleaner.feature_of_column,
             None if present is None else present.to(device),
+            table.all_weights,
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]

@@ -252,6 +252,12 @@ class TrainingSettings(_Section):
         None, description="Other datasets, with the features that the job learns from, that validate or test."
     )
 
+    sample_weight: Name | None = Field(
+        None,
+        description="A key of the dataset, or a numeric feature that is excluded from `features`: how much "
+        "each row counts, 0 or more.",
+    )
+
     @model_validator(mode="after")
     def _is_split_one_way(self) -> Self:
         given = [self.split_by, self.split_by_order_of, self.split]

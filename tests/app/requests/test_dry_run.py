@@ -271,3 +271,17 @@ def test_rows_of_other_datasets_leave_the_job_s_own_to_training():
 def test_a_split_that_says_nothing_or_too_much_is_refused(training):
     with pytest.raises(ValidationError):
         JobConfig.model_validate({"training": training})
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a1", "is learnt from"), ("a2", "is categorical"), ("w", "is no column")]
+)
+def test_what_cannot_weigh_rows_is_refused(name, said):
+    columns = [("a2", "categorical", ["x"]), ("key", "key", None)]
+    sections = {"training": {"sample_weight": name}, "features": {"exclude": ["a0", "a2"]}}
+    with pytest.raises(InvalidPlanError, match=said) as raised:
+        resolve_plan(JobConfig.model_validate(sections), dataset(columns=columns))
+    assert [error.field for error in raised.value.errors] == ["training.sample_weight"]
+    for fine in ("a0", "key"):
+        sections["training"]["sample_weight"] = fine
+        assert resolve_plan(JobConfig.model_validate(sections), dataset(columns=columns))

@@ -10,6 +10,7 @@ from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features import statistics
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.columns import FeatureColumns
 
 rng = np.random.default_rng(0)
 NOISE = rng.standard_normal((500, 6)).astype(np.float32)
@@ -314,3 +315,20 @@ def test_the_report_says_what_was_done_to_each_feature():
 def test_a_setting_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=field):
         CleaningConfig(**{field: value})
+
+
+@pytest.mark.parametrize("missing", ["mean", "median"])
+def test_a_row_of_weight_2_counts_in_means_and_deviations_as_if_it_were_there_twice(missing):
+    values = np.column_stack([NOISE[:100], np.arange(100) % 3]).astype(np.float32)
+    values[::7, 2] = values[::9, -1] = np.nan
+    columns = FeatureColumns.tabular(np.array([0] * NOISE.shape[1] + [3]))
+    weights = np.where(np.arange(100) < 30, 2.0, 1.0)
+    config = CleaningConfig(missing=missing, outliers="none")
+
+    weighed = FeatureCleaner.fit(values, config, columns=columns, weights=weights)
+    twice = FeatureCleaner.fit(np.concatenate([values, values[:30]]), config, columns=columns)
+
+    assert weighed.centre == pytest.approx(twice.centre, rel=1e-5)
+    assert weighed.scale == pytest.approx(twice.scale, rel=1e-5)
+    if missing == "mean":
+        assert weighed.fill == pytest.approx(twice.fill, rel=1e-4, abs=1e-6)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from catvq.config import TrainingConfig
@@ -54,3 +55,16 @@ def test_a_cell_that_is_missing_counts_nothing_and_the_others_so_much_that_featu
 def test_without_missing_cells_none_counts_more_than_another():
     assert data(0.2).cells(torch.arange(4)) is None
     assert data(0.2).train_cells(torch.arange(4)) is None
+
+
+def test_cells_count_by_the_weight_of_their_row():
+    present = torch.ones(20, 2, dtype=torch.bool)
+    present[1, 1] = False
+    split, weights = data(0.2).split, np.arange(20) + 1.0
+
+    plain = RunData(FEATURES, split, torch.ones(2, 1), weights=weights).cells(torch.tensor([0, 1, 2]))
+    gaps = RunData(FEATURES, split, torch.ones(2, 1), present=present, weights=weights)
+
+    assert plain.tolist() == [[0.5, 0.5], [1, 1], [1.5, 1.5]]
+    assert gaps.cells(torch.tensor([0, 1, 2])) == pytest.approx(np.array([[1, 1], [2, 0], [3, 3]]) * 6 / 10)
+    assert gaps.train_cells(torch.arange(14)).unique().tolist() == pytest.approx([0, 28 / 27])

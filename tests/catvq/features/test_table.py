@@ -138,3 +138,15 @@ def test_rows_of_other_tables_are_the_part_that_they_are_for():
     assert (len(split.train), len(split.validation), split.test.tolist()) == (18, 2, [20, 21])
     assert table.num_rows == 22
     assert table.take(np.array([21, 0, 20])).ravel().tolist() == [31, 0, 30]
+
+
+def test_rows_without_weight_are_in_no_part_and_too_few_with_one_are_refused():
+    values, weights = np.zeros((100, 1), np.float32), np.arange(100) % 2.0
+    table = FeatureTable(values, ("a",), {"all": ("a",)}, weights=weights)
+
+    split = table.split(TrainingConfig())
+
+    assert all((part % 2 == 1).all() for part in (split.train, split.validation, split.test))
+    assert sum(len(part) for part in (split.train, split.validation, split.test)) == 50
+    with pytest.raises(ConfigError, match="0 training rows have a weight"):
+        FeatureTable(values, ("a",), {"all": ("a",)}, weights=np.zeros(100)).split(TrainingConfig())

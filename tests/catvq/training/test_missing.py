@@ -1,5 +1,7 @@
 """Runs on tables whose cells go missing together: errors are over what was there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from catvq.comparison import compare as module
 from catvq.comparison.compare import LearntModel, compare
 from catvq.config import TrainingConfig
 from catvq.features.table import split_rows
+from catvq.training.run import TrainingRun
 
 
 def gone_together(values):
@@ -52,3 +55,20 @@ def test_the_verdict_s_errors_are_over_the_cells_that_were_there(run, tmp_path, 
         rows = torch.from_numpy(data.split.test)
         errors = (rebuilt - data.features[rows]).square()[data.present[rows]]
         assert row_errors(rebuilt, data).mean() == pytest.approx(float(errors.mean()), rel=1e-5)
+
+
+def test_rows_count_by_their_weight_in_the_reported_errors(train, make_table, tmp_path):
+    weights = np.random.default_rng(0).uniform(0.1, 3, 60)
+    weights[:5] = 0
+    run = train(replace(make_table(edit=gone_together), weights=weights))
+    frozen = run.freeze()
+    errors, split = errors_of_cells(run, frozen), run._data.split
+
+    for part in ("train", "validation", "test"):
+        rows = getattr(split, part)
+        counts = weights[rows, None] * ~np.isnan(errors[rows])
+        expected = np.nansum(errors[rows] * counts) / counts.sum()
+        assert frozen.report["reconstruction_error"][part] == pytest.approx(expected, rel=1e-5)
+    assert sum(frozen.report["rows"].values()) == 55
+    run.save(tmp_path / "checkpoint")
+    assert TrainingRun.resume(run.table, run.config, tmp_path / "checkpoint").epoch == run.epoch

@@ -9,8 +9,10 @@ import sys
 import time
 
 import psutil
+import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 
 from app.requests.dry_run import resolve_plan
 from catvq.training.joint_stage import QUIET_EPOCHS
@@ -62,6 +64,16 @@ def test_rows_of_another_dataset_test_the_model(store, claim, run, add_dataset):
     assert report["rows"] == {"train": 58, "validation": 6, "test": 20}
     assert report["codes"]["rows"] == 84
     assert 0 < report["reconstruction_error"]["test"] < 1
+
+
+@pytest.mark.parametrize(("cell", "said"), [("heavy", "row 3 holds 'heavy'"), ("-1", "row 3 weighs -1")])
+def test_a_wrong_weight_fails_the_job_and_names_the_row(store, claim, run, dataset, cell, said):
+    weights = ["1"] * dataset.rows
+    weights[2] = cell
+    parquet.write_table(pa.table({"w": weights}), store.datasets.keys_path(dataset.id))
+    ended = run(claim(training={"epochs": 1, "sample_weight": "w"}))
+    assert (ended.status, ended.error.code) == (JobStatus.FAILED, "invalid_config")
+    assert said in ended.error.text
 
 
 def test_a_job_stopped_between_steps_goes_on_there_and_ends_the_same(store, claim, run, when):
