@@ -26,7 +26,10 @@ export function CompareModels({query}) {
   if (!data) return html`<${Loading} what="the models" />`;
   return html`
     <${Title} tab="Compare">Two models side by side<//>
-    <section class="card"><div class="wide" tabindex="0" role="region" aria-label="Both models"><table class="plain"><thead><tr><th></th>${data.map(({id}) => html`<th scope="col"><a href=${link(['models', id])}><code>${id}</code></a></th>`)}</tr></thead>
-      <tbody>${ROWS.map(([title, show]) => html`<tr key=${title}><th scope="row">${title}</th>${data.map(model => html`<td>${show(model)}</td>`)}</tr>`)}</tbody></table></div></section>
+    <section class="card"><div class="wide" tabindex="0" role="region" aria-label="Both models"><table class="plain"><thead><tr>
+      <th></th>${data.map(({id}) => html`<th scope="col"><a href=${link(['models', id])}><code>${id}</code></a></th>`)}</tr>
+      </thead>
+      <tbody>${ROWS.map(([title, show]) => html`<tr key=${title}><th scope="row">${title}</th>${data.map(model => html`<td>
+        ${show(model)}</td>`)}</tr>`)}</tbody></table></div></section>
     <${Difference} from=${query.from} to=${query.to} title="How they group the features" />`;
 }

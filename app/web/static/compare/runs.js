@@ -2,6 +2,7 @@
 import {html, useMemo} from '../html.js';
 import {link} from '../router.js';
 import {getJson} from '../service/call.js';
+import {secondsTaken} from '../service/job.js';
 import {useLoaded} from '../service/loading.js';
 import {Badge} from '../parts/badge.js';
 import {Chart} from '../parts/chart.js';
@@ -26,14 +27,19 @@ export function CompareRuns({query}) {
   const models = named.filter(({job}) => job.model);
   return html`
     <${Title} tab="Compare">${ids.length} runs compared<//>
-    <section class="card"><div class="wide" tabindex="0" role="region" aria-label="Runs"><table class="plain"><thead><tr><th scope="col">Run</th><th scope="col">State</th><th scope="col" class="number">Epochs</th>
+    <section class="card"><div class="wide" tabindex="0" role="region" aria-label="Runs"><table class="plain"><thead><tr><th
+      scope="col">Run</th><th scope="col">State</th><th scope="col" class="number">Epochs</th>
       <th scope="col" class="number">Validation error</th><th scope="col" class="number">Took</th></tr></thead>
-      <tbody>${named.map(({job, name}, n) => html`<tr key=${job.id}><th scope="row"><i class=${`swatch curve-${n + 1}`}></i> <a href=${link(['jobs', job.id])}>${name}</a></th>
-        <td><${Badge} status=${job.status} /></td><td class="number">${job.progress.epoch}</td><td class="number">${number(job.losses.validation)}</td>
-        <td class="number">${job.finished_at && job.started_at ? duration((new Date(job.finished_at) - new Date(job.started_at)) / 1000) : '–'}</td></tr>`)}</tbody></table></div></section>
-    <section class="card" aria-labelledby="laid"><h2 id="laid">Their curves</h2><div class="charts">${CURVES.map(curve => html`<${Laid} key=${curve.title} runs=${named} ...${curve} />`)}</div></section>
+      <tbody>${named.map(({job, name}, n) => html`<tr key=${job.id}><th scope="row"><i class=${`swatch curve-${n + 1}`}></i> <a
+        href=${link(['jobs', job.id])}>${name}</a></th>
+        <td><${Badge} status=${job.status} /></td><td class="number">${job.progress.epoch}</td><td class="number">
+          ${number(job.losses.validation)}</td>
+        <td class="number">${duration(secondsTaken(job))}</td></tr>`)}</tbody></table></div></section>
+    <section class="card" aria-labelledby="laid"><h2 id="laid">Their curves</h2><div class="charts">
+      ${CURVES.map(curve => html`<${Laid} key=${curve.title} runs=${named} ...${curve} />`)}</div></section>
     <${Settings} runs=${named} />
-    ${models.slice(1).map(({job, name}) => html`<${Difference} key=${job.model} from=${models[0].job.model} to=${job.model} title=${`Groupings: ${models[0].name} and ${name}`} />`)}`;
+    ${models.slice(1).map(({job, name}) => html`<${Difference} key=${job.model} from=${models[0].job.model} to=${job.model}
+      title=${`Groupings: ${models[0].name} and ${name}`} />`)}`;
 }
 
 const CURVES = CHARTS.flatMap(({title, columns, top}) => Object.entries(columns).map(([column, label]) => ({
@@ -60,6 +66,9 @@ function Laid({runs, title, column, top}) {
 function Settings({runs}) {
   const found = differences(runs.map(({job}) => job.config));
   return html`<section class="card" aria-labelledby="settings"><h2 id="settings">Settings that differ</h2>
-    ${found.length === 0 ? html`<p class="quiet">None.</p>` : html`<div class="wide" tabindex="0" role="region" aria-label="Settings that differ"><table class="plain"><thead><tr><th scope="col">Setting</th>${runs.map(({name}) => html`<th scope="col">${name}</th>`)}</tr></thead>
-      <tbody>${found.map(({path, values}) => html`<tr key=${path}><th scope="row"><code>${path}</code></th>${values.map(value => html`<td>${value}</td>`)}</tr>`)}</tbody></table></div>`}</section>`;
+    ${found.length === 0 ? html`<p class="quiet">None.</p>` : html`<div class="wide" tabindex="0" role="region"
+      aria-label="Settings that differ"><table class="plain"><thead><tr><th scope="col">Setting</th>
+      ${runs.map(({name}) => html`<th scope="col">${name}</th>`)}</tr></thead>
+      <tbody>${found.map(({path, values}) => html`<tr key=${path}><th scope="row"><code>${path}</code></th>
+        ${values.map(value => html`<td>${value}</td>`)}</tr>`)}</tbody></table></div>`}</section>`;
 }

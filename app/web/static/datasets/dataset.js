@@ -25,7 +25,8 @@ export function DatasetView({id}) {
     go(['datasets']);
   };
   return html`
-    <div class="heading"><div><${Title} tab=${data.name || id}>${data.name || id}<//><p class="under"><code>${id}</code>, made ${moment(data.created_at)}</p></div>
+    <div class="heading"><div><${Title} tab=${data.name || id}>${data.name || id}<//><p class="under"><code>
+      ${id}</code>, made ${moment(data.created_at)}</p></div>
       <div class="actions"><${Download} path=${`${path}/rows`} accept="text/csv" name=${`${id}.csv`}>Rows, CSV<//>
         <${Action} kind="danger" act=${remove} confirm="Delete this dataset? Models made from it stay.">Delete<//></div></div>
     <${ReadOnlyNote} />
@@ -36,13 +37,18 @@ export function DatasetView({id}) {
       {path: `${path}/rows`, accept: 'text/csv', output: 'rows.csv', python: `rows = client.datasets.rows("${id}")`}]} />`;
 }
 
+const familyChip = ([name, {features, kind}]) => html`<span class="chip">${name}, ${plural(features, 'feature')}${
+  kind !== 'tabular' && `, ${kind}`}</span> `;
+
 // What a table holds: also of one that is only looked at.
 export function Contents({found, choices = null, choose = null}) {
   return html`
     <section class="card" aria-labelledby="contents"><h2 id="contents">What is in it</h2>
-      <dl class="facts first"><div><dt>Rows</dt><dd>${count(found.rows)}</dd></div><div><dt>Features</dt><dd>${count(found.features.length)}</dd></div>
-        <div class="whole"><dt>Families</dt><dd>${Object.entries(found.families).slice(0, 12).map(([name, {features, kind}]) => html`<span class="chip">${name}, ${plural(features, 'feature')}${kind !== 'tabular' && `, ${kind}`}</span> `)}</dd></div></dl>
-      ${found.warnings.length > 0 && html`<details open=${found.warnings.length < 6}><summary>${found.warnings.length} things to know</summary>
+      <dl class="facts first"><div><dt>Rows</dt><dd>${count(found.rows)}</dd></div><div><dt>Features</dt><dd>
+        ${count(found.features.length)}</dd></div>
+        <div class="whole"><dt>Families</dt><dd>${Object.entries(found.families).slice(0, 12).map(familyChip)}</dd></div></dl>
+      ${found.warnings.length > 0 && html`<details open=${found.warnings.length < 6}><summary>
+        ${found.warnings.length} things to know</summary>
         <ul class="warnings">${found.warnings.slice(0, 100).map(({detail}) => html`<li>${detail}</li>`)}</ul></details>`}
       <${Columns} found=${found} choices=${choices} choose=${choose} />
     </section>`;
@@ -51,7 +57,8 @@ export function Contents({found, choices = null, choose = null}) {
 function ItsJobs({id}) {
   const {data} = useLoaded(signal => getPage(`/v1/jobs?limit=10&dataset=${id}`, {signal}), [id], {every: 5000});
   return html`<section class="card" aria-labelledby="jobs"><h2 id="jobs">Jobs on it</h2>
-    ${!data || !data.items.length ? html`<p class="quiet">None yet.</p>` : html`<ul class="lines">${data.items.map(job => html`<li key=${job.id}>
+    ${!data || !data.items.length ? html`<p class="quiet">None yet.</p>` : html`<ul class="lines">${data.items.map(job => html`<li
+      key=${job.id}>
       <${Badge} status=${job.status} /> <a href=${link(['jobs', job.id])}>${job.config.name || job.id}</a></li>`)}</ul>
       <a href=${link(['jobs'], {dataset: id})}>All its jobs</a>`}</section>`;
 }

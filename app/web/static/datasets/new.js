@@ -33,8 +33,10 @@ export function NewView() {
 // The newest datasets: a job may as well train on one that is here.
 function Recent() {
   const {data} = useLoaded(signal => getPage('/v1/datasets?limit=8', {signal}), []);
-  return data && data.items.length > 0 && html`<section class="card" aria-labelledby="recent"><h2 id="recent">Or train on one that is here</h2>
-    <ul class="lines">${data.items.map(({id, name, rows, features}) => html`<li key=${id}><a href=${link(['datasets', id])}>${name || id}</a>
+  return data && data.items.length > 0 && html`<section class="card" aria-labelledby="recent"><h2
+    id="recent">Or train on one that is here</h2>
+    <ul class="lines">${data.items.map(({id, name, rows, features}) => html`<li key=${id}><a href=${link(['datasets', id])}>
+      ${name || id}</a>
       ${' '}<span class="quiet">${plural(rows, 'row')}, ${plural(features.length, 'feature')}</span></li>`)}</ul></section>`;
 }
 
@@ -64,10 +66,12 @@ function Look({file}) {
   return html`
     <section class="card"><div class="row">
       <label for="name">Name</label><input id="name" value=${name} maxlength="200" onInput=${event => setName(event.target.value)} />
-      <label for="families">Families by the part of a name before</label><input id="families" size="3" placeholder="_" maxlength="10" value=${families}
+      <label for="families">Families by the part of a name before</label><input id="families" size="3" placeholder="_"
+        maxlength="10" value=${families}
         onInput=${event => setFamilies(event.target.value)} />
       <${Action} kind="primary" act=${store} unless=${data && !error ? null : 'It has to be readable first.'}>Upload<//></div>
-      ${sent !== null && html`<p role="status">${sent < 1 ? `${Math.round(100 * sent)}% of ${bytes(file.size)} sent` : 'All is sent; it is being read …'}</p>
+      ${sent !== null && html`<p role="status">
+        ${sent < 1 ? `${Math.round(100 * sent)}% of ${bytes(file.size)} sent` : 'All is sent; it is being read …'}</p>
         <${Meter} value=${sent} label="Upload" />`}
       <${Refusal} error=${error} />
       ${data && !data.isWhole && html`<p class="note">The file is long: this was seen in its first lines. The rest is read when it is uploaded, and may change types.</p>`}

@@ -40,7 +40,8 @@ export function StartJob({dataset}) {
         <form onSubmit=${event => event.preventDefault()}>
           <label>Name <input name="name" maxlength="200" value=${fields.name} onInput=${set} /></label>
           <label>Categories <input name="categories" placeholder="auto" value=${fields.categories} onInput=${set} /></label>
-          <label>Assignment <select name="mode" value=${fields.mode} onChange=${set}><option value="learnable">learnt while training</option>
+          <label>Assignment <select name="mode" value=${fields.mode} onChange=${set}><option
+            value="learnable">learnt while training</option>
             <option value="static">fixed from the start</option></select></label>
           <label>Epochs <input name="epochs" placeholder="auto" value=${fields.epochs} onInput=${set} /></label>
           <label>Codes a category <input name="levels" placeholder="3" value=${fields.levels} onInput=${set} /></label>
@@ -49,8 +50,10 @@ export function StartJob({dataset}) {
           <details><summary>Any other setting, as JSON</summary><textarea name="more" aria-label="Other settings as JSON" spellcheck="false"
             placeholder=${'{"training": {"learning_rate": 0.001}}'} value=${fields.more} onInput=${set}></textarea></details>
         </form>
-        <div aria-live="polite"><${Plan} plan=${mistake || error ? null : plan} />${mistake && html`<p class="error">${mistake}</p>`}<${Refusal} error=${mistake ? null : error} />
-          <div class="actions"><${Action} kind="primary" act=${start} unless=${mistake || (error ? 'The plan was refused.' : null)}>Start the job<//></div></div>
+        <div aria-live="polite"><${Plan} plan=${mistake || error ? null : plan} />${mistake && html`<p class="error">
+          ${mistake}</p>`}<${Refusal} error=${mistake ? null : error} />
+          <div class="actions"><${Action} kind="primary" act=${start}
+            unless=${mistake || (error ? 'The plan was refused.' : null)}>Start the job<//></div></div>
       </div>
     </section>`;
 }

@@ -27,6 +27,7 @@ export function Controls({job, update}) {
   return html`<div class="actions" role="group" aria-label="Actions">
     ${Object.entries(ACTIONS).filter(([name]) => job.links[name]).map(([name, {title, kind, confirm}]) => html`
       <${Action} key=${name} kind=${kind} confirm=${confirm} act=${() => act(name)}>${title}<//>`)}
-    ${hasEnded(job) && html`<${Action} kind="danger" act=${remove} confirm="Delete this job and what it recorded? Its model stays.">Delete<//>`}
+    ${hasEnded(job) && html`<${Action} kind="danger" act=${remove}
+      confirm="Delete this job and what it recorded? Its model stays.">Delete<//>`}
   </div>`;
 }

@@ -10,10 +10,10 @@ const EVERY_MS = 1500;
 
 export const CHARTS = [
   {title: 'Temperature', columns: {temperature: 'temperature'}},
-  {title: 'Error', columns: {reconstruction: 'training rows', validation: 'validation rows'}},
+  {title: 'Error', columns: {reconstruction: 'training', validation: 'validation'}},
   {title: 'Codes in use', columns: {codebook_usage: 'share of all codes'}, top: 1},
   {title: 'Perplexity of the codebooks', columns: {codebook_perplexity: 'codes'}},
-  {title: 'How decided the assignment is', columns: {assignment_confident_fraction: 'confident features', assignment_entropy: 'entropy'}, top: 1},
+  {title: 'How decided the assignment is', columns: {assignment_confident_fraction: 'confident', assignment_entropy: 'entropy'}, top: 1},
   {title: 'Features moved in the epoch', columns: {assignment_changed_last_epoch: 'features'}},
 ];
 
@@ -26,7 +26,8 @@ export function Curves({job}) {
     <section class="card" aria-labelledby="curves"><h2 id="curves">How it learns</h2>
       ${points.length === 0 ? html`<p class="quiet">Nothing was measured yet: the first epoch has to end.</p>`
         : html`<div class="charts">${CHARTS.map(({title, columns, top}) => html`
-          <${Chart} key=${title} title=${title} top=${top} x=${points.map(({epoch}) => epoch)} series=${Object.entries(columns).map(([name, label]) =>
+          <${Chart} key=${title} title=${title} top=${top} x=${points.map(({epoch}) => epoch)}
+            series=${Object.entries(columns).map(([name, label]) =>
             ({label, values: points.map(point => point[name] ?? null)}))} />`)}</div>`}
       <${TemperatureControl} job=${job} />
     </section>`;

@@ -24,7 +24,8 @@ export function EpochSlider({epochs, epoch, newest, choose}) {
   };
   return html`
     <div class="epochs"><button onClick=${play}>${isPlaying ? 'Stop' : 'Play'}</button>
-      <label>Epoch <input type="range" min="0" max=${last} value=${at} aria-valuetext=${epoch === null ? `${newest}, the newest` : `${epoch}`}
+      <label>Epoch <input type="range" min="0" max=${last} value=${at}
+        aria-valuetext=${epoch === null ? `${newest}, the newest` : `${epoch}`}
         onInput=${event => set(Number(event.target.value))} /></label>
       <output>${epoch === null ? `${newest} (newest)` : epoch}</output></div>`;
 }

@@ -13,7 +13,8 @@ export function Events({events}) {
       <ol class="events" reversed>${shown.map(({id, time, type, data}) => html`
         <li key=${id} class=${type}><time datetime=${time} title=${moment(time)}>${clock(time)}</time>
           <strong>${type}</strong> <span class="quiet">${words(type, data)}</span></li>`)}</ol>
-      ${newest.length > FEW && html`<button onClick=${() => setShowsAll(!showsAll)}>${showsAll ? 'Show the newest' : `Show all ${newest.length}`}</button>`}
+      ${newest.length > FEW && html`<button onClick=${() => setShowsAll(!showsAll)}>
+        ${showsAll ? 'Show the newest' : `Show all ${newest.length}`}</button>`}
     </section>`;
 }
 

@@ -27,7 +27,8 @@ export function JobView({id}) {
   return html`
     <div class="heading">
       <div><${Title} tab=${name}>${name}<//>
-        <p class="under"><code>${job.id}</code> on <a href=${link(['datasets', job.config.dataset])}><code>${job.config.dataset}</code></a>${
+        <p class="under"><code>${job.id}</code> on <a href=${link(['datasets', job.config.dataset])}><code>
+          ${job.config.dataset}</code></a>${
           Object.entries(job.config.labels || {}).map(([label, value]) => html` <span class="chip">${label}=${value}</span>`)}</p></div>
       <${Controls} job=${job} update=${update} /></div>
     <${ReadOnlyNote} />

@@ -9,7 +9,7 @@ import {Pager} from '../parts/pager.js';
 import {Title} from '../parts/title.js';
 import {Loading, Trouble} from '../parts/trouble.js';
 import {ago, duration, plural} from '../format.js';
-import {hasEnded} from '../service/job.js';
+import {hasEnded, secondsTaken} from '../service/job.js';
 import {Filters} from './filters.js';
 import {Workers} from './workers.js';
 
@@ -74,9 +74,7 @@ function Row({job, isChosen, isFull, choose}) {
 
 const place = position => (position === 1 ? 'next in the queue' : `${plural(position - 1, 'job')} before it`);
 
-export function time(job) {
-  if (hasEnded(job)) {
-    return job.started_at && job.finished_at ? `took ${duration((new Date(job.finished_at) - new Date(job.started_at)) / 1000)}` : '–';
-  }
+function time(job) {
+  if (hasEnded(job)) return secondsTaken(job) === null ? '–' : `took ${duration(secondsTaken(job))}`;
   return job.status === 'running' && job.progress.eta_seconds !== null ? `${duration(job.progress.eta_seconds)} left` : '–';
 }

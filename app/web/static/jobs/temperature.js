@@ -23,9 +23,12 @@ export function TemperatureControl({job}) {
   return html`
     <div class="temperature" role="group" aria-label="Temperature">
       <p>${data.held ? 'Held by hand.' : html`Follows its schedule: ${data.schedule}, ${number(data.start)} to ${number(data.end)}.`}</p>
-      <${Action} act=${() => change({held: true}, 'The temperature is held where it is.')} unless=${data.held ? 'It is held already.' : null}>Hold<//>
-      <label>at <input type="number" min="0.001" step="any" size="6" value=${value} onInput=${event => setValue(event.target.value)} /></label>
+      <${Action} act=${() => change({held: true}, 'The temperature is held where it is.')}
+        unless=${data.held ? 'It is held already.' : null}>Hold<//>
+      <label>at <input type="number" min="0.001" step="any" size="6" value=${value}
+        onInput=${event => setValue(event.target.value)} /></label>
       <${Action} act=${set} unless=${Number(value) >= 0.001 ? null : 'Give a temperature of 0.001 or more.'}>Set<//>
-      <${Action} act=${() => change({held: false}, 'The temperature follows its schedule again.')} unless=${data.held ? null : 'It follows its schedule already.'}>Release<//>
+      <${Action} act=${() => change({held: false}, 'The temperature follows its schedule again.')}
+        unless=${data.held ? null : 'It follows its schedule already.'}>Release<//>
     </div>`;
 }

@@ -55,12 +55,15 @@ export function Matrix({shown, families, label}) {
     <div class="matrix">
       <div class="reader">
         <label>Find a feature <input type="search" size="14" onInput=${event => find(event.target.value)} /></label>
-        <p aria-live="polite">${cell ? html`<${Said} shown=${shown} row=${order[Math.min(cell.place, rows - 1)]} column=${Math.min(cell.column, columns - 1)} families=${families} />`
+        <p aria-live="polite">${cell ? html`<${Said} shown=${shown} row=${order[Math.min(cell.place, rows - 1)]}
+          column=${Math.min(cell.column, columns - 1)} families=${families} />`
           : html`<span class="quiet">Point at a cell, or focus the picture and use the arrow keys.</span>`}</p></div>
       <div class="picture">
-        ${rows <= NAMED && html`<div class="names" aria-hidden="true">${[...order].map(row => html`<span>${shown.features[row]}</span>`)}</div>`}
+        ${rows <= NAMED && html`<div class="names" aria-hidden="true">${[...order].map(row => html`<span>
+          ${shown.features[row]}</span>`)}</div>`}
         <div class="drawing">
-          ${columns <= HEADED && html`<div class="heads" aria-hidden="true">${shown.categories.map((name, n) => html`<span title=${name}>${n}</span>`)}</div>`}
+          ${columns <= HEADED && html`<div class="heads" aria-hidden="true">${shown.categories.map((name, n) => html`<span
+            title=${name}>${n}</span>`)}</div>`}
           <canvas ref=${canvas} tabindex="0" role="img" aria-label=${label} style=${{height: `${height}px`}}
             onPointerMove=${point} onPointerDown=${point} onKeyDown=${walk}></canvas>
           ${cell && html`<div class="cross" style=${{top: `calc(${columns <= HEADED ? '1.4rem' : '0px'} + ${(height * cell.place) / rows}px)`,
@@ -77,13 +80,15 @@ function Said({shown, row, column, families}) {
   const family = families.names[families.of[row]];
   return html`<strong>${shown.features[row]}</strong>${family && html` <span class="quiet">(${family})</span>`}:
     ${' '}${shown.categories[best]} ${percent(share)}${next >= 0 && html`, then ${shown.categories[next]} ${percent(nextShare)}`}
-    ${column !== best && column !== next && html` <span class="quiet">· here ${shown.categories[column]} ${percent(shown.values[row * columns + column])}</span>`}`;
+    ${column !== best && column !== next && html` <span
+      class="quiet">· here ${shown.categories[column]} ${percent(shown.values[row * columns + column])}</span>`}`;
 }
 
 function Legend({families}) {
   return html`<div class="legend">
     <span class="ramp" aria-hidden="true"></span><span>0 to 100% of a feature</span>
-    ${families.names.length > 1 && families.names.map((name, n) => html`<span class="key"><i style=${{background: familyColour(n)}}></i>${name}</span>`)}</div>`;
+    ${families.names.length > 1 && families.names.map((name, n) => html`<span class="key"><i
+      style=${{background: familyColour(n)}}></i>${name}</span>`)}</div>`;
 }
 
 const clamp = (value, count) => Math.max(0, Math.min(count - 1, value));

@@ -23,9 +23,13 @@ export function Aliases({model}) {
   };
   return html`
     <section class="card" aria-labelledby="aliases"><h2 id="aliases">Names</h2>
-      <div class="row">${all.filter(alias => alias.model === model.id).map(alias => html`<span key=${alias.name} class="chip">@${alias.name}</span>
-        <${Action} kind="plain" act=${() => drop(alias.name)} confirm=${`Take the name @${alias.name} from this model?`}>Drop @${alias.name}<//>`)}
-        <label for="alias">Name</label><input id="alias" size="16" placeholder="production" value=${name} onInput=${event => setName(event.target.value.trim())} />
-        <${Action} act=${set} unless=${name ? null : 'Give a name first.'} confirm=${taken ? `@${name} names ${taken.model} now. Let it name this model?` : null}>Name it so<//></div>
+      <div class="row">${all.filter(alias => alias.model === model.id).map(alias => html`<span key=${alias.name}
+        class="chip">@${alias.name}</span>
+        <${Action} kind="plain" act=${() => drop(alias.name)}
+          confirm=${`Take the name @${alias.name} from this model?`}>Drop @${alias.name}<//>`)}
+        <label for="alias">Name</label><input id="alias" size="16" placeholder="production" value=${name}
+          onInput=${event => setName(event.target.value.trim())} />
+        <${Action} act=${set} unless=${name ? null : 'Give a name first.'}
+          confirm=${taken ? `@${name} names ${taken.model} now. Let it name this model?` : null}>Name it so<//></div>
     </section>`;
 }

@@ -12,7 +12,8 @@ export function Codebooks({model, report}) {
     <section class="card" aria-labelledby="codebooks"><h2 id="codebooks">How the codebooks are used</h2>
       <p>${percent(codebook.usage)} of all codes are used; the perplexity is ${number(codebook.perplexity)}.
         ${codebook.used_bits_per_row !== undefined && html` ${number(codebook.used_bits_per_row)} of ${number(codebook.bits_per_row)} bits a row carry something.`}</p>
-      <details onToggle=${event => setOpen(event.target.open)}><summary>Every codebook</summary>${isOpen && html`<${All} id=${model.id} />`}</details>
+      <details onToggle=${event => setOpen(event.target.open)}><summary>Every codebook</summary>${isOpen && html`<${All}
+        id=${model.id} />`}</details>
     </section>`;
 }
 
@@ -20,6 +21,7 @@ function All({id}) {
   const path = `/v1/models/${id}/codebook`;
   const {data} = useLoaded(signal => getJson(path, {signal}), [path]);
   if (!data) return html`<p class="quiet" role="status">Loading …</p>`;
-  return html`<div class="pair">${data.categories.map(({index, name, levels}) => html`<${Bars} key=${index} caption=${name} max=${1} show=${percent}
+  return html`<div class="pair">${data.categories.map(({index, name, levels}) => html`<${Bars} key=${index} caption=${name}
+    max=${1} show=${percent}
     rows=${levels.map(({level, usage, perplexity, codebook_size: size}) => ({label: `level ${level}`, value: usage, note: `perplexity ${number(perplexity)} of ${size}`}))} />`)}</div>`;
 }

@@ -30,7 +30,8 @@ export function Encode({model}) {
     <section class="card" aria-labelledby="encode"><h2 id="encode">See the codes of rows</h2>
       <label for="rows">Rows as CSV with a header line, or as JSON: <code>${'{"rows": [[…]], "columns": […]}'}</code></label>
       <textarea id="rows" spellcheck="false" value=${text} onInput=${event => setText(event.target.value)}></textarea>
-      <div class="row"><${Busy} kind="primary" act=${encodeText} reason=${text.trim() ? null : 'Paste rows first, or take some of the dataset.'}>Encode<//>
+      <div class="row"><${Busy} kind="primary" act=${encodeText}
+        reason=${text.trim() ? null : 'Paste rows first, or take some of the dataset.'}>Encode<//>
         <${Busy} act=${take}>Take three rows of the dataset<//>
         <${Drop} label="or drop a file of rows" take=${file => encode(file, formatOf(file).type)} /></div>
       <div aria-live="polite"><${Refusal} error=${error} />${result && html`<${Codes} model=${model} result=${result} />`}</div>
@@ -42,10 +43,12 @@ function Codes({model, result}) {
   return html`
     <p class="under">${plural(result.codes.length, 'row')}. Each category gives ${model.levels} codes, coarse to fine.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Codes"><table class="plain codes">
-      <thead><tr><th scope="col">Row</th><th scope="col">Trust</th><th scope="col" class="number">Error</th>${model.categories.map(name => html`<th scope="col">${name}</th>`)}</tr></thead>
+      <thead><tr><th scope="col">Row</th><th scope="col">Trust</th><th scope="col" class="number">Error</th>
+        ${model.categories.map(name => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${shown.map((codes, row) => html`<tr><th scope="row">${row + 1}</th><td>${trust(result, row)}</td>
         <td class="number">${number(result.reconstruction_error[row])}</td>
-        ${model.categories.map((_, n) => html`<td><code>${codes.slice(n * model.levels, (n + 1) * model.levels).join(' ')}</code></td>`)}</tr>`)}</tbody></table></div>
+        ${model.categories.map((_, n) => html`<td><code>${codes.slice(n * model.levels, (n + 1) * model.levels).join(' ')}</code>
+          </td>`)}</tr>`)}</tbody></table></div>
     ${result.codes.length > SHOWN && html`<p class="quiet">The first ${SHOWN} are shown.</p>`}`;
 }
 

@@ -13,5 +13,6 @@ export function FrozenMatrix({model, grouping}) {
   }, [path]);
   const families = useMemo(() => familiesOf(model.features, grouping.features), [model, grouping]);
   return data && html`<section class="card" aria-labelledby="frozen"><h2 id="frozen">How sure the assignment was when it was frozen</h2>
-    <${Matrix} shown=${data} families=${families} label=${`Soft assignment of ${data.features.length} features to ${data.categories.length} categories when the model was frozen`} /></section>`;
+    <${Matrix} shown=${data} families=${families}
+      label=${`Soft assignment of ${data.features.length} features to ${data.categories.length} categories when the model was frozen`} /></section>`;
 }

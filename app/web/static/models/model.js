@@ -71,14 +71,16 @@ function Facts({model, report}) {
     <div><dt>Rows that share theirs</dt><dd>${percent(tokens.shared)}</dd></div>
   </dl>
   <p class="under">Errors are mean squared errors in units of each feature's variance: 0 is perfect, 1 is no better than the mean.</p>
-  ${report.warnings && report.warnings.length > 0 && html`<ul class="warnings">${report.warnings.map(warning => html`<li>${warning.detail || String(warning)}</li>`)}</ul>`}
+  ${report.warnings && report.warnings.length > 0 && html`<ul class="warnings">${report.warnings.map(warning => html`<li>
+    ${warning.detail || String(warning)}</li>`)}</ul>`}
   </section>`;
 }
 
 function CompareWith({id}) {
   const {data} = useLoaded(signal => getPage('/v1/models?limit=20', {signal}), [id]);
   const others = data ? data.items.filter(other => other.id !== id) : [];
-  return others.length ? html`<label>Compare with <select value="" onChange=${event => go(['compare', 'models'], {from: event.target.value, to: id})}>
+  return others.length ? html`<label>Compare with <select value=""
+    onChange=${event => go(['compare', 'models'], {from: event.target.value, to: id})}>
     <option value="">…</option>${others.map(other => html`<option value=${other.id}>${other.id}</option>`)}</select></label>` : null;
 }
 

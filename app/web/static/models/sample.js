@@ -15,7 +15,8 @@ export function Sample({model, grouping, report}) {
   const errors = useMemo(() => data && errorsOf(data, report.cleaning || []), [data, report]);
   return html`
     <section class="card" aria-labelledby="sample"><h2 id="sample">Original and decoded</h2>
-      ${error ? html`<p class="quiet">The dataset's rows cannot be read: ${error.message}</p>` : !data ? html`<p class="quiet" role="status">Encoding some rows …</p>` : html`
+      ${error ? html`<p class="quiet">The dataset's rows cannot be read: ${error.message}</p>` : !data ? html`<p class="quiet"
+        role="status">Encoding some rows …</p>` : html`
         <p class="under">The first ${plural(data.rows.length, 'row')} of the dataset, encoded and decoded again. They may be rows that the model was trained on.</p>
         <div class="pair">
           <${Bars} caption="Error of each category" rows=${byCategory(grouping, errors)} />
@@ -73,10 +74,13 @@ function Rows({data, grouping}) {
     <div class="row"><label>Row <input type="number" min="1" max=${data.rows.length} value=${row + 1}
       onInput=${event => setRow(Math.max(0, Math.min(data.rows.length - 1, Number(event.target.value) - 1 || 0)))} /></label>
       <span class="quiet">codes <code>${data.codes[row].join(' ')}</code></span></div>
-    <div class="scroll" tabindex="0" role="region" aria-label="Original and decoded values"><table class="plain"><thead><tr><th scope="col">Feature</th><th scope="col">Category</th>
+    <div class="scroll" tabindex="0" role="region" aria-label="Original and decoded values"><table class="plain"><thead><tr><th
+      scope="col">Feature</th><th scope="col">Category</th>
       <th scope="col" class="number">Original</th><th scope="col" class="number">Decoded</th></tr></thead>
-      <tbody>${shown.map(n => html`<tr key=${n}><th scope="row">${data.features[n]}</th><td>${grouping.categories[categoryOf.get(data.features[n])].name}</td>
-        <td class="number">${value(data.rows[row][n])}</td><td class="number">${value(data.decoded[row][n])}</td></tr>`)}</tbody></table></div></details>`;
+      <tbody>${shown.map(n => html`<tr key=${n}><th scope="row">${data.features[n]}</th><td>
+        ${grouping.categories[categoryOf.get(data.features[n])].name}</td>
+        <td class="number">${value(data.rows[row][n])}</td><td class="number">${value(data.decoded[row][n])}</td></tr>`)}</tbody>
+          </table></div></details>`;
 }
 
 function value(cell) {

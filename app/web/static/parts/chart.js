@@ -37,8 +37,13 @@ export function Chart({title, x, series, top = null}) {
       <figcaption><strong>${title}</strong>
         <span class="values">${series.map(({label, values}, n) => html`<span><i class=${`curve-${n % 6 + 1}`}></i>${label}${' '}
           <b>${number(lastOf(values, index))}</b></span>`)}</span></figcaption>
-      <div ref=${box} role="img" aria-label=${`${title} over ${x.length} epochs: ${series.map(({label, values}) => `${label} ${number(lastOf(values, x.length - 1))} at the end`).join(', ')}`}></div>
+      <div ref=${box} role="img" aria-label=${inWords(title, x, series)}></div>
     </figure>`;
+}
+
+function inWords(title, x, series) {
+  const ends = series.map(({label, values}) => `${label} ${number(lastOf(values, x.length - 1))} at the end`);
+  return `${title} over ${x.length} epochs: ${ends.join(', ')}`;
 }
 
 function lastOf(values, index) {

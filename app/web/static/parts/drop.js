@@ -15,6 +15,7 @@ export function Drop({label, take, accept, isLarge = false}) {
     if (event.target.files.length) take(event.target.files[0]);
     event.target.value = '';
   };
-  return html`<label class=${`drop ${isLarge ? 'large' : ''} ${isOver ? 'over' : ''}`} onDragOver=${stop} onDragLeave=${stop} onDrop=${drop}>
+  return html`<label class=${`drop ${isLarge ? 'large' : ''} ${isOver ? 'over' : ''}`} onDragOver=${stop} onDragLeave=${stop}
+    onDrop=${drop}>
     <span>${label}</span><input type="file" class="hidden" accept=${accept} onChange=${choose} /></label>`;
 }

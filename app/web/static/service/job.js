@@ -7,6 +7,9 @@ import {backOff, pause, untilVisible} from './waiting.js';
 export const ENDED = ['succeeded', 'failed', 'cancelled'];
 export const hasEnded = job => ENDED.includes(job.status);
 
+// How long a job that has ended took, in seconds; null where it never started.
+export const secondsTaken = ({started_at: start, finished_at: end}) => (start && end ? (new Date(end) - new Date(start)) / 1000 : null);
+
 const WAIT_S = 20;
 const LEAST_MS = 250; // between two answers: a small job changes more often than anybody can look
 const ENDED_MS = 5000; // a job that has ended may be retried by somebody else
