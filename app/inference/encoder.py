@@ -55,7 +55,7 @@ class Encoder:
         self._encoder = self._load(ENCODER_FILE)
         self._doubt = self._load(DOUBT_FILE)
         notes = self._encoder.get_modelmeta().custom_metadata_map
-        self.families = tuple(map(ModelFamily.from_document, orjson.loads(notes.get("catvq_kinds", "[]"))))
+        self.families = tuple(map(ModelFamily.from_document, orjson.loads(notes["catvq_kinds"])))
         names: list[str] = orjson.loads(notes["catvq_features"])
         width = len(names) - sum(len(family.channels) for family in self.families)
         self.features = tuple(names[:width])  # of its rows; channels come after them

@@ -119,7 +119,7 @@ def check_types(dataset: DatasetRecord, model: ModelRecord) -> None:
     if faults:
         raise InvalidError(f"column {faults[0].column!r} is {faults[0].detail}", faults, code="other_type")
     of_dataset = {kind["family"]: _form_of(kind) for kind in dataset.kinds}
-    for kind in document.get("kinds", []):
+    for kind in document["kinds"]:
         found = of_dataset.get(kind["family"], "a table")
         if found != _form_of(kind):
             detail = f"{_form_of(kind)} in the model, but {found} in the dataset"

@@ -319,6 +319,7 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "features",
         "values",
         "origins",
+        "kinds",
         "categories",
         "levels",
         "codebook_size",
@@ -332,7 +333,6 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         "dataset": record.dataset_id,
         "created_at": record.created_at,
         **{name: record.document[name] for name in shown},
-        "kinds": record.document.get("kinds", []),
         "reading": reading_document(record.document["reading"]),
         "links": {"self": own} | {part: f"{own}/{part}" for part in parts},
     }
