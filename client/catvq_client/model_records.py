@@ -52,6 +52,16 @@ class Grouping(Record):
         return import_module("pandas").DataFrame(rows, columns=list(GroupedFeature.model_fields))
 
 
+class KnownFamily(Record):
+    """A family of series or grids that a model knows, and what it reconstructs of each channel."""
+
+    family: str
+    kind: str
+    channels: tuple[str, ...]
+    descriptors: tuple[str, ...]
+    shape: tuple[int, int] | None = None
+
+
 class Model(Record):
     """A frozen model, the immutable result of a job; sizes are nested by category and level."""
 
@@ -64,6 +74,7 @@ class Model(Record):
     values: tuple[tuple[str, ...] | None, ...]
     origins: tuple[str | None, ...]
     reading: CellReading = CellReading()
+    kinds: tuple[KnownFamily, ...] = ()
     categories: tuple[str, ...]
     levels: int
     codebook_size: tuple[tuple[int, ...], ...]

@@ -23,10 +23,12 @@ class Record(BaseModel):
 
 
 class Family(Record):
-    """A named block of features."""
+    """A named block of features: of columns, or the channels of series (with the lengths) or grids."""
 
     features: int
     kind: str = "tabular"
+    length: dict[str, int] | None = None
+    shape: tuple[int, int] | None = None
 
 
 class Notice(Record):

@@ -67,6 +67,15 @@ DateOrderOption = Annotated[
 ]
 
 
+KindsOption = Annotated[
+    list[str] | None, typer.Option("--kinds", help="FAMILY=KIND: tabular, series or grid; repeatable.")
+]
+ChannelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--channels", help="FAMILY=NAME,NAME,...: channels of a series or grid; repeatable."),
+]
+
+
 @app.command()
 def check(  # noqa: PLR0913 - options of a command
     file: FileArgument,
@@ -81,12 +90,15 @@ def check(  # noqa: PLR0913 - options of a command
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
     date_order: DateOrderOption = None,
+    kinds: KindsOption = None,
+    channels: ChannelsOption = None,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a table would be read, and store nothing."""
     texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
-    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts})
+    of_families = {"kinds": _pairs(kinds), "channels": _channels(channels)}
+    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts, **of_families})
     with connected(url) as client:
         found = client.datasets.check(file, families=families, columns=_names(columns), **reading)
         if as_json:
@@ -115,13 +127,16 @@ def upload(  # noqa: PLR0913 - options of a command
     delimiter: DelimiterOption = None,
     decimal: DecimalOption = None,
     date_order: DateOrderOption = None,
+    kinds: KindsOption = None,
+    channels: ChannelsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse whatever would be a warning.")] = False,
     url: UrlOption = DEFAULT_URL,
     as_json: JsonOption = False,
 ) -> None:
     """Upload a table."""
     texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
-    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts})
+    of_families = {"kinds": _pairs(kinds), "channels": _channels(channels)}
+    reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts, **of_families})
     with connected(url) as client:
         dataset = client.datasets.upload(
             file,
@@ -157,11 +172,18 @@ def _names(columns: str | None) -> list[str] | None:
     return None if columns is None else columns.split(",")
 
 
+def _pairs(said: list[str] | None) -> dict[str, str]:
+    return {name: value for name, _, value in (pair.rpartition("=") for pair in said or ())}
+
+
+def _channels(said: list[str] | None) -> dict[str, list[str]]:
+    return {family: names.split(",") for family, names in _pairs(said).items()}
+
+
 def _reading(types: list[str] | None, na_values: list[str] | None, said: Mapping[str, object]) -> Reading:
     """Gather what was said of the table; a missing cell that is a number matches by value."""
-    pairs = [pair.rpartition("=") for pair in types or ()]
     gathered = {
-        "types": {column: kind for column, _, kind in pairs},
+        "types": _pairs(types),
         "na_values": [_number_or_text(value) for value in na_values or ()],
         **said,
     }

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from catvq_client.errors import CatvqError
 from catvq_client.tables.body import CHUNK_BYTES, CSV, Body, csv_line
+from catvq_client.tables.families import family_arrays, has_channels
 from catvq_client.tables.files import file_body
 
 NPY = "application/x-npy"
@@ -59,8 +60,8 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
     Column names are sent in the URL if they fit, otherwise the table is sent as CSV.
 
     Args:
-        table: Array [rows, D], DataFrame, one array [rows, D] per family, one list per column, or a file's
-            path.
+        table: Array [rows, D], DataFrame, one array [rows, D] per family, series and grids by family (see
+            `family_arrays`), one list per column, or a file's path.
         columns: Names of the columns of an array, or of a file without; a DataFrame brings its own.
 
     Raises:
@@ -69,16 +70,22 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
     if isinstance(table, str | Path):
         return _with_columns(file_body(Path(table)), columns)
     if isinstance(table, Mapping):
-        if any(np.ndim(values) == 1 for values in table.values()):
-            return _columns_body(table)
-        arrays = {name: _numbers(np.asanyarray(values)) for name, values in table.items()}
-        return _with_columns(_npz_body(arrays), columns)
+        return _mapping_body(table, columns)
     if isinstance(table, ArrowLike) and _has_text_names(table) and find_spec("pyarrow"):
         return arrow_body(arrow_table(table))
     if isinstance(table, DataFrameLike):
         names = [str(label) for label in table.columns]
         return _array_body(frame_values(table), names)
     return _array_body(_numbers(np.asanyarray(table)), names_of_labels(table) if columns is None else columns)
+
+
+def _mapping_body(table: Mapping[str, Any], columns: Sequence[str] | None) -> Body:
+    """Choose the body for families, or for columns."""
+    if not has_channels(table) and any(np.ndim(values) == 1 for values in table.values()):
+        return _columns_body(table)
+    families = family_arrays(table)
+    arrays = {name: _numbers(values) for name, values in families.arrays.items()}
+    return _with_columns(Body(NPZ, lambda: _npz_chunks(arrays), params=families.params), columns)
 
 
 def frame_values(frame: DataFrameLike) -> Array:
@@ -212,7 +219,7 @@ def _names(columns: Sequence[str]) -> str:
 
 
 def _row_chunks(values: Array) -> Iterator[Array]:
-    step = max(1, CHUNK_BYTES // max(1, values.itemsize * values.shape[1]))
+    step = max(1, CHUNK_BYTES // max(1, values.itemsize * math.prod(values.shape[1:])))
     for start in range(0, values.shape[0], step):
         yield np.ascontiguousarray(values[start : start + step])
 
@@ -238,15 +245,6 @@ def _csv_chunks(values: Array, columns: Sequence[str]) -> Iterator[bytes]:
     for chunk in _row_chunks(values):
         lines = (",".join("" if math.isnan(cell) else repr(cell) for cell in row) for row in chunk.tolist())
         yield ("\n".join(lines) + "\n").encode()
-
-
-def _npz_body(families: Mapping[str, Array]) -> Body:
-    for name, values in families.items():
-        if values.ndim != 2:
-            raise CatvqError(
-                f"family {name}: needed an array [rows, features], got {values.ndim} dimension(s)"
-            )
-    return Body(NPZ, lambda: _npz_chunks(families))
 
 
 def _npz_chunks(families: Mapping[str, Array]) -> Iterator[bytes]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
+FamilyKind = Literal["tabular", "series", "grid"]
 ColumnType = Literal["numeric", "categorical", "datetime", "key", "ignore"]
 
 
@@ -16,6 +17,7 @@ class RowReading(TypedDict, total=False):
         decimal: Before the decimals of CSV.
         date_order: What dates in text begin with, if not with the year.
         header: "absent" where the first line of CSV holds values already.
+        channels: Names of the channels of series and grids, by family.
     """
 
     na_values: Sequence[str | float]
@@ -23,6 +25,7 @@ class RowReading(TypedDict, total=False):
     decimal: Literal[".", ","]
     date_order: Literal["year", "day", "month"]
     header: Literal["present", "absent"]
+    channels: Mapping[str, Sequence[str]]
 
 
 class Reading(RowReading, total=False):
@@ -32,11 +35,13 @@ class Reading(RowReading, total=False):
         types: What columns are.
         include: Names or globs of the columns to learn from.
         exclude: Names or globs of columns to leave out.
+        kinds: What families are, where a shape alone does not tell.
     """
 
     types: Mapping[str, ColumnType]
     include: Sequence[str]
     exclude: Sequence[str]
+    kinds: Mapping[str, FamilyKind]
 
 
 def reading_params(reading: Reading | RowReading) -> dict[str, str]:
@@ -48,6 +53,6 @@ def reading_params(reading: Reading | RowReading) -> dict[str, str]:
 
 
 def _plain(value: object) -> object:
-    return (
-        dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, Sequence) else value
-    )
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value

@@ -21,8 +21,10 @@ from catvq_client.tables.bodies import (
     table_body,
 )
 from catvq_client.tables.body import Body
+from catvq_client.tables.families import PARTS, count_values, has_channels
 
 ROWS_PER_REQUEST = 16_384  # well below any service's limit; larger requests gain no speed
+VALUES_PER_REQUEST = 4_000_000  # of series and grids
 
 
 def names_of(rows: Table, columns: Sequence[str] | None) -> Sequence[str] | None:
@@ -51,15 +53,25 @@ def row_bodies(rows: Table, names: Sequence[str] | None, model: Model | None) ->
     if isinstance(rows, str | Path):
         yield table_body(rows)
     elif isinstance(rows, Mapping):
-        count = max((len(cells) for cells in rows.values()), default=0)
-        for part in _parts(count):
-            yield table_body({name: cells[part] for name, cells in rows.items()})
+        yield from _family_bodies(rows)
     elif names is None or model is None:
         values = np.asanyarray(rows)
         for part in _parts(len(values) if values.ndim else 0):
             yield table_body(values[part])
     else:
         yield from _named_bodies(rows, names, model)
+
+
+def _family_bodies(rows: Mapping[str, Any]) -> Iterator[Body]:
+    count = max((len(cells) for cells in rows.values()), default=0)
+    if any(name.endswith(PARTS) for name in rows):  # the arrays of a file, which have no common rows
+        yield table_body(rows)
+        return
+    step = ROWS_PER_REQUEST
+    if has_channels(rows) and count:
+        step = max(1, min(step, VALUES_PER_REQUEST * count // max(1, count_values(rows))))
+    for part in _parts(count, step):
+        yield table_body({name: cells[part] for name, cells in rows.items()})
 
 
 def _named_bodies(rows: Any, names: Sequence[str], model: Model) -> Iterator[Body]:
@@ -84,10 +96,10 @@ def _is_of_numbers(rows: Any, columns: list[int]) -> bool:
     return hasattr(rows, "iloc") and all(rows.dtypes.iloc[index].kind in "biuf" for index in columns)
 
 
-def _parts(count: int) -> Iterator[slice]:
+def _parts(count: int, step: int = ROWS_PER_REQUEST) -> Iterator[slice]:
     """Yield where each part of rows is; one where there are none, for the service to refuse."""
-    for start in range(0, max(count, 1), ROWS_PER_REQUEST):
-        yield slice(start, start + ROWS_PER_REQUEST)
+    for start in range(0, max(count, 1), step):
+        yield slice(start, start + step)
 
 
 def _order_of(names: Sequence[str], features: Sequence[str]) -> list[int] | None:

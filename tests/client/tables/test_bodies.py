@@ -158,7 +158,7 @@ def test_a_file_is_sent_as_it_is(tmp_path, name, media_type):
     ("table", "needle"),
     [
         (np.zeros(3), "1 dimension"),
-        ({"pixels": np.zeros((1, 1, 1))}, "family pixels"),
+        ({"pixels": np.zeros((1, 1, 1, 1, 1))}, "family pixels"),
         (pd.DataFrame({"a": ["text"], 7: [1]}), "other than numbers"),
         ("table.xlsx", "openpyxl"),
         ("table.doc", "unknown kind of file"),
