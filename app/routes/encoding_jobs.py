@@ -9,6 +9,7 @@ from starlette.responses import Response
 from app.http.bounded_route import Route
 from app.http.error_handlers import naming
 from app.openapi import problems
+from app.problems import InvalidError, Place
 from app.requests.encode import check_features, check_keys, check_types
 from app.requests.submit import IdempotencyKey, sender_of, submission_answer
 from app.requests.upload_query import KeysOfRows
@@ -42,8 +43,8 @@ def create_encoding_job(
     Columns are matched by name. The job behaves like any other: it waits for a worker, reports its progress
     in rows, can be paused and cancelled, and survives the loss of its worker. Its `result` is the id of a
     dataset with one feature for each category and level and one family for each category; read it at
-    `/v1/datasets/{dataset_id}/rows`. `keys`, of the dataset's, become the result's. The same model, dataset
-    and keys give the same result, which is stored once.
+    `/v1/datasets/{dataset_id}/rows`. `keys`, of the dataset's, become the result's. With `prefixes` each row
+    is encoded at several lengths of its series. What is asked for twice is stored once.
     """
     named = dict.fromkeys([*body.keys, *(parse_names("keys", keys) or ())])
     body = body.model_copy(update={"keys": list(named)})
@@ -53,6 +54,9 @@ def create_encoding_job(
     check_features(dataset.features, model.document["features"])
     check_types(dataset, model)
     check_keys(dataset, body.keys)
+    if body.prefixes and all(kind["kind"] != "series" for kind in model.document["kinds"]):
+        place = Place(detail="the model has no series", field="prefixes")
+        raise InvalidError("only series have prefixes", [place])
     api.quotas.count(request.scope["state"], "jobs")
     submission = api.store.jobs.submit_encoding(
         body, model.id, rows=dataset.rows, **sender_of(request, body, idempotency_key)

@@ -17,6 +17,7 @@ TRAIN_TASK = "catvq.train"
 
 MAX_CATEGORIES = 1024
 MAX_LABELS = 32
+MAX_PREFIXES = 256
 
 
 def _check_visible(text: str) -> str:
@@ -24,6 +25,12 @@ def _check_visible(text: str) -> str:
     if found is not None:
         raise ValueError(f"holds {found}, which cannot be seen; leave it out")
     return text
+
+
+def _check_distinct(lengths: list[int]) -> list[int]:
+    if len(set(lengths)) < len(lengths):
+        raise ValueError("a length is given twice")
+    return lengths
 
 
 Auto = Literal["auto"]
@@ -334,5 +341,20 @@ class EncodingJobRequest(_Section):
     keys: Annotated[
         list[Name], Field(description="Keys of the dataset that the result has, too; also as `keys=`.")
     ] = []
+    prefixes: Annotated[
+        list[Annotated[int, Field(ge=1, le=2**31 - 1)]],
+        Field(
+            max_length=MAX_PREFIXES,
+            description="Encode how the series of each row begin: one row of the result for each row and "
+            "length, told by its keys `row` and `length`. A shorter series is encoded whole.",
+        ),
+        AfterValidator(_check_distinct),
+    ] = []
     name: Name | None = None
     labels: Annotated[dict[Name, LabelValue], Field(max_length=MAX_LABELS)] = {}
+
+    @model_validator(mode="after")
+    def _keys_do_not_collide(self) -> Self:
+        if self.prefixes and set(self.keys) & {"row", "length"}:
+            raise ValueError("with prefixes the result has keys row and length of its own")
+        return self

@@ -8,23 +8,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from pyarrow import parquet
 from threadpoolctl import threadpool_limits
 
 from catvq.errors import Interrupted
-from catvq.features.origins import find_delays
 from catvq.frozen.table_encoder import TableEncoder
 from catvq.training.build import resolve_device
+from worker.jobs.encoded_keys import PREFIX_KEYS, read_keys, write_keys
 from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.model_rows import ModelRows
 from worker.jobs.recorder import Recorder
 from worker.store import Claim, DatasetRecord, ModelRecord, NewDataset, NewFiles, Store
 
 ROWS_PER_PART = 16_384  # half a second of one core: the longest delay of a cancel or pause
+CELLS_PER_PART = 2**22  # of series and grids: as long
 RECORD_EVERY_S = 1.0
 FILE_NAME = "codes.npy"
 KEYS_NAME = "keys.parquet"
@@ -54,97 +54,67 @@ class EncodingAttempt:
         model = self._store.models.get(job.config["model"])
         source = self._store.datasets.get(job.dataset_id)
         keys: list[str] = job.config["keys"]
-        said = f"codes {model.digest} {source.digest} {json.dumps(keys)}"
+        prefixes: list[int] = job.config["prefixes"]
+        said = f"codes {model.digest} {source.digest} {json.dumps([keys, prefixes])}"
         digest = f"sha256:{hashlib.sha256(said.encode()).hexdigest()}"
         codes = self._store.datasets.find_by_digest(digest)
         if codes is None:
             threads = job.threads or 1
             torch.set_num_threads(threads)
             with threadpool_limits(limits=threads):
-                codes = self._encode(model, source, keys, digest)
+                codes = self._encode(model, source, digest)
         self._recorder.deliver(codes.id)
 
-    def _encode(
-        self, model: ModelRecord, source: DatasetRecord, keys: list[str], digest: str
-    ) -> DatasetRecord:
+    def _encode(self, model: ModelRecord, source: DatasetRecord, digest: str) -> DatasetRecord:
         encoder = TableEncoder.read(self._store.models.directory(model.id), resolve_device("auto"))
         features = [token for tokens in encoder.tokens.values() for token in tokens]
         job = self._claim.job
-        self._store.datasets.check_room(source.rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
+        keys, prefixes = job.config["keys"], job.config["prefixes"]
+        rows = source.rows * max(1, len(prefixes))
+        self._store.datasets.check_room(rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
         path = self._store.recordings.work_path(self._claim, FILE_NAME)
-        self._fill(path, source, encoder, len(features))
-        keys_path = path.with_name(KEYS_NAME) if keys else None
+        self._fill(path, source, encoder, (rows, len(features)))
+        keys_path = path.with_name(KEYS_NAME) if keys or prefixes else None
         if keys_path is not None:
-            _copy_keys(self._store.datasets.keys_path(source.id), keys, keys_path)
+            own = self._store.datasets.keys_path(source.id)
+            write_keys(keys_path, read_keys(own, keys), prefixes, rows=source.rows)
         new = NewDataset(
             name=job.name,
             features=features,
             families={name: list(tokens) for name, tokens in encoder.tokens.items()},
-            columns=[{"name": name, "type": "key"} for name in keys],
+            columns=[{"name": name, "type": "key"} for name in (*keys, *(PREFIX_KEYS if prefixes else ()))],
             digest=digest,
-            rows=source.rows,
+            rows=rows,
             warnings=[],
             key_id=job.key_id,
         )
         return self._store.datasets.create(new, NewFiles(values=path, keys=keys_path))[0]
 
-    def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, width: int) -> None:
-        """Write the codes of every row that is not written yet."""
-        values = np.load(self._store.datasets.values_path(source.id), mmap_mode="r", allow_pickle=False)
-        position = {name: index for index, name in enumerate(source.features)}
-        columns = [position[name] for name in encoder.features]
-        indices = _translations(source, encoder)
-        origins = {
-            column["name"]: column["origin"] for column in source.columns if column["type"] == "datetime"
-        }
-        delays = find_delays(encoder.features, encoder.origins, origins)
+    def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, shape: tuple[int, int]) -> None:
+        """Write the codes of every row that is not written yet; those of all prefixes of a row together."""
+        table = ModelRows.open(self._store, source, encoder)
+        prefixes = self._claim.job.config["prefixes"]
+        of_row = max(1, len(prefixes))
+        height = max(1, min(ROWS_PER_PART, CELLS_PER_PART // max(1, table.cells_per_row)) // of_row)
         done, recorded_at = self._rows_done(path), time.monotonic()
-        with _opened(path, (source.rows, width), done) as file:
-            while done < source.rows:
+        with _opened(path, shape, done) as file:
+            while done < shape[0]:
                 if self._heartbeat.should_stop():
                     raise Interrupted("the encoding was stopped between two parts")
-                part = values[done : done + ROWS_PER_PART]
-                rows = _translate(part[:, columns], indices)
-                rows = rows.astype(np.float64) + delays if delays.any() else rows
-                file.write(encoder.encode(rows).astype(STORED).tobytes())
-                done += len(part)
-                if done == source.rows or time.monotonic() - recorded_at >= RECORD_EVERY_S:
+                start = done // of_row
+                codes = table.encode(start, min(start + height, source.rows), prefixes)
+                file.write(codes.astype(STORED).tobytes())
+                done += len(codes)
+                if done == shape[0] or time.monotonic() - recorded_at >= RECORD_EVERY_S:
                     file.flush()
                     os.fsync(file.fileno())
-                    self._recorder.record_rows(done, source.rows)
+                    self._recorder.record_rows(done, shape[0])
                     recorded_at = time.monotonic()
 
     def _rows_done(self, path: Path) -> int:
         """Rows whose codes an earlier attempt recorded as written; 0 when the file is missing."""
         live = self._claim.job.live
         return 0 if live is None or not path.exists() else int(live.progress["step"])
-
-
-def _copy_keys(source: Path, keys: list[str], target: Path) -> None:
-    """Write some keys of a dataset, and put them on the disk."""
-    with target.open("wb") as file:
-        parquet.write_table(parquet.read_table(source, columns=keys), file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _translations(source: DatasetRecord, encoder: TableEncoder) -> dict[int, NDArray[np.float64]]:
-    """Map a dataset's index of a value to the model's (NaN: none), for each categorical feature."""
-    given = {column["name"]: column["values"] for column in source.columns if column["type"] == "categorical"}
-    translations = {}
-    for place, (name, values) in enumerate(zip(encoder.features, encoder.values, strict=True)):
-        if values is not None and tuple(given.get(name, ())) != values:
-            index = {value: number for number, value in enumerate(values)}
-            translations[place] = np.array([index.get(value, np.nan) for value in given.get(name, ())])
-    return translations
-
-
-def _translate(rows: NDArray[Any], translations: dict[int, NDArray[np.float64]]) -> NDArray[Any]:
-    for place, translation in translations.items():
-        cells = rows[:, place]
-        is_there = ~np.isnan(cells)
-        cells[is_there] = translation[cells[is_there].astype(np.int64)]
-    return rows
 
 
 @contextmanager

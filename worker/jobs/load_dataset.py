@@ -9,6 +9,7 @@ from pyarrow import parquet
 from catvq.config import RunConfig
 from catvq.errors import ConfigError
 from catvq.features.align import align
+from catvq.features.sequences import Grids, Sequences, Series
 from catvq.features.table import FeatureTable, select_features
 from worker.store import DatasetRecord, Store
 
@@ -28,15 +29,24 @@ def load_table(store: Store, dataset_id: str, config: RunConfig) -> FeatureTable
     key = config.training.split_key
     keys = {} if key is None else {key: _load_key(store, dataset.id, key)}
     weight = config.training.sample_weight
-    table = replace(select_features(_open(store, dataset, weight), config.features), keys=keys)
+    table = replace(select_features(open_table(store, dataset, weight), config.features), keys=keys)
     held_out = {
-        part: align(_open(store, store.datasets.get(other), weight), table)
+        part: align(open_table(store, store.datasets.get(other), weight), table)
         for part, other in config.training.held_out_datasets.items()
     }
     return replace(table, held_out=held_out)
 
 
-def _open(store: Store, dataset: DatasetRecord, weight: str | None) -> FeatureTable:
+def open_table(store: Store, dataset: DatasetRecord, weight: str | None = None) -> FeatureTable:
+    """Open all features of a dataset, without its keys.
+
+    Args:
+        weight: Name of the column that tells how much each row counts.
+
+    Raises:
+        FileNotFoundError: Its values are gone.
+        ConfigError: The weight is no number.
+    """
     values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
     families = {name: tuple(members) for name, members in dataset.families.items()}
     values_of = {
@@ -45,10 +55,11 @@ def _open(store: Store, dataset: DatasetRecord, weight: str | None) -> FeatureTa
         if column["type"] == "categorical"
     }
     origins = {column["name"]: column["origin"] for column in dataset.columns if column["type"] == "datetime"}
-    table = FeatureTable(values, tuple(dataset.features), families, values_of, origins=origins)
+    others = {kind["family"]: _open_family(store, dataset.id, k) for k, kind in enumerate(dataset.kinds)}
+    table = FeatureTable(values, tuple(dataset.features), families, values_of, origins=origins, others=others)
     if weight is None:
         return table
-    if weight in table.features:
+    if weight in table.features[: values.shape[1]]:
         weights = values[:, table.features.index(weight)].astype(np.float64)
     else:
         weights = _as_weights(weight, _load_key(store, dataset.id, weight))
@@ -63,6 +74,14 @@ def _as_weights(name: str, key: NDArray[np.object_]) -> NDArray[np.float64]:
         except ValueError:
             raise ConfigError(f"sample_weight {name!r}: row {row + 1} holds {cell!r}, not a number") from None
     return weights
+
+
+def _open_family(store: Store, dataset_id: str, k: int) -> Sequences:
+    values = np.load(store.datasets.family_values_path(dataset_id, k), mmap_mode="r", allow_pickle=False)
+    if values.ndim == 4:
+        return Grids(values)
+    offsets = np.load(store.datasets.family_offsets_path(dataset_id, k), allow_pickle=False)
+    return Series.divide(values, offsets)
 
 
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:

@@ -45,6 +45,7 @@ def test_an_encoding_is_a_job_whose_result_is_a_dataset(api, model_id):
         "labels": {"team": "x"},
         "model": model_id,
         "keys": [],
+        "prefixes": [],
     }
     assert job["progress"] | {"eta_seconds": None} == {
         "fraction": 0,
@@ -154,3 +155,12 @@ def test_keys_of_the_dataset_are_asked_for_in_body_or_query(api, model_id):
     refused = api.client.post(path, json={"dataset": dataset}, params={"keys": '["a","nobody"]'})
     assert refused.status_code == 422
     assert [place["column"] for place in refused.json()["errors"]] == ["a", "nobody"]
+
+
+def test_only_series_have_prefixes(api, model_id):
+    dataset_id = api.dataset(rows=5, seed=12)
+    path = f"/v1/models/{model_id}/encoding-jobs"
+    answer = api.client.post(path, json={"dataset": dataset_id, "prefixes": [4]})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "prefixes")
+    for body in ({"prefixes": [4, 4]}, {"prefixes": [4], "keys": ["row"]}, {"prefixes": [0]}):
+        assert api.client.post(path, json={"dataset": dataset_id} | body).status_code == 422

@@ -169,9 +169,9 @@ def test_a_stopped_encoding_goes_on_behind_what_is_written(
     encoded = []
     original = TableEncoder.encode
 
-    def count(self, rows):
+    def count(self, rows, others):
         encoded.append(len(rows))
-        return original(self, rows)
+        return original(self, rows, others)
 
     monkeypatch.setattr(TableEncoder, "encode", count)
     job = run(store.leases.claim(stopped.id, "w", threads=1))

@@ -108,12 +108,12 @@ class Jobs(Histories):
         Args:
             rows: Of the dataset.
         """
-        config = {"model": model_id, "keys": request.keys}
+        config = {"model": model_id, "keys": request.keys, "prefixes": request.prefixes}
         new = _NewJob(
             kind=JobKind.ENCODING,
             request=request,
             config=config,
-            resolved={"config": config, "steps": rows},
+            resolved={"config": config, "steps": rows * max(1, len(request.prefixes))},
             needed_model=model_id,
         )
         return self._submit(new, _Sender(idempotency_key, request_digest, key_id))
