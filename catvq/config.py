@@ -91,6 +91,7 @@ class AssignmentConfig:
     init: Init = "auto"
     groups: Mapping[str, tuple[str, ...]] | None = None
     model: str | None = None
+    together: tuple[tuple[str, ...], ...] = ()
     estimator: Estimator | Auto = "auto"
     temperature_start: float | None = None
     temperature_end: float | None = None
@@ -127,6 +128,10 @@ class AssignmentConfig:
     def resolved_init(self) -> Init:
         """The start to use: in static mode "auto" is the usual one, clustering by correlation."""
         return "clustering" if self.init == "auto" and self.mode == "static" else self.init
+
+    def sets_of(self, features: Sequence[str]) -> list[list[str]]:
+        """The features of each set that stays together, in their order."""
+        return [[name for name in features if matches(name, patterns)] for patterns in self.together]
 
     @property
     def leaves_out_empty(self) -> bool:
@@ -244,10 +249,11 @@ class FeaturesConfig:
 
     def is_wanted(self, name: str) -> bool:
         """Whether to learn from a feature."""
-        return (self.include is None or _matches(name, self.include)) and not _matches(name, self.exclude)
+        return (self.include is None or matches(name, self.include)) and not matches(name, self.exclude)
 
 
-def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a name is among names and globs."""
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
 
 
@@ -303,11 +309,11 @@ class RunConfig:
 
 
 def _tupled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists to tuples, also one level down, so that equal settings compare equal."""
+    """Lists to tuples, all the way down, so that equal settings compare equal."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: convert(item) for key, item in value.items()}
-        return tuple(value) if isinstance(value, list) else value
+        return tuple(convert(item) for item in value) if isinstance(value, list) else value
 
     return {key: convert(value) for key, value in values.items()}

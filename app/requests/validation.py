@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from catvq.config import HeldOutPart, RunConfig
+from catvq.config import HeldOutPart, RunConfig, matches
 from catvq.recipe import MIN_TRAINING_ROWS, RowCounts, count_rows
 from worker.store.records import DatasetRecord
 
@@ -53,6 +53,7 @@ def find_errors(
         *_row_errors(config, count_rows(config.training, dataset.rows, rows_of(held_out)), dataset.rows),
         *_category_errors(config, dataset),
         *_group_errors(config, dataset, start_groups),
+        *_together_errors(config, dataset, start_groups),
     ]
 
 
@@ -158,6 +159,7 @@ def _row_errors(config: RunConfig, rows: RowCounts, total: int) -> Iterator[Fiel
 def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
     wanted, families = config.model.categories, dataset.families
     surplus = config.assignment.surplus_categories
+    tied = sum(max(0, len(members) - 1) for members in config.assignment.sets_of(dataset.features))
     if isinstance(wanted, Mapping):
         for name, count in wanted.items():
             if name not in families:
@@ -174,9 +176,11 @@ def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fiel
             yield FieldError(
                 "assignment.surplus_categories", "needs one number of categories for all families"
             )
-    elif wanted != "auto" and wanted + surplus > len(dataset.features):
+    elif wanted != "auto" and wanted + surplus > len(dataset.features) - tied:
+        and_sets = " that move on their own" if tied else ""
         yield FieldError(
-            "model.categories", f"{wanted + surplus} is more than the {len(dataset.features)} features"
+            "model.categories",
+            f"{wanted + surplus} is more than the {len(dataset.features) - tied} features{and_sets}",
         )
     elif wanted != "auto" and config.keeps_families and wanted < len(families):
         yield FieldError(
@@ -209,6 +213,31 @@ def _group_errors(
             yield FieldError(field, f"{complaint} {_listed(names)}")
     if config.assignment.per_family:
         yield from _family_errors(field, groups, dataset)
+
+
+def _together_errors(
+    config: RunConfig, dataset: DatasetRecord, start_groups: Mapping[str, Sequence[str]] | None
+) -> Iterator[FieldError]:
+    field, seen = "assignment.together", set[str]()
+    groups = config.assignment.groups or start_groups or {}
+    group_of = {name: group for group, names in groups.items() for name in names}
+    family_of = {name: family for family, names in dataset.families.items() for name in names}
+    sets = config.assignment.sets_of(dataset.features)
+    for number, (patterns, members) in enumerate(zip(config.assignment.together, sets, strict=True)):
+        own = f"{field}.{number}"
+        for pattern in patterns:
+            if not any(matches(name, (pattern,)) for name in dataset.features):
+                yield FieldError(own, f"{pattern!r} matches no feature that is learnt from")
+        twice = [name for name in members if name in seen]
+        if twice:
+            yield FieldError(own, f"in two sets: {_listed(twice)}")
+        seen.update(members)
+        families = sorted({family_of[name] for name in members})
+        if config.keeps_families and len(families) > 1:
+            yield FieldError(own, f"spans the families {_listed(families)}, which are kept apart")
+        spread = sorted({group_of[name] for name in members if name in group_of})
+        if len(spread) > 1:
+            yield FieldError(own, f"is spread over the groups {_listed(spread)}")
 
 
 def _family_errors(

@@ -34,6 +34,7 @@ from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit, select_features
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.initial import Categories
+from catvq.grouping.together import leaders, set_of_feature, tie
 from catvq.model.losses import squared_error
 from catvq.model.metrics import summarize_assignment
 from catvq.model.routing import HardRouting
@@ -141,6 +142,8 @@ class _Comparison:
         device = resolve_device(config.training.device)
         present = learnt.cleaner.present(values)
         self._table, self._given_config, self._cleaner = table, config, learnt.cleaner
+        leader = leaders(set_of_feature(table.features, config.assignment), learnt.cleaner)
+        self._leader = None if leader is None else learnt.cleaner.position[leader[active]]
         self._learnt = grouping.astype(np.int64)
         self._allowed = _allowed(self._learnt, family, are_kept_apart=config.keeps_families)
         self._data = RunData(
@@ -178,7 +181,8 @@ class _Comparison:
         filled = standardised(self._train_scores, Presence.of(self._train_scores))
         for name in METHODS:
             self._check()
-            found[name] = group_within(name, filled, self._allowed, seed=self.terms.seeds[0])
+            grouping = group_within(name, filled, self._allowed, seed=self.terms.seeds[0])
+            found[name] = tie(grouping, self._leader)
         return [
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()

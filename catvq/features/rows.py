@@ -31,6 +31,7 @@ class RunData:
         feature_of_column: int64 [C']; every feature is a column when not given.
         present: Which cells were not filled in, bool [N, C'], on the same device; None where none was.
         weights: How much each row counts, above 0 [N]; None where all count the same.
+        leader: The feature that each follows into its category, int64 [D']; None where none follows another.
     """
 
     features: Tensor
@@ -39,6 +40,7 @@ class RunData:
     feature_of_column: NDArray[np.int64] | None = None
     present: Tensor | None = None
     weights: Weights | None = None
+    leader: NDArray[np.int64] | None = None
 
     @property
     def device(self) -> torch.device:

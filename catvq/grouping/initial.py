@@ -4,7 +4,7 @@ Shapes: N rows, D uploaded features, D' active features (those left after cleani
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import numpy as np
@@ -28,6 +28,7 @@ from catvq.grouping.partitions import (
     random_grouping,
     share_categories,
 )
+from catvq.grouping.together import check_sets, leaders, set_of_feature, tie
 from catvq.model.assignment import block_diagonal
 
 HARD_LOGIT = -1e9  # softmax gives exactly zero at every temperature above the floor
@@ -45,6 +46,7 @@ class Categories:
             nothing can be learnt.
         separation: Share of the dependence within categories of the initial grouping, see
             `spectral.separation`; 0 if it was not computed.
+        leader: The feature that each uploaded feature follows, int64 [D]; None where none follows another.
     """
 
     names: tuple[str, ...]
@@ -52,6 +54,7 @@ class Categories:
     allowed: Tensor
     resting: NDArray[np.float32]
     separation: float = 0.0
+    leader: NDArray[np.int64] | None = None
 
     def start_logits(self, *, is_hard: bool) -> Tensor:
         """Initial logits, which favour the initial grouping, float32 [D', G].
@@ -69,7 +72,16 @@ class Categories:
     def expand(self, soft: NDArray[np.float32], cleaner: FeatureCleaner) -> NDArray[np.float32]:
         """Expand from active to uploaded features, float32 [D', G] -> [D, G]; duplicates get equal rows."""
         is_constant = cleaner.stands_on == CONSTANT
-        return np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
+        rows = np.where(is_constant[:, None], self.resting, soft[cleaner.position]).astype(np.float32)
+        return rows if self.leader is None else rows[self.leader]
+
+    def active_leader(self, cleaner: FeatureCleaner) -> NDArray[np.int64] | None:
+        """The active feature that each one follows, int64 [D']; None where none follows another."""
+        return None if self.leader is None else cleaner.position[self.leader[cleaner.active]]
+
+    def tied(self, cleaner: FeatureCleaner) -> "Categories":
+        """The same with an initial grouping in which features are where those are that they follow."""
+        return replace(self, grouping=tie(self.grouping, self.active_leader(cleaner)))
 
     def members(self, features: Sequence[str], cleaner: FeatureCleaner) -> dict[str, list[str]]:
         """Names of the uploaded features of each category in the initial grouping, by its name."""
@@ -92,7 +104,7 @@ class Categories:
             "allowed": self.allowed,
             "resting": torch.from_numpy(self.resting),
             "separation": torch.tensor(self.separation, dtype=torch.float64),
-        }
+        } | ({} if self.leader is None else {"leader": torch.from_numpy(self.leader)})
 
     @classmethod
     def from_tensors(cls, names: Sequence[str], tensors: Mapping[str, Tensor]) -> "Categories":
@@ -103,6 +115,7 @@ class Categories:
             tensors["allowed"],
             tensors["resting"].numpy(),
             float(tensors["separation"]),
+            tensors["leader"].numpy() if "leader" in tensors else None,
         )
 
 
@@ -116,11 +129,14 @@ def fit_cleaner(
 
     A duplicate gets the category of the feature that it repeats, so duplicates are searched only among
     features that may share a category: within a family if families are kept apart, within a group if the
-    given groups are final.
+    given groups are final, within a set that stays together and among the features in none.
     """
+    sets = set_of_feature(table.features, config.assignment)
     scope = table.family_of_feature() if config.keeps_families else None
     if groups and config.assignment.mode == "static":
         scope = grouping_from_names(groups, table.features)
+    if sets.any():
+        scope = sets if scope is None else scope * (sets.max() + 1) + sets
     return FeatureCleaner.fit(
         table.numbers,
         config.cleaning,
@@ -138,7 +154,7 @@ def start_categories(
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
 ) -> Categories:
-    """Determine the number of categories, their names and the initial grouping.
+    """Determine the number of categories, their names and the initial grouping; sets are kept together.
 
     Args:
         table: The uploaded table.
@@ -155,14 +171,31 @@ def start_categories(
         raise ConfigError(
             "surplus_categories cannot be combined with given groups or with categories per family"
         )
+    leader = leaders(set_of_feature(table.features, config.assignment), cleaner)
     if config.assignment.init in {"user", "model"}:
-        return _given_categories(table, cleaner, config, groups)
-    if config.keeps_families:
-        return _family_categories(table, cleaner, observed, config)
+        categories = _given_categories(table, cleaner, config, groups)
+    elif config.keeps_families:
+        categories = _family_categories(table, cleaner, observed, config)
+    else:
+        categories = _free_categories(table, cleaner, observed, config, leader)
+    return replace(categories, leader=leader).tied(cleaner)
+
+
+def _free_categories(
+    table: FeatureTable,
+    cleaner: FeatureCleaner,
+    observed: NDArray[np.float32],
+    config: RunConfig,
+    leader: NDArray[np.int64] | None,
+) -> Categories:
+    surplus = config.assignment.surplus_categories
     wanted, found = config.model.categories, None
     if not isinstance(wanted, int):
-        found = _find_grouping(observed, None, config)
-        wanted = int(found[0].max()) + 1
+        grouping, separation = _find_grouping(observed, None, config)
+        if leader is not None:  # a category whose features all follow others is none
+            tied = tie(grouping, cleaner.position[leader[cleaner.active]])
+            grouping = np.unique(tied, return_inverse=True)[1].astype(np.int64)
+        found, wanted = (grouping, separation), int(grouping.max()) + 1
     num_categories = wanted + surplus
     if config.assignment.init == "random":
         found = random_grouping(len(cleaner.active), num_categories, seed=config.training.seed), 0.0
@@ -211,6 +244,7 @@ def _given_categories(
         free = (name for i in count(len(names)) if (name := f"category_{i}") not in groups)
         names += islice(free, wanted - len(names))
     grouping = grouping_from_names(groups, table.features)
+    check_sets(set_of_feature(table.features, config.assignment), grouping, "several groups")
     allowed = torch.ones(len(grouping), len(names), dtype=torch.bool)
     if config.assignment.per_family:
         allowed = _families_of_groups(table.family_of_feature(), grouping, names)
@@ -236,6 +270,7 @@ def _family_categories(
     table: FeatureTable, cleaner: FeatureCleaner, observed: NDArray[np.float32], config: RunConfig
 ) -> Categories:
     family = table.family_of_feature()
+    check_sets(set_of_feature(table.features, config.assignment), family, "families that are kept apart")
     active_family = family[cleaner.active]
     counts = _family_counts(table, family, config)
     seed = config.training.seed

@@ -50,6 +50,7 @@ class CategoryAssignment(nn.Module):
         allowed: bool [D, G] or None (all); every feature needs at least one allowed category.
         estimator: One of ESTIMATORS.
         temperature: Starting value, above 0, no unit. Lower is closer to one-hot.
+        leader: int64 [D], the feature whose logits each feature has; its own when not given.
 
     Raises:
         ShapeError: `logits` is not a matrix, or `allowed` has another shape.
@@ -58,6 +59,7 @@ class CategoryAssignment(nn.Module):
 
     allowed: Tensor
     temperature: Tensor
+    leader: Tensor | None
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class CategoryAssignment(nn.Module):
         allowed: Tensor | None = None,
         estimator: str = "softmax",
         temperature: float = 1.0,
+        leader: Tensor | None = None,
     ) -> None:
         super().__init__()
         if logits.ndim != 2 or 0 in logits.shape:
@@ -82,6 +85,7 @@ class CategoryAssignment(nn.Module):
         self.logits = nn.Parameter(logits.detach().clone().float())
         self.register_buffer("allowed", allowed.clone())
         self.register_buffer("temperature", torch.tensor(1.0))
+        self.register_buffer("leader", leader, persistent=False)
         self.set_temperature(temperature)
 
     def set_temperature(self, temperature: float) -> None:
@@ -102,7 +106,7 @@ class CategoryAssignment(nn.Module):
             category: The category to remove; features that may join it must be allowed to join `into`.
             into: The remaining category.
         """
-        scores = (self.logits / self.temperature).masked_fill(~self.allowed, -torch.inf)
+        scores = (self._own_logits() / self.temperature).masked_fill(~self.allowed, -torch.inf)
         joined = torch.logaddexp(scores[:, category], scores[:, into]) * self.temperature
         self.logits[:, into] = torch.where(self.allowed[:, into], joined, self.logits[:, into])
         self.allowed[:, category] = False
@@ -118,7 +122,8 @@ class CategoryAssignment(nn.Module):
         if self.estimator == "reinmax":
             return self._reinmax()
         noise = -torch.empty_like(self.logits).exponential_().log()
-        sample = masked_softmax((self.logits + noise) / self.temperature, self.allowed)
+        noisy = self._own_logits() + (noise if self.leader is None else noise[self.leader])
+        sample = masked_softmax(noisy / self.temperature, self.allowed)
         if self.estimator == "gumbel":
             return sample
         one_hot = F.one_hot(sample.argmax(dim=1), sample.shape[1]).to(sample.dtype)
@@ -126,7 +131,7 @@ class CategoryAssignment(nn.Module):
 
     def soft(self) -> Tensor:
         """Noise-free soft assignment, float32 [D, G]; rows sum to 1."""
-        scores = self.logits / self.temperature
+        scores = self._own_logits() / self.temperature
         if self.estimator == "sinkhorn":
             scores = scores + balancing_potentials(scores, self.allowed)
         return masked_softmax(scores, self.allowed)
@@ -143,15 +148,23 @@ class CategoryAssignment(nn.Module):
         """Category, confidence and runner-up of each feature at the current temperature."""
         return assignment_confidence(self.soft().detach(), self.allowed)
 
+    def _own_logits(self) -> Tensor:
+        """The logits that each feature has, float32 [D, G]; the gradient is the same in every run."""
+        if self.leader is None:
+            return self.logits
+        return F.one_hot(self.leader, len(self.logits)).to(self.logits.dtype) @ self.logits
+
     def _reinmax(self) -> Tensor:
         """Sample a one-hot assignment, with a gradient that is accurate to second order.
 
         The mean gradient is exact if the loss is quadratic in the sample. The temperature scales the logits,
         so that annealing reduces the noise.
         """
-        scores = self.logits / self.temperature
+        scores = self._own_logits() / self.temperature
         soft = masked_softmax(scores.detach(), self.allowed)
-        sample = F.one_hot(torch.multinomial(soft, 1).squeeze(1), soft.shape[1]).to(soft.dtype)
+        drawn = torch.multinomial(soft, 1).squeeze(1)
+        drawn = drawn if self.leader is None else drawn[self.leader]
+        sample = F.one_hot(drawn, soft.shape[1]).to(soft.dtype)
         slope = 2 * softmax_slope((sample + soft) / 2, scores) - softmax_slope(soft, scores) / 2
         return sample + (slope - slope.detach())
 

@@ -66,6 +66,7 @@ class AssignmentSearch:
         family_one_hot: float32 [D, F], on the device.
         restarts: R.
         owners: Of the columns, on the device; every feature is a column when not given.
+        leader: int64 [D], the feature that each follows into its category; none does when not given.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class AssignmentSearch:
         family_one_hot: Tensor,
         restarts: int = SEARCH_RESTARTS,
         owners: ColumnOwners | None = None,
+        leader: NDArray[np.int64] | None = None,
     ) -> None:
         num_features, num_categories = allowed.shape
+        self._leader = None if leader is None else torch.from_numpy(leader).to(allowed.device)
         self.step_count = 0
         self.winner = 0
         self._held_out_errors: list[float] = []
@@ -227,11 +230,12 @@ class AssignmentSearch:
         """Return temperatures [R] that give the scheduled entropy, and log assignments [R, D, G]."""
         progress = min(1.0, self.progress / ENTROPY_SETTLED_AT)
         target = ENTROPY_START + (ENTROPY_END - ENTROPY_START) * progress
+        errors = self._errors_together()
         low = torch.full((len(self._errors), 1, 1), math.log(1e-5), device=self._errors.device)
         high = torch.full_like(low, math.log(1e3))
         for _ in range(BISECTIONS):
             middle = (low + high) / 2
-            probability = self._log_softmax(-self._errors / middle.exp()).exp()
+            probability = self._log_softmax(-errors / middle.exp()).exp()
             entropy = torch.special.entr(probability).sum(dim=2).mean(dim=1) / self._entropy_scale
             is_cold = (entropy < target).view(-1, 1, 1)
             low, high = torch.where(is_cold, middle, low), torch.where(is_cold, high, middle)
@@ -239,8 +243,16 @@ class AssignmentSearch:
         if self._held_temperature is not None:
             temperature = torch.full_like(temperature, self._held_temperature)
         hold = PRIOR_LOGIT * max(0.0, 1 - self.progress / PRIOR_UNTIL)
-        log_assignments = self._log_softmax(-self._errors / temperature + hold * self._prior)
+        log_assignments = self._log_softmax(-errors / temperature + hold * self._prior)
         return temperature.flatten(), log_assignments
+
+    def _errors_together(self) -> Tensor:
+        """Errors, the means of them for features that follow one, float32 [R, D, G]."""
+        if self._leader is None:
+            return self._errors
+        member = F.one_hot(self._leader, len(self._leader)).float()
+        means = torch.einsum("df,rdg->rfg", member, self._errors) / member.sum(dim=0).clamp_min(1).view(-1, 1)
+        return means[:, self._leader]
 
     def _log_softmax(self, logits: Tensor) -> Tensor:
         return torch.log_softmax(logits.masked_fill(~self._allowed, -torch.inf), dim=2)

@@ -42,6 +42,7 @@ class SearchStage:
                 weights=config.assignment.search_weights(),
                 family_one_hot=data.family_one_hot,
                 owners=data.owners,
+                leader=data.leader,
             )
 
     @property

@@ -3,8 +3,10 @@
 Shapes: D' active features, G categories, F families.
 """
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
@@ -26,6 +28,7 @@ def build_learner(
     rows: int,
     device: torch.device,
     owners: ColumnOwners | None = None,
+    leader: NDArray[np.int64] | None = None,
 ) -> Learner:
     """Build model, assignment and optimisers on the device.
 
@@ -36,6 +39,7 @@ def build_learner(
         rows: Training rows, which bound the automatic codebook sizes.
         device: Where to compute.
         owners: Of the columns, on the device; every feature is a column when not given.
+        leader: int64 [D'], the feature that each follows into its category; none does when not given.
     """
     shape = resolve_shape(
         config,
@@ -53,6 +57,7 @@ def build_learner(
         allowed=categories.allowed,
         estimator="softmax" if estimator == "mirror" else estimator,
         temperature=temperature_schedule(config).at(0.0),
+        leader=None if leader is None else torch.from_numpy(leader),
     )
     return Learner(
         model.to(device),

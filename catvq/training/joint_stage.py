@@ -210,6 +210,7 @@ class ModelStage:
             rows=len(self._data.split.train),
             device=self._data.device,
             owners=self._data.owners,
+            leader=self._data.leader,
         )
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:

@@ -36,7 +36,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 6  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 7  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
@@ -69,6 +69,7 @@ class TrainingRun:
             cleaner.feature_of_column,
             None if present is None else present.to(device),
             table.all_weights,
+            categories.active_leader(cleaner),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -106,7 +107,7 @@ class TrainingRun:
         scores = feature_scores(observed, cleaner.feature_of_column)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
-        run = cls(table, config, cleaner=cleaner, categories=categories)
+        run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner))
         run._progress.start = asdict(report) | {"grouping": categories.members(table.features, cleaner)}
         run._progress.seconds = time.monotonic() - started
         if needs_search(config, categories, epochs=run._epochs):

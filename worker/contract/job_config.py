@@ -145,6 +145,9 @@ class AssignmentSettings(_Section):
         None, description="With init 'user': the features of each category."
     )
     model: Name | None = Field(None, description="With init 'model': the model whose grouping to start from.")
+    together: list[Annotated[list[Name], Field(min_length=1)]] = Field(
+        [], description="Sets of features, as names or globs such as `a_*`, that stay in one category."
+    )
     estimator: Estimator = Field(
         "auto",
         description="'mirror' first searches for the assignment by mirror descent on held-out error, then "

@@ -285,3 +285,39 @@ def test_what_cannot_weigh_rows_is_refused(name, said):
     for fine in ("a0", "key"):
         sections["training"]["sample_weight"] = fine
         assert resolve_plan(JobConfig.model_validate(sections), dataset(columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("sections", "said"),
+    [
+        (
+            {"assignment": {"together": [["a*"], ["c*"]]}},
+            ("assignment.together.1", "'c*' matches no feature"),
+        ),
+        (
+            {"assignment": {"together": [["a*"], ["a1", "b0"]]}},
+            ("assignment.together.1", "in two sets: 'a1'"),
+        ),
+        (
+            {"assignment": {"together": [["a1", "b0"]], "per_family": True}},
+            ("assignment.together.0", "spans the families 'a', 'b'"),
+        ),
+        (
+            {
+                "assignment": {
+                    "together": [["a0", "b0"]],
+                    "init": "user",
+                    "groups": {"x": ["a0", "a1"], "y": ["a2", "b0", "b1"]},
+                }
+            },
+            ("assignment.together.0", "is spread over the groups 'x', 'y'"),
+        ),
+        (
+            {"assignment": {"together": [["a*", "b0"]]}, "model": {"categories": 3}},
+            ("model.categories", "3 is more than the 2 features that move on their own"),
+        ),
+    ],
+)
+def test_sets_that_cannot_stay_together_are_refused(sections, said):
+    (error,) = errors(**sections)
+    assert (error.field, said[1] in error.message) == (said[0], True)
