@@ -1,4 +1,4 @@
-"""Trains on real digits, learnable against static, and shows what was learnt: `make demo`.
+"""Trains on pupils' scores and on digits, learnable against static, and shows what was learnt: `make demo`.
 
 Everything goes through the service's HTTP interface, on a service of its own that is stopped at the end, or
 with `--keep` at Ctrl-C.
@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from catvq_client import CatvqError, Client
-from catvq_client.commands.display import number, print_table
-from catvq_client.commands.following import follow
 from catvq_client.commands.models import grouping_rows
+from catvq_client.terminal.display import number, print_table
+from catvq_client.terminal.following import follow
 from rich.console import Console
 
+from examples.abilities import find_abilities
 from examples.demo_comparison import Run, compare
 from examples.demo_pictures import draw_assignments, draw_losses, draw_reconstructions, draw_temperature
 from examples.demo_service import ENDING_SIGNALS, ServiceError, running_service
@@ -70,6 +71,9 @@ def show(directory: Path, *, is_kept: bool) -> None:
     console.rule("A service of its own")
     with running_service(directory) as url, Client(url) as client:
         console.print(f"catvq serves on {url}")
+        console.rule("Nine tests, three published abilities")
+        abilities = find_abilities(client, console)
+        console.print(abilities, markup=False)
         runs = [*train(client, table, table.values[~is_held_back], held_back)]
         learnable, static = runs
         console.rule("What was learnt")
@@ -80,7 +84,8 @@ def show(directory: Path, *, is_kept: bool) -> None:
         show_codes(client, table, held_back, learnable)
         draw(client, table, held_back, runs)
         console.print(f"pictures are in {OUTPUT}")
-        summary = f"{len(learnable.grouping.features)} features in {CATEGORIES} categories; {verdict}"
+        features = len(learnable.grouping.features)
+        summary = f"{abilities}; {features} features of digits in {CATEGORIES} categories; {verdict}"
         console.print(f"demo: OK after {time.monotonic() - started:.0f} s: {summary}", markup=False)
         if is_kept:
             keep(f"{url}/#/models/{learnable.model.id}")
