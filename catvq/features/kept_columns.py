@@ -48,6 +48,12 @@ class KeptColumns:
         return np.unique(self.columns.feature[self.active_columns])
 
     @cached_property
+    def is_channel(self) -> NDArray[np.bool_]:
+        """Which of the active features are channels [D']."""
+        found: NDArray[np.bool_] = self.num_descriptors[self.active] > 0
+        return found
+
+    @cached_property
     def feature_of_column(self) -> NDArray[np.int64]:
         """Which of the active features each active column is of [C'], ascending."""
         return np.searchsorted(self.active, self.columns.feature[self.active_columns]).astype(np.int64)

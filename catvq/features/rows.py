@@ -32,6 +32,7 @@ class RunData:
         present: Which cells were not filled in, bool [N, C'], on the same device; None where none was.
         weights: How much each row counts, above 0 [N]; None where all count the same.
         leader: The feature that each follows into its category, int64 [D']; None where none follows another.
+        is_channel: Which features are channels, bool [D']; none of them when not given.
     """
 
     features: Tensor
@@ -41,6 +42,7 @@ class RunData:
     present: Tensor | None = None
     weights: Weights | None = None
     leader: NDArray[np.int64] | None = None
+    is_channel: NDArray[np.bool_] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +63,7 @@ class RunData:
         observed = self.train
         if self.present is not None:
             observed = observed.masked_fill(~self.present[self.train_rows], torch.nan)
-        return feature_scores(observed.cpu().numpy(), self.owners.owner.cpu().numpy())
+        return feature_scores(observed.cpu().numpy(), self.owners.owner.cpu().numpy(), self.is_channel)
 
     @cached_property
     def train_rows(self) -> Tensor:

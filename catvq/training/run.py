@@ -70,6 +70,7 @@ class TrainingRun:
             None if present is None else present.to(device),
             table.all_weights,
             categories.active_leader(cleaner),
+            cleaner.is_channel,
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -104,7 +105,7 @@ class TrainingRun:
         split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups)
         observed = cleaner.observed(table.numbers[split.train])
-        scores = feature_scores(observed, cleaner.feature_of_column)
+        scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
         run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner))
