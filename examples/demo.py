@@ -147,7 +147,7 @@ def collect(client: Client, mode: str, job_id: str, held_back: npt.NDArray[np.fl
         before=client.jobs.assignment(job_id, epoch=1),
         metrics=client.jobs.metrics(job_id),
         model=model,
-        report=client.models.report(model.id),
+        report=client.models.report(model.id).document(),
         grouping=client.models.grouping(model.id),
         held_back=client.models.encodings(model.id, held_back),
     )

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from catvq_client.model_records import Encodings, Grouping, Model
-from catvq_client.records import Assignment, Metrics
+from catvq_client.records import Assignment, Encodings, Grouping, Metrics, Model
 from catvq_client.terminal.display import print_table
 from rich.console import Console
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from catvq_client.model_records import Grouping
-from catvq_client.records import Assignment, Metrics
+from catvq_client.records import Assignment, Grouping, Metrics
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch

@@ -122,7 +122,7 @@ def read_json(response: httpx.Response) -> Any:
     """
     try:
         return response.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         kind = response.headers.get("Content-Type", "no content type")
         raise UnexpectedAnswerError(
             f"{response.url.path}: expected JSON, got {kind}; is this catvq?"
@@ -158,7 +158,7 @@ def api_error(response: httpx.Response) -> ApiError:
     """Create an `ApiError` from an error response."""
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     problem = Problem.from_answer(response.status_code, response.reason_phrase, document)
     return ApiError(problem, response.headers.get("X-Request-Id"))

@@ -41,7 +41,7 @@ def test_a_job_is_steered_paused_resumed_cancelled_retried_and_finished(api, cat
         assert client.jobs.retry(job_id).status == "queued"
         assert client.jobs.finish(job_id).status == "queued"
         client.jobs.cancel(job_id)
-        events = list(client.jobs.follow_events(job_id, after=2))
+        events = list(client.jobs.follow(job_id, after=2))
         assert events == client.jobs.events(job_id)[2:]
         lines = catvq("events", job_id, "--follow", "--json").stdout.splitlines()
         assert [json.loads(line)["id"] for line in lines] == list(range(1, events[-1].id + 1))

@@ -19,6 +19,7 @@ class Answer:
     headers: dict = field(default_factory=dict)
     content: bytes | None = None
     drops_connection: bool = False
+    missing_bytes: int = 0  # of the body, after which the connection ends
     delay_s: float = 0
 
 
@@ -63,9 +64,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.status != 304:
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(len(content) + answer.missing_bytes))
         self.end_headers()
         self.wfile.write(content)
+        self.close_connection |= answer.missing_bytes > 0
 
     do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the names that http.server calls
 

@@ -7,6 +7,8 @@ import pytest
 from catvq_client import ApiError, CatvqError, Client, NotReachableError, UnexpectedAnswerError
 from catvq_client.calls import retry_after_s, segment
 
+from tests.client.conftest import Answer
+
 DATASET = {
     "id": "ds_1",
     "name": "digits",
@@ -185,10 +187,10 @@ def test_the_key_is_sent_as_a_bearer_token_and_never_shown(scripted, answer):
 
 def test_a_key_in_the_environment_is_sent_unless_another_is_given(scripted, answer, monkeypatch):
     monkeypatch.setenv("CATVQ_API_KEY", "s3cret")
-    scripted.answers = [answer(200, {})]
+    scripted.answers = [answer(200, {"items": []})]
     for given in (None, "other", ""):
         with Client(scripted.url, given) as client:
-            client.service()
+            client.workers()
     sent = [request.headers.get("Authorization") for request in scripted.requests]
     assert sent == ["Bearer s3cret", "Bearer other", None]
 
@@ -233,3 +235,56 @@ def test_retry_after_is_read_as_seconds_or_as_a_date():
     in_a_minute = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     assert 55 < retry_after_s(in_a_minute) <= 60
     assert retry_after_s("Thu, 01 Jan 1970 00:00:00 GMT") == 0
+
+
+BROKEN = [
+    Answer(200, content=b'{"items": [', missing_bytes=9),
+    Answer(200, content=b"not gzip", headers={"Content-Encoding": "gzip"}),
+    Answer(200, content=b"[" * 100_000),
+    Answer(200, content=b"\xff\xfe{"),
+    Answer(200, content=b""),
+    Answer(500, content=b"[" * 100_000),
+    Answer(302, content=b"", headers={"Location": "/elsewhere"}),
+    Answer(drops_connection=True),
+]
+
+
+@pytest.mark.parametrize("answered", BROKEN)
+def test_whatever_comes_back_a_failure_is_a_catvq_error_of_one_line(scripted, answered):
+    scripted.answers = [answered]
+    with Client(scripted.url) as client:
+        for ask in (
+            client.models.list,
+            lambda: client.models.get("model_1"),
+            lambda: client.models.encode("model_1", np.ones((1, 1))),
+            lambda: client.jobs.submit({"dataset": "ds_1"}),
+        ):
+            with pytest.raises(CatvqError) as failure:
+                ask()
+            assert "\n" not in str(failure.value)
+
+
+def test_what_cannot_be_sent_is_a_catvq_error(scripted, tmp_path):
+    (tmp_path / "directory.csv").mkdir()
+    with Client(scripted.url) as client:
+        for send in (
+            lambda: client.jobs.submit({"dataset": float("nan")}),
+            lambda: client.jobs.submit({"dataset": object()}),
+            lambda: client.datasets.upload(tmp_path / "absent.csv"),
+            lambda: client.datasets.upload(tmp_path / "directory.csv"),
+        ):
+            with pytest.raises(CatvqError):
+                send()
+    assert scripted.requests == []
+
+
+def test_pages_are_read_as_they_are_needed(scripted, answer):
+    alias = {"name": "a", "model": "model_1", "version": 1}
+    link = {"Link": '</v1/aliases?cursor=x>; rel="next"'}
+    scripted.answers = [answer(200, {"items": [alias] * 2}, link), answer(200, {"items": [alias]})]
+    with Client(scripted.url) as client:
+        pages = client.aliases.iterate()
+        assert [next(pages).name, next(pages).name] == ["a", "a"]
+        assert len(scripted.requests) == 1
+        assert len(list(pages)) == 1
+    assert scripted.requests[1].path == "/v1/aliases?cursor=x"

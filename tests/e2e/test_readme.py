@@ -51,8 +51,8 @@ def run(documents, directory, url):
 
 
 def run_python(document, directory, url):
-    """Run the Python of a document, top to bottom, and return what it defined."""
-    code = "\n".join(blocks_of(document, "python")).replace(DEFAULT_URL, url)
+    """Run a document's first program, and return what it defined."""
+    code = blocks_of(document, "python")[0].replace(DEFAULT_URL, url)
     names = {}
     with contextlib.chdir(directory):
         exec(compile(code, str(document), "exec"), names)
@@ -65,6 +65,15 @@ def test_every_request_command_and_program_of_the_readme_works_in_order(service,
     assert codes.shape == (1797, 18)
     assert (tmp_path / "digits.svg").read_text().startswith("<svg ")
     assert np.array_equal(run_python(ROOT / "README.md", tmp_path, service.url)["codes"], codes)
+
+
+def test_the_program_of_the_client_guide_goes_from_a_frame_to_codes(service, tmp_path):
+    found = run_python(ROOT / "docs" / "how-to" / "clients.md", tmp_path, service.url)
+    assert found["codes"].shape == (500, 6)
+    assert found["rows"].shape == (500, 9)
+    assert set(found["grouping"]["name"]) == set(found["frame"].columns)
+    assert (tmp_path / "grouping.svg").exists()
+    found["client"].close()
 
 
 def test_every_request_of_the_guides_works_in_order(service, tmp_path):

@@ -7,8 +7,7 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-from catvq_client.model_records import Encodings, Grouping, Model
-from catvq_client.records import Assignment, Metrics
+from catvq_client.records import Assignment, Encodings, Grouping, Metrics, Model
 from rich.console import Console
 
 from examples.demo_comparison import Run, compare

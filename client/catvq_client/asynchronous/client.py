@@ -2,15 +2,15 @@
 
 import os
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from catvq_client.asynchronous.datasets import AsyncDatasets
 from catvq_client.asynchronous.jobs import AsyncJobs
 from catvq_client.asynchronous.keys import AsyncKeys
 from catvq_client.asynchronous.models import AsyncAliases, AsyncModels
 from catvq_client.asynchronous.transport import AsyncTransport
-from catvq_client.calls import DEFAULT_URL, Call, read_json
-from catvq_client.records import Worker
+from catvq_client.calls import DEFAULT_URL, Call
+from catvq_client.records import ServiceInfo, Worker
 
 KEY_VARIABLE = "CATVQ_API_KEY"  # not a command-line option: other users can read command lines
 
@@ -51,10 +51,9 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def service(self) -> dict[str, Any]:
-        """Return the service's versions, formats and limits."""
-        document: dict[str, Any] = read_json(await self._transport.send(Call("GET", "/v1")))
-        return document
+    async def service(self) -> ServiceInfo:
+        """Return the service's links, versions, formats, limits and devices."""
+        return await self._transport.record(ServiceInfo, Call("GET", "/v1"))
 
     async def workers(self) -> list[Worker]:
         """Return the running workers, by name."""

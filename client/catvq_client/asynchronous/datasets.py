@@ -1,6 +1,6 @@
 """Datasets: uploads, downloads, lists and deletes tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
@@ -82,9 +82,13 @@ class AsyncDatasets:
         call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
         return read_npy((await self._transport.send(call)).content)
 
+    def iterate(self) -> AsyncIterator[Dataset]:
+        """Yield all datasets, newest first; pages are read as they are needed."""
+        return self._transport.records(Dataset, Call("GET", "/v1/datasets"))
+
     async def list(self) -> list[Dataset]:
         """Return all datasets, newest first."""
-        return [item async for item in self._transport.records(Dataset, Call("GET", "/v1/datasets"))]
+        return [dataset async for dataset in self.iterate()]
 
     async def delete(self, dataset_id: str) -> None:
         """Delete a dataset that no job uses."""

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from catvq_client.asynchronous.event_stream import follow_events
 from catvq_client.asynchronous.transport import AsyncTransport
-from catvq_client.calls import Call, read_json, read_record, segment
+from catvq_client.calls import Call, read_record, segment
 from catvq_client.errors import WaitTimeoutError
 from catvq_client.picture import Picture, PictureKind
-from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
+from catvq_client.records import Assignment, Event, Job, Metrics, Plan, Temperature
 
 LONG_POLL_S = 20.0
 MIN_POLL_S = 0.1  # a fast training changes every few milliseconds
@@ -37,21 +37,37 @@ class AsyncJobs:
             Job, Call("POST", "/v1/jobs", json=dict(request), headers=headers)
         )
 
-    async def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    async def plan(self, request: Mapping[str, Any]) -> Plan:
         """Return the plan of a job without submitting it."""
         call = Call("POST", "/v1/jobs", params={"dry_run": "true"}, json=dict(request))
-        document: dict[str, Any] = read_json(await self._transport.send(call))
-        return document
+        return await self._transport.record(Plan, call)
 
     async def get(self, job_id: str) -> Job:
         """Return a job with its current state."""
         return await self._transport.record(Job, Call("GET", _path(job_id)))
 
-    async def list(self, *, status: str | None = None, dataset: str | None = None) -> list[Job]:
-        """Return jobs, newest first."""
+    def iterate(
+        self,
+        *,
+        status: str | None = None,
+        dataset: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[Job]:
+        """Yield jobs, newest first; pages are read as they are needed."""
         wanted = {"status": status, "dataset": dataset}
+        wanted |= {f"label.{name}": value for name, value in (labels or {}).items()}
         params = {key: value for key, value in wanted.items() if value is not None}
-        return [item async for item in self._transport.records(Job, Call("GET", "/v1/jobs", params=params))]
+        return self._transport.records(Job, Call("GET", "/v1/jobs", params=params))
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        dataset: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> list[Job]:
+        """Return jobs, newest first."""
+        return [job async for job in self.iterate(status=status, dataset=dataset, labels=labels)]
 
     async def watch(self, job_id: str, *, timeout_s: float | None = None) -> AsyncIterator[Job]:
         """Yield the job now and after each change, until it has ended.
@@ -145,7 +161,7 @@ class AsyncJobs:
         """Return all events of the job, oldest first."""
         return [item async for item in self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
 
-    def follow_events(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
+    def follow(self, job_id: str, *, after: int = 0) -> AsyncIterator[Event]:
         """Yield events as they happen, until the job has ended.
 
         A broken connection is restored without losing events, also after a restart of the service.

@@ -1,10 +1,8 @@
 """API keys: creates, lists, rotates and revokes them, with an admin key."""
 
-from typing import Literal
-
 from catvq_client.asynchronous.transport import AsyncTransport
 from catvq_client.calls import Call, segment
-from catvq_client.records import Key
+from catvq_client.records import Key, KeyScope
 
 
 class AsyncKeys:
@@ -13,7 +11,7 @@ class AsyncKeys:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def create(self, scope: Literal["read", "write", "admin"], *, name: str | None = None) -> Key:
+    async def create(self, scope: KeyScope, *, name: str | None = None) -> Key:
         """Create a key; its secret is not shown again."""
         call = Call("POST", "/v1/keys", json={"scope": scope, "name": name})
         return await self._transport.record(Key, call)

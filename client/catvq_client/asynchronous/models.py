@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
@@ -10,10 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from catvq_client.asynchronous.transport import AsyncTransport
-from catvq_client.calls import Call, read_json, segment
-from catvq_client.model_records import Alias, Encodings, Grouping, Model, ModelDiff
+from catvq_client.calls import Call, segment
 from catvq_client.picture import Picture, PictureKind
-from catvq_client.records import Assignment, Job
+from catvq_client.records import (
+    Alias,
+    Assignment,
+    Codebook,
+    Encodings,
+    Grouping,
+    Job,
+    Model,
+    ModelDiff,
+    Report,
+)
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
 from catvq_client.tables.body import CSV, Body
 from catvq_client.tables.codes import read_codes
@@ -32,9 +41,13 @@ class AsyncModels:
         """Return a model's description."""
         return await self._transport.record(Model, Call("GET", _path(model_id)))
 
+    def iterate(self) -> AsyncIterator[Model]:
+        """Yield all models, newest first; pages are read as they are needed."""
+        return self._transport.records(Model, Call("GET", "/v1/models"))
+
     async def list(self) -> list[Model]:
         """Return all models, newest first."""
-        return [item async for item in self._transport.records(Model, Call("GET", "/v1/models"))]
+        return [model async for model in self.iterate()]
 
     async def delete(self, model_id: str) -> None:
         """Delete a model that no alias refers to."""
@@ -65,16 +78,13 @@ class AsyncModels:
             ModelDiff, Call("GET", f"{_path(model_id)}/diff", params={"to": to})
         )
 
-    async def codebook(self, model_id: str) -> Any:
+    async def codebook(self, model_id: str) -> Codebook:
         """Return all codebooks with their usage."""
-        return read_json(await self._transport.send(Call("GET", f"{_path(model_id)}/codebook")))
+        return await self._transport.record(Codebook, Call("GET", f"{_path(model_id)}/codebook"))
 
-    async def report(self, model_id: str) -> dict[str, Any]:
-        """Return the report on the model and its training."""
-        document: dict[str, Any] = read_json(
-            await self._transport.send(Call("GET", f"{_path(model_id)}/report"))
-        )
-        return document
+    async def report(self, model_id: str) -> Report:
+        """Return the report on the model and its training; its `document()` holds all of it."""
+        return await self._transport.record(Report, Call("GET", f"{_path(model_id)}/report"))
 
     async def artifact(self, model_id: str) -> bytes:
         """Return the encoder as one ONNX file."""
@@ -213,9 +223,13 @@ class AsyncAliases:
         """Return an alias with its model."""
         return await self._transport.record(Alias, Call("GET", f"/v1/aliases/{segment(name)}"))
 
+    def iterate(self) -> AsyncIterator[Alias]:
+        """Yield all aliases; pages are read as they are needed."""
+        return self._transport.records(Alias, Call("GET", "/v1/aliases"))
+
     async def list(self) -> list[Alias]:
         """Return all aliases."""
-        return [item async for item in self._transport.records(Alias, Call("GET", "/v1/aliases"))]
+        return [alias async for alias in self.iterate()]
 
     async def delete(self, name: str) -> None:
         """Delete an alias; its model is kept."""

@@ -21,7 +21,7 @@ from catvq_client.calls import (
     read_record,
     validated,
 )
-from catvq_client.errors import NotReachableError
+from catvq_client.errors import CatvqError, NotReachableError, UnexpectedAnswerError
 from catvq_client.picture import MEDIA_TYPES, Picture, PictureKind
 
 
@@ -82,11 +82,14 @@ class AsyncTransport:
 
         Raises:
             ApiError: The service answered with an error.
-            NotReachableError: There was no response.
+            NotReachableError: There was no whole response.
+        UnexpectedAnswerError: The response cannot be read.
         """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 response = await self._http.send(self._request(call))
+            except (httpx.DecodingError, httpx.TooManyRedirects) as error:
+                raise UnexpectedAnswerError(f"{call.path}: the response cannot be read: {error}") from error
             except httpx.TransportError as error:
                 if attempt == MAX_ATTEMPTS or not self._may_repeat(call, error):
                     raise self._unreachable(error) from error
@@ -129,15 +132,18 @@ class AsyncTransport:
             params |= call.body.params
             content = _sent(call.body.chunks)
         timeout = httpx.Timeout(self._timeout_s, read=self._timeout_s + call.extra_read_s)
-        return self._http.build_request(
-            call.method,
-            self.base_url + call.path,
-            params=params or None,
-            json=call.json,
-            content=content,
-            headers=headers,
-            timeout=timeout,
-        )
+        try:
+            return self._http.build_request(
+                call.method,
+                self.base_url + call.path,
+                params=params or None,
+                json=call.json,
+                content=content,
+                headers=headers,
+                timeout=timeout,
+            )
+        except (TypeError, ValueError, httpx.InvalidURL) as error:
+            raise CatvqError(f"{call.path}: the request cannot be written: {error}") from error
 
     def _may_repeat(self, call: Call, error: httpx.TransportError) -> bool:
         never_arrived = isinstance(error, httpx.ConnectError)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from catvq_client.calls import DEFAULT_URL
-from catvq_client.model_records import Alias
+from catvq_client.records import Alias
 from catvq_client.terminal.display import print_json, print_table
 from catvq_client.terminal.exit_codes import ExitCode
 from catvq_client.terminal.session import JsonOption, UrlOption, connected, fail, say

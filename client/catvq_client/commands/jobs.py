@@ -86,7 +86,7 @@ def events(
 ) -> None:
     """List the events of a job; as JSON, one line for each."""
     with connected(url) as client:
-        for event in client.jobs.follow_events(job) if is_followed else client.jobs.events(job):
+        for event in client.jobs.follow(job) if is_followed else client.jobs.events(job):
             data = json.dumps(event.data if not as_json else event.document(), ensure_ascii=False)
             typer.echo(data if as_json else f"{event.time:%Y-%m-%d %H:%M:%S}  {event.type}  {data}")
 

@@ -8,7 +8,7 @@ import typer
 
 from catvq_client.calls import DEFAULT_URL
 from catvq_client.errors import CatvqError
-from catvq_client.model_records import Grouping, ModelDiff
+from catvq_client.records import Grouping, ModelDiff
 from catvq_client.terminal.display import number, print_fields, print_json, print_table
 from catvq_client.terminal.session import JsonOption, UrlOption, connected, wrote
 
@@ -52,7 +52,7 @@ def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
 def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
     """Show a model's report: comparison with simpler methods, training, cleaning of the features."""
     with connected(url) as client:
-        found = client.models.report(model)
+        found = client.models.report(model).document()
         if as_json:
             print_json(found)
         else:

@@ -71,7 +71,7 @@ def train(  # noqa: PLR0913 - options of a command
         request = _request(run_file, learnable=learnable, name=name)
         request["dataset"] = _dataset_id(client, run_file, request)
         if verbose or run_file.is_verbose:
-            say(yaml.safe_dump(client.jobs.plan(request), sort_keys=False, allow_unicode=True))
+            say(yaml.safe_dump(client.jobs.plan(request).document(), sort_keys=False, allow_unicode=True))
         job = client.jobs.submit(request)
         say(f"{job.id} is {job.status}")
         if config is None if is_followed is None else is_followed:

@@ -3,10 +3,10 @@
 
 import os
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from catvq_client.calls import DEFAULT_URL, Call, read_json
-from catvq_client.records import Worker
+from catvq_client.calls import DEFAULT_URL, Call
+from catvq_client.records import ServiceInfo, Worker
 from catvq_client.synchronous.datasets import Datasets
 from catvq_client.synchronous.jobs import Jobs
 from catvq_client.synchronous.keys import Keys
@@ -52,10 +52,9 @@ class Client:
     ) -> None:
         self.close()
 
-    def service(self) -> dict[str, Any]:
-        """Return the service's versions, formats and limits."""
-        document: dict[str, Any] = read_json(self._transport.send(Call("GET", "/v1")))
-        return document
+    def service(self) -> ServiceInfo:
+        """Return the service's links, versions, formats, limits and devices."""
+        return self._transport.record(ServiceInfo, Call("GET", "/v1"))
 
     def workers(self) -> list[Worker]:
         """Return the running workers, by name."""

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
-from catvq_client.calls import Call, read_json, read_record, segment
+from catvq_client.calls import Call, read_record, segment
 from catvq_client.errors import WaitTimeoutError
 from catvq_client.picture import Picture, PictureKind
-from catvq_client.records import Assignment, Event, Job, Metrics, Temperature
+from catvq_client.records import Assignment, Event, Job, Metrics, Plan, Temperature
 from catvq_client.synchronous.event_stream import follow_events
 from catvq_client.synchronous.transport import Transport
 
@@ -35,21 +35,37 @@ class Jobs:
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         return self._transport.record(Job, Call("POST", "/v1/jobs", json=dict(request), headers=headers))
 
-    def plan(self, request: Mapping[str, Any]) -> dict[str, Any]:
+    def plan(self, request: Mapping[str, Any]) -> Plan:
         """Return the plan of a job without submitting it."""
         call = Call("POST", "/v1/jobs", params={"dry_run": "true"}, json=dict(request))
-        document: dict[str, Any] = read_json(self._transport.send(call))
-        return document
+        return self._transport.record(Plan, call)
 
     def get(self, job_id: str) -> Job:
         """Return a job with its current state."""
         return self._transport.record(Job, Call("GET", _path(job_id)))
 
-    def list(self, *, status: str | None = None, dataset: str | None = None) -> list[Job]:
-        """Return jobs, newest first."""
+    def iterate(
+        self,
+        *,
+        status: str | None = None,
+        dataset: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Iterator[Job]:
+        """Yield jobs, newest first; pages are read as they are needed."""
         wanted = {"status": status, "dataset": dataset}
+        wanted |= {f"label.{name}": value for name, value in (labels or {}).items()}
         params = {key: value for key, value in wanted.items() if value is not None}
-        return [item for item in self._transport.records(Job, Call("GET", "/v1/jobs", params=params))]
+        return self._transport.records(Job, Call("GET", "/v1/jobs", params=params))
+
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        dataset: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> list[Job]:
+        """Return jobs, newest first."""
+        return [job for job in self.iterate(status=status, dataset=dataset, labels=labels)]
 
     def watch(self, job_id: str, *, timeout_s: float | None = None) -> Iterator[Job]:
         """Yield the job now and after each change, until it has ended.
@@ -141,7 +157,7 @@ class Jobs:
         """Return all events of the job, oldest first."""
         return [item for item in self._transport.records(Event, Call("GET", f"{_path(job_id)}/events"))]
 
-    def follow_events(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
+    def follow(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
         """Yield events as they happen, until the job has ended.
 
         A broken connection is restored without losing events, also after a restart of the service.

@@ -3,17 +3,26 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from catvq_client.calls import Call, read_json, segment
-from catvq_client.model_records import Alias, Encodings, Grouping, Model, ModelDiff
+from catvq_client.calls import Call, segment
 from catvq_client.picture import Picture, PictureKind
-from catvq_client.records import Assignment, Job
+from catvq_client.records import (
+    Alias,
+    Assignment,
+    Codebook,
+    Encodings,
+    Grouping,
+    Job,
+    Model,
+    ModelDiff,
+    Report,
+)
 from catvq_client.synchronous.transport import Transport
 from catvq_client.tables.bodies import NPY, Array, Table, table_body
 from catvq_client.tables.body import CSV, Body
@@ -33,9 +42,13 @@ class Models:
         """Return a model's description."""
         return self._transport.record(Model, Call("GET", _path(model_id)))
 
+    def iterate(self) -> Iterator[Model]:
+        """Yield all models, newest first; pages are read as they are needed."""
+        return self._transport.records(Model, Call("GET", "/v1/models"))
+
     def list(self) -> list[Model]:
         """Return all models, newest first."""
-        return [item for item in self._transport.records(Model, Call("GET", "/v1/models"))]
+        return [model for model in self.iterate()]
 
     def delete(self, model_id: str) -> None:
         """Delete a model that no alias refers to."""
@@ -64,14 +77,13 @@ class Models:
         """Compare a model's grouping with that of another; categories are matched one to one."""
         return self._transport.record(ModelDiff, Call("GET", f"{_path(model_id)}/diff", params={"to": to}))
 
-    def codebook(self, model_id: str) -> Any:
+    def codebook(self, model_id: str) -> Codebook:
         """Return all codebooks with their usage."""
-        return read_json(self._transport.send(Call("GET", f"{_path(model_id)}/codebook")))
+        return self._transport.record(Codebook, Call("GET", f"{_path(model_id)}/codebook"))
 
-    def report(self, model_id: str) -> dict[str, Any]:
-        """Return the report on the model and its training."""
-        document: dict[str, Any] = read_json(self._transport.send(Call("GET", f"{_path(model_id)}/report")))
-        return document
+    def report(self, model_id: str) -> Report:
+        """Return the report on the model and its training; its `document()` holds all of it."""
+        return self._transport.record(Report, Call("GET", f"{_path(model_id)}/report"))
 
     def artifact(self, model_id: str) -> bytes:
         """Return the encoder as one ONNX file."""
@@ -208,9 +220,13 @@ class Aliases:
         """Return an alias with its model."""
         return self._transport.record(Alias, Call("GET", f"/v1/aliases/{segment(name)}"))
 
+    def iterate(self) -> Iterator[Alias]:
+        """Yield all aliases; pages are read as they are needed."""
+        return self._transport.records(Alias, Call("GET", "/v1/aliases"))
+
     def list(self) -> list[Alias]:
         """Return all aliases."""
-        return [item for item in self._transport.records(Alias, Call("GET", "/v1/aliases"))]
+        return [alias for alias in self.iterate()]
 
     def delete(self, name: str) -> None:
         """Delete an alias; its model is kept."""

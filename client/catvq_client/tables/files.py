@@ -1,8 +1,11 @@
 """Turns files of tables into request bodies."""
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from zipfile import BadZipFile
 
 from catvq_client.errors import CatvqError
 from catvq_client.tables.body import CHUNK_BYTES, CSV, Body, csv_line
@@ -29,7 +32,7 @@ def file_body(path: Path) -> Body:
     """Choose the body for a file, by its suffix; one of `.gz` is unpacked by the service.
 
     Raises:
-        CatvqError: It has a suffix of no table that the service reads.
+        CatvqError: It cannot be read, or has a suffix of no table that the service reads.
     """
     suffix = (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
     if suffix == EXCEL:
@@ -44,16 +47,29 @@ def file_body(path: Path) -> Body:
         media_type = ARROW_FILE
 
     def chunks() -> Iterator[bytes]:
-        with path.open("rb") as file:
+        with _readable(path), path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
 
-    return Body(media_type, chunks, path.stat().st_size, {"delimiter": "tab"} if suffix == ".tsv" else {})
+    with _readable(path), path.open("rb") as file:
+        size_bytes = os.fstat(file.fileno()).st_size
+    return Body(media_type, chunks, size_bytes, {"delimiter": "tab"} if suffix == ".tsv" else {})
 
 
 def _starts_with(path: Path, start: bytes) -> bool:
-    with path.open("rb") as file:
+    with _readable(path), path.open("rb") as file:
         return file.read(len(start)) == start
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file in the error if the block cannot read it."""
+    try:
+        yield
+    except OSError as error:
+        raise CatvqError(f"{path}: {error.strerror or error}") from error
+    except (BadZipFile, KeyError, ValueError) as error:  # of a workbook that is none
+        raise CatvqError(f"{path}: not a readable file ({error})") from error
 
 
 def _excel_body(path: Path) -> Body:
@@ -68,9 +84,10 @@ def _excel_body(path: Path) -> Body:
         raise CatvqError(f"{path}: install openpyxl to read it, or save it as CSV") from error
 
     def chunks() -> Iterator[bytes]:
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        for row in book.worksheets[0].iter_rows(values_only=True):
-            yield csv_line(row)
-        book.close()
+        with _readable(path):
+            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            for row in book.worksheets[0].iter_rows(values_only=True):
+                yield csv_line(row)
+            book.close()
 
     return Body(CSV, chunks)

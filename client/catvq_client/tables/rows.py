@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from catvq_client.errors import UnexpectedAnswerError
-from catvq_client.model_records import Model
+from catvq_client.records import Model
 from catvq_client.tables.bodies import (
     Array,
     ArrowLike,
@@ -118,6 +118,6 @@ def read_npy(content: bytes) -> Array:
     """
     try:
         array: Array = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, EOFError) as error:
         raise UnexpectedAnswerError(f"expected an NPY array: {error}") from error
     return array

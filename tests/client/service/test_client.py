@@ -55,8 +55,8 @@ def test_a_table_that_cannot_be_used_is_refused_by_its_place(client, values):
 
 def test_a_plan_says_what_a_job_would_do(client, request_body):
     plan = client.jobs.plan(request_body)
-    assert sum(plan["rows"].values()) == ROWS
-    assert plan["config"]["training"]["epochs"] == 2
+    assert plan.rows.train + plan.rows.validation + plan.rows.test == ROWS
+    assert plan.config["training"]["epochs"] == 2
     assert client.jobs.list(dataset=request_body["dataset"], status="queued") == []
 
 
@@ -126,7 +126,7 @@ def test_the_client_that_awaits_does_the_same(service, client, model, dataset, v
             parts = [twin.models.encode(model.id, row) for row in np.split(values, ROWS)]
             codes = np.concatenate(await asyncio.gather(*parts))
             job = await twin.jobs.wait((await twin.models.encode_dataset(model.id, dataset.id)).id)
-            events = [event.type async for event in twin.jobs.follow_events(job.id)]
+            events = [event.type async for event in twin.jobs.follow(job.id)]
             listed = {each.id for each in await twin.models.list()}
             return codes, await twin.datasets.rows(job.result), events, listed
 
@@ -172,7 +172,7 @@ def test_the_grouping_covers_every_feature_once(client, model):
 
 def test_everything_else_of_a_model_can_be_read(client, model):
     assert client.models.report(model.id)
-    assert len(client.models.codebook(model.id)["categories"]) == 2
+    assert len(client.models.codebook(model.id).categories) == 2
     assert len(client.models.artifact(model.id)) > 1000
     assert model.id in {each.id for each in client.models.list()}
 

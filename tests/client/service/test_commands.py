@@ -76,7 +76,7 @@ def test_a_report_is_shown_and_given_as_json(catvq, client, model):
     shown = catvq("report", model.id)
     assert shown.returncode == 0, shown.stderr
     assert "soft_to_hard_gap" in shown.stdout
-    assert json.loads(catvq("report", model.id, "--json").stdout) == client.models.report(model.id)
+    assert json.loads(catvq("report", model.id, "--json").stdout) == client.models.report(model.id).document()
 
 
 def test_a_model_is_compared_with_simpler_ones_once_it_is_published(catvq, client, request_body):
@@ -84,16 +84,16 @@ def test_a_model_is_compared_with_simpler_ones_once_it_is_published(catvq, clien
     model = client.jobs.wait(job.id, timeout_s=120).model
     report = client.models.report(model)
     deadline = time.monotonic() + 120
-    while report["baselines"]["status"] in {"pending", "running"}:
-        assert report["verdict"].startswith("Not yet compared")
+    while report.baselines.status in {"pending", "running"}:
+        assert report.verdict.startswith("Not yet compared")
         assert time.monotonic() < deadline
         time.sleep(0.1)
         report = client.models.report(model)
-    assert report["baselines"]["status"] == "done"
-    assert report["verdict"].startswith(("Better: ", "As good: ", "Worse: "))
+    assert report.baselines.status == "done"
+    assert report.verdict.startswith(("Better: ", "As good: ", "Worse: "))
     shown = catvq("report", model)
     assert shown.returncode == 0, shown.stderr
-    assert shown.stdout.startswith(report["verdict"])
+    assert shown.stdout.startswith(report.verdict)
     assert shown.stdout.index("spectral_coclustering") < shown.stdout.index("soft_to_hard_gap")
 
 

@@ -175,7 +175,7 @@ def test_a_wrong_number_of_names_is_refused():
 
 
 def test_an_absent_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent\.csv"):
+    with pytest.raises(CatvqError, match=r"absent\.csv: No such file"):
         table_body(tmp_path / "absent.csv")
 
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import Field
 
-from catvq_client.records import CellReading, Record
+from catvq_client.records.base import Record
+from catvq_client.records.datasets import CellReading
+from catvq_client.records.html import fields_table
 
 
 class Category(Record):
@@ -34,6 +36,11 @@ class Grouping(Record):
     digest: str
     categories: tuple[Category, ...]
     features: tuple[GroupedFeature, ...]
+
+    def _repr_html_(self) -> str:
+        return fields_table(
+            f"Grouping of {self.model}", {category.name: category.features for category in self.categories}
+        )
 
     def to_pandas(self) -> Any:
         """Return a frame with a row for each feature: name, family, category, confidence, runner_up.
@@ -89,6 +96,32 @@ class Model(Record):
     def tokens(self) -> tuple[str, ...]:
         """Names of the codes of a row."""
         return tuple(f"{category}.{level}" for category in self.categories for level in range(self.levels))
+
+
+class CodebookLevel(Record):
+    """One codebook; level 0 is the coarsest."""
+
+    level: int
+    codebook_size: int
+    latent_dim: int
+    codes: tuple[tuple[float, ...], ...]
+    usage: float
+    perplexity: float
+
+
+class CodebookCategory(Record):
+    """The codebooks of one category."""
+
+    index: int
+    name: str
+    levels: tuple[CodebookLevel, ...]
+
+
+class Codebook(Record):
+    """All codebooks of a model, with their usage on the training rows."""
+
+    model: str
+    categories: tuple[CodebookCategory, ...]
 
 
 class Encodings(Record):

@@ -1,87 +1,15 @@
-"""The service's responses as frozen, typed records.
-
-Fields that a newer service adds are kept (`model_extra`), so that an older client shows them, too.
-"""
+"""Records of jobs and of what is recorded of them."""
 
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from catvq_client.records.base import Record
+from catvq_client.records.html import shares_table
 
 JobState = Literal["queued", "running", "pausing", "paused", "cancelling", "cancelled", "succeeded", "failed"]
 TERMINAL_STATES: frozenset[str] = frozenset({"cancelled", "succeeded", "failed"})
-
-
-class Record(BaseModel):
-    """Base of all records."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    def document(self) -> dict[str, Any]:
-        """Return the record as JSON values."""
-        return self.model_dump(mode="json", by_alias=True)
-
-
-class Family(Record):
-    """A named block of features: of columns, or the channels of series (with the lengths) or grids."""
-
-    features: int
-    kind: str = "tabular"
-    length: dict[str, int] | None = None
-    shape: tuple[int, int] | None = None
-
-
-class Notice(Record):
-    """A warning about a table, such as missing values."""
-
-    code: str
-    detail: str
-    column: str | None = None
-
-
-class Column(Record):
-    """A column of a table; values are those of a categorical one, origin is when a datetime one begins."""
-
-    name: str
-    type: str
-    family: str | None = None
-    values: tuple[str, ...] | None = None
-    origin: str | None = None
-    missing: int | None = None
-
-
-class LeftOut(Record):
-    """A column of the file that is neither learnt from nor kept."""
-
-    name: str
-    reason: str
-
-
-class CellReading(Record):
-    """What was said of cells; rows to encode are read in the same way."""
-
-    na_values: tuple[str | float, ...] = ()
-    date_order: str = "year"
-
-
-class Preview(Record):
-    """How a table would be read."""
-
-    name: str | None = None
-    rows: int
-    features: tuple[str, ...]
-    families: dict[str, Family]
-    columns: tuple[Column, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    reading: CellReading = CellReading()
-    warnings: tuple[Notice, ...] = ()
-
-
-class Dataset(Preview):
-    """An uploaded table."""
-
-    id: str
-    digest: str
 
 
 class Queue(Record):
@@ -110,6 +38,21 @@ class AssignmentSummary(Record):
     active_categories: int | None = None
 
 
+class CodebookSummary(Record):
+    """Usage of the codebooks."""
+
+    perplexity: float | None = None
+    usage: float | None = None
+
+
+class Attempt(Record):
+    """Number of the current attempt, and earlier lost ones."""
+
+    number: int
+    max: int
+    history: tuple[dict[str, Any], ...] = ()
+
+
 class JobFailure(Record):
     """Why a job failed."""
 
@@ -132,9 +75,9 @@ class Job(Record):
     temperature: float | None = None
     losses: dict[str, float | None] | None = None
     assignment: AssignmentSummary | None = None
-    codebook: dict[str, Any] | None = None
-    attempt: dict[str, Any] | None = None
-    config: dict[str, Any] = {}
+    codebook: CodebookSummary | None = None
+    attempt: Attempt | None = None
+    config: dict[str, Any] = Field(default_factory=dict)
     seed: int | None = None
     model: str | None = None
     result: str | None = None
@@ -184,6 +127,9 @@ class Assignment(Record):
     temperature: float | None = None
     epoch: int | None = None
 
+    def _repr_html_(self) -> str:
+        return shares_table(self.features or (), self.categories or (), self.matrix or ())
+
 
 class Metrics(Record):
     """Metrics of the epochs, down-sampled."""
@@ -201,22 +147,30 @@ class Event(Record):
     data: dict[str, Any]
 
 
-class Key(Record):
-    """An API key; its secret is there only where it was just made."""
+class RowSplit(Record):
+    """How a job splits the rows."""
 
-    id: str
-    name: str | None = None
-    scope: Literal["read", "write", "admin"]
-    created_at: datetime
-    rotated_at: datetime | None = None
-    secret: str | None = Field(None, repr=False)
+    train: int
+    validation: int
+    test: int
 
 
-class Worker(Record):
-    """A running worker, and the job that it runs."""
+class Estimate(Record):
+    """A rough estimate of a job's memory and time."""
 
-    name: str
-    since: datetime
-    device: str
-    job: str | None = None
-    last_heard_of: datetime
+    memory_bytes: int
+    seconds: float
+    basis: str
+    driven_by: dict[str, Any] = Field(default_factory=dict)
+
+
+class Plan(Record):
+    """The plan of a job that was not submitted."""
+
+    config: dict[str, Any]
+    rows: RowSplit
+    steps_per_epoch: int
+    search_steps: int
+    steps: int
+    estimate: Estimate
+    warnings: tuple[str, ...] = ()
