@@ -19,7 +19,8 @@ from worker.store import Scope
 Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
-_BINARY = {"type": "string", "contentMediaType": "application/octet-stream"}
+# Programs that write clients go by the older `format`.
+_BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _PICTURES = {
     Format.SVG: {"type": "string", "description": "A drawing in XML."},
     Format.PNG: {"type": "string", "contentMediaType": Format.PNG.value},
@@ -128,7 +129,7 @@ def _complete(
         schemas.update(schema.pop("$defs"))
         schemas[model.__name__] = schema
     for schema in schemas.values():
-        _close_patterns(schema)
+        _complete_schema(schema)
     _add_conditions(schemas)
     document["components"]["securitySchemes"] = {"key": _KEY_SCHEME}
     for path, operations in document["paths"].items():
@@ -173,13 +174,18 @@ def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_ke
         operation["responses"][str(status)] = response
 
 
-def _close_patterns(schema: Any) -> None:
-    """Forbid properties that match no pattern, which pydantic does not document."""
+def _complete_schema(schema: Any) -> None:
+    """Forbid properties that match no pattern, which pydantic does not document; spell constants as choices.
+
+    Programs that write clients refuse whatever is no constant where a constant is one of several types.
+    """
     parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     if isinstance(schema, dict) and "patternProperties" in schema:
         schema["additionalProperties"] = False
+    if isinstance(schema, dict) and schema.get("type") == "string" and "const" in schema:
+        schema["enum"] = [schema.pop("const")]
     for part in parts:
-        _close_patterns(part)
+        _complete_schema(part)
 
 
 def _add_conditions(schemas: dict[str, Any]) -> None:
@@ -189,25 +195,34 @@ def _add_conditions(schemas: dict[str, Any]) -> None:
         _belongs("model", to_init="model", of_type="string"),
         _ADAPTIVE_IS_MIRROR,
     ]
-    schemas["ModelSettings"]["anyOf"] = [
-        {"properties": {"compression_ratios": {"type": "null"}}},
-        {"properties": {"levels": {"const": 3}, "compression_ratios": {"minItems": 3, "maxItems": 3}}},
+    # Not `anyOf`, which programs that write clients take for a choice of several objects.
+    schemas["ModelSettings"]["allOf"] = [
+        _as_many_ratios(3, {"not": {"required": ["levels"]}}),
         *(
-            {
-                "properties": {
-                    "levels": {
-                        "anyOf": [
-                            {"const": levels},
-                            {"type": "array", "minItems": levels, "maxItems": levels},
-                        ]
+            _as_many_ratios(
+                levels,
+                {
+                    "properties": {
+                        "levels": {
+                            "anyOf": [
+                                {"const": levels},
+                                {"type": "array", "minItems": levels, "maxItems": levels},
+                            ]
+                        }
                     },
-                    "compression_ratios": {"minItems": levels, "maxItems": levels},
+                    "required": ["levels"],
                 },
-                "required": ["levels"],
-            }
+            )
             for levels in range(1, 9)
         ),
     ]
+
+
+def _as_many_ratios(levels: int, where: dict[str, Any]) -> dict[str, Any]:
+    """Require as many ratios as levels, where there are so many and any ratio."""
+    some = {"properties": {"compression_ratios": {"type": "array"}}, "required": ["compression_ratios"]}
+    then = {"properties": {"compression_ratios": {"minItems": levels, "maxItems": levels}}}
+    return {"if": {"allOf": [some, where]}, "then": then}
 
 
 def _belongs(field: str, *, to_init: str, of_type: str) -> dict[str, Any]:

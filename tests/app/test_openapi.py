@@ -80,3 +80,29 @@ def test_operations_have_names_that_generated_clients_can_use():
     assert {"list_jobs", "create_dataset", "infer", "infer_of_version"} <= set(names)
     in_paths = [p["schema"] for o in operations for p in o.get("parameters", []) if p["in"] == "path"]
     assert all(schema["type"] == "string" for schema in in_paths)
+
+
+def schemas_of(part):
+    """Every object below a part of the document."""
+    if isinstance(part, dict):
+        yield part
+    for below in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from schemas_of(below)
+
+
+def test_programs_can_write_clients_from_the_document():
+    # Each of these made openapi-python-client lose operations, or write such as could not be called.
+    document = create_app(ApiSettings()).openapi()
+    for name, schema in document["components"]["schemas"].items():
+        choices = schemas_of(schema.get("anyOf", []))
+        assert all("items" in choice for choice in choices if choice.get("type") == "array"), name
+    for schema in schemas_of(document):
+        assert schema.get("type") != "string" or "const" not in schema
+        if schema.get("contentMediaType") == "application/octet-stream":
+            assert schema["format"] == "binary"
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "path":
+                    assert parameter["required"], path
+                    assert "anyOf" not in parameter["schema"], path
