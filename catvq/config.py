@@ -48,6 +48,7 @@ class ModelConfig:
     informativeness_weight: float = 0.0
     topographic_weight: float = 0.0
     topographic_samples: int = 64
+    series: Mapping[Literal["crop"], bool] = field(default_factory=lambda: {"crop": False})
 
     def ratios(self) -> tuple[float, ...]:
         """Latent width per feature of each level, coarse to fine; 1 when none were given."""

@@ -56,4 +56,6 @@ def test_every_field_of_a_job_is_documented_with_its_default():
         _, _, part = text.partition(f"\n## {section}\n")
         part = part.partition("\n## ")[0]
         documented = dict(re.findall(r"^\| `(\w+)` \| `([^|]*)` \|", part, re.MULTILINE))
-        assert documented == {name: json.dumps(value) for name, value in settings}, section
+        assert documented == {name: json.dumps(value) for name, value in settings.model_dump().items()}, (
+            section
+        )

@@ -30,8 +30,9 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.available import Presence, standardised
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit, select_features
+from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.initial import Categories
 from catvq.grouping.together import leaders, set_of_feature, tie
@@ -134,7 +135,7 @@ class _Comparison:
         active, self._should_stop = learnt.cleaner.active, should_stop
         used, grouping = np.unique(learnt.grouping[active], return_inverse=True)
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
-        table = select_features(table, config.features)
+        table = prepare_table(table, config)
         whole = table.split(config.training)
         rows, split = _sample(whole, seed=config.training.seed)
         values, weights = table.take(rows), table.all_weights

@@ -36,6 +36,7 @@ class FeatureTable:
         keys: Columns of text [N] that are not learnt from, such as what rows belong together by.
         weights: How much each row counts, float64 [N], 0 or more; None where all count the same.
         others: The values of each family of series or grids, by its name.
+        prefixes: Rows that train as well, see `prepare_table`; numbered after all others.
         held_out: Tables of the same columns whose rows validate or test, see `align`; their rows are numbered
             after those of this one, in this order.
 
@@ -54,6 +55,7 @@ class FeatureTable:
     weights: Weights | None = None
     others: Mapping[str, Sequences] = field(default_factory=dict)
     held_out: Mapping[HeldOutPart, "FeatureTable"] = field(default_factory=dict)
+    prefixes: "FeatureTable | None" = None
 
     def __post_init__(self) -> None:
         channels = [name for family in self.others for name in self.families.get(family, ())]
@@ -117,7 +119,7 @@ class FeatureTable:
     @property
     def parts(self) -> tuple["FeatureTable", ...]:
         """This table, and those whose rows follow."""
-        return (self, *self.held_out.values())
+        return (self, *self.held_out.values(), *(() if self.prefixes is None else (self.prefixes,)))
 
     @property
     def num_rows(self) -> int:
@@ -152,6 +154,9 @@ class FeatureTable:
         for part, other in self.held_out.items():
             split = replace(split, **{part: np.arange(start, start + len(other.values))})
             start += len(other.values)
+        if self.prefixes is not None:
+            ends = np.arange(start, start + len(self.prefixes.values))
+            split = replace(split, train=np.concatenate([split.train, ends]))
         return split if self.all_weights is None else _with_weight(split, self.all_weights)
 
     def family_of_feature(self) -> NDArray[np.int64]:

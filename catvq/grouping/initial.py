@@ -125,7 +125,7 @@ def fit_cleaner(
     config: RunConfig,
     groups: Mapping[str, tuple[str, ...]] | None,
 ) -> FeatureCleaner:
-    """Fit the cleaner on the training rows.
+    """Fit the cleaner on the training rows that are whole.
 
     A duplicate gets the category of the feature that it repeats, so duplicates are searched only among
     features that may share a category: within a family if families are kept apart, within a group if the
@@ -142,7 +142,7 @@ def fit_cleaner(
         config.cleaning,
         columns=table.columns,
         family_of_feature=scope,
-        rows=split.train,
+        rows=split.train[split.train < len(table.values)],
         weights=table.weights,
     )
 

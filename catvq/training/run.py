@@ -20,9 +20,10 @@ from torch import Tensor
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.scores import feature_scores
-from catvq.features.table import FeatureTable, select_features
+from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
 from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import Categories, fit_cleaner, start_categories
@@ -100,11 +101,11 @@ class TrainingRun:
             Interrupted: `should_stop` said so; there is nothing to save yet.
         """
         started = time.monotonic()
-        table = select_features(table, config.features)
+        table = prepare_table(table, config)
         groups = config.assignment.groups if start_groups is None else start_groups
         split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups)
-        observed = cleaner.observed(table.numbers[split.train])
+        observed = cleaner.observed(table.take(split.train))
         scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
@@ -125,7 +126,7 @@ class TrainingRun:
             CheckpointError: The file is torn, corrupt, or of another table or configuration.
         """
         checkpoint = load_checkpoint(path)
-        table = select_features(table, config.features)
+        table = prepare_table(table, config)
         document = checkpoint.document
         if document.get("format") != CHECKPOINT_FORMAT:
             raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")

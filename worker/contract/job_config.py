@@ -86,6 +86,15 @@ class LevelSettings(_Section):
     latent_dim: LatentDim = "auto"
 
 
+class SeriesSettings(_Section):
+    """How series are learnt from."""
+
+    crop: bool = Field(
+        False,
+        description="Train on how each training row's series begin, too: two prefixes of random length.",
+    )
+
+
 class ModelSettings(_Section):
     """Shape and losses of the VQ-VAE."""
 
@@ -120,6 +129,7 @@ class ModelSettings(_Section):
     informativeness_weight: Weight = 0.0
     topographic_weight: Weight = 0.0
     topographic_samples: int = Field(64, ge=3, le=1024)
+    series: SeriesSettings = SeriesSettings()
 
     @model_validator(mode="after")
     def _ratios_match_levels(self) -> Self:

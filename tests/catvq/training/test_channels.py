@@ -9,7 +9,7 @@ import torch
 
 from catvq.comparison.compare import METHODS, LearntModel, compare
 from catvq.descriptors.names import GRID, SERIES
-from catvq.errors import ShapeError
+from catvq.errors import ConfigError, ShapeError
 from catvq.features.sequences import Grids, Series
 from catvq.features.table import FeatureTable
 from catvq.frozen.table_encoder import TableEncoder, _torch
@@ -235,3 +235,28 @@ def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config,
 
     assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS]
     assert all(0 < contestant["test_error"] < 2 for contestant in result["contestants"])
+
+
+def test_prefixes_of_training_rows_train_too(table, make_config, train, tmp_path):
+    config = make_config(
+        model={"categories": 2, "series": {"crop": True}}, training={"epochs": 2, "batch_size": 128}
+    )
+    run = TrainingRun.start(table, config)
+    rows = run._data.split.train
+    whole = rows[rows < ROWS]
+    cut = run.table.prefixes.others["s"]
+
+    assert len(rows) == 3 * len(whole)
+    assert (cut.lengths <= table.others["s"].lengths[np.repeat(whole, 2)]).all()
+    assert 0.4 < cut.lengths.sum() / (2 * table.others["s"].lengths[whole].sum()) < 0.6
+    run.train_epoch()
+    run.save(tmp_path / "checkpoint")
+    part = TrainingRun.resume(table, config, tmp_path / "checkpoint")
+    for each in (run, part):
+        each.train_epoch()
+    assert run.freeze().digest == part.freeze().digest
+
+
+def test_a_table_without_series_has_no_prefixes(make_table, make_config):
+    with pytest.raises(ConfigError, match="crop needs a family of series"):
+        TrainingRun.start(make_table(), make_config(model={"series": {"crop": True}}))
