@@ -30,8 +30,10 @@ class Contestant(Body):
         "spectral_correlation",
         "spectral_information",
         "random",
+        "no_groups",
     ] = Field(
-        description="`model` is the model's grouping, `clustering` the initial grouping of a static job."
+        description="`model` is the model's grouping, `clustering` the initial grouping of a static job, "
+        "`no_groups` one category of all features with as many codes as all categories have together."
     )
     test_error: float = Field(description="Mean squared error of normalised features after quantisation.")
     test_errors: list[float] = Field(description="`test_error` of each training.")
@@ -67,7 +69,9 @@ class Baselines(Body):
     outcome: Literal["better", "as_good", "worse", "none"] | None = Field(
         None, description="The model against `best`; `none` if no comparison was possible."
     )
-    best: str | None = Field(None, description="The other contestant with the lowest error.")
+    best: str | None = Field(
+        None, description="The other contestant with as many categories that has the lowest error."
+    )
     contestants: list[Contestant] | None = None
     codecs: list[Codec] | None = None
     rows: BaselineRows | None = None

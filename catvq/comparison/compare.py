@@ -24,7 +24,7 @@ from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
 from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
-from catvq.comparison.verdict import LEARNT, Contestant, Terms, Times, judge
+from catvq.comparison.verdict import LEARNT, NO_GROUPS, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
@@ -185,10 +185,13 @@ class _Comparison:
             self._check()
             grouping = group_within(name, filled, self._allowed, seed=self.terms.seeds[0])
             found[name] = tie(grouping, self._leader)
-        return [
+        contestants = [
             Contestant(name=name, grouping=grouping, row_errors=self._row_errors(grouping))
             for name, grouping in found.items()
         ]
+        whole = np.zeros_like(self._learnt)
+        errors = np.stack([self._train(whole, seed, categories=1) for seed in self.terms.seeds])
+        return [*contestants, Contestant(name=NO_GROUPS, grouping=whole, row_errors=errors)]
 
     def codecs(self) -> dict[str, float]:
         """Test errors of classical quantisers with as many bits."""
@@ -245,25 +248,33 @@ class _Comparison:
         numbered = first.argsort().argsort()[inverse]
         key = numbered.tobytes()
         if key not in self._errors:
-            self._errors[key] = np.stack([self._train(numbered, seed) for seed in self.terms.seeds])
+            number = self.terms.categories
+            trained = [self._train(numbered, seed, categories=number) for seed in self.terms.seeds]
+            self._errors[key] = np.stack(trained)
         return self._errors[key]
 
-    def _train(self, grouping: Grouping, seed: int) -> NDArray[np.float64]:
-        """Train one model, and measure the error of each test row, [rows]."""
-        number = self.terms.categories
+    def _train(self, grouping: Grouping, seed: int, *, categories: int) -> NDArray[np.float64]:
+        """Train one model of some categories, and measure the error of each test row, [rows].
+
+        Fewer categories than those of the others have as many codes in all.
+        """
+        number, levels = categories, self.terms.levels * self.terms.categories // categories
         training = dataclasses.replace(self._config.training, seed=seed)
         hard = torch.from_numpy(grouping).to(self._data.device)
-        categories = Categories(
+        start = Categories(
             tuple(str(category) for category in range(number)),
             grouping,
             torch.ones(len(grouping), number, dtype=torch.bool),
             np.full((len(grouping), number), 1 / number, dtype=np.float32),
         )
         config = dataclasses.replace(self._config, training=training)
+        if levels != self.terms.levels:
+            model = dataclasses.replace(config.model, levels=levels, compression_ratios=None)
+            config = dataclasses.replace(config, model=model)
         summary = summarize_assignment(F.one_hot(hard, number).float(), hard)
-        progress = RunProgress(summary, start_sizes=categories.sizes())
+        progress = RunProgress(summary, start_sizes=start.sizes())
         started = monotonic()
-        stage = ModelStage(config, categories, data=self._data, progress=progress)
+        stage = ModelStage(config, start, data=self._data, progress=progress)
         for _ in range(self.terms.epochs):
             stage.train_epoch(self._should_stop)
         stage.keep_best()

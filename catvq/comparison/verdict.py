@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 LEARNT = "model"  # the contestant that is evaluated
+NO_GROUPS = "no_groups"  # the contestant whose features are all in one category, with as many codes in all
 NAMES = {
     "clustering": "Ward clustering of correlation",
     "feature_agglomeration": "FeatureAgglomeration",
@@ -31,7 +32,7 @@ class Contestant:
     """A grouping and the errors of models trained with it.
 
     Attributes:
-        name: LEARNT, or a key of NAMES.
+        name: LEARNT, a key of NAMES, or NO_GROUPS.
         grouping: int64 [D'].
         row_errors: float64 [T, B], error of each test row in each training.
     """
@@ -116,17 +117,24 @@ def judge(
 
     Returns:
         `outcome` ("better", "as_good", "worse", or "none" without a comparison), `best` (the best of the
-        others), `contestants` (each with `name`, `test_error`, `test_errors` of each training, `agreement`
-        with the model's grouping as adjusted Rand index, `difference` and its `standard_error`), the terms,
-        `training_seconds`, `static_seconds`, and `verdict`, a text.
+        other groupings with as many categories), `contestants` (each with `name`, `test_error`, `test_errors`
+        of each training, `agreement` with the model's grouping as adjusted Rand index, `difference` and its
+        `standard_error`), the terms, `training_seconds`, `static_seconds`, and `verdict`, a text.
     """
     outcome: Outcome = "none"
     best, verdict = None, _no_verdict(terms)
     differences = _differences(contestants)
     if contestants:
-        number = 1 + min(range(len(contestants) - 1), key=lambda i: contestants[1 + i].test_error)
+        grouped = [number for number, each in enumerate(contestants) if each.name in NAMES]
+        number = min(grouped, key=lambda i: contestants[i].test_error)
         best, outcome = contestants[number].name, _outcome(differences[number])
-        verdict = " ".join(_sentences(contestants[0], contestants[number], differences[number], terms))
+        sentences = _sentences(contestants[0], contestants[number], differences[number], terms)
+        sentences += [
+            _without_groups(contestant, difference)
+            for contestant, difference in zip(contestants, differences, strict=True)
+            if contestant.name == NO_GROUPS
+        ]
+        verdict = " ".join(sentences)
     if codecs:
         verdict += f" {_untrained(codecs)}"
     if times is not None:
@@ -238,6 +246,14 @@ def _basis(terms: Terms) -> str:
         f"{terms.epochs} epochs on the same {terms.train_rows} rows, with {terms.categories} categories and "
         f"{terms.bits_per_row:.0f} bits per row; the error is the mean square of normalised features after "
         f"quantisation, on {terms.test_rows} test rows that were used for no decision."
+    )
+
+
+def _without_groups(contestant: Contestant, difference: Difference) -> str:
+    than = {"better": "above", "as_good": "not significantly different from", "worse": "below"}
+    return (
+        f"Without groups, with all features in one category and as many codes, the test error is "
+        f"{contestant.test_error:.4f}, {than[_outcome(difference)]} that of the model's categories."
     )
 
 

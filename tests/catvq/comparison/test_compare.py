@@ -32,7 +32,7 @@ def never():
 
 def test_every_method_is_compared_on_the_models_terms(published, make_table, make_config):
     result = compare(make_table(), make_config(), published, should_stop=never)
-    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS]
+    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS, "no_groups"]
     json.dumps(result, allow_nan=False)
     assert result["rows"] == {"train": 48, "test": 6}
     assert (result["categories"], result["levels"], result["epochs"], result["seeds"]) == (3, 2, 4, [0, 1])

@@ -19,6 +19,7 @@ TERMS = Terms(
     has_structure=True,
     model_test_error=0.5,
 )
+WHOLE = "with all features in one category and as many codes, the test error is"
 TIMES = Times(training=30.0, static=19.96)
 # Two trainings of four rows: 2 and 4 on average, 3 over all.
 LEARNT_ERRORS = np.array([[1.0, 2, 2, 3], [3, 4, 4, 5]])
@@ -122,3 +123,11 @@ def test_quantisers_that_need_no_training_are_named_with_their_errors():
     assert result["codecs"][0] == {"name": "residual_k_means", "test_error": 0.25}
     assert "in the model's categories has test error 0.2500, without categories 0.5000" in result["verdict"]
     assert "scalar codes 0.1250" in result["verdict"]
+
+
+@pytest.mark.parametrize(("by", "than"), [(0.3, "above"), (0.01, "not significantly"), (-0.3, "below")])
+def test_no_groups_are_compared_but_are_no_other_grouping(by, than):
+    result = judge(contest(random=shifted(0.5), no_groups=shifted(by)), TERMS, TIMES, {})
+    assert (result["outcome"], result["best"]) == ("better", "random")
+    assert [each["name"] for each in result["contestants"]] == ["model", "random", "no_groups"]
+    assert f"Without groups, {WHOLE} {3 + by:.4f}, {than}" in result["verdict"]

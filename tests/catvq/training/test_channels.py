@@ -233,7 +233,7 @@ def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config,
     monkeypatch.setattr("catvq.comparison.compare.MAX_STEPS", 10)
     result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False)
 
-    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS]
+    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS, "no_groups"]
     assert all(0 < contestant["test_error"] < 2 for contestant in result["contestants"])
 
 
