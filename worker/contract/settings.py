@@ -149,5 +149,5 @@ class WorkerSettings(ServiceSettings):
 
     @property
     def workers_dir(self) -> Path:
-        """The directory of the workers' liveness locks and reports."""
+        """The directory of the liveness locks of this machine's workers."""
         return self.data_dir / "workers"

@@ -60,7 +60,7 @@ class Store:
         self.webhook_outbox = WebhookOutbox(database)
         self.comparisons = Comparisons(database, lease_s=settings.lease_s)
         self.models = Models(database, files)
-        self.workers = Workers(settings.data_dir / "workers")
+        self.workers = Workers(database)
         self.aliases = Aliases(database, data_dir / "aliases.journal")
         self.retention = Retention(
             database, settings, files, all_jobs=self.jobs, all_models=self.models, all_datasets=self.datasets

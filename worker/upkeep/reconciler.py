@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from worker.contract.announcer import Announcer
@@ -11,7 +12,8 @@ from worker.contract.settings import WorkerSettings
 from worker.process.devices import find_devices
 from worker.process.liveness_lock import dead_holder, process_prefix, remove_abandoned
 from worker.process.memory import find_memory_bytes
-from worker.store import Store, WorkerRecord
+from worker.store import Store, StoreUnavailable, WorkerRecord
+from worker.store.jobs.worker_registry import REPORT_EVERY_S
 
 TIDY_INTERVAL_S = 60.0
 
@@ -39,7 +41,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._last_errors: dict[str, str] = {}
         self._devices: tuple[str, ...] | None = None
-        self._next_tidying = time.monotonic()
+        self._next_tidying = self._next_report = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
@@ -59,7 +61,8 @@ class Reconciler:
         self._wake.set()
         self._thread.join()
         self._announcer.close()
-        self._store.workers.leave(self._settings.worker_name)
+        with suppress(StoreUnavailable):  # it is forgotten a moment later
+            self._store.workers.leave(self._settings.worker_name)
 
     def _run(self) -> None:
         while not self._is_over.is_set():
@@ -89,6 +92,8 @@ class Reconciler:
                 _log.info("%s succeeded again", what)
 
     def _report(self) -> None:
+        if time.monotonic() < self._next_report:
+            return
         self._devices = self._devices or find_devices()
         self._store.workers.report(
             WorkerRecord(
@@ -99,6 +104,7 @@ class Reconciler:
                 memory_bytes=find_memory_bytes(),
             )
         )
+        self._next_report = time.monotonic() + REPORT_EVERY_S
 
     def _drain(self) -> None:
         prefix = process_prefix(self._settings.worker_name, self._process_id)

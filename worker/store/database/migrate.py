@@ -1,6 +1,6 @@
 """Creates and updates the database's tables, and refuses a store that was written in another format.
 
-A revision is named FORMAT_NUMBER, such as 4_0002. The format rises when old rows or files no longer fit; then
+A revision is named FORMAT_NUMBER, such as 5_0002. The format rises when old rows or files no longer fit; then
 the migrations start from a new first file.
 """
 
@@ -68,7 +68,7 @@ def newest_revision() -> str:
 
 
 def _known_revisions() -> list[str]:
-    """The revisions in order, read from the names of their files, such as 4_0001_first_layout.py."""
+    """The revisions in order, read from the names of their files, such as 5_0001_first_layout.py."""
     names = sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
     return ["_".join(name.split("_")[:2]) for name in names]
 

@@ -215,6 +215,17 @@ comparisons = sa.Table(
     _time("created_at"),
 )
 
+# Running workers, by the name of each; one that stops without a word is not heard of again.
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("name", Text, primary_key=True),
+    _time("since"),
+    _time("reported_at"),
+    sa.Column("devices", sa.JSON, nullable=False),
+    sa.Column("memory_bytes", sa.BigInteger, nullable=False),
+)
+
 # Counters for operators; a row is created by the first count.
 counters = sa.Table(
     "counters",

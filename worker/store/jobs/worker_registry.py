@@ -1,48 +1,57 @@
-"""Registry of running workers: each rewrites a small file every second."""
+"""Registry of running workers: each reports itself every few seconds."""
 
-import time
-from datetime import datetime
-from pathlib import Path
+import sqlalchemy as sa
 
-import orjson
-
+from worker.store.database.engine import Database
+from worker.store.database.job_rows import as_time
+from worker.store.database.schema import DatabaseNow, workers
 from worker.store.records import WorkerRecord
 
-SUFFIX = ".worker.json"
-FRESH_S = 15.0  # workers report every second, and miss some on a busy machine
+REPORT_EVERY_S = 3.0
+FRESH_S = 15.0  # workers miss some reports on a busy machine
+FORGOTTEN_AFTER_S = 86_400.0
 
 
 class Workers:
-    """The workers that report to one directory."""
+    """The workers that report to one database."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def report(self, worker: WorkerRecord) -> None:
-        """Write a worker's file."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"{worker.name}{SUFFIX}"
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(orjson.dumps(worker))
-        temporary.replace(path)
+        """Record a worker as running now, by the database's clock."""
+        values = {
+            "since": worker.since.timestamp(),
+            "reported_at": DatabaseNow(),
+            "devices": list(worker.devices),
+            "memory_bytes": worker.memory_bytes,
+        }
+        is_old = workers.c.reported_at < DatabaseNow() - FORGOTTEN_AFTER_S
+        with self._database.write() as connection:
+            updated = connection.execute(
+                sa.update(workers).where(workers.c.name == worker.name).values(**values)
+            )
+            if updated.rowcount == 0:
+                connection.execute(sa.delete(workers).where(is_old))
+                connection.execute(sa.insert(workers).values(name=worker.name, **values))
 
     def leave(self, name: str) -> None:
-        """Remove a worker's file."""
-        (self._directory / f"{name}{SUFFIX}").unlink(missing_ok=True)
+        """Forget a worker."""
+        with self._database.write() as connection:
+            connection.execute(sa.delete(workers).where(workers.c.name == name))
 
     def list(self) -> list[WorkerRecord]:
         """The workers that reported within the last `FRESH_S` seconds, by name."""
-        paths = self._directory.glob(f"*{SUFFIX}")
-        found = [record for path in paths if (record := _read(path))]
-        return sorted(found, key=lambda record: record.name)
-
-
-def _read(path: Path) -> WorkerRecord | None:
-    try:
-        if time.time() - path.stat().st_mtime > FRESH_S:
-            return None
-        report = orjson.loads(path.read_bytes())
-    except FileNotFoundError:  # removed meanwhile
-        return None
-    times = {name: datetime.fromisoformat(report[name]) for name in ("since", "reported_at")}
-    return WorkerRecord(**report | times | {"devices": tuple(report["devices"])})
+        is_fresh = workers.c.reported_at >= DatabaseNow() - FRESH_S
+        with self._database.read() as connection:
+            rows = connection.execute(sa.select(workers).where(is_fresh).order_by(workers.c.name)).all()
+        return [
+            WorkerRecord(
+                name=row.name,
+                since=as_time(row.since),
+                reported_at=as_time(row.reported_at),
+                devices=tuple(row.devices),
+                memory_bytes=row.memory_bytes,
+            )
+            for row in rows
+        ]

@@ -1,9 +1,9 @@
-"""The first layout of format 4."""
+"""The first layout of format 5."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "4_0001"
+revision = "5_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -208,6 +208,15 @@ def _create_others() -> None:
         sa.PrimaryKeyConstraint("seq"),
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "workers",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("since", sa.Double(), nullable=False),
+        sa.Column("reported_at", sa.Double(), nullable=False),
+        sa.Column("devices", sa.JSON(), nullable=False),
+        sa.Column("memory_bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
         "counters",
