@@ -69,7 +69,7 @@ vendor: ## Renew the page's libraries in the tree, from the npm registry, by the
 docs: .venv-docs ## Build the documentation into site/
 	rm -rf build/docs
 	mkdir -p build/docs/benchmarks build/docs/examples
-	cp -R docs README.md CONTRIBUTING.md SECURITY.md THREATS.md CHANGELOG.md build/docs
+	cp -R docs deploy README.md CONTRIBUTING.md SECURITY.md THREATS.md CHANGELOG.md build/docs
 	cp benchmarks/RESULTS.md build/docs/benchmarks
 	cp examples/README.md build/docs/examples
 	.venv-docs/bin/mkdocs build --quiet --strict

@@ -17,7 +17,12 @@ CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "hidden-secret",
     "AWS_REGION": "us-east-1",
 }
-REFUSAL = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+FAILURE = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+# As AWS answers a wrong signature: with parts of the credentials.
+_QUOTED = b"<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>hidden-key-id</AWSAccessKeyId></Error>"
+REFUSAL = (
+    b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % len(_QUOTED) + _QUOTED
+)
 
 
 @contextmanager
@@ -77,7 +82,7 @@ def new_bucket(server):
 class FaultyProxy:
     """Passes bytes on, each piece after a delay, until `is_away`.
 
-    The next `errors` requests are answered with 500, and the next `cuts` answers end in their middle.
+    The next `errors` requests are answered with `error`, and the next `cuts` answers end in their middle.
     """
 
     def __init__(self, server):
@@ -86,6 +91,7 @@ class FaultyProxy:
         self._sockets = [self._listener]
         self.port = self._listener.getsockname()[1]
         self.errors = self.cuts = 0
+        self.error = FAILURE
         self.delay_s = 0.0
         self.is_away = False
         threading.Thread(target=self._accept, daemon=True).start()
@@ -122,7 +128,7 @@ class FaultyProxy:
     def _refuse(self, client, _server, piece):
         if self.errors > 0 and piece.split(b" ")[0] in {b"GET", b"PUT", b"POST", b"HEAD", b"DELETE"}:
             self.errors -= 1
-            client.sendall(REFUSAL)
+            client.sendall(self.error)
             return True
         return False
 

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,7 @@ from worker.store.files.cache import Cache, size_of
 PIECE_BYTES = 8 << 20  # read with one request, which is repeated by itself
 PIECES_AT_ONCE = 4
 REQUEST_TIMEOUT = timedelta(seconds=30)
+UPLOADS = 3
 RETRY_FOR = timedelta(seconds=20)  # afterwards the caller hears of it
 INTERVAL_S = 10.0
 SCAN_INTERVAL_S = 3600.0  # each look lists the whole bucket
@@ -76,9 +77,20 @@ class BucketFiles:
         with self._translated_errors():
             for path in files:
                 if path.is_file():
-                    obstore.put(self._store, _below(key, path.relative_to(source)), path)
+                    self._upload(path, str(PurePosixPath(key) / path.relative_to(source)))
         self._cache.make_room(size_of(source))
         self._cache.keep(source, key)
+
+    def _upload(self, path: Path, key: str) -> None:
+        """Upload a file, again from the start if that fails.
+
+        The library repeats requests, but not one whose answer was cut: it may have ended an upload in parts.
+        """
+        for _ in range(UPLOADS - 1):
+            with suppress(exceptions.GenericError):
+                obstore.put(self._store, key, path)
+                return
+        obstore.put(self._store, key, path)
 
     def fetch(self, key: str) -> Path:
         """Its copy in the cache: see `Files`."""
@@ -170,8 +182,3 @@ class BucketFiles:
                 f"The object storage does not answer for the bucket {self._bucket.name!r} "
                 f"({type(error).__name__})."
             ) from None
-
-
-def _below(key: str, relative: Path) -> str:
-    """The key of a file below a directory's; the directory's own for `.`."""
-    return str(PurePosixPath(key) / relative)

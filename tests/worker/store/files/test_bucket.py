@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from tests.s3 import CREDENTIALS
+from tests.s3 import FAILURE, REFUSAL
 from worker.contract.settings import ServiceSettings
 from worker.store import StoreUnavailable
 from worker.store.files import bucket
@@ -86,9 +86,9 @@ def test_what_is_removed_is_gone_with_its_copy(files, publish, s3):
 @pytest.mark.parametrize("fault", ["errors", "cuts"])
 def test_a_request_that_fails_is_made_again(files, publish, s3, fault):
     here, there = files("a"), files("b")
-    setattr(s3.faults, fault, 3)
+    setattr(s3.faults, fault, 2)
     content = publish(here)
-    setattr(s3.faults, fault, 3)
+    setattr(s3.faults, fault, 2)
     assert there.fetch(KEY).read_bytes() == content
 
 
@@ -135,13 +135,15 @@ def test_a_bucket_that_is_not_there_is_said_at_once(s3, tmp_path):
         open_files(settings, holds=False).prepare()
 
 
-def test_no_error_and_no_log_holds_a_credential(s3, tmp_path, files, caplog, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "told"), [(FAILURE, "does not answer"), (REFUSAL, "refuses these credentials")]
+)
+def test_an_error_says_what_failed_and_holds_no_credential(s3, files, caplog, monkeypatch, error, told):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr(bucket, "RETRY_FOR", bucket.RETRY_FOR / 20)
     here = files("a")
-    s3.faults.errors = 1000
-    with pytest.raises(StoreUnavailable) as caught:
-        here.names("datasets")
-    told = "".join(traceback.format_exception(caught.value)) + caplog.text
-    assert not any(CREDENTIALS[name] in told for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"))
-    assert here.spool_dir.parent.name == "a"
+    s3.faults.error, s3.faults.errors = error, 1000
+    with pytest.raises(StoreUnavailable, match=told) as caught:
+        here.fetch(KEY)
+    everything = "".join(traceback.format_exception(caught.value)) + caplog.text
+    assert not any(secret in everything for secret in ("hidden-key-id", "hidden-secret"))
