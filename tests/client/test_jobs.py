@@ -77,3 +77,24 @@ def test_lists_are_filtered_by_the_service(scripted, answer):
     with Client(scripted.url) as client:
         assert client.jobs.list(status="running", dataset="ds_1") == []
     assert scripted.requests[0].path == "/v1/jobs?status=running&dataset=ds_1"
+
+
+def sse(number, event):
+    data = {"id": number, "time": "2026-01-01T12:00:00Z", "type": event, "data": {}}
+    return f"id: {number}\nevent: {event}\ndata: {json.dumps(data)}\n\n"
+
+
+def test_a_job_is_followed_over_keep_alives_and_lost_connections(scripted, answer):
+    stream = {"Content-Type": "text/event-stream"}
+    ping = ": ping - 2026-01-01 12:00:15\n\n"
+    begun = (ping + sse(1, "submitted") + ping + sse(2, "started") + ping).encode()
+    scripted.answers = [
+        answer(200, content=begun, headers=stream, missing_bytes=9),
+        answer(503, {"title": "Busy", "status": 503}),
+        answer(200, content=sse(3, "published").encode(), headers=stream),
+        answer(204, content=b""),
+    ]
+    with Client(scripted.url) as client:
+        followed = [(event.id, event.type) for event in client.jobs.follow("job_1")]
+    assert followed == [(1, "submitted"), (2, "started"), (3, "published")]
+    assert [request.headers["Last-Event-ID"] for request in scripted.requests] == ["0", "2", "2", "3"]

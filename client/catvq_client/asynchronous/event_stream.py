@@ -50,6 +50,8 @@ async def _stream(transport: AsyncTransport, path: str, after: int) -> AsyncIter
             yield None
             return
         async for message in EventSource(response).aiter_sse():
+            if not message.data:  # a comment that keeps the connection alive
+                continue
             try:
                 yield Event.model_validate_json(message.data)
             except ValidationError as error:

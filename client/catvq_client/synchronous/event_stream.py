@@ -50,6 +50,8 @@ def _stream(transport: Transport, path: str, after: int) -> Iterator[Event | Non
             yield None
             return
         for message in EventSource(response).iter_sse():
+            if not message.data:  # a comment that keeps the connection alive
+                continue
             try:
                 yield Event.model_validate_json(message.data)
             except ValidationError as error:
