@@ -11,8 +11,13 @@ RENAMED = {
     "model.group_hidden_dim": "model.hidden_dim",
     "model.commitment_cost": "model.commitment_weight",
     "model.ema_decay": "model.decay",
+    "model.decay": "model.decay",
     "model.dropout": "model.dropout",
+    "model.orthogonality_weight": "model.codebook_orthogonality_weight",
+    "model.informativeness_weight": "model.informativeness_weight",
     "training.num_epochs": "training.epochs",
+    "training.num_categories_auto": "model.categories",
+    "training.per_family_clustering": "assignment.per_family",
     "training.batch_size": "training.batch_size",
     "training.learning_rate": "training.learning_rate",
     "training.device": "training.device",
@@ -30,10 +35,13 @@ RENAMED = {
     "learnable_assignment.assignment_lr": "assignment.assignment_lr",
     "learnable_assignment.freeze_after_epochs": "assignment.freeze_after_epochs",
     "category_assignment_config.per_family": "assignment.per_family",
+    "category_assignment_config.per_family_clustering": "assignment.per_family",
     "feature_cleaning.enabled": "cleaning.enabled",
     "feature_cleaning.variance_threshold": "cleaning.variance_threshold",
     "feature_cleaning.correlation_threshold": "cleaning.correlation_threshold",
+    "feature_cleaning.deduplicate_threshold": "cleaning.correlation_threshold",
     "feature_cleaning.outlier_threshold": "cleaning.outlier_threshold",
+    "feature_cleaning.mad_threshold": "cleaning.outlier_threshold",
 }
 
 # Null switches these off; for other keys null means the default.
@@ -48,6 +56,7 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
         {"median": "median", "mean": "mean", "zero": "zero"},
     ),
     "feature_cleaning.outlier_strategy": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
+    "feature_cleaning.outlier_method": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
 }
 
 # Keys with only one supported value: what the service always does.
@@ -58,16 +67,41 @@ FIXED: dict[str, tuple[Any, str]] = {
     ),
     "training.normalize_mse": (True, "the reconstruction error is always relative to a feature's variance"),
     "training.use_torch_compile": (False, "the worker chooses how it runs the model"),
+    "training.optimizer": ("adam", "the optimiser is always of the family of Adam"),
+    "training.scheduler": (None, "the learning rate is the recipe's own"),
+    "training.warmup_epochs": (0, "the learning rate is the recipe's own"),
+    "training.reconstruction_weight": (
+        1.0,
+        "the reconstruction always counts 1; other weights are beside it",
+    ),
+    "training.use_smart_reset": (False, "dead codes are revived in one way"),
+    "logging.wandb": (False, "metrics are at the service: `catvq watch`, GET /v1/jobs/{id}/metrics"),
     "training.val_every_n_epochs": (1, "every epoch is validated"),
     "category_assignment_config.reassign_orphans": (True, "every feature always ends in a category"),
 }
 
-NO_EARLY_STOP = "its patience is fixed: training.early_stopping in the API's names turns it on or off"
+PATIENCE = "training stops when the validation error falls no more, by the service's own patience"
+SPLITS = "categories are found in another way, which splits none"
+WEIGHTS = "the loss has other parts; see model.*_weight in the API's names"
 REFUSED = {
     "checkpoint_dir": "checkpoints are kept in the service's data directory",
+    "output_dir": "checkpoints are kept in the service's data directory; --output writes the model's files",
     "training.checkpoint_dir": "checkpoints are kept in the service's data directory",
-    "training.early_stopping_patience": NO_EARLY_STOP,
-    "training.early_stopping_min_delta": NO_EARLY_STOP,
+    "training.save_every": "checkpoints: training.checkpoint_every_epochs in the API's names",
+    "training.early_stopping_min_delta": PATIENCE,
+    "training.dead_code_threshold": "codes that are not used are dead",
+    "training.dead_code_max_reset_fraction": "all dead codes are revived",
+    "training.vq_weight": WEIGHTS,
+    "training.entropy_weight": WEIGHTS,
+    "training.category_reconstruction_weight": WEIGHTS,
+    "training.orthogonality_target": SPLITS,
+    "training.min_features_per_category": SPLITS,
+    "training.max_clusters": SPLITS,
+    "category_assignment_config.split_mega_categories": SPLITS,
+    "category_assignment_config.max_category_size": SPLITS,
+    "model.auto_compression_strategy": "the width of a level follows the number of a category's features",
+    "feature_cleaning.percentile_range": "outliers are cut by their distance from the median (mad)",
+    "feature_cleaning.pre_categorization": "features are always cleaned before they are grouped",
 }
 UNKNOWN = "unknown setting"
-ENCODER = "encoders are not supported; apply a family's encoder before the upload"
+ENCODER = "tables are learnt from as they are, series and fields by descriptors that are the same for all"

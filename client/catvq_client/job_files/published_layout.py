@@ -5,8 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from catvq_client.errors import ConfigFileError
-from catvq_client.job_files.published_keys import CHOICES, ENCODER, FIXED, NULLABLE, REFUSED, RENAMED, UNKNOWN
-from catvq_client.job_files.run_file import IgnoredKey, RunFile
+from catvq_client.job_files.published_keys import (
+    CHOICES,
+    ENCODER,
+    FIXED,
+    NULLABLE,
+    PATIENCE,
+    REFUSED,
+    RENAMED,
+    UNKNOWN,
+)
+from catvq_client.job_files.run_file import IgnoredKey, PublishedData, RunFile
 from catvq_client.suggestions import did_you_mean
 
 MARKERS = frozenset(
@@ -26,7 +35,7 @@ def is_published_layout(document: dict[str, Any]) -> bool:
     if not MARKERS.isdisjoint(document):
         return True
     own = {key for key in (*RENAMED, *CHOICES, *FIXED, *REFUSED, *SPECIAL) if "." in key}
-    shared = {key for key in own if RENAMED.get(key) == key or key == "model.compression_ratios"}
+    shared = {key for key in own if RENAMED.get(key) == key} | {"model.compression_ratios", "model.levels"}
     return not (own - shared).isdisjoint(_flatten(document)) or _lists_encoders(document.get("families"))
 
 
@@ -44,14 +53,28 @@ def translate(document: dict[str, Any]) -> RunFile:
     for key, value in flat.items():
         translation.take(key, value, flat)
     names = document.get("families")
-    path = document.get("dataset_path")
+    path = document.get("dataset_path") or document.get("input_path")
+    families = names if isinstance(names, dict) else {}
     return RunFile(
         job=translation.job,
         dataset_path=None if path is None else Path(str(path)),
-        family_names=tuple(names) if isinstance(names, dict) else (),
+        family_names=tuple(families),
         ignored_keys=tuple(translation.ignored_keys),
         is_verbose=flat.get("logging.verbose") is True,
+        published=PublishedData(
+            families=families,
+            max_samples=flat.get("max_samples"),
+            exclude=tuple(flat.get("exclude_features") or ()),
+            trim=flat.get("trim") is True,
+        ),
+        category_ranges=translation.category_ranges,
+        mapping_path=translation.mapping_path,
     )
+
+
+READ_ELSEWHERE = frozenset(
+    {"dataset_path", "input_path", "logging.verbose", "max_samples", "exclude_features", "trim"}
+)
 
 
 class _Translation:
@@ -60,10 +83,12 @@ class _Translation:
     def __init__(self) -> None:
         self.job: dict[str, Any] = {}
         self.ignored_keys: list[IgnoredKey] = []
+        self.category_ranges: dict[str, tuple[int, int]] = {}
+        self.mapping_path: Path | None = None
 
     def take(self, key: str, value: Any, flat: dict[str, Any]) -> None:
         """Translate one key, or report why it is ignored."""
-        if key in {"dataset_path", "logging.verbose"}:
+        if key in READ_ELSEWHERE:
             return
         if key in RENAMED:
             self.put(RENAMED[key], value)
@@ -104,7 +129,9 @@ def _take_families(translation: _Translation, value: Any, _flat: dict[str, Any])
         return
     for name, settings in value.items():
         for key, setting in settings.items() if isinstance(settings, dict) else ():
-            is_plain = key == "encoder" and setting in (None, "identity")
+            is_plain = key == "path" or (
+                key == "encoder" and setting in (None, "identity", "IdentityEncoder")
+            )
             if not is_plain and setting not in (None, {}):
                 translation.refuse(f"families.{name}.{key}", setting, ENCODER)
 
@@ -133,37 +160,82 @@ def _take_decoder_width(translation: _Translation, value: Any, flat: dict[str, A
 
 
 def _take_reset_interval(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
-    if value is None or value == 0:
-        translation.refuse("training.dead_code_reset_interval", value, "dead codes are always revived")
+    translation.put("training.dead_code_interval_epochs", value or NEVER)
+
+
+def _take_patience(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if value is None:
+        return
+    translation.put("training.early_stopping", bool(value))
+    if value:
+        translation.refuse("training.early_stopping_patience", value, PATIENCE)
+
+
+def _take_levels(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    """Take the sizes of levels; an empty list leaves them to the service."""
+    if not value:
+        return
+    names = {"latent_dim": "latent_dim", "num_tokens": "codebook_size"}
+    if isinstance(value, list) and all(
+        isinstance(level, dict) and level.keys() <= names.keys() for level in value
+    ):
+        translation.put("model.levels", [{names[k]: size for k, size in level.items()} for level in value])
     else:
-        translation.put("training.dead_code_interval_epochs", value)
+        translation.refuse("model.levels", value, "expected a list of {latent_dim, num_tokens}")
+
+
+def _take_isolated(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if not value:
+        return
+    translation.put("assignment.per_family", True)
+    reason = "every family has categories of its own, as no single one can be kept apart"
+    translation.refuse("category_assignment_config.isolated_families", value, reason)
+
+
+def _take_mapping(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+    if value is not None:
+        translation.mapping_path = Path(str(value))
 
 
 def _take_family_params(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
     key = "category_assignment_config.per_family_params"
     if value is None:
         return
-    counts: dict[str, int] = {}
-    for name, limits in value.items() if isinstance(value, dict) else ():
+    if not isinstance(value, dict):
+        translation.refuse(key, value, "expected {family: {min_clusters, max_clusters}}")
+        return
+    for name, limits in value.items():
         if not isinstance(limits, dict):
-            break
-        extra = set(limits) - {"min_clusters", "max_clusters"}
-        for unknown in sorted(extra):
+            translation.refuse(f"{key}.{name}", limits, "expected {min_clusters, max_clusters}")
+            continue
+        for unknown in sorted(set(limits) - {"min_clusters", "max_clusters"}):
             translation.refuse(f"{key}.{name}.{unknown}", limits[unknown], UNKNOWN)
-        fewest, most = limits.get("min_clusters"), limits.get("max_clusters")
-        if fewest is not None and fewest == most:
-            counts[name] = fewest
-    if counts and len(counts) == len(value):
+        fewest, most = limits.get("min_clusters") or 1, limits.get("max_clusters") or MAX_CLUSTERS
+        if not (isinstance(fewest, int) and isinstance(most, int) and 1 <= fewest <= most):
+            translation.refuse(f"{key}.{name}", limits, "min_clusters needs to be at most max_clusters")
+            continue
+        translation.category_ranges[name] = (fewest, most)
+    if len(translation.category_ranges) == len(value) and all(
+        fewest == most for fewest, most in translation.category_ranges.values()
+    ):
+        counts = {name: most for name, (_, most) in translation.category_ranges.items()}
         translation.put("model.categories", counts)
-    else:
-        reason = "ranges are not supported: give a number for every family (min equal to max), or none"
-        translation.refuse(key, value, reason)
 
+
+NEVER = 100_000  # epochs: as many as a job may have
+MAX_CLUSTERS = 25  # the published default
 
 SPECIAL: dict[str, Callable[[_Translation, Any, dict[str, Any]], None]] = {
     "families": _take_families,
     "model.compression_ratios": _take_ratios,
+    "training.compression_ratios": _take_ratios,
+    "model.levels": _take_levels,
     "model.decoder_hidden_dim": _take_decoder_width,
+    "training.early_stopping_patience": _take_patience,
+    "category_assignment_config.isolated_families": _take_isolated,
+    "category_assignment_config.category_mapping_file": _take_mapping,
+    "training.category_mapping_file": _take_mapping,
+    "category_mapping_file": _take_mapping,
     "training.dead_code_reset_interval": _take_reset_interval,
     "category_assignment_config.per_family_params": _take_family_params,
 }
@@ -178,6 +250,9 @@ def _flatten(document: dict[str, Any]) -> dict[str, Any]:
         if key not in SECTIONS:
             flat[key] = value
         elif isinstance(value, dict):
+            value = dict(value)  # noqa: PLW2901 - without the section within
+            for inner in SECTIONS & value.keys():
+                flat |= _flatten({inner: value.pop(inner)})
             flat |= {f"{key}.{name}": setting for name, setting in value.items()}
         elif value is not None:
             raise ConfigFileError(f"{key}: expected a mapping of settings")

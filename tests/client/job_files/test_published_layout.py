@@ -13,8 +13,13 @@ RENAMED_VALUES = {
     "model.group_hidden_dim": 1024,
     "model.commitment_cost": 0.5,
     "model.ema_decay": 0.9,
+    "model.decay": 0.8,
     "model.dropout": 0.2,
+    "model.orthogonality_weight": 0.35,
+    "model.informativeness_weight": 0.45,
     "training.num_epochs": 500,
+    "training.num_categories_auto": 7,
+    "training.per_family_clustering": True,
     "training.batch_size": 512,
     "training.learning_rate": 0.01,
     "training.device": "cpu",
@@ -32,10 +37,13 @@ RENAMED_VALUES = {
     "learnable_assignment.assignment_lr": 0.02,
     "learnable_assignment.freeze_after_epochs": 9,
     "category_assignment_config.per_family": True,
+    "category_assignment_config.per_family_clustering": True,
     "feature_cleaning.enabled": False,
     "feature_cleaning.variance_threshold": 1e-6,
     "feature_cleaning.correlation_threshold": 0.95,
+    "feature_cleaning.deduplicate_threshold": 0.9,
     "feature_cleaning.outlier_threshold": 4.0,
+    "feature_cleaning.mad_threshold": 4.0,
 }
 
 
@@ -175,10 +183,11 @@ def test_a_decoder_as_wide_as_the_encoder_needs_no_remark():
 
 
 @pytest.mark.parametrize("interval", [0, None])
-def test_dead_codes_cannot_be_left_dead(interval):
+def test_dead_codes_may_be_left_dead(interval):
     run = translated({"training": {"dead_code_reset_interval": interval}})
-    assert [item.key for item in run.ignored_keys] == ["training.dead_code_reset_interval"]
-    assert "training" not in run.job
+    assert run.ignored_keys == ()
+    assert run.job["training"] == {"dead_code_interval_epochs": 100_000}
+    JobRequest.model_validate({**run.job, "dataset": "ds_1"})
 
 
 def test_the_interval_of_revivals_is_carried_over():
@@ -198,19 +207,63 @@ def test_exact_limits_for_every_family_become_numbers_of_categories():
     assert run.ignored_keys == ()
 
 
+def test_ranges_wait_for_the_dataset():
+    run = family_params(initial={"min_clusters": 2, "max_clusters": 5}, temporal={"max_clusters": 3})
+    assert run.category_ranges == {"initial": (2, 5), "temporal": (1, 3)}
+    assert run.ignored_keys == ()
+    assert "model" not in run.job
+
+
 @pytest.mark.parametrize(
-    "limits",
+    ("limits", "key"),
     [
-        {"initial": {"min_clusters": 2, "max_clusters": 5}},
-        {"initial": {"min_clusters": 2, "max_clusters": 2}, "temporal": {"max_clusters": 3}},
-        {"initial": 3},
-        {"initial": {}},
+        ({"initial": 3}, "per_family_params.initial"),
+        ({"initial": {"min_clusters": 3, "max_clusters": 2}}, "per_family_params.initial"),
+        ({"initial": {"min_clusters": "few"}}, "per_family_params.initial"),
     ],
 )
-def test_ranges_are_named_because_the_number_is_found_by_itself(limits):
+def test_limits_of_another_form_are_named(limits, key):
     run = family_params(**limits)
-    assert [item.key for item in run.ignored_keys] == ["category_assignment_config.per_family_params"]
-    assert "model" not in run.job
+    assert [item.key for item in run.ignored_keys] == [f"category_assignment_config.{key}"]
+
+
+@pytest.mark.parametrize(("patience", "stops"), [(200, True), (0, False)])
+def test_a_patience_turns_early_stopping_on(patience, stops):
+    run = translated({"training": {"early_stopping_patience": patience}})
+    assert run.job["training"] == {"early_stopping": stops}
+    assert [item.key for item in run.ignored_keys] == ["training.early_stopping_patience"] * stops
+
+
+def test_sections_may_stand_within_the_training():
+    inner = {
+        "per_family_clustering": True,
+        "per_family_params": {"a": {"min_clusters": 1, "max_clusters": 2}},
+    }
+    run = translated({"training": {"category_assignment_config": inner, "compression_ratios": "1:2"}})
+    assert run.job["assignment"]["per_family"] is True
+    assert run.category_ranges == {"a": (1, 2)}
+    assert run.job["model"]["levels"] == 2
+
+
+def test_levels_are_sizes_or_left_to_the_service():
+    run = translated({"model": {"levels": [{"latent_dim": 8, "num_tokens": 16}, {"latent_dim": 4}]}})
+    assert run.job["model"]["levels"] == [{"latent_dim": 8, "codebook_size": 16}, {"latent_dim": 4}]
+    JobRequest.model_validate({**run.job, "dataset": "ds_1"})
+    assert "model" not in translated({"model": {"levels": []}}).job
+    assert [item.key for item in translated({"model": {"levels": ["x"]}}).ignored_keys] == ["model.levels"]
+
+
+def test_families_that_are_to_be_kept_apart_all_are():
+    run = translated({"category_assignment_config": {"isolated_families": ["initial"]}})
+    assert run.job["assignment"]["per_family"] is True
+    assert [item.key for item in run.ignored_keys] == ["category_assignment_config.isolated_families"]
+    assert translated({"category_assignment_config": {"isolated_families": []}}).ignored_keys == ()
+
+
+def test_what_is_read_of_the_file_is_no_part_of_the_job():
+    run = translated({"max_samples": 100, "exclude_features": ["a*"], "trim": True, "families": {"a": {}}})
+    assert (run.published.max_samples, run.published.exclude, run.published.trim) == (100, ("a*",), True)
+    assert run.ignored_keys == ()
 
 
 def test_other_settings_of_a_family_are_named():

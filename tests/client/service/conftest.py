@@ -1,5 +1,6 @@
 """The whole service with one dataset, one job that has ended and its model."""
 
+import os
 import subprocess
 import sys
 
@@ -64,7 +65,12 @@ def catvq(service):
             capture_output=True,
             text=True,
             check=False,
-            env={"CATVQ_URL": service.url, "COLUMNS": "160", "PATH": ""},
+            env={
+                "CATVQ_URL": service.url,
+                "COLUMNS": "160",
+                "PATH": "",
+                "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            },
         )
 
     return run
