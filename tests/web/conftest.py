@@ -21,7 +21,7 @@ OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT_MS = 30_000
+WAIT_MS = 60_000  # on a machine with other work
 
 expect.set_options(timeout=WAIT_MS)
 
@@ -55,7 +55,7 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def service(start_service, tmp_path_factory):
+def service(browser, start_service, tmp_path_factory):
     """A service of these tests' own: they fill its lists and kill its API."""
     data_dir = tmp_path_factory.mktemp("web")
     command = [sys.executable, "-m", "app.embedded", "--port", "0", "--data", str(data_dir)]

@@ -201,7 +201,13 @@ def test_a_restarted_api_loses_no_event(opened, live, service, http):
 def test_a_read_key_sees_and_a_write_key_acts(opened, with_keys, done):
     url, keys = with_keys
     page = opened(f"#/jobs/{done[0]['id']}", url=url, forgive=REFUSED)
-    for key, can_delete in (("catvq_wrong", None), (keys["read"], False), (keys["write"], True)):
+    wrong = "catvq_wrong"
+    for key, can_delete in (
+        (wrong, None),
+        (keys["read"], False),
+        (keys["write"], True),
+        (keys["admin"], True),
+    ):
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Sign in").click()
         if can_delete is None:

@@ -8,6 +8,7 @@ import {connection} from './service/connection.js';
 import {useObservable} from './service/observable.js';
 import {SignIn} from './parts/sign_in.js';
 import {Notices} from './parts/notices.js';
+import {Trouble} from './parts/trouble.js';
 import {JobsView} from './jobs/list.js';
 import {JobView} from './jobs/job.js';
 import {ModelsView} from './models/list.js';
@@ -56,10 +57,11 @@ function skip(event) {
 
 // Reads what the service is and what the key may do, before any view asks for something.
 function Entrance({children}) {
-  const {data} = useLoaded(signal => getJson('/v1', {signal}), []);
+  const {data, error} = useLoaded(signal => getJson('/v1', {signal}), []);
   useEffect(() => {
     if (data) remember(data);
   }, [data]);
+  if (error && error.status !== 401) return html`<${Trouble} error=${error} what="The service" />`;
   return data ? children : html`<p class="quiet" role="status">Asking the service …</p>`;
 }
 

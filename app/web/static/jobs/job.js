@@ -58,11 +58,12 @@ function State({job}) {
       <dl class="facts">
         <div><dt>Epoch</dt><dd>${count(progress.epoch)} of ${count(progress.epochs)}</dd></div>
         <div><dt>Step</dt><dd>${count(progress.step)} of ${count(progress.steps)}</dd></div>
-        <div><dt>Temperature</dt><dd>${number(job.temperature)}</dd></div>
-        <div><dt>Validation error</dt><dd>${number(job.losses.validation)}</dd></div>
-        <div><dt>Confident features</dt><dd>${percent(job.assignment.confident_fraction)}</dd></div>
-        <div><dt>Categories in use</dt><dd>${count(job.assignment.active_categories)}</dd></div>
-        <div><dt>Codes in use</dt><dd>${percent(job.codebook.usage)}</dd></div>
+        ${job.kind === 'training' && html`
+          <div><dt>Temperature</dt><dd>${number(job.temperature)}</dd></div>
+          <div><dt>Validation error</dt><dd>${number(job.losses.validation)}</dd></div>
+          <div><dt>Confident features</dt><dd>${percent(job.assignment.confident_fraction)}</dd></div>
+          <div><dt>Categories in use</dt><dd>${count(job.assignment.active_categories)}</dd></div>
+          <div><dt>Codes in use</dt><dd>${percent(job.codebook.usage)}</dd></div>`}
         <div><dt>Attempt</dt><dd>${job.attempt.number} of ${job.attempt.max}</dd></div>
       </dl>
       ${job.error && html`<p class="error" role="alert"><code>${job.error.code}</code> ${job.error.text}</p>`}

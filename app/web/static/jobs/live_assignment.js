@@ -9,6 +9,7 @@ import {orderOf} from '../matrix/order.js';
 import {number} from '../format.js';
 import {EpochSlider} from './epochs.js';
 
+const NO_COLUMNS = []; // of a dataset that is not read yet, or is gone
 const LEAST_MS = 700; // between two looks at a job that is at work
 
 export function LiveAssignment({job}) {
@@ -17,7 +18,7 @@ export function LiveAssignment({job}) {
   const earlier = useEpoch(job.id, epoch);
   const dataset = useLoaded(signal => getJson(`/v1/datasets/${job.config.dataset}`, {signal}), [job.config.dataset]);
   const kept = useLoaded(signal => getJson(`/v1/jobs/${job.id}/checkpoints`, {signal}), [job.id, newest && newest.epoch]);
-  const columns = dataset.data ? dataset.data.columns : [];
+  const columns = dataset.data ? dataset.data.columns : NO_COLUMNS;
   const families = useMemo(() => newest && familiesOf(newest.features, columns), [newest && newest.features.length, columns]);
   const shown = epoch === null ? newest : earlier && newest && {...earlier, order: earlier.values.length === newest.values.length ? newest.order : null};
   return html`
