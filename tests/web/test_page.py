@@ -3,7 +3,7 @@
 import json
 import re
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import median
 
@@ -14,98 +14,16 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from app.settings import ApiSettings
-from tests.web.conftest import offline
-from worker.store import Store
+from tests.web.table import FEATURES, IMAGE, SCRIPT, SMALL
 from worker.store.database.ids import new_id
 from worker.store.database.schema import job_assignments, jobs
 
-# Names as somebody hostile would choose them; one that ran would show itself by a dialog or an error.
-SCRIPT = "<script>alert(1)</script>"
-IMAGE = "<img src=x onerror=alert(2)>"
-FEATURES = [SCRIPT, IMAGE, "c_3", "d_4", '"><svg onload=alert(5)>', "f_6"]
-SMALL = {
-    "model": {"categories": 2, "levels": 2, "codebook_size": 8, "embedding_dim": 8, "hidden_dim": 16},
-    "report": {"baselines": False},
-}
 LOST = ("Failed to load resource: net::ERR_",)
 REFUSED = ("Failed to load resource: the server responded with a status of 401",)
 FRAME_MS = 1000 / 30
 VIEWS_OF_LISTS = ["#/jobs", "#/models", "#/datasets", "#/new"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    """A file of 120 rows: two causes, three features each, and a column of text."""
-    causes = np.random.default_rng(0).normal(size=(120, 2))
-    values = np.repeat(causes, 3, axis=1) + np.random.default_rng(1).normal(scale=0.2, size=(120, 6))
-    header = ",".join('"' + name.replace('"', '""') + '"' for name in FEATURES)
-    lines = [f"{','.join(map(repr, row))},{'xy'[n % 2]}" for n, row in enumerate(values.tolist())]
-    path = tmp_path_factory.mktemp("table") / "hostile.csv"
-    path.write_text("\n".join([f"{header},kind", *lines]) + "\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def http(service):
-    with httpx.Client(base_url=service.url, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def dataset(http, table):
-    answer = http.post(
-        "/v1/datasets",
-        params={"name": SCRIPT},
-        content=table.read_bytes(),
-        headers={"content-type": "text/csv"},
-    )
-    return answer.json()["id"]
-
-
-def submit(http, dataset, **fields):
-    answer = http.post("/v1/jobs", json={"dataset": dataset} | SMALL | fields)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
-
-
-@pytest.fixture(scope="module")
-def done(http, dataset):
-    """Two jobs that have succeeded."""
-    runs = [
-        submit(
-            http, dataset, name=f"{IMAGE} {seed}", labels={"team": "x"}, training={"epochs": 3, "seed": seed}
-        )
-        for seed in (0, 1)
-    ]
-    return [wait_for_end(http, job_id) for job_id in runs]
-
-
-def wait_for_end(http, job_id):
-    while True:
-        job = http.get(f"/v1/jobs/{job_id}", headers={"prefer": "wait=20"}).json()
-        if job["status"] in {"succeeded", "failed", "cancelled"}:
-            assert job["status"] == "succeeded", job["error"]
-            return job
-
-
-@pytest.fixture
-def live(http, dataset):
-    """A job that trains for as long as a test looks at it."""
-    assignment = {"init": "random", "estimator": "softmax", "freeze_after_epochs": None}
-    training = {"epochs": 20_000, "checkpoint_every_epochs": 1000}
-    job_id = submit(http, dataset, name="live", assignment=assignment, training=training)
-    yield job_id
-    http.post(f"/v1/jobs/{job_id}/cancel")
-
-
-@pytest.fixture(scope="module")
-def store(service):
-    store = Store.open(ApiSettings(data_dir=service.data_dir))
-    yield store
-    store.close()
 
 
 def copies_of(store, job_id, count, **changes):
@@ -126,6 +44,13 @@ def wait_until_ready(http):
                 return
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@contextmanager
+def offline(page):
+    page.context.set_offline(True)
+    yield
+    page.context.set_offline(False)
 
 
 def picture(page):
@@ -169,33 +94,6 @@ def test_the_matrix_of_a_live_job_moves_and_its_temperature_is_steered(opened, l
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     expect(page.get_by_label("Events").get_by_text("paused", exact=True)).to_be_visible()
-
-
-def test_a_lost_connection_is_said_and_everything_goes_on_when_it_is_back(opened, live):
-    page = opened(f"#/jobs/{live}", forgive=LOST)
-    page.wait_for_selector(".matrix canvas")
-    with offline(page):
-        expect(page.get_by_text("The service does not answer.")).to_be_visible()
-    expect(page.get_by_text("The service does not answer.")).not_to_be_visible()
-    epoch = page.locator(".facts dd").first
-    seen = epoch.inner_text()
-    expect(epoch).not_to_have_text(seen)
-
-
-def test_a_restarted_api_loses_no_event(opened, live, service, http):
-    page = opened(f"#/jobs/{live}", forgive=LOST)
-    expect(page.get_by_label("Events").get_by_text("started", exact=True)).to_be_visible()
-    (api,) = (
-        each
-        for each in service.process.children(recursive=True)
-        if "-m app " in f"{' '.join(each.cmdline())} "
-    )
-    api.kill()
-    psutil.wait_procs([api], timeout=10)
-    wait_until_ready(http)
-    http.post(f"/v1/jobs/{live}/pause").raise_for_status()
-    expect(page.get_by_label("Events").get_by_text("paused", exact=True)).to_be_visible()
-    assert page.get_by_label("Events").get_by_text("submitted", exact=True).count() == 1
 
 
 def test_a_read_key_sees_and_a_write_key_acts(opened, with_keys, done):
@@ -266,6 +164,17 @@ def test_every_view_is_accessible_and_fits_a_narrow_screen(opened, done, dataset
             assert page.evaluate("document.documentElement.scrollWidth") <= width, place
 
 
+def test_runs_are_chosen_in_the_list_and_compared(opened, done):
+    page = opened("#/jobs?label.team=x")
+    expect(page.locator("table.jobs tbody tr")).to_have_count(len(done))
+    for job in done:
+        page.get_by_role("row", name=job["config"]["name"]).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Compare 2").click()
+    settings = page.get_by_label("Settings that differ").first
+    expect(settings.get_by_role("rowheader")).to_have_text(["training.seed"])
+    expect(page.get_by_text("adjusted Rand index")).to_be_visible()
+
+
 def test_the_keyboard_reads_the_matrix(opened, done):
     page = opened(f"#/jobs/{done[0]['id']}")
     page.locator(".matrix canvas").focus()
@@ -274,6 +183,33 @@ def test_the_keyboard_reads_the_matrix(opened, done):
     assert any(first.startswith(name) for name in FEATURES)
     page.keyboard.press("ArrowDown")
     expect(page.locator(".matrix .reader p")).not_to_have_text(first)
+
+
+def test_a_lost_connection_is_said_and_everything_goes_on_when_it_is_back(opened, live):
+    page = opened(f"#/jobs/{live}", forgive=LOST)
+    page.wait_for_selector(".matrix canvas")
+    with offline(page):
+        expect(page.get_by_text("The service does not answer.")).to_be_visible()
+    expect(page.get_by_text("The service does not answer.")).not_to_be_visible()
+    epoch = page.locator(".facts dd").first
+    seen = epoch.inner_text()
+    expect(epoch).not_to_have_text(seen)
+
+
+def test_a_restarted_api_loses_no_event(opened, live, service, http):
+    page = opened(f"#/jobs/{live}", forgive=LOST)
+    expect(page.get_by_label("Events").get_by_text("started", exact=True)).to_be_visible()
+    (api,) = (
+        each
+        for each in service.process.children(recursive=True)
+        if "-m app " in f"{' '.join(each.cmdline())} "
+    )
+    api.kill()
+    psutil.wait_procs([api], timeout=10)
+    wait_until_ready(http)
+    http.post(f"/v1/jobs/{live}/pause").raise_for_status()
+    expect(page.get_by_label("Events").get_by_text("paused", exact=True)).to_be_visible()
+    assert page.get_by_label("Events").get_by_text("submitted", exact=True).count() == 1
 
 
 def test_a_matrix_of_2000_features_and_100_categories_is_drawn_within_a_frame(opened, http, store, done):

@@ -4,6 +4,7 @@ import {css, scheme} from '../matrix/colours.js';
 import {number} from '../format.js';
 
 const HEIGHT = 150;
+const WHOLE = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000]; // epochs between two ticks
 const COLOURS = ['--curve-1', '--curve-2', '--curve-3', '--curve-4', '--curve-5', '--curve-6'];
 
 // series: [{label, values}], null where there is none; top: the highest value that is always in sight.
@@ -62,7 +63,7 @@ function options(width, series, top, setAt) {
     legend: {show: false},
     cursor: {sync: {key: 'epochs'}, points: {size: 6}, drag: {setScale: false, x: false, y: false}},
     scales: {x: {time: false}, y: {range: (_, low, high) => rangeOf(low, high, top)}},
-    axes: [{...axis, size: 24}, {...axis, size: 44, values: (_, ticks) => ticks.map(tick => number(tick, 3))}],
+    axes: [{...axis, size: 24, incrs: WHOLE}, {...axis, size: 44, values: (_, ticks) => ticks.map(tick => number(tick, 3))}],
     series: [{}, ...series.map(({label}, n) => ({label, stroke: css(COLOURS[n % 6]), width: 1.75, spanGaps: true, points: {show: false}}))],
     hooks: {setCursor: [plot => setAt(plot.cursor.idx ?? null)]},
   };
