@@ -54,6 +54,17 @@ def test_the_command_goes_from_a_published_file_to_codes(catvq, values, tmp_path
     as_json = json.loads(catvq("encode", model, rows, "--json").stdout)
     assert as_json["codes"] == codes.tolist()
 
+    (tmp_path / "codes.csv").write_text("\n".join(printed) + "\n")
+    for kind in ("npy", "csv"):
+        decoded = catvq("decode", model, tmp_path / f"codes.{kind}", "-o", tmp_path / f"from-{kind}.npy")
+        assert decoded.returncode == 0, decoded.stderr
+    from_npy, from_csv = (np.load(tmp_path / f"from-{kind}.npy") for kind in ("npy", "csv"))
+    assert from_npy.shape == values.shape
+    np.testing.assert_array_equal(from_npy, from_csv)
+    for name, arguments in (("a.png", (model,)), ("b.svg", (job["id"], "--show", "metrics"))):
+        assert catvq("plot", *arguments, "-o", tmp_path / name).returncode == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
 
 @pytest.mark.parametrize("command", ["status", "temperature", "assignment"])
 def test_a_jobs_state_is_shown_as_a_table_and_as_json(catvq, states, command):
@@ -104,14 +115,14 @@ def test_a_dataset_is_uploaded_and_deleted(catvq, tmp_path):
     assert uploaded.returncode == 0, uploaded.stderr
     dataset = json.loads(uploaded.stdout)
     assert (dataset["name"], list(dataset["families"])) == ("small", ["a", "b"])
-    assert catvq("datasets", "upload", path, "--families", "prefix:_", "--strict").returncode == 1
+    assert catvq("datasets", "upload", path, "--families", "prefix:_", "--strict").returncode == 7
     assert catvq("datasets", "delete", dataset["id"]).returncode == 0
-    assert catvq("datasets", "delete", dataset["id"]).returncode == 1
+    assert catvq("datasets", "delete", dataset["id"]).returncode == 5
 
 
 def test_a_job_that_has_ended_cannot_be_cancelled(catvq, states):
     refused = catvq("cancel", states[-1].id)
-    assert refused.returncode == 1
+    assert refused.returncode == 6
     assert refused.stderr.count("\n") == 1
     assert "409" in refused.stderr
 
@@ -120,6 +131,7 @@ def test_a_field_that_the_service_does_not_know_is_named(catvq, dataset, tmp_pat
     config = tmp_path / "run.yaml"
     config.write_text(f"dataset: {dataset.id}\ntraining: {{epoch: 3}}\n")
     refused = catvq("train", "--config", config)
-    assert refused.returncode == 1
+    assert refused.returncode == 7
+    assert "did you mean 'epochs'?" in refused.stderr
     assert "training.epoch" in refused.stderr
     assert refused.stderr.count("\n") == 1
