@@ -20,7 +20,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 # Programs that write clients go by the older `format`.
-_BINARY = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
+BINARY_SCHEMA = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
 _PICTURES = {
     Format.SVG: {"type": "string", "description": "A drawing in XML."},
     Format.PNG: {"type": "string", "contentMediaType": Format.PNG.value},
@@ -85,7 +85,7 @@ def binary_content(option: Format, csv_example: str) -> dict[str, Any]:
     """Document a body in a format other than JSON."""
     if option is Format.CSV:
         return {"schema": _TEXT, "example": csv_example}
-    return {"schema": _PICTURES.get(option, _BINARY)}
+    return {"schema": _PICTURES.get(option, BINARY_SCHEMA)}
 
 
 def install_documentation(app: FastAPI, *, demands_keys: bool) -> None:

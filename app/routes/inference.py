@@ -11,7 +11,7 @@ from app.http.bounded_route import BoundedRequest, OpenRoute, ReadingRoute
 from app.http.responses import json_answer
 from app.http.uploads import received
 from app.inference.model_lookup import FIRST_VERSION, ServedModel, result_headers
-from app.openapi import problems
+from app.openapi import BINARY_SCHEMA, problems
 from app.problems import NotFoundError, TooLargeError
 from app.requests.encode import call, check_row_count, encode, is_quick
 from app.requests.encode_channels import RowsOfChannels, encode_channels
@@ -117,7 +117,7 @@ async def infer(
 
 def _add_model_routes() -> None:
     """Add the routes of a model twice: with a version in the path, and without."""
-    tensors: dict[str, Any] = {"schema": {"type": "string", "contentMediaType": BINARY}}
+    tensors: dict[str, Any] = {"schema": BINARY_SCHEMA}
     body = {Format.JSON.value: {"schema": {"$ref": "#/components/schemas/InferenceRequest"}}, BINARY: tensors}
     for path in MODEL_PATHS:
         missing = problems(404, 500)

@@ -21,7 +21,7 @@ from app.http.responses import list_answer, rows_answer
 from app.inference.document_cache import Document, document_answer
 from app.inference.encoder import ENCODER_FILE
 from app.inference.model_lookup import document_headers
-from app.openapi import array_response, problems
+from app.openapi import BINARY_SCHEMA, array_response, problems
 from app.pictures.cards import draw_grouping
 from app.pictures.render import render
 from app.requests.model_diff import compare_groupings
@@ -175,9 +175,7 @@ def compare_models(request: Request, api: Api, model_id: ModelId, to: OtherModel
         200: {
             "description": "One ONNX file: `rows` [rows, features] in the model's `rows_dtype`, "
             "to `codes` int64 [rows, tokens].",
-            "content": {
-                ARTIFACT_MEDIA_TYPE: {"schema": {"type": "string", "contentMediaType": ARTIFACT_MEDIA_TYPE}}
-            },
+            "content": {ARTIFACT_MEDIA_TYPE: {"schema": BINARY_SCHEMA}},
         },
         **NOT_MODIFIED,
         **problems(404),
