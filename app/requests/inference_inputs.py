@@ -1,5 +1,6 @@
 """Reads the tensors of the Open Inference Protocol: a matrix of rows, or a tensor for each column."""
 
+import re
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.inference.encoder import Encoder
 from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError, NotParseableError, Place
 from app.requests.encode import check_features
@@ -30,6 +32,7 @@ TYPES = {
     "BOOL": "?",
 }
 TEXT = "BYTES"
+_UNNAMED = re.compile(r"input-\d+")  # what MLServer and KServe call a tensor unless they are told otherwise
 _LENGTH_BYTES = 4  # before each text in binary
 
 
@@ -37,7 +40,8 @@ def read_inputs(tensors: Sequence[InferenceInput], tail: bytes, model: ServedMod
     """Return rows [any number but 0, features] in the type of the model.
 
     Args:
-        tensors: One called `rows` with all features, or one for each feature; others are left unread.
+        tensors: One called `rows` (or, alone, `input-1` or the like) with all features, or one for each
+            feature; others are left unread.
         tail: The bytes after the JSON, which belong to the tensors in order.
 
     Raises:
@@ -57,15 +61,22 @@ def read_columns(
         bodies: The bytes of each; None where its values are in the JSON.
     """
     encoder = model.encoder
-    names = [tensor.name for tensor in tensors]
-    if INPUT in names and (len(names) == 1 or encoder.families):
-        place = names.index(INPUT)
+    place = _place_of_rows([tensor.name for tensor in tensors], encoder)
+    if place is not None:
         rows = _read_numbers(tensors[place], bodies[place], encoder.features, place=place)
     else:
         rows = _read_columns(tensors, bodies, model)
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     return encoder.mark_missing(encoder.floats(rows), model.options.missing_numbers)
+
+
+def _place_of_rows(names: Sequence[str], encoder: Encoder) -> int | None:
+    """Where among tensors the one is that holds all features; None where each feature has its own."""
+    if INPUT in names and (len(names) == 1 or encoder.families):
+        return names.index(INPUT)
+    is_unnamed = len(names) == 1 and _UNNAMED.fullmatch(names[0]) and names[0] not in encoder.features
+    return 0 if is_unnamed else None
 
 
 def cut_bodies(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
