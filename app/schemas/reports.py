@@ -101,6 +101,16 @@ class Stability(Body):
     rows: int = Field(description="Number of rows of a half.")
 
 
+class Probe(Body):
+    """How well the codes of test rows tell a key of the dataset, which nothing was trained on."""
+
+    key: str
+    linear: float = Field(description="Accuracy of a logistic regression of one-hot codes.")
+    decoded: float = Field(description="The same of decoded rows, off which few rows read more.")
+    trees: float = Field(description="The same of extremely randomised trees of one-hot codes.")
+    commonest: float = Field(description="The same of always guessing the commonest value.")
+
+
 class Reconstruction(Body):
     """Mean squared error of normalised features after quantisation."""
 
@@ -152,6 +162,9 @@ class Report(Body):
                 },
                 "stability": {"agreement": 0.93, "agreements": [1.0, 0.87, 0.92], "rows": 1400},
                 "reconstruction": {"model": 0.29, "classical": 0.33, "ungrouped": 0.36},
+                "probes": [
+                    {"key": "species", "linear": 0.94, "decoded": 0.97, "trees": 0.95, "commonest": 0.4}
+                ],
                 "losses": {"total": 0.41, "validation": 0.3},
                 "warnings": [],
             }
@@ -163,6 +176,9 @@ class Report(Body):
         None, description="Null until the comparison is done, and where a start was given or searched for."
     )
     reconstruction: Reconstruction = Field(description="Measured by the comparison, on test rows.")
+    probes: list[Probe] | None = Field(
+        description="One for each key of 2 to 20 values; null until the comparison is done."
+    )
     verdict: str = Field(
         description="One sentence: whether the model's categories are better than simpler ones."
     )
@@ -186,7 +202,7 @@ def to_report(model_id: str, report: dict[str, Any], comparison: ComparisonRecor
     measured = dict(comparison.document or {}) if comparison else {}
     reason = comparison.error if comparison else None
     verdict = measured.pop("verdict", None) or VERDICTS[status].format(reason=reason)
-    stability = measured.pop("stability", None)
+    stability, probes = measured.pop("stability", None), measured.pop("probes", None)
     codecs = {codec["name"]: codec["test_error"] for codec in measured.get("codecs", ())}
     baselines = {"status": status} | ({"reason": reason} if reason else {}) | measured
     return {
@@ -198,6 +214,7 @@ def to_report(model_id: str, report: dict[str, Any], comparison: ComparisonRecor
             "classical": codecs.get("residual_k_means"),
             "ungrouped": codecs.get("ungrouped_residual_k_means"),
         },
+        "probes": probes,
         "baselines": baselines,
         **report,
     }

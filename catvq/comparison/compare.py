@@ -7,13 +7,11 @@ Shapes: N rows, D uploaded features, D' active ones, C' their columns, G categor
 """
 
 import dataclasses
-import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,13 +21,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
+from catvq.comparison.learnt_model import LearntModel
+from catvq.comparison.probes import probe_labels
 from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
 from catvq.comparison.verdict import LEARNT, NO_GROUPS, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.available import Presence, standardised
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit
@@ -59,44 +58,13 @@ MAX_STEPS = 1000  # of each training, to bound the duration of a comparison
 EVALUATION_ROWS = 1024
 
 
-@dataclass(frozen=True, kw_only=True)
-class LearntModel:
-    """Data of a frozen model for the comparison.
-
-    Attributes:
-        cleaner: Fitted on the training rows; used for all contestants.
-        grouping: int64 [D].
-        codebook_sizes: Nested by category and level.
-        test_error: Test error of the model as frozen; None without test rows.
-        training_seconds: Duration of its initialisation and training.
-    """
-
-    cleaner: FeatureCleaner
-    grouping: Grouping
-    codebook_sizes: list[list[int]]
-    test_error: float | None
-    training_seconds: float
-
-    @classmethod
-    def read(cls, directory: Path, training_seconds: float) -> "LearntModel":
-        """Load it from the directory of a frozen model.
-
-        Raises:
-            FileNotFoundError: The model does not exist.
-        """
-        names = ("model.json", "grouping.json", "report.json")
-        model, grouping, report = (json.loads((directory / name).read_bytes()) for name in names)
-        return cls(
-            cleaner=FeatureCleaner.from_dict(model["cleaner"]),
-            grouping=np.array([feature["category"] for feature in grouping["features"]], dtype=np.int64),
-            codebook_sizes=model["codebook_size"],
-            test_error=report["reconstruction_error"]["test"],
-            training_seconds=training_seconds,
-        )
-
-
 def compare(
-    table: FeatureTable, config: RunConfig, learnt: LearntModel, *, should_stop: Callable[[], bool]
+    table: FeatureTable,
+    config: RunConfig,
+    learnt: LearntModel,
+    *,
+    labels: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
+    should_stop: Callable[[], bool],
 ) -> dict[str, Any]:
     """Compare a model's grouping with those of simpler methods.
 
@@ -104,11 +72,12 @@ def compare(
         table: The table that the model was trained on.
         config: The configuration of its run.
         learnt: The model.
+        labels: Keys of the table's rows that its codes may tell, text by name, None where missing.
         should_stop: Called before every step.
 
     Returns:
-        Measurements and a verdict as text, in JSON's types, see `verdict.judge`; and `stability`, see
-        `stability.resampled_agreement`.
+        Measurements and a verdict as text, in JSON's types, see `verdict.judge`; and `stability` and
+        `probes`, see `stability.resampled_agreement` and `probes.probe_labels`.
 
     Raises:
         Interrupted: `should_stop` returned true.
@@ -117,7 +86,8 @@ def compare(
     comparison = _Comparison(table, config, learnt, should_stop=should_stop)
     contestants = comparison.contestants()
     times, codecs = (comparison.times(), comparison.codecs()) if contestants else (None, {})
-    result = judge(contestants, comparison.terms, times, codecs) | {"stability": comparison.stability()}
+    result = judge(contestants, comparison.terms, times, codecs)
+    result |= {"stability": comparison.stability(), "probes": comparison.probes(labels)}
     return result | {"seconds": round(monotonic() - started, 1)}
 
 
@@ -143,6 +113,7 @@ class _Comparison:
         device = resolve_device(config.training.device)
         present = learnt.cleaner.present(values)
         self._table, self._given_config, self._cleaner = table, config, learnt.cleaner
+        self._rows, self._weights = rows, learnt.weights
         leader = leaders(set_of_feature(table.features, config.assignment), learnt.cleaner)
         self._leader = None if leader is None else learnt.cleaner.position[leader[active]]
         self._learnt = grouping.astype(np.int64)
@@ -223,6 +194,24 @@ class _Comparison:
             self._train_scores,
             self._given_config,
             self._learnt,
+            should_stop=self._should_stop,
+        )
+
+    def probes(self, labels: Mapping[str, NDArray[np.object_]]) -> list[dict[str, Any]]:
+        """How well the model's codes tell the labels."""
+        if self._weights is None or not labels:
+            return []
+        of_rows = {
+            # What comes after the own rows, prefixes and rows of other datasets, has no labels.
+            name: np.append(cells, [None] * (int(self._rows.max()) + 1))[self._rows]
+            for name, cells in labels.items()
+        }
+        codes = self._weights.encode(self._data.features.cpu())
+        return probe_labels(
+            codes.numpy(),
+            self._weights.decode(codes).numpy(),
+            of_rows,
+            self._data.split,
             should_stop=self._should_stop,
         )
 

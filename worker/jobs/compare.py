@@ -7,13 +7,14 @@ from typing import Self
 import torch
 from threadpoolctl import threadpool_limits
 
-from catvq.comparison.compare import LearntModel, compare
+from catvq.comparison.compare import compare
+from catvq.comparison.learnt_model import LearntModel
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features.table import FeatureTable
 from worker.contract.settings import WorkerSettings
 from worker.jobs.failures import describe_failure
-from worker.jobs.load_dataset import load_table
+from worker.jobs.load_dataset import load_labels, load_table
 from worker.process.cores import find_free_cores
 from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
 
@@ -51,7 +52,8 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         if table is None:
             store.comparisons.fail(claim, DATASET_GONE)
             return
-        document = compare(table, config, learnt, should_stop=is_stopping.is_set)
+        labels = load_labels(store, claim.dataset_id, config)
+        document = compare(table, config, learnt, labels=labels, should_stop=is_stopping.is_set)
     except Interrupted:
         store.comparisons.release(claim)
         _log.info("comparison of %s was released", model_id)

@@ -84,6 +84,12 @@ def _open_family(store: Store, dataset_id: str, k: int) -> Sequences:
     return Series.divide(values, offsets)
 
 
+def load_labels(store: Store, dataset_id: str, config: RunConfig) -> dict[str, NDArray[np.object_]]:
+    """Keys of a dataset, text or None of each row by name, but for the one that the run is split by."""
+    keys = [column["name"] for column in store.datasets.get(dataset_id).columns if column["type"] == "key"]
+    return {key: _load_key(store, dataset_id, key) for key in keys if key != config.training.split_key}
+
+
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:
     column = parquet.read_table(store.datasets.keys_path(dataset_id), columns=[name]).column(name)
     return np.array(column.to_pylist(), dtype=object)

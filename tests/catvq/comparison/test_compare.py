@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from catvq.comparison.compare import METHODS, LearntModel, _sample, compare
+from catvq.comparison.compare import METHODS, _sample, compare
+from catvq.comparison.learnt_model import LearntModel
 from catvq.config import TrainingConfig
 from catvq.errors import Interrupted
 from catvq.features.table import split_rows

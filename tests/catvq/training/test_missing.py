@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from catvq.comparison import compare as module
-from catvq.comparison.compare import LearntModel, compare
+from catvq.comparison.compare import compare
+from catvq.comparison.learnt_model import LearntModel
 from catvq.config import TrainingConfig
 from catvq.features.table import split_rows
 from catvq.training.run import TrainingRun
