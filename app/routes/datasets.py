@@ -23,8 +23,8 @@ from app.services import Api, DatasetId
 CSV_EXAMPLE = "p0,p1,m0\n0.5,1.0,2.0\n0.1,,1.5\n"
 TABLE_SCHEMA: dict[str, Any] = {
     "type": "object",
-    "description": "Rows of numbers, text, true and false; null is missing.",
-    "required": ["rows"],
+    "description": "Rows of numbers, text, true and false, series and grids by family; null is missing.",
+    "anyOf": [{"required": ["rows"]}, {"required": ["families"]}],
     "additionalProperties": False,
     "properties": EncodingRequest.model_json_schema()["properties"],
     "example": {"rows": [[0.5, 1.0, 2.0], [0.1, None, 1.5]], "columns": ["p0", "p1", "m0"]},
@@ -60,7 +60,9 @@ async def create_dataset(
     a column of numbers, or of true and false, is numeric; dates and a stored index are left out; text with
     few different values is categorical, other text is left out. A warning names each such column. Rows of
     data count from 1 in errors; a header line is not counted. NPZ and HDF5 hold one array per family, whose
-    features are called family_0, family_1, ...
+    features are called family_0, family_1, ... Series have a length of their own in each row: arrays [rows,
+    steps, channels] with `family.lengths`, or `family.values` and `family.offsets`; lists of Arrow, Parquet
+    and JSON. Grids are arrays [rows, channels, height, width], or tensors.
     """
     content_type = request.headers.get("content-type")
     file_format = sent_format(content_type, DATASET_FORMATS)

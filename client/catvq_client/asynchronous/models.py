@@ -177,7 +177,13 @@ class AsyncModels:
         return (await self._transport.send(call)).content
 
     async def encode_dataset(
-        self, model_id: str, dataset_id: str, *, name: str | None = None, keys: Sequence[str] = ()
+        self,
+        model_id: str,
+        dataset_id: str,
+        *,
+        name: str | None = None,
+        keys: Sequence[str] = (),
+        prefixes: Sequence[int] = (),
     ) -> Job:
         """Submit a job that encodes a dataset of any size; its `result` is a dataset of codes.
 
@@ -186,11 +192,13 @@ class AsyncModels:
             dataset_id: Has the model's features.
             name: Of the job and its result, for people.
             keys: Those of the dataset that the result has, too.
+            prefixes: Lengths of series: the result has a row for each row and length, and tells both.
         """
+        body: dict[str, Any] = {"dataset": dataset_id, "name": name, "keys": list(keys)}
         call = Call(
             "POST",
             f"{_path(model_id)}/encoding-jobs",
-            json={"dataset": dataset_id, "name": name, "keys": list(keys)},
+            json=body | ({"prefixes": list(prefixes)} if prefixes else {}),
             headers={"Idempotency-Key": uuid.uuid4().hex},
         )
         return await self._transport.record(Job, call)

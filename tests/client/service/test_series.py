@@ -123,3 +123,11 @@ def test_the_artifact_gives_the_same_codes(client, families, trained):
     np.testing.assert_array_equal(
         codes, client.models.encode(model.id, {n: v[:1] for n, v in families.items()})
     )
+
+
+def test_prefixes_of_series_have_rows_of_their_own(client, trained):
+    dataset, model = trained
+    job = client.jobs.wait(
+        client.models.encode_dataset(model.id, dataset.id, prefixes=[4, 8]).id, timeout_s=60
+    )
+    assert client.datasets.get(job.result).rows == 2 * ROWS
