@@ -92,6 +92,7 @@ class AssignmentConfig:
     init: Init = "auto"
     groups: Mapping[str, tuple[str, ...]] | None = None
     model: str | None = None
+    take: Literal["groups", "weights"] = "groups"
     together: tuple[tuple[str, ...], ...] = ()
     estimator: Estimator | Auto = "auto"
     temperature_start: float | None = None
@@ -130,6 +131,11 @@ class AssignmentConfig:
         """The start to use: in static mode "auto" is the usual one, clustering by correlation."""
         return "clustering" if self.init == "auto" and self.mode == "static" else self.init
 
+    @property
+    def is_given(self) -> bool:
+        """Whether the grouping is hard from the start: in static mode, and where weights are taken over."""
+        return self.mode == "static" or self.take == "weights"
+
     def sets_of(self, features: Sequence[str]) -> list[list[str]]:
         """The features of each set that stays together, in their order."""
         return [[name for name in features if matches(name, patterns)] for patterns in self.together]
@@ -156,7 +162,7 @@ class AssignmentConfig:
 
     def freeze_epoch(self, epochs: int) -> int:
         """The number of completed epochs after which the assignment is hard (0 in static mode)."""
-        if self.mode == "static":
+        if self.is_given:
             return 0
         if self.freeze_after_epochs == "auto":
             return max(1, round(FREEZE_FRACTION * epochs))

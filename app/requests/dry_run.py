@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.requests.estimate import Estimate, RunSize, estimate, guess_categories
+from app.requests.start_weights import find_misfits
 from app.requests.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
 from catvq.config import HeldOutPart, RunConfig
 from catvq.recipe import SEARCH_STEPS, RowCounts, choose_batch_size, choose_epochs, count_rows, fill_in
@@ -45,6 +46,7 @@ def resolve_plan(
     dataset: DatasetRecord,
     *,
     start_groups: Mapping[str, Sequence[str]] | None = None,
+    start_document: Mapping[str, Any] | None = None,
     held_out: Mapping[HeldOutPart, DatasetRecord] = MappingProxyType({}),
     devices: Sequence[str] = ("cpu",),
 ) -> Plan:
@@ -52,6 +54,7 @@ def resolve_plan(
 
     Args:
         start_groups: With init "model", the groups of that model.
+        start_document: With take "weights", the document of that model.
         held_out: The datasets that validate or test.
         devices: What the workers have, such as "cpu" and "cuda".
 
@@ -60,6 +63,8 @@ def resolve_plan(
     """
     given = RunConfig.from_dict(config.model_dump())
     errors = find_errors(given, dataset, start_groups, held_out)
+    if start_document is not None:
+        errors += find_misfits(given, select(given, dataset), start_document)
     dataset = select(given, dataset)
     if errors:
         raise InvalidPlanError(errors)

@@ -23,10 +23,17 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
     start = request.assignment.model
     with naming("assignment.model"):
         groups = None if start is None else _groups_of(api, start)
+        takes_weights = start is not None and request.assignment.take == "weights"
+        document = api.store.models.get(start).document if start is not None and takes_weights else None
     held_out = _held_out(api, request)
     try:
         return resolve_plan(
-            request.config, dataset, start_groups=groups, held_out=held_out, devices=api.devices
+            request.config,
+            dataset,
+            start_groups=groups,
+            start_document=document,
+            held_out=held_out,
+            devices=api.devices,
         )
     except InvalidPlanError as error:
         faults = [Place(detail=fault.message, field=fault.field) for fault in error.errors]

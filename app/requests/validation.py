@@ -75,7 +75,7 @@ def _selection_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fie
     if key is not None and key not in keys:
         field_name = "split_by" if config.training.split_by is not None else "split_by_order_of"
         known = (
-            f"its keys are {_listed(keys)}" if keys else "it has none; give a column the type key at upload"
+            f"its keys are {listed(keys)}" if keys else "it has none; give a column the type key at upload"
         )
         yield FieldError(f"training.{field_name}", f"{key!r} is no key of the dataset: {known}")
 
@@ -111,7 +111,7 @@ def _split_errors(
         seen.add(other.id)
         missing = [name for name in dataset.features if name not in theirs]
         if missing:
-            yield FieldError(field, f"the dataset has no feature {_listed(missing)}")
+            yield FieldError(field, f"the dataset has no feature {listed(missing)}")
         for name in dataset.features:
             fault = _mismatch(own[name], theirs.get(name, own[name]))
             if fault is not None:
@@ -138,7 +138,7 @@ def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ..
     if own[0] == "datetime":
         return "is a time, which each dataset counts from its own first one; exclude it from the features"
     unknown = [value for value in theirs[1] if value not in set(own[1])]
-    return f"has values here that the job's dataset has not: {_listed(unknown)}" if unknown else None
+    return f"has values here that the job's dataset has not: {listed(unknown)}" if unknown else None
 
 
 def _row_errors(config: RunConfig, rows: RowCounts, total: int) -> Iterator[FieldError]:
@@ -171,7 +171,7 @@ def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fiel
                 )
         missing = [name for name in families if name not in wanted]
         if missing:
-            yield FieldError("model.categories", f"there is no number for {_listed(missing)}")
+            yield FieldError("model.categories", f"there is no number for {listed(missing)}")
         if surplus:
             yield FieldError(
                 "assignment.surplus_categories", "needs one number of categories for all families"
@@ -210,7 +210,7 @@ def _group_errors(
     }
     for complaint, names in complaints.items():
         if names:
-            yield FieldError(field, f"{complaint} {_listed(names)}")
+            yield FieldError(field, f"{complaint} {listed(names)}")
     if config.assignment.per_family:
         yield from _family_errors(field, groups, dataset)
 
@@ -230,14 +230,14 @@ def _together_errors(
                 yield FieldError(own, f"{pattern!r} matches no feature that is learnt from")
         twice = [name for name in members if name in seen]
         if twice:
-            yield FieldError(own, f"in two sets: {_listed(twice)}")
+            yield FieldError(own, f"in two sets: {listed(twice)}")
         seen.update(members)
         families = sorted({family_of[name] for name in members})
         if config.keeps_families and len(families) > 1:
-            yield FieldError(own, f"spans the families {_listed(families)}, which are kept apart")
+            yield FieldError(own, f"spans the families {listed(families)}, which are kept apart")
         spread = sorted({group_of[name] for name in members if name in group_of})
         if len(spread) > 1:
-            yield FieldError(own, f"is spread over the groups {_listed(spread)}")
+            yield FieldError(own, f"is spread over the groups {listed(spread)}")
 
 
 def _family_errors(
@@ -247,14 +247,15 @@ def _family_errors(
     for name, members in groups.items():
         families = {family_of[feature] for feature in members if feature in family_of}
         if len(families) > 1:
-            yield FieldError(f"{field}.{name}", f"spans the families {_listed(sorted(families))}")
+            yield FieldError(f"{field}.{name}", f"spans the families {listed(sorted(families))}")
 
 
 def _known(families: Mapping[str, Sequence[str]]) -> str:
-    return f"the families are {_listed(list(families))}"
+    return f"the families are {listed(list(families))}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Name the first few, and how many there are more."""
     shown = ", ".join(repr(name) for name in names[:LISTED_NAMES])
     rest = len(names) - LISTED_NAMES
     return f"{shown} and {rest} more" if rest > 0 else shown

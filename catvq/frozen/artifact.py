@@ -83,6 +83,8 @@ class FrozenModel:
             "levels": self.levels,
             "codebook_size": self._by_category(self.codebook_sizes),
             "latent_dim": self._by_category(self.latent_dims),
+            "embedding_dim": self.weights.head_weight.shape[1],
+            "hidden_dim": self.weights.decoder_hidden_bias.shape[0] // 2,
             "metrics": {
                 "reconstruction_error": self.report["reconstruction_error"],
                 "perplexity": self.report["codebook"]["perplexity"],

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from catvq.errors import ConfigError
 from catvq.model.residual_search import search_codes
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
@@ -76,6 +77,33 @@ class FrozenWeights:
         return cls(
             **{name: value.detach().cpu().contiguous().clone() for name, value in vars(packed).items()}
         )
+
+    @torch.no_grad()
+    def unpack_into(self, model: CategoricalVQVAE, routing: HardRouting) -> None:
+        """Give a model of the same sizes these weights: the inverse of `pack`, zero for other groupings.
+
+        Raises:
+            ConfigError: The model has other sizes.
+        """
+        for name, value in vars(FrozenWeights.pack(model, routing)).items():
+            if value.shape != getattr(self, name).shape:
+                raise ConfigError("the model to start from has other sizes")
+        encoder, books, decoder = model.encoder, model.codebooks, model.decoder
+        gate, is_real = routing.gate().unsqueeze(-1), routing.mask > 0
+        category, own = is_real.nonzero()[:, 0], routing.index[is_real]
+        encoder.feature_weight[own] = self.feature_weight[is_real] / gate[is_real]
+        encoder.linear_weight.zero_()
+        encoder.linear_weight[category, own] = self.linear_weight[is_real] / gate[is_real]
+        encoder.bias.copy_(self.embedding_bias.squeeze(1))
+        encoder.head_weight.copy_(self.head_weight)
+        encoder.head_bias.copy_(self.latent_bias.squeeze(1))
+        books.take(self.codes, self.code_squares.isfinite())
+        decoder.linear.weight.copy_(self.decoder_linear_weight.T)
+        decoder.hidden.weight.copy_(self.decoder_hidden_weight.T)
+        decoder.hidden.bias.copy_(self.decoder_hidden_bias)
+        decoder.output.weight.copy_(self.decoder_weight.T)
+        decoder.output.bias.zero_()
+        decoder.linear.bias.copy_(self.decoder_bias)
 
     @property
     def levels(self) -> int:

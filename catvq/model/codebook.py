@@ -169,6 +169,19 @@ class CodebookBank(nn.Module):
         self.ema_sums.copy_(self.codes * self.ema_shares.unsqueeze(2))
 
     @torch.no_grad()
+    def take(self, codes: Tensor, mask: Tensor) -> None:
+        """Go on from the codes of another bank of the same sizes.
+
+        Args:
+            codes: float32 [S, K, E].
+            mask: bool [S, K], which of them may be chosen.
+        """
+        self.codes.copy_(codes)
+        self.code_mask.copy_(mask)
+        self.ema_shares.copy_(mask / mask.sum(dim=1, keepdim=True))
+        self.ema_sums.copy_(self.codes * self.ema_shares.unsqueeze(2))
+
+    @torch.no_grad()
     def revive_dead(self, latents: Tensor) -> Tensor:
         """Move every code that was unused since `reset_usage` to the target of a random latent.
 

@@ -3,12 +3,22 @@
 Letters: D' active features, G categories.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import RunConfig
 from catvq.model.vqvae import ModelShape
 from catvq.recipe import choose_codebook_size, choose_latent_dim
+
+
+@dataclass(frozen=True)
+class StreamSizes:
+    """Sizes of the codebooks and widths of the latents of all streams, in their order."""
+
+    codebooks: tuple[int, ...]
+    latents: tuple[int, ...]
 
 
 def resolve_shape(
@@ -18,10 +28,11 @@ def resolve_shape(
     num_categories: int,
     rows: int,
     num_columns: int | None = None,
+    given: StreamSizes | None = None,
 ) -> ModelShape:
     """Resolve all sizes of the model; larger categories get wider latents and larger codebooks.
 
-    Without a number of columns, every feature is one.
+    Without a number of columns, every feature is one. Codebooks and latents have the given sizes, if any are.
     """
     model = config.model
     sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
@@ -35,8 +46,8 @@ def resolve_shape(
         num_features=num_columns or len(grouping),
         num_categories=num_categories,
         levels=model.num_levels,
-        codebook_sizes=tuple(codes),
-        latent_dims=tuple(widths),
+        codebook_sizes=tuple(codes) if given is None else given.codebooks,
+        latent_dims=tuple(widths) if given is None else given.latents,
         embedding_dim=model.embedding_dim,
         hidden_dim=model.hidden_dim,
         dropout=model.dropout,

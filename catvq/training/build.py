@@ -14,7 +14,7 @@ from catvq.errors import ConfigError
 from catvq.features.owners import ColumnOwners
 from catvq.grouping.initial import Categories
 from catvq.model.assignment import CategoryAssignment
-from catvq.model.sizes import resolve_shape
+from catvq.model.sizes import StreamSizes, resolve_shape
 from catvq.model.temperature import TemperatureSchedule
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.training.trainer import Learner
@@ -29,6 +29,7 @@ def build_learner(
     device: torch.device,
     owners: ColumnOwners | None = None,
     leader: NDArray[np.int64] | None = None,
+    sizes: StreamSizes | None = None,
 ) -> Learner:
     """Build model, assignment and optimisers on the device.
 
@@ -40,6 +41,7 @@ def build_learner(
         device: Where to compute.
         owners: Of the columns, on the device; every feature is a column when not given.
         leader: int64 [D'], the feature that each follows into its category; none does when not given.
+        sizes: Of the model that the run goes on from, if any.
     """
     shape = resolve_shape(
         config,
@@ -47,13 +49,14 @@ def build_learner(
         num_categories=len(categories.names),
         rows=rows,
         num_columns=None if owners is None else owners.num_columns,
+        given=sizes,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
         model = CategoricalVQVAE(shape)
     estimator = config.assignment.resolved_estimator()
     assignment = CategoryAssignment(
-        categories.start_logits(is_hard=config.assignment.mode == "static"),
+        categories.start_logits(is_hard=config.assignment.is_given),
         allowed=categories.allowed,
         estimator="softmax" if estimator == "mirror" else estimator,
         temperature=temperature_schedule(config).at(0.0),

@@ -60,6 +60,7 @@ class FreezeInputs:
         gap: None in static mode.
         search: How the search's restarts compare; None where the assignment was not searched for.
         start: How the start was chosen; None where there was nothing to choose.
+        start_codes: Of the held-out rows by the model that the run went on from, int64 [rows, S]; else None.
         pruned: Names of categories that were left out already, see `pruning`.
     """
 
@@ -75,6 +76,7 @@ class FreezeInputs:
     search: dict[str, Any] | None
     start: dict[str, Any] | None
     state: RunState
+    start_codes: Tensor | None = None
     pruned: tuple[str, ...] = ()
 
     @property
@@ -121,7 +123,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         ),
         "channels": describe_channels(inputs.table, inputs.cleaner, weights, inputs.data, codes=codes),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
-        "start": inputs.start,
+        "start": _describe_start(inputs, codes),
         "search": inputs.search,
         "freeze_check": asdict(check),
         "codebook": _describe_usage(usage, model),
@@ -254,6 +256,16 @@ def _describe_doubtful(
         owners=inputs.owners,
     )
     return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)
+
+
+def _describe_start(inputs: FreezeInputs, codes: Tensor) -> dict[str, Any] | None:
+    """How the start was chosen, and how many codes are those of the model that the run went on from."""
+    if inputs.start is None or inputs.start_codes is None:
+        return inputs.start
+    is_kept = codes[inputs.data.held_out_rows.cpu()] == inputs.start_codes
+    rows = "validation" if inputs.data.has_validation else "train"
+    kept = {"share": float(is_kept.float().mean()), "codes": is_kept.numel(), "rows": rows}
+    return inputs.start | {"kept_codes": kept}
 
 
 def _describe_gap(gap: SoftToHardGap | None) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ validation rows in the final grouping.
 Shapes: N rows, D' active features, G categories.
 """
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -20,11 +21,13 @@ from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features.row_weights import order_rows
 from catvq.features.rows import RunData
+from catvq.frozen.weights import FrozenWeights
 from catvq.grouping.choose_initial import feature_covariance, telling_bits
 from catvq.grouping.initial import Categories
 from catvq.grouping.merging import Join, join_cheapest, joins_due
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.metrics import summarize_codebooks
+from catvq.model.routing import HardRouting
 from catvq.model.smoothing import TRAINING_SPREAD, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_batch_size, choose_epochs
@@ -126,6 +129,17 @@ class ModelStage:
         is_hardened = self._progress.is_hardened
         return self._frozen_soft if is_hardened else self._learner.assignment.soft().detach()
 
+    def take(self, weights: FrozenWeights) -> None:
+        """Go on from the weights of a frozen model, in its grouping.
+
+        Raises:
+            ConfigError: It has other sizes.
+        """
+        model = copy.deepcopy(self._learner.model).cpu()
+        grouping = self._data.owners.spread(self.grouping()).cpu()
+        weights.unpack_into(model, HardRouting.from_grouping(grouping, len(self._names)))
+        self._learner.adopt(model.state_dict())
+
     def train_epoch(self, should_stop: Callable[[], bool]) -> None:
         """Train to the end of the present epoch.
 
@@ -211,6 +225,7 @@ class ModelStage:
             device=self._data.device,
             owners=self._data.owners,
             leader=self._data.leader,
+            sizes=self._progress.given_sizes,
         )
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
@@ -244,7 +259,13 @@ class ModelStage:
         return rows.repeat(math.ceil(MOVED_ROWS / len(rows)))
 
     def _start(self) -> None:
-        """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too."""
+        """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too.
+
+        A model that is gone on from is as it is, and may be the best.
+        """
+        if self._progress.given_sizes is not None:
+            self._best.offer(self._learner)
+            return
         learner = self._successor or self._learner
         with learner.randomness.scope():
             spread = choose_spread(learner, self._data, seed=self._config.training.seed)
@@ -338,7 +359,9 @@ class ModelStage:
     def _revive_codes(self, learner: Learner) -> Tensor | None:
         """Move unused codes when it is time to: their number in each stream, int64 [S], or None."""
         epoch, interval = self._progress.epoch, self._config.training.dead_code_interval_epochs
-        if epoch % interval or epoch >= REVIVE_UNTIL * self._epochs:
+        is_due = epoch % interval == 0 and epoch < REVIVE_UNTIL * self._epochs
+        # Codes that these rows do not use may mean something to those of the model that the run goes on from.
+        if not is_due or self._progress.given_sizes is not None:
             return None
         with learner.randomness.scope():
             return learner.revive_dead_codes(self._sample())

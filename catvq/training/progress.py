@@ -6,6 +6,7 @@ from typing import Any
 
 from catvq.grouping.merging import Join
 from catvq.model.metrics import AssignmentSummary, CodebookSummary
+from catvq.model.sizes import StreamSizes
 from catvq.training.collapse import Collapse
 
 
@@ -103,6 +104,7 @@ class RunProgress:
         best_error: Least error on validation rows in the hard grouping.
         best_epoch: Completed epochs then, as in `RunState`.
         held_temperature: Taken instead of the schedule's; None follows the schedule.
+        given_sizes: Of the model that the run goes on from; None where it starts its own.
         search_steps: Steps that the search takes or took, before the model's.
         search: How the search's restarts compare, as plain values; None until it is done, and without one.
         start: Where the assignment starts and why there, as plain values, see `StartReport`.
@@ -127,6 +129,7 @@ class RunProgress:
     best_error: float | None = None
     best_epoch: int | None = None
     held_temperature: float | None = None
+    given_sizes: StreamSizes | None = None
     search_steps: int = 0
     search: dict[str, Any] | None = None
     start: dict[str, Any] | None = None
@@ -146,7 +149,12 @@ class RunProgress:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunProgress":
         """The inverse of `to_dict`."""
-        nested = {"summary": AssignmentSummary, "codebook": CodebookSummary, "gap": SoftToHardGap}
+        nested = {
+            "summary": AssignmentSummary,
+            "codebook": CodebookSummary,
+            "gap": SoftToHardGap,
+            "given_sizes": StreamSizes,
+        }
         plain = {k: nested[k](**v) if k in nested and v is not None else v for k, v in values.items()}
         listed = {"collapses": Collapse, "joins": Join, "moves": Move}
         return cls(**plain | {k: [kind(**each) for each in values[k]] for k, kind in listed.items()})

@@ -25,9 +25,11 @@ from catvq.features.rows import RunData
 from catvq.features.scores import feature_scores
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
+from catvq.frozen.start_model import StartModel
 from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import Categories, fit_cleaner, start_categories
 from catvq.model.metrics import summarize_assignment
+from catvq.model.sizes import StreamSizes
 from catvq.recipe import SEARCH_STEPS, choose_epochs
 from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -37,7 +39,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 7  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 8  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
@@ -51,10 +53,17 @@ class TrainingRun:
         config: The run's configuration.
         cleaner: Fitted on the training rows.
         categories: Names, allowed categories and starting grouping.
+        sizes: Of the model that the run goes on from, if any.
     """
 
     def __init__(
-        self, table: FeatureTable, config: RunConfig, *, cleaner: FeatureCleaner, categories: Categories
+        self,
+        table: FeatureTable,
+        config: RunConfig,
+        *,
+        cleaner: FeatureCleaner,
+        categories: Categories,
+        sizes: StreamSizes | None = None,
     ) -> None:
         self.table = table
         self.config = config
@@ -75,7 +84,9 @@ class TrainingRun:
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
-        self._progress = RunProgress(summarize_assignment(one_hot, self._grouping), categories.sizes())
+        summary = summarize_assignment(one_hot, self._grouping)
+        self._progress = RunProgress(summary, categories.sizes(), given_sizes=sizes)
+        self._start_codes: Tensor | None = None
         self._search: SearchStage | None = None
         self._training = self._begin_training()
         self._summarize()
@@ -87,6 +98,7 @@ class TrainingRun:
         config: RunConfig,
         start_groups: Mapping[str, tuple[str, ...]] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        start_model: StartModel | None = None,
     ) -> "TrainingRun":
         """Clean the table, settle the categories and build the model.
 
@@ -95,6 +107,7 @@ class TrainingRun:
             config: The run's configuration.
             start_groups: With init "model", that model's groups; with init "user" the configuration has them.
             should_stop: Asked while the start is chosen.
+            start_model: Goes on from this model, whose features the table has in their order.
 
         Raises:
             ConfigError: The configuration does not fit the table or this machine.
@@ -104,12 +117,16 @@ class TrainingRun:
         table = prepare_table(table, config)
         groups = config.assignment.groups if start_groups is None else start_groups
         split = table.split(config.training)
-        cleaner = fit_cleaner(table, split, config, groups)
+        cleaner = fit_cleaner(table, split, config, groups) if start_model is None else start_model.cleaner
         observed = cleaner.observed(table.take(split.train))
         scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
-        run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner))
+        sizes = None if start_model is None else start_model.sizes
+        run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner), sizes=sizes)
+        if start_model is not None:
+            run._training.take(start_model.weights)
+            run._start_codes = start_model.weights.encode(run._data.held_out.cpu())
         run._progress.start = asdict(report) | {"grouping": categories.members(table.features, cleaner)}
         run._progress.seconds = time.monotonic() - started
         if needs_search(config, categories, epochs=run._epochs):
@@ -242,6 +259,8 @@ class TrainingRun:
     def save(self, path: Path) -> None:
         """Write a checkpoint that `resume` continues from, atomically."""
         tensors: dict[str, Tensor] = {"run.grouping": self._grouping}
+        if self._start_codes is not None:
+            tensors["run.start_codes"] = self._start_codes
         tensors |= {f"categories.{name}": value for name, value in self.categories.tensors().items()}
         (self._search or self._training).save_into(tensors)
         document = {
@@ -285,6 +304,7 @@ class TrainingRun:
             gap=self._progress.gap,
             search=self._progress.search,
             start=self._progress.start,
+            start_codes=self._start_codes,
             state=self.state(),
         )
         return freeze(without_empty(inputs) if self.config.assignment.leaves_out_empty else inputs)
@@ -338,6 +358,7 @@ class TrainingRun:
     def _restore(self, checkpoint: Checkpoint) -> None:
         self._progress = RunProgress.from_dict(checkpoint.document["progress"])
         self._grouping = checkpoint.tensors["run.grouping"].to(self._data.device)
+        self._start_codes = checkpoint.tensors.get("run.start_codes")
         self._training = self._begin_training()
         if checkpoint.document["is_searching"]:
             self._search = self._begin_search()

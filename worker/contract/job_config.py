@@ -155,6 +155,11 @@ class AssignmentSettings(_Section):
         None, description="With init 'user': the features of each category."
     )
     model: Name | None = Field(None, description="With init 'model': the model whose grouping to start from.")
+    take: Literal["groups", "weights"] = Field(
+        "groups",
+        description="With init 'model': what to start from. 'weights' goes on from the model's weights, "
+        "codebooks and cleaning, in its grouping, which stays.",
+    )
     together: list[Annotated[list[Name], Field(min_length=1)]] = Field(
         [], description="Sets of features, as names or globs such as `a_*`, that stay in one category."
     )
@@ -225,6 +230,8 @@ class AssignmentSettings(_Section):
             raise ValueError("groups belongs to init 'user', and init 'user' needs groups")
         if (self.init == "model") != (self.model is not None):
             raise ValueError("model belongs to init 'model', and init 'model' needs model")
+        if self.take == "weights" and self.init != "model":
+            raise ValueError("take 'weights' belongs to init 'model'")
         return self
 
 

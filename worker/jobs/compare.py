@@ -12,6 +12,7 @@ from catvq.comparison.learnt_model import LearntModel
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features.table import FeatureTable
+from catvq.frozen.start_model import StartModel
 from worker.contract.settings import WorkerSettings
 from worker.jobs.failures import describe_failure
 from worker.jobs.load_dataset import load_labels, load_table
@@ -52,6 +53,8 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         if table is None:
             store.comparisons.fail(claim, DATASET_GONE)
             return
+        if config.assignment.take == "weights":  # its features are in the order of the model it went on from
+            table = StartModel.read(store.models.directory(model_id)).align(table)
         labels = load_labels(store, claim.dataset_id, config)
         document = compare(table, config, learnt, labels=labels, should_stop=is_stopping.is_set)
     except Interrupted:

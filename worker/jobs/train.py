@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError, Interrupted
 from catvq.features.table import FeatureTable
+from catvq.frozen.start_model import StartModel
 from catvq.training.run import TrainingRun
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.load_dataset import load_table
@@ -114,7 +115,10 @@ class TrainingAttempt:
     def _start_or_resume(self) -> TrainingRun:
         job = self._claim.job
         config = RunConfig.from_dict(job.config)
-        table = load_table(self._store, job.dataset_id, config)
+        table, start_model = load_table(self._store, job.dataset_id, config), None
+        if config.assignment.take == "weights" and job.start_model_id is not None:
+            start_model = StartModel.read(self._store.models.directory(job.start_model_id))
+            table = start_model.align(table)
         checkpoints = self._store.recordings.latest_checkpoints(self._claim)
         for record in checkpoints:
             try:
@@ -127,7 +131,7 @@ class TrainingAttempt:
             self._recorder.record_epoch(run)
             return run
         start_groups = None if job.start_model_id is None else self._store.models.groups(job.start_model_id)
-        run = TrainingRun.start(table, config, start_groups, self._heartbeat.should_stop)
+        run = TrainingRun.start(table, config, start_groups, self._heartbeat.should_stop, start_model)
         self._recorder.record_epoch(run)
         return run
 

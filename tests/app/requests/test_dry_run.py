@@ -321,3 +321,51 @@ def test_what_cannot_weigh_rows_is_refused(name, said):
 def test_sets_that_cannot_stay_together_are_refused(sections, said):
     (error,) = errors(**sections)
     assert (error.field, said[1] in error.message) == (said[0], True)
+
+
+MODEL = {
+    "features": FEATURES,
+    "values": [["x", "y"], *[None] * 4],
+    "origins": [None] * 5,
+    "categories": ["p", "q"],
+    "levels": 3,
+    "codebook_size": [[16] * 3, [32] * 3],
+    "latent_dim": [[2] * 3, [3] * 3],
+    "embedding_dim": 64,
+    "hidden_dim": 128,
+}
+COLUMNS = [("a0", "categorical", ["y"])]
+
+
+def misfits(columns=COLUMNS, **sections):
+    start = {"init": "model", "model": "model_1", "take": "weights"}
+    sections = {"assignment": start | sections.pop("assignment", {})} | sections
+    config, groups = JobConfig.model_validate(sections), {"p": ["a0", "a1"], "q": ["a2", "b0", "b1"]}
+    settings = {"start_groups": groups, "start_document": MODEL}
+    try:
+        resolve_plan(config, dataset(columns=columns), **settings)
+    except InvalidPlanError as error:
+        return {each.field for each in error.errors if "group" not in each.field}
+    return set()
+
+
+@pytest.mark.parametrize(
+    ("sections", "fields"),
+    [
+        ({}, set()),
+        ({"columns": []}, {"assignment.model"}),
+        ({"columns": [("a0", "categorical", ["z"])]}, {"assignment.model"}),
+        ({"model": {"levels": 2}}, {"model.levels"}),
+        ({"model": {"codebook_size": 16, "hidden_dim": 64}}, {"model.codebook_size", "model.hidden_dim"}),
+        ({"model": {"categories": 3}}, {"model.categories"}),
+        ({"cleaning": {"missing": "mean"}}, {"cleaning"}),
+        ({"assignment": {"freeze_after_epochs": 3}}, {"assignment.freeze_after_epochs"}),
+    ],
+)
+def test_what_cannot_go_on_from_a_model_is_refused(sections, fields):
+    assert misfits(**sections) == fields
+
+
+def test_weights_are_taken_from_a_model_only():
+    with pytest.raises(ValidationError, match="take 'weights' belongs to init 'model'"):
+        JobConfig.model_validate({"assignment": {"take": "weights"}})

@@ -57,6 +57,17 @@ def test_a_run_starts_from_the_groups_of_a_model(store, claim, run, dataset):
     assert {category["name"]: category["features"] for category in grouping["categories"]} == groups
 
 
+def test_a_model_is_trained_on_with_new_rows(store, claim, run, dataset, add_dataset):
+    groups = {"x": dataset.features[::2], "y": dataset.features[1::2]}
+    first = run(claim(assignment=STATIC | {"init": "user", "groups": groups}))
+    more = add_dataset(seed=1)
+    start = {"init": "model", "model": first.model_id, "take": "weights"}
+    second = run(claim(dataset=more.id, training={"epochs": 2}, assignment=start))
+    report = json.loads((store.models.directory(second.model_id) / "report.json").read_text())
+    assert 0 < report["start"]["kept_codes"]["share"] <= 1
+    assert store.models.groups(second.model_id) == store.models.groups(first.model_id)
+
+
 def test_rows_of_another_dataset_test_the_model(store, claim, run, add_dataset):
     other = add_dataset(seed=1, rows=20)
     ended = run(claim(training={"epochs": 3, "split": {"test": other.id}}))
