@@ -70,7 +70,7 @@ class UploadQuery:
             examples=['["-",-999]'],
         ),
     ] = None
-    delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
+    delimiter: Annotated[str | None, Query(description="Of CSV: one character, `tab` or `space`.")] = None
     decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
     date_order: Annotated[
         str | None,
@@ -117,7 +117,7 @@ class RowsQuery:
     na_values: Annotated[
         str | None, Query(description="JSON list of what else stands for a missing cell.")
     ] = None
-    delimiter: Annotated[str | None, Query(description="Of CSV: one character, or `tab`.")] = None
+    delimiter: Annotated[str | None, Query(description="Of CSV: one character, `tab` or `space`.")] = None
     decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
     date_order: Annotated[
         str | None,

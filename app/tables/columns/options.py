@@ -219,7 +219,7 @@ def _parse_na_values(text: str | None) -> tuple[str | float, ...]:
 def _parse_delimiter(text: str | None) -> str:
     if text is None:
         return ","
-    character = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    character = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
     is_mark = character.isascii() and character.isprintable() and not character.isalnum()
     if len(character) != 1 or not (is_mark or character == "\t") or character == '"':
         raise _refused("delimiter", f"needs one character such as ; or tab, not {text!r}")

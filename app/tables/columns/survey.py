@@ -12,6 +12,7 @@ from app.tables.columns.options import Kind
 from app.tables.columns.text_cells import (
     Cells,
     has_decimal_comma,
+    has_thousands,
     is_date,
     is_day_or_month_first,
     is_year_first,
@@ -50,6 +51,8 @@ class TextSurvey:
         others: The first cells that are no numbers, with their rows from 1.
         num_others: All of those.
         decimal_commas: How many of them would be numbers with a decimal comma.
+        thousands: How many of them would be numbers without what separates thousands.
+        numerals: How many of them would be numbers either way.
         values: The distinct cells that are there; None where they are more than MAX_VALUES.
     """
 
@@ -59,6 +62,8 @@ class TextSurvey:
     dates: int = 0
     num_others: int = 0
     decimal_commas: int = 0
+    thousands: int = 0
+    numerals: int = 0
     others: list[tuple[int, str]] = field(default_factory=list)
     values: set[str] | None = field(default_factory=set)
 
@@ -73,7 +78,10 @@ class TextSurvey:
         if len(found):
             others = cells.text.filter(is_other)
             self.dates += int(is_date(others).sum())
-            self.decimal_commas += int(has_decimal_comma(others).sum())
+            with_comma, with_thousands = has_decimal_comma(others), has_thousands(others)
+            self.decimal_commas += int(with_comma.sum())
+            self.thousands += int(with_thousands.sum())
+            self.numerals += int((with_comma | with_thousands).sum())
             wanted = found[: MAX_PLACES - len(self.others)].tolist()
             self.others += [(self.rows + row + 1, cells.text[row].as_py()) for row in wanted]
             self.num_others += len(found)
@@ -90,8 +98,8 @@ class TextSurvey:
 
     @property
     def is_mixed(self) -> bool:
-        """Whether at least half of the cells are numbers, but not all; or all are with a decimal comma."""
-        return self.num_others > 0 and 2 * (self.numbers + self.decimal_commas) >= self.present
+        """Whether at least half of the cells are numbers, or would be in another spelling, but not all."""
+        return self.num_others > 0 and 2 * (self.numbers + self.numerals) >= self.present
 
     def decide(self) -> Decision:
         """Say what the column is when nothing was said about it; one that `is_mixed` is numeric."""
@@ -121,5 +129,16 @@ class TextSurvey:
         shown = ", ".join(sorted({shorten(text) for _, text in self.others})[:MAX_SHOWN])
         cells = "1 cell is" if self.num_others == 1 else f"{self.num_others} cells are"
         more = ", ..." if self.num_others > MAX_SHOWN else ""
-        comma = "; with decimal=, they would be" if self.decimal_commas == self.num_others else ""
-        return f"{cells} no number: {shown} (rows {rows}{more}){comma}"
+        return f"{cells} no number: {shown} (rows {rows}{more}){self._spelling()}"
+
+    def _spelling(self) -> str:
+        """Say how cells could be numbers; of 1,234 nobody knows what its comma is."""
+        has_commas, has_thousands = (
+            count == self.num_others for count in (self.decimal_commas, self.thousands)
+        )
+        leave_out = "leave out what separates thousands: 1234.5, not 1,234.5"
+        if has_commas and has_thousands:
+            return f"; with decimal=, the commas would begin decimals; if they do not, {leave_out}"
+        if has_commas:
+            return "; with decimal=, they would be"
+        return f"; {leave_out}" if self.thousands else ""

@@ -20,6 +20,10 @@ _DAY = (
     r"|\d{1,2}[- ][A-Za-z]{3,9}[- ]\d{2,4})"
 )
 _TIME = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?[AaPp][Mm])?(?: ?(?:Z|UTC|[+-]\d{2}:?\d{2}))?"
+# 1,234.5 and 1'234.5; 1.234.567 and 1.234,5; not 1.234, which is a number.
+_THOUSANDS = (
+    r"^[+-]?\d{1,3}(?:(?:[,'\x{2019}\x{a0}\x{202f}]\d{3})+(?:\.\d+)?|(?:\.\d{3})+,\d+|(?:\.\d{3}){2,})$"
+)
 _DAY_OR_MONTH_FIRST = r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
 _YEAR_FIRST = r"^(?:\d{4}[-/.]|\d{1,2}:\d{2})"
 MAX_SHOWN_CELL = 40
@@ -121,6 +125,11 @@ def is_day_or_month_first(text: pa.Array) -> NDArray[np.bool_]:
 def has_decimal_comma(text: pa.Array) -> NDArray[np.bool_]:
     """Whether cells would be numbers if a comma came before their decimals."""
     return _to_numpy(pc.match_substring_regex(text, _NUMBER.replace("{point}", ",")))
+
+
+def has_thousands(text: pa.Array) -> NDArray[np.bool_]:
+    """Whether cells would be numbers if what separates their thousands was left out."""
+    return _to_numpy(pc.match_substring_regex(text, _THOUSANDS))
 
 
 def shorten(cell: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,7 +16,8 @@ from app.tables.table import SPACES, TableLimits, check_width, give_names, numbe
 MAX_HEADER_BYTES = 4 << 20  # 10,000 names of 200 characters, quoted and in two-byte letters
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 INDEX_NAME = "Unnamed: {}"  # pandas' own name for a column without one
-OTHER_DELIMITERS = ";\t|"
+OTHER_DELIMITERS = {";": ";", "\t": "tab", "|": "|"}
+QUOTED_NAMES = '" "'  # as R's write.table separates them
 _SEPARATOR_LINE = re.compile(rb"sep=([^\w\"\x00-\x08\x0a-\x1f\x7f-\xff])(?:\r\n?|\n)", re.IGNORECASE)
 _INDEX_NAME = re.compile(r"(?:Unnamed: \d+(?:_level_\d+)?(?:\.\d+)*)?")  # pandas' own, or none at all
 
@@ -127,15 +129,24 @@ def _check_delimiter(header_line: str, rest: str, header: list[str], delimiter: 
     if len(header) != 1:
         return
     first_line = rest.lstrip("\r\n").partition("\n")[0]
-    for other in OTHER_DELIMITERS:
-        if other != delimiter and 0 < header_line.count(other) == first_line.count(other):
-            shown = "tab" if other == "\t" else other
+    others = OTHER_DELIMITERS | ({" ": "space"} if QUOTED_NAMES in header_line else {})
+    for other, shown in others.items():
+        names, cells = (len(_cut(line, other)) for line in (header_line, first_line))
+        # R leaves out the name of the row names.
+        if other != delimiter and 1 < names <= cells <= names + 1:
             detail = f"the header line holds one name; it looks as if {shown!r} separates the cells"
             raise InvalidError(
                 f"{detail}: send delimiter={shown}",
                 [Place(detail=detail, field="delimiter")],
                 code="wrong_delimiter",
             )
+
+
+def _cut(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; none where it cannot be read."""
+    with suppress(csv.Error, StopIteration):
+        return next(csv.reader([line], delimiter=delimiter))
+    return []
 
 
 class _CountedLines:

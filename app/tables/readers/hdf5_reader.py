@@ -76,8 +76,9 @@ def read_arrays(path: Path, notes: ArrayNotes, limits: TableLimits) -> Iterator[
 
 @dataclass(frozen=True)
 class _Coding:
-    """How netCDF keeps numbers: what stands for missing ones, and how the others are scaled."""
+    """How netCDF keeps numbers: their type, what stands for missing ones, and how the others are scaled."""
 
+    dtype: np.dtype[Any]
     fills: tuple[float, ...]
     scale: float
     offset: float
@@ -92,11 +93,20 @@ class _Coding:
             and (values := np.asarray(array.attrs[name]).ravel()).dtype.kind in "biuf"
             and values.size
         }
+        dtype = _signed_or_not(array)
+        if dtype != array.dtype:
+            found["_Unsigned"] = np.empty(0)
         fills = [value for name in ("_FillValue", "missing_value") for value in found.get(name, ())]
+        if dtype.kind != array.dtype.kind:  # those of the type that is stored mean what the values mean
+            fills = [
+                value.view(dtype) if value.dtype == array.dtype.newbyteorder("=") else value
+                for value in fills
+            ]
         if array.dtype.kind == "f":  # a fill value of another type is stored rounded to this one
             with np.errstate(over="ignore"):
                 fills += [array.dtype.type(value) for value in fills]
         return cls(
+            dtype,
             tuple(float(value) for value in fills),
             float(found["scale_factor"][0]) if "scale_factor" in found else 1.0,
             float(found["add_offset"][0]) if "add_offset" in found else 0.0,
@@ -108,9 +118,18 @@ class _Coding:
         return bool(self.names)
 
     def apply(self, block: NDArray[Any]) -> NDArray[np.float64]:
-        values = block.astype(np.float64)
+        stored = block.astype(block.dtype.newbyteorder("="), copy=False)
+        values = stored.view(self.dtype).astype(np.float64)
         is_missing = np.isin(values, self.fills)
         return np.where(is_missing, np.nan, values * self.scale + self.offset)
+
+
+def _signed_or_not(array: Any) -> np.dtype[Any]:
+    """The type of an array, of the other sign if `_Unsigned` says so: old netCDF lacks unsigned types."""
+    dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
+    said = np.asarray(array.attrs.get("_Unsigned", "")).ravel()[:1].astype(str).tolist()
+    other = {("i", "true"): "u", ("u", "false"): "i"}.get((dtype.kind, "".join(said).lower()))
+    return dtype if other is None else np.dtype(f"{other}{dtype.itemsize}")
 
 
 def _find_arrays(

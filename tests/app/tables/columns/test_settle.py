@@ -226,3 +226,31 @@ def test_a_table_without_rows_may_have_types(limits):
     table, rows = read("a,b,c\n", limits, types={"a": "categorical", "b": "datetime", "c": "key"})
     assert (table.columns, rows.shape, table.values_of) == (("a", "b"), (0, 2), {"a": ()})
     assert table.keys["c"].to_pylist() == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "told"),
+    [
+        (['"1,234.5"', '"12,345.6"', "7"], "leave out what separates thousands"),
+        (["1'234", "5'678'901.5"], "leave out what separates thousands"),
+        (["1.234.567", "2.345.678"], "leave out what separates thousands"),
+        (['"1.234,5"', '"2.345,6"'], "leave out what separates thousands"),
+        (['"1,234"', '"2,345"'], "with decimal=, the commas would begin decimals; if they do not, leave out"),
+        (['"1,5"', '"2,345"'], "with decimal=, they would be"),
+    ],
+)
+def test_numbers_in_another_spelling_are_refused_with_what_to_do(cells, told, limits):
+    with pytest.raises(InvalidError) as caught:
+        column(cells, limits)
+    assert caught.value.code == "not_numeric"
+    assert told in caught.value.detail
+
+
+@pytest.mark.parametrize("cells", [["192.168.1.1", "10.0.0.1"], ["1,2", "3,4"], ["12-345", "67-890"]])
+def test_what_only_looks_like_thousands_is_no_number(cells, limits):
+    cells = [f'"{cell}"' for cell in cells]
+    try:
+        told = reason(column(cells, limits)[0])
+    except InvalidError as error:
+        told = error.detail
+    assert "thousands" not in told

@@ -104,6 +104,22 @@ def test_a_file_that_looks_separated_by_something_else_says_so(delimiter, limits
     assert error.places[0].field == "delimiter"
 
 
+@pytest.mark.parametrize(
+    ("text", "delimiter"),
+    [
+        ('"a" "b"\n"row 1" 1.5 2\n"row 2" 3 4\n', "space"),
+        ('"a";"b"\n"row 1";1.5;2\n"row 2";3;4\n', ";"),
+        ('"a"\t"b"\n"row 1"\t1.5\t2\n"row 2"\t3\t4\n', "tab"),
+    ],
+)
+def test_tables_of_r_with_names_of_rows_are_read_once_it_is_said_what_separates_them(text, delimiter, limits):
+    assert f"delimiter={delimiter}" in fault(text, limits).detail
+    said = {"space": " ", "tab": "\t"}.get(delimiter, delimiter)
+    table, rows = read(text, limits, delimiter=said)
+    assert (table.columns, rows.tolist()) == (("a", "b"), [[1.5, 2], [3, 4]])
+    assert [column.name for column in table.left_out] == ["Unnamed: 0"]
+
+
 def test_cells_that_are_numbers_with_a_decimal_comma_say_so(limits):
     error = fault("a;b\n1,5;2\n3,5;4\n", limits, delimiter=";")
     assert [place.column for place in error.places] == ["a"]

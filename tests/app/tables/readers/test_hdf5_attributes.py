@@ -50,6 +50,17 @@ def read(tmp_path, limits):
             {"scale_factor": np.float32(0.5), "add_offset": np.array([10.0]), "_FillValue": np.int16(-999)},
             [10.5, NAN, 11.5],
         ),
+        (np.array([1, -1, -128], "i1"), {"_Unsigned": "true"}, [1, 255, 128]),
+        (np.array([1, -1, -2], ">i2"), {"_Unsigned": b"true", "_FillValue": np.int16(-1)}, [1, NAN, 65534]),
+        (
+            np.array([1, -1, 100], "i1"),
+            {"_Unsigned": np.array(["True"], "S4"), "missing_value": np.uint8(255), "scale_factor": 0.5},
+            [0.5, NAN, 50],
+        ),
+        (np.array([1, 255, 3], "u1"), {"_Unsigned": "false"}, [1, -1, 3]),
+        (np.array([1, -1, 3], "i1"), {"_Unsigned": "false"}, [1, -1, 3]),
+        (np.array([1, -1, 3], "f4"), {"_Unsigned": "true"}, [1, -1, 3]),
+        (np.array([1, -1, 3], "i1"), {"_Unsigned": 7}, [1, -1, 3]),
         (np.array([1, 2, 3], "i2"), {"scale_factor": "a half", "_FillValue": b"x"}, [1, 2, 3]),
         (np.array([1, 2, 3], "i2"), {"scale_factor": np.array([], "f8")}, [1, 2, 3]),
     ],
@@ -64,6 +75,9 @@ def test_the_attributes_of_netcdf_are_honoured(read, values, attributes, expecte
     used = [
         name for name, value in attributes.items() if np.asarray(value).dtype.kind in "iuf" and np.size(value)
     ]
+    used = [name for name in used if name != "_Unsigned"]
+    if not np.array_equal(expected, values) and "_Unsigned" in attributes:
+        used.append("_Unsigned")
     told = [remark.detail for remark in notes.remarks if remark.column == "x"]
     assert len(told) == bool(used)
     assert all(name in told[0] for name in used)
