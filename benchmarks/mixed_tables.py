@@ -92,7 +92,7 @@ def _cells(client: Client, name: str, dataset: Dataset, job: Job, seconds: float
     counts = [str(dataset.rows), str(kinds.count("numeric")), str(kinds.count("categorical"))]
     if job.model is None:
         return [name, *counts, str(len(dataset.left_out)), f"{job.status}: {job.error}"]
-    report: Any = client.models.report(job.model)
+    report: Any = client.models.report(job.model).document()
     right = [feature["accuracy"] for feature in report["categorical"]]
     usual = [feature["commonest"] for feature in report["categorical"]]
     return [
