@@ -160,7 +160,10 @@ SERVER = CORE | names(EXTRAS["server"])
     [
         (["catvq"], CORE),
         (["app", "worker"], SERVER | names(EXTRAS["embedded"])),
-        (["client/catvq_client"], names(CLIENT["dependencies"])),
+        (
+            ["client/catvq_client"],
+            names(CLIENT["dependencies"]).union(*map(names, CLIENT["optional-dependencies"].values())),
+        ),
         (
             ["examples", "tests"],
             SERVER.union(*map(names, [*EXTRAS.values(), CLIENT["dependencies"]])),
