@@ -16,13 +16,15 @@ from app.services import Services
 from app.tables.columns.options import ReadOptions
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
 from app.tables.readers.numpy_reader import read_matrix, read_raw
-from app.tables.table import check_width, give_names, numbered
+from app.tables.table import Table, check_width, give_names, numbered
 from app.tables.write import Answer, Column, matrix_columns
 from worker.store import DatasetRecord, ModelRecord
 
 CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for doubts
 # The event loop does nothing else while it reads and writes these: for some milliseconds at most.
 MAX_BYTES_AT_ONCE = 1 << 18
+_ARRAYS = {*CODES_ONLY, Format.NPZ, Format.HDF5}  # have no columns of text
+ROWS = "rows"  # the array of a file that holds the columns in the model's order
 _QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or by code that takes its time
 
 Result = TypeVar("Result")
@@ -48,20 +50,40 @@ def read_keyed_rows(
         InvalidError: It holds something else than rows of the model's features, or none.
         TooLargeError: It has too many rows.
     """
-    if options.types and file_format in CODES_ONLY:
-        place = Place(detail=f"{file_format.value} has no names", field="keys")
-        raise InvalidError("keys= needs a format whose columns have names", [place])
+    check_keys_have_names(file_format, options)
     if file_format in CODES_ONLY:
         rows, kept = _read_array(api, encoder, file, file_format, options=options), {}
     else:
         table = open_table(file, file_format, options, api.table_limits(file))
-        order = order_columns(table.has_names or options.columns is not None, table.columns, encoder.features)
-        rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
-        rows = rows if order is None else rows[:, order]
+        rows = read_columns(api, encoder, table, options)
         kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     return rows, kept
+
+
+def check_keys_have_names(file_format: Format, options: ReadOptions) -> None:
+    """Raise `InvalidError` where keys are asked of a format of nothing but numbers."""
+    if options.types and file_format in _ARRAYS:
+        place = Place(detail=f"{file_format.value} has no names", field="keys")
+        raise InvalidError("keys= needs a format whose columns have names", [place])
+
+
+def read_columns(api: Services, encoder: Encoder, table: Table, options: ReadOptions) -> Rows:
+    """Read the columns that a model knows: by their names, or in its order, as an array `rows` holds them."""
+    names, places = table.columns, None
+    widths = table.family_widths
+    is_named = table.has_names or options.columns is not None or widths is not None
+    if widths is not None and ROWS in widths and f"{ROWS}_0" not in encoder.features:
+        start = sum(list(widths.values())[: list(widths).index(ROWS)])
+        places = range(start, start + widths[ROWS])
+        names, is_named = names[start : start + widths[ROWS]], False
+    order = order_columns(is_named, names, encoder.features)
+    if places is not None:
+        order = list(places) if order is None else [places[place] for place in order]
+    rows = collect_rows(table, row_limit(api, max(encoder.width, len(table.columns))), encoder.dtype)
+    rows = rows if order is None else rows[:, order]
+    return rows if widths is None else encoder.mark_missing(rows, options.missing_numbers)
 
 
 def _read_array(

@@ -14,14 +14,11 @@ from app.inference.channels import ChannelValues, ModelFamily
 from app.inference.encoded import Encoded
 from app.inference.encoder import Encoder
 from app.problems import InvalidError, Place, TooLargeError
-from app.requests.encode import CODES_ONLY, Keys, order_columns, row_limit
+from app.requests.encode import CODES_ONLY, Keys, check_keys_have_names, read_columns, row_limit
 from app.services import Services
 from app.tables.channels.family import ChannelFamily
 from app.tables.columns.options import ReadOptions
-from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
-from app.tables.table import Table
-
-ROWS = "rows"  # the array of a file that holds the columns, in the model's order
+from app.tables.open_table import ENCODE_ELSEWHERE, open_table
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ def read_channels(
         detail = f"{file_format.value} holds rows alone; the model needs {names[0]!r} as well"
         faults = [Place(detail="missing", field=name) for name in names]
         raise InvalidError(detail, faults, code="missing_family")
+    check_keys_have_names(file_format, options)
     options = replace(options, kinds={family.name: family.kind for family in encoder.families})
     table = open_table(file, file_format, options, api.table_limits(file))
     if missing := [name for name in names if name not in table.channels]:
@@ -64,7 +62,7 @@ def read_channels(
         family.name: match_family(family, table.channels[family.name], options) for family in encoder.families
     }
     check_size(api, encoder, families, width=len(table.columns))
-    rows = _read_columns(api, encoder, table, options)
+    rows = read_columns(api, encoder, table, options)
     if not len(rows):
         raise InvalidError("there are no rows", code="no_rows")
     keys = {name: cells.to_pylist() for name, cells in table.keys.items()}
@@ -129,21 +127,6 @@ def check_size(
             f"{size} values; at most {api.settings.max_encode_values} are taken, {ENCODE_ELSEWHERE}",
             code="too_many_values",
         )
-
-
-def _read_columns(api: Services, encoder: Encoder, table: Table, options: ReadOptions) -> NDArray[Any]:
-    """Return the columns of the rows: an array `rows`, or those of the model's names."""
-    names, is_named = table.columns, table.has_names or options.columns is not None
-    widths = table.family_widths or {}
-    if ROWS in widths and f"{ROWS}_0" not in encoder.features:
-        start = sum(list(widths.values())[: list(widths).index(ROWS)])
-        places = list(range(start, start + widths[ROWS]))
-        order = order_columns(False, tuple(names[place] for place in places), encoder.features)
-        order = places if order is None else [places[place] for place in order]
-    else:
-        order = order_columns(is_named or bool(widths), names, encoder.features)
-    rows = collect_rows(table, row_limit(api, max(encoder.width, len(names))), encoder.dtype)
-    return rows if order is None else rows[:, order]
 
 
 def collect_values(found: ChannelFamily) -> ChannelValues:

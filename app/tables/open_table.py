@@ -53,7 +53,7 @@ def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits
     table: Table = read(file, limits) if file_format is Format.NPY else read(file, options, limits)
     if options.columns is not None:
         table = replace(table, columns=give_names(options.columns, len(table.columns), limits))
-    if options.changes_plain_numbers and table.columns:
+    if options.changes_plain_numbers and table.columns and options.known is None:
         table = import_module("app.tables.columns.settle").settle_numbers(table, options)
     return choose_channels(table, options, limits)
 

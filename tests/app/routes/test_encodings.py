@@ -330,3 +330,27 @@ assert not loaded, loaded
     command = [sys.executable, "-c", program, str(api.store.models.directory(model_id))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def npz(arrays):
+    body = io.BytesIO()
+    np.savez(body, **arrays)
+    return body.getvalue()
+
+
+def test_arrays_of_a_file_are_matched_by_name_or_are_rows_in_the_models_order(client, model_id):
+    rows = np.array([[1, 2, 3], [-1, 0, 2]])
+    expected = encode_json(client, model_id, rows=rows.tolist()).json()["codes"]
+    answer = encode(client, model_id, npz({"rows": rows}), "application/x-npz")
+    assert answer.json()["codes"] == expected
+    params = {"columns": '["c","a","b"]'}
+    body = npz({"x": rows[:, 2], "y": rows[:, :2]})
+    answer = client.post(
+        f"/v1/models/{model_id}/encodings",
+        content=body,
+        headers={"content-type": "application/x-npz"},
+        params=params,
+    )
+    assert answer.json()["codes"] == expected
+    refused = encode(client, model_id, body, "application/x-npz")
+    assert (refused.status_code, refused.json()["code"]) == (422, "missing_column")
