@@ -1,6 +1,6 @@
 // The frame around every view: header, sign-in, what went wrong, and the view that the address names.
 import {html, useEffect, useRef} from './html.js';
-import {useRoute, link} from './router.js';
+import {isId, link, useRoute} from './router.js';
 import {getJson} from './service/call.js';
 import {useLoaded} from './service/loading.js';
 import {session, remember, signOut} from './service/session.js';
@@ -66,7 +66,7 @@ function Entrance({children}) {
 }
 
 function View({route}) {
-  const found = VIEWS.find(({at}) => at.length === route.parts.length && at.every((part, n) => part === '*' || part === route.parts[n]));
+  const found = VIEWS.find(({at}) => at.length === route.parts.length && at.every((part, n) => (part === '*' ? isId(route.parts[n]) : part === route.parts[n])));
   const path = route.parts.join('/');
   const last = useRef(path);
   useEffect(() => {

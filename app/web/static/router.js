@@ -1,9 +1,20 @@
 // Where the page is: the part of the address after `#`, such as `#/jobs/job_1?epoch=3`.
 import {useState, useEffect} from './html.js';
 
+// An address may come from anybody: what stands for an id must be able to be one, since it becomes a part of paths.
+export const isId = text => /^@?\w[\w.-]*$/.test(text);
+
+const decode = text => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+};
+
 const read = () => {
   const [path, query = ''] = location.hash.replace(/^#\/?/, '').split('?');
-  return {parts: path.split('/').filter(Boolean).map(decodeURIComponent), query: Object.fromEntries(new URLSearchParams(query))};
+  return {parts: path.split('/').filter(Boolean).map(decode), query: Object.fromEntries(new URLSearchParams(query))};
 };
 
 export function useRoute() {
@@ -25,9 +36,3 @@ export function link(parts, query = {}) {
 export const go = (parts, query) => {
   location.hash = link(parts, query);
 };
-
-// Changes the query without a new entry in the history.
-export function replaceQuery(parts, query) {
-  history.replaceState(null, '', link(parts, query));
-  window.dispatchEvent(new HashChangeEvent('hashchange'));
-}

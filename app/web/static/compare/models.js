@@ -1,6 +1,6 @@
 // Two models side by side: what was measured of each, and how their groupings differ.
 import {html} from '../html.js';
-import {link} from '../router.js';
+import {isId, link} from '../router.js';
 import {getJson} from '../service/call.js';
 import {useLoaded} from '../service/loading.js';
 import {Title} from '../parts/title.js';
@@ -20,7 +20,7 @@ const ROWS = [
 ];
 
 export function CompareModels({query}) {
-  const ids = [query.from, query.to];
+  const ids = [query.from, query.to].filter(isId);
   const {data, error} = useLoaded(signal => Promise.all(ids.map(id => getJson(`/v1/models/${id}`, {signal}))), [ids.join()]);
   if (error) return html`<${Trouble} error=${error} what="One of the models" />`;
   if (!data) return html`<${Loading} what="the models" />`;
@@ -31,5 +31,5 @@ export function CompareModels({query}) {
       </thead>
       <tbody>${ROWS.map(([title, show]) => html`<tr key=${title}><th scope="row">${title}</th>${data.map(model => html`<td>
         ${show(model)}</td>`)}</tr>`)}</tbody></table></div></section>
-    <${Difference} from=${query.from} to=${query.to} title="How they group the features" />`;
+    ${ids.length === 2 && html`<${Difference} from=${ids[0]} to=${ids[1]} title="How they group the features" />`}`;
 }

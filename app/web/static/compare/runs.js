@@ -1,6 +1,6 @@
 // Two or more runs: their curves laid over each other, the settings that differ, and how their groupings differ.
 import {html, useMemo} from '../html.js';
-import {link} from '../router.js';
+import {isId, link} from '../router.js';
 import {getJson} from '../service/call.js';
 import {secondsTaken} from '../service/job.js';
 import {useLoaded} from '../service/loading.js';
@@ -16,7 +16,7 @@ import {Difference} from './difference.js';
 const EVERY_MS = 4000;
 
 export function CompareRuns({query}) {
-  const ids = (query.jobs || '').split(',').filter(Boolean).slice(0, 6);
+  const ids = (query.jobs || '').split(',').filter(isId).slice(0, 6);
   const {data, error} = useLoaded(signal => Promise.all(ids.map(async id => {
     const [job, metrics] = await Promise.all([getJson(`/v1/jobs/${id}`, {signal}), getJson(`/v1/jobs/${id}/metrics?max_points=300`, {signal})]);
     return {job, points: metrics.points};

@@ -3,7 +3,7 @@ import {call, Problem, query, authorization} from '../service/call.js';
 
 const LOOK_BYTES = 4 << 20; // of a long CSV, its beginning says what its columns are
 
-export const settingsOf = ({name, families, types, format}) => query({
+const settingsOf = ({name, families, types, format}) => query({
   name, families: families ? `prefix:${families}` : null,
   types: Object.keys(types).length ? JSON.stringify(types) : null,
   delimiter: format.delimiter,

@@ -4,7 +4,7 @@ import {useObservable} from '../service/observable.js';
 import {session, mayWrite} from '../service/session.js';
 import {Busy} from './busy.js';
 
-export const READS_ONLY = 'A read key sees, it does not act.';
+const READS_ONLY = 'A read key sees, it does not act.';
 
 // act: what is done; returns a promise. unless: a reason why it cannot be done now, or null.
 export function Action({act, unless = null, confirm = null, kind = '', children}) {

@@ -12,7 +12,7 @@ export class Problem extends Error {
   }
 }
 
-export class Unreachable extends Error {
+class Unreachable extends Error {
   constructor() {
     super('The service does not answer.');
   }

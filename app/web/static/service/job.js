@@ -4,7 +4,7 @@ import {call, Problem} from './call.js';
 import {useTask} from './loading.js';
 import {backOff, pause, untilVisible} from './waiting.js';
 
-export const ENDED = ['succeeded', 'failed', 'cancelled'];
+const ENDED = ['succeeded', 'failed', 'cancelled'];
 export const hasEnded = job => ENDED.includes(job.status);
 
 // How long a job that has ended took, in seconds; null where it never started.
