@@ -13,9 +13,9 @@ from app.http.conditional import IMMUTABLE, is_known, not_modified, strong_tag
 from app.openapi import Responses, array_response, problems
 from app.problems import NotFoundError
 from app.schemas.datasets import DatasetRows
-from app.services import Api, DatasetId
+from app.services import Api, DatasetId, Services
 from app.tables.stream_rows import Rows, cut_rows, stream_rows
-from worker.store import NotFound
+from worker.store import DatasetRecord, NotFound
 
 ROW_FORMATS = (Format.NPY, Format.JSON, Format.CSV, Format.ARROW, Format.PARQUET)
 ROWS_CSV = "p0,p1,m0\n0.5,1,2\n0.1,,1.5\n"
@@ -51,7 +51,7 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         raise NotFound("dataset", dataset.id) from None
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
-    keys = import_module("app.tables.store_keys").read_keys(api.store.datasets.keys_path(dataset.id))
+    keys = _read_keys(api, dataset) if any(column["type"] == "key" for column in dataset.columns) else {}
     rows = Rows(
         names=dataset.table_features,
         count=dataset.rows,
@@ -67,3 +67,12 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
         head={"columns": dataset.table_features, "keys": keys},
     )
     return StreamingResponse(stream_rows(rows, asked), 200, headers, asked.value)
+
+
+def _read_keys(api: Services, dataset: DatasetRecord) -> dict[str, list[str | None]]:
+    try:
+        path = api.store.datasets.keys_path(dataset.id)
+        keys: dict[str, list[str | None]] = import_module("app.tables.store_keys").read_keys(path)
+    except FileNotFoundError:  # deleted meanwhile
+        raise NotFound("dataset", dataset.id) from None
+    return keys

@@ -19,5 +19,6 @@ def write_keys(keys: Mapping[str, Any], path: Path) -> None:
 
 
 def read_keys(path: Path) -> dict[str, list[str | None]]:
-    """Read the keys that `write_keys` wrote; none where there is no such file."""
-    return parquet.read_table(path).to_pydict() if path.exists() else {}
+    """Read the keys that `write_keys` wrote."""
+    keys: dict[str, list[str | None]] = parquet.read_table(path).to_pydict()
+    return keys

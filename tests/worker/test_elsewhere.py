@@ -1,5 +1,7 @@
 """Machines that share a database, a queue and a bucket, and nothing else."""
 
+import io
+
 import httpx
 import numpy as np
 import pytest
@@ -63,6 +65,25 @@ def test_a_job_of_a_machine_that_is_lost_is_resumed_by_another_and_served_by_a_t
         assert answer.status_code == 200
         assert np.load(second.store.datasets.values_path(dataset.id)).shape == rows.shape
         assert client.get(f"/v1/datasets/{dataset.id}/rows").status_code == 200
+        sent = client.post(
+            "/v1/datasets", content="a,b\n1,2\n3,4\n", headers={"content-type": "text/csv"}
+        ).json()
+        assert np.load(first.store.datasets.values_path(sent["id"])).tolist() == [[1, 2], [3, 4]]
+        assert client.get(f"/v1/datasets/{sent['id']}/rows", headers={"accept": "text/csv"}).text.split() == [
+            "a,b",
+            "1,2",
+            "3,4",
+        ]
+        coding = client.post(
+            f"/v1/models/{ended.model_id}/encoding-jobs", json={"dataset": dataset.id}
+        ).json()
+        second.announcer.announce(coding["id"])
+        coded = second.wait_for_end(second.store.jobs.get(coding["id"]))
+        assert coded.status is JobStatus.SUCCEEDED, coded.error
+        codes = client.get(
+            f"/v1/datasets/{coded.result_dataset_id}/rows", headers={"accept": "application/x-npy"}
+        )
+        assert np.load(io.BytesIO(codes.content)).tolist() == answer.json()["codes"]
         assert client.delete(f"/v1/models/{ended.model_id}").status_code == 204
         assert client.get(f"/v1/models/{ended.model_id}").status_code == 404
     assert not any(ended.model_id in name for name in s3.object_names())

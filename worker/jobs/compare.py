@@ -17,7 +17,7 @@ from worker.contract.settings import WorkerSettings
 from worker.jobs.failures import describe_failure
 from worker.jobs.load_dataset import load_labels, load_table
 from worker.process.cores import find_free_cores
-from worker.store import ComparisonClaim, NotFound, Store, StoreUnavailable
+from worker.store import ComparisonClaim, NotFound, StorageUnavailable, Store, StoreUnavailable
 
 LONGEST_INTERVAL_S = 1.0  # the longest that a new job, or a stopping worker, waits
 
@@ -60,7 +60,9 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
     except Interrupted:
         store.comparisons.release(claim)
         _log.info("comparison of %s was released", model_id)
-    except StoreUnavailable:
+    except StoreUnavailable as error:
+        if isinstance(error, StorageUnavailable):  # no fault of the comparison: it is made later
+            store.comparisons.release(claim)
         raise
     except Exception as error:  # noqa: BLE001 - every failure is recorded
         _log.exception("comparison of %s failed", model_id)

@@ -74,10 +74,10 @@ class EncodingAttempt:
         self._store.datasets.check_room(rows * len(features) * np.dtype(STORED).itemsize, job.key_id)
         path = self._store.recordings.work_path(self._claim, FILE_NAME)
         self._fill(path, source, encoder, (rows, len(features)))
-        keys_path = path.with_name(KEYS_NAME) if keys or prefixes else None
+        keys_path = self._store.recordings.work_path(self._claim, KEYS_NAME) if keys or prefixes else None
         if keys_path is not None:
-            own = self._store.datasets.keys_path(source.id)
-            write_keys(keys_path, read_keys(own, keys), prefixes, rows=source.rows)
+            own = read_keys(self._store.datasets.keys_path(source.id), keys) if keys else {}
+            write_keys(keys_path, own, prefixes, rows=source.rows)
         new = NewDataset(
             name=job.name,
             features=features,

@@ -13,8 +13,6 @@ PREFIX_KEYS = ("row", "length")  # number of the row from 0, and the length that
 
 def read_keys(path: Path, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """Read some keys of a dataset, by name."""
-    if not names:
-        return {}
     table = parquet.read_table(path, columns=list(names))
     return {name: table.column(name) for name in names}
 

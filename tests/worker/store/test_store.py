@@ -16,6 +16,18 @@ def test_a_store_opened_again_has_its_data(store, settings, dataset):
     again.close()
 
 
+def test_files_may_be_in_another_directory_than_the_database(tmp_path, add_dataset):
+    elsewhere = tmp_path / "shared" / "files"
+    settings = ServiceSettings(data_dir=tmp_path / "own", storage_url=elsewhere.as_uri())
+    opened = Store.open(settings)
+    added = add_dataset(store=opened)
+    assert opened.datasets.values_path(added.id) == elsewhere / "datasets" / added.id / "values.npy"
+    assert not (tmp_path / "own" / "datasets").exists()
+    opened.datasets.delete(added.id)
+    assert list((elsewhere / "datasets").iterdir()) == []
+    opened.close()
+
+
 @pytest.fixture
 def usual_umask():
     before = os.umask(0o022)

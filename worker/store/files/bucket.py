@@ -1,5 +1,6 @@
 """Files in an object storage that speaks S3, read through a cache on this machine's disk."""
 
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -180,5 +181,11 @@ class BucketFiles:
         except exceptions.BaseError as error:
             raise StorageUnavailable(
                 f"The object storage does not answer for the bucket {self._bucket.name!r} "
-                f"({type(error).__name__})."
+                f"({type(error).__name__}).{_hint()}"
             ) from None
+
+
+def _hint() -> str:
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        return ""
+    return " As AWS_ACCESS_KEY_ID is not set, credentials were looked for in the role of this machine."
