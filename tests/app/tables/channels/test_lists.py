@@ -245,3 +245,11 @@ def test_kinds_are_for_lists(limits):
     with pytest.raises(InvalidError) as caught:
         read_json({"rows": [[1]]}, limits, kinds={"f0": "series"})
     assert caught.value.code == "no_such_family"
+
+
+@pytest.mark.parametrize("way", WAYS, indirect=True)
+def test_a_model_of_series_alone_reads_no_columns(read, way):
+    columns = {"s": pa.array([[1.0], [2.0, 3.0]])} | ({} if way == "json" else {"a": [1, 2]})
+    found = read(columns, known={}, kinds={"s": "series"})
+    assert (found.columns, list(found.channels)) == ((), ["s"])
+    assert sum(len(block) for block in found.blocks()) == 2
