@@ -59,6 +59,7 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
     "feature_cleaning.outlier_method": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
 }
 
+METRICS = "the service keeps the metrics of every epoch: `catvq metrics`"
 # Keys with only one supported value: what the service always does.
 FIXED: dict[str, tuple[Any, str]] = {
     "model.uniform_codebook_init": (
@@ -75,13 +76,15 @@ FIXED: dict[str, tuple[Any, str]] = {
         "the reconstruction always counts 1; other weights are beside it",
     ),
     "training.use_smart_reset": (False, "dead codes are revived in one way"),
-    "logging.wandb": (False, "metrics are at the service: `catvq watch`, GET /v1/jobs/{id}/metrics"),
+    "logging.wandb": (False, METRICS),
     "training.val_every_n_epochs": (1, "every epoch is validated"),
+    "feature_cleaning.pre_categorization": (True, "features are always cleaned before they are grouped"),
     "category_assignment_config.reassign_orphans": (True, "every feature always ends in a category"),
 }
 
 PATIENCE = "training stops when the validation error falls no more, by the service's own patience"
 SPLITS = "categories are found in another way, which splits none"
+CLUSTERING = "the service's own clustering finds where the assignment starts"
 WEIGHTS = "the loss has other parts; see model.*_weight in the API's names"
 REFUSED = {
     "checkpoint_dir": "checkpoints are kept in the service's data directory",
@@ -101,7 +104,17 @@ REFUSED = {
     "category_assignment_config.max_category_size": SPLITS,
     "model.auto_compression_strategy": "the width of a level follows the number of a category's features",
     "feature_cleaning.percentile_range": "outliers are cut by their distance from the median (mad)",
-    "feature_cleaning.pre_categorization": "features are always cleaned before they are grouped",
+    "feature_cleaning.use_intelligent_dedup": "of duplicates the first is kept",
+    "category_assignment_config.method": CLUSTERING,
+    "category_assignment_config.device": CLUSTERING,
+    "category_assignment_config.linkage_method": CLUSTERING,
+    "category_assignment_config.distance_metric": CLUSTERING,
+    "category_assignment_config.k_selection_method": CLUSTERING,
+    "category_assignment_config.subsample_excess_fraction": CLUSTERING,
+    "logging.log_interval": METRICS,
+    "logging.eval_interval": METRICS,
+    "hdf5_chunk_size": "files are read as a whole",
+    "encode_chunk_size": "rows are encoded in parts that the service chooses",
 }
 UNKNOWN = "unknown setting"
 ENCODER = "tables are learnt from as they are, series and fields by descriptors that are the same for all"
