@@ -222,7 +222,8 @@ class CleaningConfig:
             min(1, mean^2); float64 values that float32 could hardly tell apart, only where float64 cannot.
         correlation_threshold: A feature is a duplicate when its |correlation| with an earlier one is
             above this; 1 turns the search off.
-        missing: What stands for a missing value, taken from the training rows.
+        missing: What stands for a missing value, taken from the training rows; with "indicator" the median,
+            and whether a value is missing is learnt as well, as a part of its feature.
         outliers: "mad" clips to the median plus or minus `outlier_threshold` robust deviations.
         outlier_threshold: In robust standard deviations, above 0.
     """
@@ -230,13 +231,13 @@ class CleaningConfig:
     enabled: bool = True
     variance_threshold: float = 1e-8
     correlation_threshold: float = 0.99
-    missing: Literal["median", "mean", "zero"] = "median"
+    missing: Literal["median", "mean", "zero", "indicator"] = "median"
     outliers: Literal["mad", "none"] = "mad"
     outlier_threshold: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.missing not in {"median", "mean", "zero"}:
-            raise ConfigError(f"missing must be median, mean or zero, got {self.missing!r}")
+        if self.missing not in {"median", "mean", "zero", "indicator"}:
+            raise ConfigError(f"missing must be median, mean, zero or indicator, got {self.missing!r}")
         if self.outliers not in {"mad", "none"}:
             raise ConfigError(f"outliers must be mad or none, got {self.outliers!r}")
         if not 0 <= self.variance_threshold < math.inf:

@@ -126,6 +126,7 @@ class _Comparison:
             None if present is None else torch.from_numpy(present).to(device),
             None if weights is None else weights[rows],
             is_channel=learnt.cleaner.is_channel,
+            is_gap=learnt.cleaner.is_gap,
         )
         self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}

@@ -19,7 +19,7 @@ from catvq.features.columns import FeatureColumns
 from catvq.features.duplicates import find_duplicates
 from catvq.features.equal_channels import find_equal_channels
 from catvq.features.equal_values import MISSING, find_equal_values
-from catvq.features.indicators import fit_indicators
+from catvq.features.indicators import fit_indicators, with_gaps
 from catvq.features.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
 from catvq.features.row_weights import Weights
@@ -28,7 +28,7 @@ from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds
 # Rows whose correlations decide what is a duplicate: a correlation's standard error is then 1/141.
 DUPLICATE_ROWS = 20_000
 FLOAT_FIELDS = ("fill", "lower", "upper", "centre", "scale", "slope", "intercept")
-INTEGER_FIELDS = ("num_values", "num_descriptors", "representative", "missing", "clipped")
+INTEGER_FIELDS = ("num_values", "num_descriptors", "gapped", "representative", "missing", "clipped")
 NORMALIZED_ROWS = 4096  # of categorical features at once: they take more room on the way
 
 
@@ -108,7 +108,10 @@ class FeatureCleaner(KeptColumns):
         columns = columns or FeatureColumns.tabular(np.zeros(values.shape[1], dtype=np.int64))
         wants_clipping = config.enabled and config.outliers == "mad"
         threshold = config.outlier_threshold if wants_clipping else None
-        bounds = fit_bounds(values, rows, config.missing, threshold, weights)
+        if config.missing == "indicator":
+            columns = with_gaps(columns, values, rows)
+        fill = "median" if config.missing == "indicator" else config.missing
+        bounds = fit_bounds(values, rows, fill, threshold, weights)
         bounds = fit_indicators(values, rows, bounds, columns, weights)
         moments = fit_moments(values, rows, bounds, columns, weights)
         cleaner = cls._from_statistics(bounds, moments, config, columns, num_rows=len(rows))
@@ -144,6 +147,7 @@ class FeatureCleaner(KeptColumns):
             rows=num_rows,
             num_values=columns.num_values,
             num_descriptors=columns.num_descriptors,
+            gapped=columns.gapped,
             fill=bounds.fill,
             lower=bounds.lower,
             upper=bounds.upper,
@@ -193,7 +197,7 @@ class FeatureCleaner(KeptColumns):
         self, sample: Values, threshold: float, families: NDArray[np.int64] | None
     ) -> Self:
         """Drop the active categorical features that repeat another one over the given raw rows, [N, R]."""
-        chosen = self.active[self.num_values[self.active] > 0]
+        chosen = self.active[(self.num_values[self.active] > 0) & (self.gapped[self.active] == 0)]
         numbers = np.searchsorted(self.columns.feature_of_number, chosen)
         is_missing = self.columns.is_missing(sample)[:, numbers]
         values = np.where(is_missing, MISSING, sample[:, numbers]).astype(np.int64)
@@ -242,7 +246,7 @@ class FeatureCleaner(KeptColumns):
             ShapeError: The rows do not have R values.
         """
         self._check_width(values, len(self.columns.feature_of_number))
-        if not self.columns.has_values:
+        if not self.columns.is_expanded:
             return self._normalized(self._converted(values))
         starts = range(0, max(len(values), 1), NORMALIZED_ROWS)
         parts = (self._converted(values[start : start + NORMALIZED_ROWS]) for start in starts)
@@ -263,6 +267,7 @@ class FeatureCleaner(KeptColumns):
         number, found = self.columns.number[self.active_columns], None
         for start in range(0, len(values), NORMALIZED_ROWS):
             is_missing = self.columns.is_missing(values[start : start + NORMALIZED_ROWS])[:, number]
+            is_missing &= ~self.is_gap
             if found is None and is_missing.any():
                 found = np.ones((len(values), len(number)), dtype=bool)
             if found is not None:
@@ -305,7 +310,7 @@ class FeatureCleaner(KeptColumns):
         Of a channel, `clipped` counts descriptors.
         """
         clipped = np.bincount(self.columns.feature, self.clipped)
-        is_number = self.columns.is_alone[self.columns.first]
+        is_number = (self.num_values == 0) & (self.num_descriptors == 0)
         is_duplicate = (self.stands_on != CONSTANT) & (self.stands_on != np.arange(len(features)))
         return [
             {

@@ -3,6 +3,8 @@
 Letters: N rows, R numbers that a row has, C columns.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ def fit_indicators(
 
     A missing value so adds nothing to what is learnt, once its columns are centred.
     """
-    if not columns.has_values:
+    if not columns.is_expanded:
         return bounds
     number, total = np.zeros(len(columns.feature)), np.zeros(len(columns.feature))
     height = max(1, CHUNK_CELLS // len(columns.feature))
@@ -33,9 +35,21 @@ def fit_indicators(
         number += (~np.isnan(chunk) * counts).sum(axis=0)
         total += ((chunk == 1) * counts).sum(axis=0)
     share = (total / np.maximum(number, TINY)).astype(bounds.fill.dtype)
-    is_indicator, of = columns.is_indicator, columns.number
+    is_indicator, of = columns.is_indicator | columns.is_gap, columns.number
     return Bounds(
         fill=np.where(is_indicator, share, bounds.fill[of]),
         lower=np.where(is_indicator, share.dtype.type(0), bounds.lower[of]),
         upper=np.where(is_indicator, share.dtype.type(1), bounds.upper[of]),
     )
+
+
+def with_gaps(columns: FeatureColumns, values: Values, rows: NDArray[np.int64]) -> FeatureColumns:
+    """Give each tabular feature that is missing in some of the rows a column that tells where."""
+    number = np.zeros(len(columns.feature_of_number), dtype=np.int64)
+    height = max(1, CHUNK_CELLS // len(number))
+    for start in range(0, len(rows), height):
+        number += columns.is_missing(np.asarray(values[rows[start : start + height]])).sum(axis=0)
+    is_gapped = (
+        (number > 0) & (number < len(rows)) & (columns.num_descriptors[columns.feature_of_number] == 0)
+    )
+    return replace(columns, gapped=np.bincount(columns.feature_of_number, is_gapped).astype(np.int64))

@@ -24,18 +24,20 @@ class KeptColumns:
     Args:
         num_values: Of each feature, int64 [D]; 0 where it is not categorical.
         num_descriptors: Of each feature, int64 [D]; 0 where it is no channel.
+        gapped: int64 [D], 1 where a column of the feature tells whether it is missing.
         representative: The kept column that each column stands on, int64 [C]: itself when kept, another when
             a duplicate, -1 when constant.
     """
 
     num_values: NDArray[np.int64]
     num_descriptors: NDArray[np.int64]
+    gapped: NDArray[np.int64]
     representative: NDArray[np.int64]
 
     @cached_property
     def columns(self) -> FeatureColumns:
         """The columns that the uploaded features become."""
-        return FeatureColumns(self.num_values, self.num_descriptors)
+        return FeatureColumns(self.num_values, self.num_descriptors, self.gapped)
 
     @cached_property
     def active_columns(self) -> NDArray[np.int64]:
@@ -51,6 +53,12 @@ class KeptColumns:
     def is_channel(self) -> NDArray[np.bool_]:
         """Which of the active features are channels [D']."""
         found: NDArray[np.bool_] = self.num_descriptors[self.active] > 0
+        return found
+
+    @cached_property
+    def is_gap(self) -> NDArray[np.bool_]:
+        """Which of the active columns tell whether their feature is missing [C']."""
+        found: NDArray[np.bool_] = self.columns.is_gap[self.active_columns]
         return found
 
     @cached_property

@@ -33,6 +33,7 @@ class RunData:
         weights: How much each row counts, above 0 [N]; None where all count the same.
         leader: The feature that each follows into its category, int64 [D']; None where none follows another.
         is_channel: Which features are channels, bool [D']; none of them when not given.
+        is_gap: Which columns tell of missing values, bool [C']; none of them when not given.
     """
 
     features: Tensor
@@ -43,6 +44,7 @@ class RunData:
     weights: Weights | None = None
     leader: NDArray[np.int64] | None = None
     is_channel: NDArray[np.bool_] | None = None
+    is_gap: NDArray[np.bool_] | None = None
 
     @property
     def device(self) -> torch.device:
@@ -63,7 +65,8 @@ class RunData:
         observed = self.train
         if self.present is not None:
             observed = observed.masked_fill(~self.present[self.train_rows], torch.nan)
-        return feature_scores(observed.cpu().numpy(), self.owners.owner.cpu().numpy(), self.is_channel)
+        owner = self.owners.owner.cpu().numpy()
+        return feature_scores(observed.cpu().numpy(), owner, self.is_channel, self.is_gap)
 
     @cached_property
     def train_rows(self) -> Tensor:

@@ -15,7 +15,10 @@ FILLED_IN = 0.5  # between a row's largest and smallest indicator; at least 1 wh
 
 
 def feature_scores(
-    columns: NDArray[np.float32], feature: NDArray[np.int64], is_channel: NDArray[np.bool_] | None = None
+    columns: NDArray[np.float32],
+    feature: NDArray[np.int64],
+    is_channel: NDArray[np.bool_] | None = None,
+    is_gap: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float32]:
     """Give each value of a categorical feature the number that agrees best with all other features.
 
@@ -31,11 +34,15 @@ def feature_scores(
         columns: Normalised, [N, C]; where a value is missing, NaN or filled in.
         feature: The feature of each column, int64 [C], ascending from 0.
         is_channel: Which features are channels, bool [D]; none of them when not given.
+        is_gap: Which columns tell of missing values, bool [C]; they count only where a feature has no other.
 
     Returns:
         [N, D]: a number's own column, and scores of mean 0 and variance 1 in place of the columns of another
         feature; NaN where it is in the columns.
     """
+    if is_gap is not None and is_gap.any():
+        is_scored = ~is_gap | (np.bincount(feature, ~is_gap) == 0)[feature]
+        columns, feature = columns[:, is_scored], feature[is_scored]
     sizes = np.bincount(feature)
     if (sizes == 1).all():
         return columns

@@ -82,21 +82,24 @@ class Moments:
         rounding = ROUNDING_STEPS * self.precision.step * level
         limit: NDArray[np.float64] = np.maximum(np.maximum(smallest, rounding), self.precision.smallest_scale)
         if columns is not None:
-            limit = np.where(columns.is_indicator, 0, limit)
+            limit = np.where(columns.is_indicator | columns.is_gap, 0, limit)
         return self.deviation <= limit
 
     def scale(self, is_constant: NDArray[np.bool_], columns: FeatureColumns) -> NDArray[np.float64]:
         """What values are divided by, so that a feature's variances add up to 1 and all weigh the same.
 
         A number's deviation; of indicators that of all their feature's together; of a descriptor its own,
-        times the root of how many of its channel's vary.
+        times the root of how many of its channel's vary. What tells of missing values weighs as much as the
+        value does.
         """
-        variance = np.bincount(columns.feature, np.square(self.deviation))
+        variance = np.bincount(columns.feature, np.where(columns.is_gap, 0, np.square(self.deviation)))
         of_feature = np.sqrt(variance)[columns.feature]
         is_together = columns.is_indicator & (of_feature > 0)
         varying = np.bincount(columns.feature, ~is_constant)[columns.feature]
         own = self.deviation * np.where(columns.is_descriptor, np.sqrt(varying), 1.0)
-        return np.where(is_together, of_feature, np.where(is_constant, 1.0, own))
+        halves = 1 + columns.gapped * (np.bincount(columns.feature, ~is_constant & ~columns.is_gap) > 0)
+        share = np.sqrt(halves)[columns.feature]
+        return np.where(is_together, of_feature * share, np.where(is_constant, 1.0, own * share))
 
 
 def evenly_spaced(rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:

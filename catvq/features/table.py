@@ -87,7 +87,8 @@ class FeatureTable:
         num_values = np.zeros(len(self.features), dtype=np.int64)
         num_values[: len(tabular)] = [len(self.values_of.get(name, ())) for name in tabular]
         num_descriptors = [len(other.descriptors) for other in self.channel_families for _ in other.channels]
-        return FeatureColumns(num_values, np.array([0] * len(tabular) + num_descriptors, dtype=np.int64))
+        descriptors = np.array([0] * len(tabular) + num_descriptors, dtype=np.int64)
+        return FeatureColumns(num_values, descriptors, np.zeros_like(num_values))
 
     @cached_property
     def channel_families(self) -> tuple[ChannelFamily, ...]:

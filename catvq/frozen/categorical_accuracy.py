@@ -45,7 +45,7 @@ def describe_values(
     restored = cleaner.restore(decoded)
     values = table.take(rows)
     is_there = ~cleaner.columns.is_missing(values)
-    commonest = cleaner.columns.collapse(cleaner.centre[None])[0]
+    commonest = cleaner.columns.collapse(np.where(cleaner.columns.is_gap, 0, cleaner.centre)[None])[0]
     found = []
     for feature in categorical:
         own, count = is_there[:, feature], int(is_there[:, feature].sum())

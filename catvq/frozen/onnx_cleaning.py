@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from catvq.descriptors.family import ChannelFamily
 from catvq.features.cleaner import FeatureCleaner
+from catvq.features.columns import MISSING_FROM
 from catvq.onnx_builder import Graph
 
 
@@ -53,7 +54,7 @@ def restore(
     rows = graph.add("Mul", rows, graph.constant(cleaner.scale))
     last = "rows" if not families else None
     centre = graph.constant(cleaner.restored_centre)
-    if cleaner.columns.has_values:
+    if cleaner.columns.is_expanded:
         rows = _collapse(graph, cleaner, graph.add("Add", rows, centre), output=last)
     else:
         rows = graph.add("Add", rows, centre, output=last)
@@ -85,10 +86,20 @@ def _divide(graph: Graph, cleaner: FeatureCleaner, numbers: str, families: Seque
 
 def _expand(graph: Graph, cleaner: FeatureCleaner, numbers: str) -> str:
     """`FeatureColumns.expand`: [N, R] -> [N, C]."""
-    columns, dtype = cleaner.columns, cleaner.dtype
-    if not columns.has_values:
+    columns = cleaner.columns
+    if not columns.is_expanded:
         return numbers
     spread = graph.add("Gather", numbers, graph.constant(columns.number), axis=1)
+    known = _known(graph, cleaner, spread) if columns.has_values else spread
+    if not columns.gapped.any():
+        return known
+    tells = graph.add("Cast", graph.add("IsNaN", known), to=rows_kind(cleaner))
+    return graph.add("Where", graph.constant(columns.is_gap), tells, known)
+
+
+def _known(graph: Graph, cleaner: FeatureCleaner, spread: str) -> str:
+    """Numbers as they are, and indicators of values: [N, C] -> [N, C], NaN where missing."""
+    columns, dtype = cleaner.columns, cleaner.dtype
     sizes = graph.constant(columns.num_values[columns.feature].astype(dtype))
     nothing, missing = (graph.constant(np.array(number, dtype=dtype)) for number in (0, np.nan))
     is_whole = graph.add("Equal", graph.add("Floor", spread), spread)
@@ -98,12 +109,16 @@ def _expand(graph: Graph, cleaner: FeatureCleaner, numbers: str) -> str:
     is_value = graph.add("Equal", spread, graph.constant(columns.value.astype(dtype)))
     indicator = graph.add("Cast", is_value, to=rows_kind(cleaner))
     indicator = graph.add("Where", graph.add("And", is_whole, is_within), indicator, missing)
-    return graph.add("Where", graph.constant(columns.is_indicator), indicator, spread)
+    is_of_values = columns.num_values[columns.feature] > 0  # also what tells that one is missing
+    return graph.add("Where", graph.constant(is_of_values), indicator, spread)
 
 
 def _collapse(graph: Graph, cleaner: FeatureCleaner, rows: str, *, output: str | None) -> str:
     """`FeatureColumns.collapse`: [N, C] -> [N, R]."""
     columns = cleaner.columns
+    if not columns.has_values:
+        first = graph.add("Gather", rows, graph.constant(columns.first_of_number), axis=1)
+        return _with_gaps(graph, cleaner, rows, first, output=output)
     # One more column, for the places of values that a feature does not have.
     widened = np.concatenate([columns.slots.flatten(), columns.first_of_number])
     beyond = graph.constant(np.array(-np.inf, dtype=cleaner.dtype))
@@ -117,7 +132,20 @@ def _collapse(graph: Graph, cleaner: FeatureCleaner, rows: str, *, output: str |
     both = graph.add("Concat", first, values, axis=1)
     is_index, count = columns.is_index, len(columns.is_index)
     place = np.where(is_index, count + np.cumsum(is_index) - 1, np.arange(count))
-    return graph.add("Gather", both, graph.constant(place), axis=1, output=output)
+    if not columns.gapped.any():
+        return graph.add("Gather", both, graph.constant(place), axis=1, output=output)
+    numbers = graph.add("Gather", both, graph.constant(place), axis=1)
+    return _with_gaps(graph, cleaner, rows, numbers, output=output)
+
+
+def _with_gaps(graph: Graph, cleaner: FeatureCleaner, rows: str, numbers: str, *, output: str | None) -> str:
+    """NaN where a column tells that a number is missing: columns [N, C] and numbers [N, R] -> [N, R]."""
+    beyond, limit, missing = (
+        graph.constant(np.array(number, dtype=cleaner.dtype)) for number in (-np.inf, MISSING_FROM, np.nan)
+    )
+    padded = graph.add("Pad", rows, graph.ints(0, 0, 0, 1), beyond)
+    tells = graph.add("Gather", padded, graph.constant(cleaner.columns.gap_of_number), axis=1)
+    return graph.add("Where", graph.add("Greater", tells, limit), missing, numbers, output=output)
 
 
 def num_tabular(cleaner: FeatureCleaner) -> int:

@@ -39,7 +39,7 @@ from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty
 
-CHECKPOINT_FORMAT = 8  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 9  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
@@ -81,6 +81,7 @@ class TrainingRun:
             table.all_weights,
             categories.active_leader(cleaner),
             cleaner.is_channel,
+            cleaner.is_gap,
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -119,7 +120,7 @@ class TrainingRun:
         split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups) if start_model is None else start_model.cleaner
         observed = cleaner.observed(table.take(split.train))
-        scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel)
+        scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel, cleaner.is_gap)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop)
         sizes = None if start_model is None else start_model.sizes

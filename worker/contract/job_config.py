@@ -299,7 +299,11 @@ class CleaningSettings(_Section):
     enabled: bool = True
     variance_threshold: float = Field(1e-8, ge=0, le=1e6, description="At or below: a constant feature.")
     correlation_threshold: float = Field(0.99, gt=0, le=1, description="Above: a duplicate feature.")
-    missing: Literal["median", "mean", "zero"] = "median"
+    missing: Literal["median", "mean", "zero", "indicator"] = Field(
+        "median",
+        description="What a missing value is filled with. 'indicator': the median, and whether a value is "
+        "missing is learnt as well.",
+    )
     outliers: Literal["mad", "none"] = "mad"
     outlier_threshold: float = Field(5.0, gt=0, le=1e6, description="In robust standard deviations.")
 

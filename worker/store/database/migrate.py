@@ -68,7 +68,7 @@ def newest_revision() -> str:
 
 
 def _known_revisions() -> list[str]:
-    """The revisions in order, read from the names of their files, such as 5_0001_first_layout.py."""
+    """The revisions in order, read from the names of their files, such as 6_0001_first_layout.py."""
     names = sorted(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
     return ["_".join(name.split("_")[:2]) for name in names]
 

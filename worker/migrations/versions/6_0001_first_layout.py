@@ -1,9 +1,9 @@
-"""The first layout of format 5."""
+"""The first layout of format 6."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "5_0001"
+revision = "6_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
