@@ -21,6 +21,10 @@ from worker.store.database.schema import job_assignments, jobs
 LOST = ("Failed to load resource: net::ERR_",)
 REFUSED = ("Failed to load resource: the server responded with a status of 401",)
 FRAME_MS = 1000 / 30
+HIDE = """hidden => {
+    Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
 VIEWS_OF_LISTS = ["#/jobs", "#/models", "#/datasets", "#/new"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -94,6 +98,20 @@ def test_the_matrix_of_a_live_job_moves_and_its_temperature_is_steered(opened, l
     page.get_by_role("button", name="Pause").click()
     expect(page.get_by_role("button", name="Resume")).to_be_visible()
     expect(page.get_by_label("Events").get_by_text("paused", exact=True)).to_be_visible()
+
+
+def test_a_hidden_tab_holds_no_stream_and_catches_up_when_it_is_looked_at(opened, live, http):
+    page = opened(f"#/jobs/{live}")
+    events = page.get_by_label("Events")
+    expect(events.get_by_text("started", exact=True)).to_be_visible()
+    page.evaluate(HIDE, True)
+    http.post(f"/v1/jobs/{live}/pause").raise_for_status()
+    while http.get(f"/v1/jobs/{live}").json()["status"] != "paused":
+        time.sleep(0.1)
+    page.wait_for_timeout(1000)
+    assert events.get_by_text("paused", exact=True).count() == 0
+    page.evaluate(HIDE, False)
+    expect(events.get_by_text("paused", exact=True)).to_be_visible()
 
 
 def test_a_read_key_sees_and_a_write_key_acts(opened, with_keys, done):

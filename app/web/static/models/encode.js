@@ -41,21 +41,22 @@ export function Encode({model}) {
 function Codes({model, result}) {
   const shown = result.codes.slice(0, SHOWN);
   return html`
-    <p class="under">${plural(result.codes.length, 'row')}. Each category gives ${model.levels} codes, coarse to fine.</p>
+    <p class="under">${plural(result.codes.length, 'row')}. Each category gives ${model.levels} codes, coarse to fine. A row is
+      unlike the training rows if it is farther from its codes than ${FAR}% of them.</p>
     <div class="scroll" tabindex="0" role="region" aria-label="Codes"><table class="plain codes">
-      <thead><tr><th scope="col">Row</th><th scope="col">Trust</th><th scope="col" class="number">Error</th>
+      <thead><tr><th scope="col">Row</th><th scope="col">Trust</th><th scope="col" class="number">Error</th><th scope="col" class="number">Farther than</th>
         ${model.categories.map(name => html`<th scope="col">${name}</th>`)}</tr></thead>
       <tbody>${shown.map((codes, row) => html`<tr><th scope="row">${row + 1}</th><td>${trust(result, row)}</td>
-        <td class="number">${number(result.reconstruction_error[row])}</td>
+        <td class="number">${number(result.reconstruction_error[row])}</td><td class="number">${share(result.distance_percentile[row])}</td>
         ${model.categories.map((_, n) => html`<td><code>${codes.slice(n * model.levels, (n + 1) * model.levels).join(' ')}</code>
           </td>`)}</tr>`)}</tbody></table></div>
     ${result.codes.length > SHOWN && html`<p class="quiet">The first ${SHOWN} are shown.</p>`}`;
 }
 
+const share = percentile => (percentile === null ? '–' : `${number(percentile)}%`);
+
 function trust({status, distance_percentile: far}, row) {
-  const distance = far && far[row];
   if (status[row] === 'invalid') return html`<span class="badge bad">invalid</span>`;
-  const words = distance === null || distance === undefined ? '' : `farther from its codes than ${number(distance, 3)}% of the training rows`;
-  if (distance > FAR) return html`<span class="badge unsure" title=${words}>unlike the training rows</span>`;
-  return html`<span class="badge good" title=${words}>${status[row] === 'imputed' ? 'ok, missing values filled in' : 'ok'}</span>`;
+  if (far[row] > FAR) return html`<span class="badge unsure">unlike the training rows</span>`;
+  return html`<span class="badge good">${status[row] === 'imputed' ? 'ok, missing values filled in' : 'ok'}</span>`;
 }

@@ -1,14 +1,16 @@
 // A job's events as they happen (server-sent events), taken up after the last one wherever the stream broke off.
-// fetch and not EventSource, since an EventSource cannot send a key.
-import {call} from './call.js';
-import {Problem} from './call.js';
-import {backOff, pause} from './waiting.js';
+// fetch and not EventSource, since an EventSource cannot send a key. A tab that nobody looks at holds no stream: browsers
+// open few connections to one service.
+import {call, Problem} from './call.js';
+import {backOff, pause, untilVisible, whileVisible} from './waiting.js';
 
 export async function followEvents(path, onEvents, signal) {
   let last = 0;
   for (let failures = 0; ;) {
+    await untilVisible(signal);
     try {
-      const answer = await call(path, {accept: 'text/event-stream', headers: {'Last-Event-ID': `${last}`}, signal});
+      const headers = {'Last-Event-ID': `${last}`};
+      const answer = await call(path, {accept: 'text/event-stream', headers, signal: whileVisible(signal)});
       if (answer.status === 204) return; // the job has ended, and everything was told
       failures = 0;
       for await (const events of messages(answer.body)) {
@@ -16,11 +18,10 @@ export async function followEvents(path, onEvents, signal) {
         onEvents(events);
       }
     } catch (error) {
-      if (error.name === 'AbortError') return;
       if (error instanceof Problem && error.status < 500) throw error;
+      if (error.name === 'AbortError' && !signal.aborted) continue;
     }
-    await pause(backOff(failures), signal).catch(() => {});
-    if (signal.aborted) return;
+    await pause(backOff(failures), signal);
     failures = Math.min(failures + 1, 6);
   }
 }

@@ -4,6 +4,7 @@ const LONGEST_MS = 15000;
 export const backOff = failures => Math.min(LONGEST_MS, 500 * 2 ** failures) * (0.75 + Math.random() / 2);
 
 export function pause(ms, signal) {
+  if (signal.aborted) return Promise.reject(new DOMException('stopped', 'AbortError'));
   return new Promise((resolve, reject) => {
     const stop = () => {
       clearTimeout(timer);
@@ -20,6 +21,17 @@ export function pause(ms, signal) {
     window.addEventListener('online', done);
     signal.addEventListener('abort', stop, {once: true});
   });
+}
+
+// A signal that stops as `signal` does, and when the tab is hidden.
+export function whileVisible(signal) {
+  const controller = new AbortController();
+  const stop = () => {
+    if (signal.aborted || document.hidden) controller.abort();
+  };
+  document.addEventListener('visibilitychange', stop, {signal: controller.signal});
+  signal.addEventListener('abort', stop, {signal: controller.signal});
+  return controller.signal;
 }
 
 export function untilVisible(signal) {
