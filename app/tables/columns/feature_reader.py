@@ -77,7 +77,7 @@ class FeatureReader:
             numbers = cells.numbers
             array = pc.if_else(cells.is_other, cells.text, pa.scalar(None, pa.string()))
         seconds = read_seconds(name, array, self.options, rows_before) - self._starts[name]
-        first = first_time(array, self.options)
+        first = None if self.options.known is None else first_time(array, self.options)
         if first is not None and is_clock(first) != is_clock(self.origins[name]):
             detail = f"{first} and {self.origins[name]} are a day and a time of day"
             place = Place(detail=detail, column=name)

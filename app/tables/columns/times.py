@@ -1,5 +1,6 @@
 """Reads dates and times as seconds, and writes seconds as dates and times."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,8 @@ def _microseconds(array: pa.Array, options: ReadOptions) -> pa.Array:
 
 def _read_text(text: pa.Array, options: ReadOptions) -> pa.Array:
     nothing = pa.scalar(None, pa.string())
+    with suppress(pa.ArrowInvalid):  # some are missing, have a zone, or are spelled otherwise
+        return text.cast(pa.timestamp("us")).cast(pa.int64())
     text = pc.if_else(pa.array(read_cells(text, options).is_missing), nothing, text)
     text = _spell(text, options)
     has_zone = pc.match_substring_regex(text, _HAS_ZONE)

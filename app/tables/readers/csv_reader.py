@@ -123,6 +123,8 @@ def _text_batches(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str]) -> I
 
 def _unquote(cells: pa.Array) -> pa.Array:
     """Take off the apostrophe that keeps a text from being a formula."""
+    if not pc.any(pc.match_substring(cells, "'")).as_py():
+        return cells
     return pc.replace_substring_regex(cells, QUOTED_PATTERN, r"\1\2")
 
 
