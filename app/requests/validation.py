@@ -124,6 +124,9 @@ def _kinds(dataset: DatasetRecord) -> dict[str, tuple[str, tuple[str, ...]]]:
     known = {
         column["name"]: (column["type"], tuple(column.get("values") or ())) for column in dataset.columns
     }
+    for column in dataset.columns:
+        if column["type"] == "datetime" and "-" not in column["origin"]:
+            known[column["name"]] = "a time of day", ()
     for family in dataset.kinds:
         shape = "" if family["shape"] is None else f" of {family['shape'][0]} x {family['shape'][1]}"
         for channel in family["channels"]:
@@ -135,8 +138,6 @@ def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ..
     """Why a feature of another dataset cannot be compared; None where it can."""
     if own[0] != theirs[0]:
         return f"is {own[0]} in the job's dataset and {theirs[0]} in this one"
-    if own[0] == "datetime":
-        return "is a time, which each dataset counts from its own first one; exclude it from the features"
     unknown = [value for value in theirs[1] if value not in set(own[1])]
     return f"has values here that the job's dataset has not: {listed(unknown)}" if unknown else None
 

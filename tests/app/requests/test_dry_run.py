@@ -21,7 +21,10 @@ def dataset(rows=100, *, key="ds_1", features=FEATURES, columns=()):
         name=None,
         features=features,
         families=FAMILIES,
-        columns=[{"name": name, "type": kind, "values": values} for name, kind, values in columns],
+        columns=[
+            {"name": name, "type": kind, "origin" if kind == "datetime" else "values": of}
+            for name, kind, of in columns
+        ],
         digest="",
         rows=rows,
         warnings=[],
@@ -233,7 +236,7 @@ def test_early_stopping_needs_validation_rows_and_auto_follows_epochs():
     assert resolve(training={"epochs": 7}).config["training"]["early_stopping"] is False
 
 
-CITIES = [("a0", "categorical", ["Ulm", "Bonn"]), ("a1", "datetime", None)]
+CITIES = [("a0", "categorical", ["Ulm", "Bonn"]), ("a1", "datetime", "2026-01-31")]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +245,7 @@ CITIES = [("a0", "categorical", ["Ulm", "Bonn"]), ("a1", "datetime", None)]
         ({"features": FEATURES[:-1]}, "no feature 'b1'"),
         ({}, "'a0' is categorical in the job's dataset and numeric"),
         ({"columns": [("a0", "categorical", ["Ulm", "Rome"])]}, "'a0' has values here .* 'Rome'"),
-        ({"columns": CITIES}, "'a1' is a time"),
+        ({"columns": [*CITIES[:1], ("a1", "datetime", "10:00:00")]}, "'a1' is datetime .* a time of day"),
         ({"columns": CITIES, "key": "ds_1"}, "'ds_1' is used already"),
     ],
 )
@@ -254,10 +257,9 @@ def test_a_dataset_that_cannot_test_is_refused_by_the_name_of_the_feature(other,
 
 
 def test_rows_of_other_datasets_leave_the_job_s_own_to_training():
-    config = JobConfig.model_validate(
-        {"training": {"split": {"test": "ds_2"}}, "features": {"exclude": ["a1"]}}
-    )
-    other = dataset(30, key="ds_2", columns=[("a0", "categorical", ["Bonn"])])
+    config = JobConfig.model_validate({"training": {"split": {"test": "ds_2"}}})
+    times = ("a1", "datetime", "2025-12-01")
+    other = dataset(30, key="ds_2", columns=[("a0", "categorical", ["Bonn"]), times])
 
     plan = resolve_plan(config, dataset(columns=CITIES), held_out={"test": other})
 
