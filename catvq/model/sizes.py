@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catvq.config import RunConfig
 from catvq.model.vqvae import ModelShape
-from catvq.recipe import choose_codebook_size, choose_latent_dim
+from catvq.recipe import CHANNEL_FEATURES, choose_codebook_size, choose_latent_dim
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,16 @@ def resolve_shape(
     rows: int,
     num_columns: int | None = None,
     given: StreamSizes | None = None,
+    is_channel: NDArray[np.bool_] | None = None,
 ) -> ModelShape:
     """Resolve all sizes of the model; larger categories get wider latents and larger codebooks.
 
-    Without a number of columns, every feature is one. Codebooks and latents have the given sizes, if any are.
+    Without a number of columns, every feature is one; without `is_channel`, [D'], none is a channel. Codebooks
+    and latents have the given sizes, if any are.
     """
     model = config.model
-    sizes = np.bincount(grouping, minlength=num_categories).clip(min=1)
+    counted = np.ones(len(grouping)) if is_channel is None else np.where(is_channel, CHANNEL_FEATURES, 1)
+    sizes = np.bincount(grouping, counted, minlength=num_categories).clip(min=1)
     levels = list(zip(model.sizes_of_levels(), model.ratios(), strict=False))  # checked by the shape
     streams = [(int(size) * ratio, given) for size in sizes for given, ratio in levels]
     codes = [

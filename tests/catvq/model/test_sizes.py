@@ -57,3 +57,17 @@ def test_ratios_that_are_not_one_per_level_are_refused(make_config):
             num_categories=1,
             rows=80,
         )
+
+
+def test_a_channel_counts_as_many_numbers(make_config):
+    is_channel = np.array([True, False, False])
+    shape = resolve_shape(
+        make_config(model={"levels": 1}),
+        grouping=np.array([0, 1, 1]),
+        num_categories=2,
+        rows=10_000,
+        is_channel=is_channel,
+    )
+
+    assert shape.latent_dims == (16, 2)
+    assert shape.codebook_sizes == (256, 32)
