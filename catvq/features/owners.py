@@ -6,22 +6,28 @@ Shapes: D features, C columns.
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
 class ColumnOwners:
-    """Which feature each column belongs to; a number owns one, a categorical feature one for each value.
+    """Which feature each column belongs to.
+
+    A number owns one, a categorical feature one for each value, a channel one for each descriptor.
 
     Attributes:
         owner: int64 [C], ascending from 0 to D - 1.
         num_features: D.
+        is_channel: Which features are channels, bool [D]; none of them when not given.
     """
 
     owner: Tensor
     num_features: int
+    is_channel: NDArray[np.bool_] | None = None
 
     @classmethod
     def each_its_own(cls, num_features: int) -> "ColumnOwners":
@@ -30,7 +36,7 @@ class ColumnOwners:
 
     def to(self, device: torch.device) -> "ColumnOwners":
         """The same on a device."""
-        return ColumnOwners(self.owner.to(device), self.num_features)
+        return ColumnOwners(self.owner.to(device), self.num_features, self.is_channel)
 
     @property
     def num_columns(self) -> int:

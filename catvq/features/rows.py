@@ -57,7 +57,7 @@ class RunData:
         count = len(self.family_one_hot)
         if self.feature_of_column is None:
             return ColumnOwners.each_its_own(count).to(self.device)
-        return ColumnOwners(torch.from_numpy(self.feature_of_column), count).to(self.device)
+        return ColumnOwners(torch.from_numpy(self.feature_of_column), count, self.is_channel).to(self.device)
 
     @property
     def train_scores(self) -> NDArray[np.float32]:

@@ -33,8 +33,8 @@ def resolve_shape(
 ) -> ModelShape:
     """Resolve all sizes of the model; larger categories get wider latents and larger codebooks.
 
-    Without a number of columns, every feature is one; without `is_channel`, [D'], none is a channel. Codebooks
-    and latents have the given sizes, if any are.
+    Without a number of columns, every feature is one; without `is_channel`, [D'], none is a channel.
+    Codebooks and latents have the given sizes, if any are.
     """
     model = config.model
     counted = np.ones(len(grouping)) if is_channel is None else np.where(is_channel, CHANNEL_FEATURES, 1)

@@ -30,7 +30,6 @@ def build_learner(
     owners: ColumnOwners | None = None,
     leader: NDArray[np.int64] | None = None,
     sizes: StreamSizes | None = None,
-    is_channel: NDArray[np.bool_] | None = None,
 ) -> Learner:
     """Build model, assignment and optimisers on the device.
 
@@ -43,7 +42,6 @@ def build_learner(
         owners: Of the columns, on the device; every feature is a column when not given.
         leader: int64 [D'], the feature that each follows into its category; none does when not given.
         sizes: Of the model that the run goes on from, if any.
-        is_channel: bool [D'], which features are channels; none of them when not given.
     """
     shape = resolve_shape(
         config,
@@ -52,7 +50,7 @@ def build_learner(
         rows=rows,
         num_columns=None if owners is None else owners.num_columns,
         given=sizes,
-        is_channel=is_channel,
+        is_channel=None if owners is None else owners.is_channel,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)

@@ -226,7 +226,6 @@ class ModelStage:
             owners=self._data.owners,
             leader=self._data.leader,
             sizes=self._progress.given_sizes,
-            is_channel=self._data.is_channel,
         )
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
