@@ -99,7 +99,7 @@ class RunData:
 
         Args:
             rows: int64, indices.
-            measure: Rows whose mean error that of a feature is to be; those themselves when not given.
+            measure: `mean_count` of the rows whose error they are part of; of those themselves when not given.
 
         Returns:
             float32 [rows, C']: 0 where missing, elsewhere by the row's weight; 1 in the mean over features.
@@ -111,8 +111,11 @@ class RunData:
         counts = of_rows.expand(-1, self.features.shape[1])
         if self.present is not None:
             counts = self.present[rows] * of_rows
-        rows = rows if measure is None else measure
-        return counts / (self._shares(rows) * self._weights_of(rows)).mean().clamp_min(EPSILON)
+        return counts / (self.mean_count(rows) if measure is None else measure)
+
+    def mean_count(self, rows: Tensor) -> Tensor:
+        """How much a feature counts in the mean over some rows, int64, before it is made 1; above 0."""
+        return (self._shares(rows) * self._weights_of(rows)).mean().clamp_min(EPSILON)
 
     def train_cells(self, places: Tensor) -> Tensor | None:
         """As `cells`, of training rows by their places among these, with one measure for all batches.

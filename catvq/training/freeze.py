@@ -200,8 +200,9 @@ def _error(
 ) -> float:
     """Mean squared error of a feature over the cells of some rows that are there, int64 [N] -> number."""
     total, data = 0.0, inputs.data
+    measure = data.mean_count(rows.to(data.device))
     for part in torch.split(rows, CHUNK_ROWS):
-        cells = data.cells(part.to(data.device), rows.to(data.device))
+        cells = data.cells(part.to(data.device), measure)
         error = squared_error(rebuild(part), features[part], None if cells is None else cells.cpu())
         total += float(error.mean(dim=0).mean()) * len(part)
     return inputs.owners.per_feature * total / len(rows)
