@@ -99,7 +99,7 @@ class RunData:
 
         Args:
             rows: int64, indices.
-            measure: `mean_count` of the rows whose error they are part of; of those themselves when not given.
+            measure: `mean_count` of the rows whose error they are part of; their own when not given.
 
         Returns:
             float32 [rows, C']: 0 where missing, elsewhere by the row's weight; 1 in the mean over features.
