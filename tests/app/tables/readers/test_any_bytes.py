@@ -12,7 +12,7 @@ from pyarrow import feather, parquet
 
 from app.formats import Format
 from app.problems import InvalidError, NotParseableError, TooLargeError
-from app.tables.columns.options import KINDS, ReadOptions
+from app.tables.columns.options import DATE_ORDERS, KINDS, ReadOptions
 from app.tables.open_table import open_table, read_blocks
 from app.tables.readers.arrow_reader import read_arrow, read_arrow_file, read_parquet, read_referring_arrow
 from app.tables.readers.csv_reader import read_csv
@@ -31,10 +31,14 @@ OPTIONS = st.builds(
     na_values=st.lists(st.sampled_from(["-", "x", "1", -999, 1, 0.5, 1e300]), max_size=3).map(tuple),
     delimiter=st.sampled_from([",", ";", "\t", "|", " ", ":", ".", "-", "'", "\\"]),
     decimal=st.sampled_from([".", ","]),
+    date_order=st.sampled_from(DATE_ORDERS),
     has_header=st.booleans(),
     columns=st.none() | NAMED,
     known=st.none()
     | st.dictionaries(NAMES, st.none() | st.lists(st.sampled_from(["red", "1", ""]), unique=True).map(tuple)),
+    origins=st.dictionaries(
+        NAMES, st.sampled_from(["2026-01-31T00:00:00Z", "12:30:00", "0001-01-01T00:00:00"])
+    ),
 )
 FEW_OPTIONS = st.just(ReadOptions()) | OPTIONS
 TABLE = pa.table(
@@ -47,9 +51,13 @@ TABLE = pa.table(
         "f": pa.array([1.5, np.nan, None], pa.float32()),
         "g": pa.array([b"\xff", b"", None]),
         "h": [{"x": 1}, None, {"x": 2}],
+        "i": pa.array([0, None, 5], pa.duration("us")),
+        "none": pa.array([-(10**15), 0, 10**15], pa.timestamp("s")),
+        "f0": pa.array([1, None, 86_399], pa.time32("s")),
+        "f1": ["12:30", "31/12/2020", "2026-01-31 7:05:00.25 +0100"],
     }
 )
-PLAIN = TABLE.select(["a", "b", "c", "e", "f", "g", "h"])
+PLAIN = TABLE.drop_columns(["d"])
 
 
 def as_stream(table, compression=None):
@@ -71,7 +79,7 @@ def read_array(file_format):
     return lambda file, options, limits: open_table(file, file_format, options, limits)
 
 
-CSV_TEXT = "a,b,c,d\n1,red,2026-01-31,True\n2.5,blue,NA,False\n-999,red,,True\n"
+CSV_TEXT = "a,b,c,d\n1,red,2026-01-31,True\n2.5,blue,NA,False\n1'234,red,31/01/2026,True\n"
 WHOLE = {
     "csv": (read_csv, CSV_TEXT.encode()),
     "csv with a mark": (read_csv, f"\ufeffsep=;\r\n{CSV_TEXT.replace(',', ';')}".encode()),
