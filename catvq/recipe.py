@@ -25,6 +25,8 @@ CHANNEL_FEATURES = 16  # a channel counts as so many: with 8, codes of real grid
 ROWS_PER_CODE = 8  # fewer rows than this cannot place a code
 PARTIAL_HIDDEN_DIM = 32  # narrow: a partial decoder probes what one stream holds, it is not the decoder
 
+SERIES_DESCRIPTORS, GRID_DESCRIPTORS = 44, 86  # columns that each channel becomes
+
 # The training: about STEPS steps in batches of about a sixteenth of the rows.
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
 STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from app.requests.estimate import Estimate, RunSize, estimate, guess_categories
+from app.requests.estimate import Estimate, RunSize, count_columns, estimate, guess_categories
 from app.requests.start_weights import find_misfits
 from app.requests.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
 from catvq.config import HeldOutPart, RunConfig
@@ -77,6 +77,7 @@ def resolve_plan(
     size = RunSize(
         rows=rows.train + rows.validation + rows.test,
         features=len(dataset.features),
+        columns=count_columns(dataset),
         categories=len(start_groups or ())
         or guess_categories(given, len(dataset.features), len(dataset.families)),
         batch_size=batch_size,

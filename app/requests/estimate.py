@@ -1,6 +1,6 @@
 """How much memory and time a run will roughly take, from its sizes alone.
 
-Shapes: B rows of a batch, N rows, D features, G categories, L levels, S = G * L streams, M hidden_dim,
+Shapes: B rows of a batch, N rows, D columns, G categories, L levels, S = G * L streams, M hidden_dim,
 H embedding_dim, K codebook_size, E latent_dim.
 """
 
@@ -12,14 +12,17 @@ from typing import Any
 from catvq.config import RunConfig
 from catvq.recipe import (
     CODES_PER_FEATURE,
+    GRID_DESCRIPTORS,
     MAX_CODEBOOK_SIZE,
     MIN_CODEBOOK_SIZE,
     PARTIAL_HIDDEN_DIM,
     SCORER_HIDDEN_DIM,
     SEARCH_BATCH_SIZE,
     SEARCH_RESTARTS,
+    SERIES_DESCRIPTORS,
     choose_latent_dim,
 )
+from worker.store import DatasetRecord
 
 FLOAT_BYTES = 4
 COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
@@ -38,7 +41,7 @@ FLOPS_PER_WEIGHT = 6  # multiply and add, forward once and backward twice
 DRIVING_SHARE = 0.1
 SIZES = {  # as users call them
     "rows": "rows",
-    "features": "features",
+    "features": "columns",
     "model.categories": "categories",
     "training.batch_size": "batch_size",
 }
@@ -62,15 +65,32 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSize:
-    """What a run's cost depends on beside its configuration."""
+    """What a run's cost depends on beside its configuration.
+
+    Args:
+        columns: That features become: values of categories, descriptors of channels.
+    """
 
     rows: int
     features: int
+    columns: int
     categories: int
     batch_size: int
     search_steps: int
     training_steps: int
     device: str
+
+
+def count_columns(dataset: DatasetRecord) -> int:
+    """The columns that a dataset's features become."""
+    widths = {
+        column["name"]: len(column["values"]) for column in dataset.columns if column["type"] == "categorical"
+    }
+    descriptors = {"series": SERIES_DESCRIPTORS, "grid": GRID_DESCRIPTORS}
+    for kind in dataset.kinds:
+        for channel in kind["channels"]:
+            widths[f"{kind['family']}/{channel}"] = descriptors[kind["kind"]]
+    return sum(widths.get(name, 1) for name in dataset.features)
 
 
 def guess_categories(config: RunConfig, features: int, families: int) -> int:
@@ -110,7 +130,7 @@ def _stages(config: RunConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
 
 
 def _memory_bytes(config: RunConfig, size: RunSize) -> int:
-    table = COPIES_OF_TABLE * size.rows * size.features
+    table = COPIES_OF_TABLE * size.rows * size.columns
     largest = max(cost.floats for _, cost in _stages(config, size))  # they come one after the other
     return PROCESS_BYTES + FLOAT_BYTES * (table + largest)
 
@@ -162,17 +182,17 @@ def _training_cost(config: RunConfig, size: RunSize) -> _StepCost:
     wide, narrow = sizes["hidden_dim"], sizes["embedding_dim"]
     latent_dim, codebook_size = sizes["latent_dim"], sizes["codebook_size"]
     streams = size.categories * sizes["levels"]
-    first_layer = size.features * (narrow + size.categories * latent_dim)
+    first_layer = size.columns * (narrow + size.categories * latent_dim)
     # Soft: every category sees every feature, by weights that all share and by its own.
-    routed = size.categories * size.features * (narrow + latent_dim)
+    routed = size.categories * size.columns * (narrow + latent_dim)
     inner = (
-        size.categories * latent_dim * (narrow + size.features)
+        size.categories * latent_dim * (narrow + size.columns)
         + streams * latent_dim * (codebook_size + PARTIAL_HIDDEN_DIM)
-        + streams * PARTIAL_HIDDEN_DIM * size.features
-        + 2 * wide * (size.categories * latent_dim + size.features)
+        + streams * PARTIAL_HIDDEN_DIM * size.columns
+        + 2 * wide * (size.categories * latent_dim + size.columns)
     )
     per_row = streams * (codebook_size + 3 * latent_dim)
-    per_row += 2 * (wide + size.categories * narrow + size.features)
+    per_row += 2 * (wide + size.categories * narrow + size.columns)
     return _StepCost(
         flops=FLOPS_PER_WEIGHT * (routed + inner) * size.batch_size,
         floats=COPIES_OF_WEIGHTS * (first_layer + inner)
@@ -183,8 +203,8 @@ def _training_cost(config: RunConfig, size: RunSize) -> _StepCost:
 def _search_cost(size: RunSize) -> _StepCost:
     """Values and their visibility in, predictions out, for every restart and category."""
     networks = SEARCH_RESTARTS * size.categories
-    weights = networks * 3 * size.features * SCORER_HIDDEN_DIM
-    per_row = networks * (2 * size.features + 2 * SCORER_HIDDEN_DIM)
+    weights = networks * 3 * size.columns * SCORER_HIDDEN_DIM
+    per_row = networks * (2 * size.columns + 2 * SCORER_HIDDEN_DIM)
     batch_size = min(SEARCH_BATCH_SIZE, size.rows)
     return _StepCost(
         flops=FLOPS_PER_WEIGHT * weights * batch_size,

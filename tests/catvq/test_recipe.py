@@ -3,7 +3,9 @@ import sys
 
 import pytest
 
+from catvq import recipe
 from catvq.config import RunConfig, TrainingConfig
+from catvq.descriptors import names
 from catvq.recipe import choose_batch_size, choose_epochs, fill_in
 
 
@@ -43,3 +45,7 @@ def test_what_is_filled_in_stays():
     assert filled.model.compression_ratios == (1.0, 1.0, 1.0)
     assert (filled.training.batch_size, filled.training.epochs) == (64, 40)
     assert filled.assignment.freeze_after_epochs == 16
+
+
+def test_a_channel_becomes_as_many_columns_as_it_has_descriptors():
+    assert (len(names.SERIES), len(names.GRID)) == (recipe.SERIES_DESCRIPTORS, recipe.GRID_DESCRIPTORS)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.requests.dry_run import FieldError, InvalidPlanError, resolve_plan
+from app.requests.estimate import count_columns
 from catvq.config import RunConfig
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
@@ -371,3 +373,14 @@ def test_what_cannot_go_on_from_a_model_is_refused(sections, fields):
 def test_weights_are_taken_from_a_model_only():
     with pytest.raises(ValidationError, match="take 'weights' belongs to init 'model'"):
         JobConfig.model_validate({"assignment": {"take": "weights"}})
+
+
+def test_what_features_become_counts_in_the_estimate():
+    plain = dataset(features=["a0", "w/x", "g/0"])
+    kinds = [
+        {"family": "w", "kind": "series", "channels": ["x"], "length": {"min": 1, "max": 9}, "shape": None},
+        {"family": "g", "kind": "grid", "channels": ["0"], "length": None, "shape": [4, 4]},
+    ]
+    assert count_columns(plain) == 3
+    assert count_columns(replace(plain, kinds=kinds)) == 1 + 44 + 86
+    assert count_columns(dataset(columns=[("a0", "categorical", ["x", "y", "z"])])) == 3 + 4
