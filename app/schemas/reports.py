@@ -126,15 +126,16 @@ class Reconstruction(Body):
 class Report(Body):
     """The report on a model and its training.
 
-    Further fields: losses, the soft-to-hard gap, codebooks, cleaning of each feature, collapses (`collapse`,
-    with their first and last epoch), features with an uncertain category (`doubtful`, with the `runner_up`
-    and the cost of a swap in units of the feature's variance, `swap_cost`), features that changed their
-    category after initialisation (`moved_features`; epoch 0 is the search for the assignment), where they
-    started (`start.grouping`), surplus categories that
-    were merged into others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training
-    rows' codes (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another
-    row), bits and error of shorter codes (`by_levels`: those of the first level of each category, of the
-    first two, ...), and others.
+    Further fields: losses, the soft-to-hard gap, codebooks, cleaning of each feature, collapses
+    (`collapse`, with their first and last epoch), features with an uncertain category (`doubtful`, with the
+    `runner_up` and the cost of a swap in units of the feature's variance, `swap_cost`), features that
+    changed their category after initialisation (`moved_features`; epoch 0 is the search for the
+    assignment), where they started (`start.grouping`), the share of codes of held-out rows that are those
+    of the model that the run went on from (`start.kept_codes`), surplus categories that were merged into
+    others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training rows' codes
+    (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another row), bits and
+    error of shorter codes (`by_levels`: those of the first level of each category, of the first two, ...),
+    and others.
     """
 
     model_config = ConfigDict(
