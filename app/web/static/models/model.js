@@ -18,6 +18,7 @@ import {Grouping} from './grouping.js';
 import {MovedFeatures} from './moved_features.js';
 import {Sample} from './sample.js';
 import {Verdict} from './verdict.js';
+import {Worth} from './worth.js';
 
 const WAITING_MS = 4000; // while the comparison with simpler methods is not done
 
@@ -36,6 +37,7 @@ export function ModelView({id}) {
     <${ReadOnlyNote} />
     <${Facts} model=${model} report=${report} />
     <${Verdict} report=${report} />
+    <${Worth} report=${report} />
     <${Grouping} grouping=${grouping} doubtful=${report.doubtful || []} />
     <${MovedFeatures} report=${report} />
     <${FrozenMatrix} model=${model} grouping=${grouping} />

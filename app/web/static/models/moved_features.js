@@ -5,7 +5,7 @@ import {count, plural} from '../format.js';
 const SHOWN = 200;
 
 export function MovedFeatures({report}) {
-  const moved = report.moved_features || report.moved || [];
+  const moved = report.moved_features;
   const start = report.start && report.start.chosen;
   return html`
     <section class="card" aria-labelledby="moves"><h2 id="moves">What training moved</h2>

@@ -34,19 +34,24 @@ async function decode(model, signal) {
   const [header, ...cells] = parseCsv(text);
   const at = new Map(header.map((name, n) => [name.replace(/^'(?=[=+\-@])/, ''), n]));
   const rows = cells.map(row => decoded.features.map(name => row[at.get(name)] ?? ''));
-  return {features: decoded.features, rows, decoded: decoded.rows, codes: encoded.codes, levels: model.levels};
+  const origins = new Map(model.features.map((name, n) => [name, model.origins[n]])); // of times: from when they count
+  return {features: decoded.features, rows, decoded: decoded.rows, codes: encoded.codes, origins};
 }
 
-// The mean squared error of each feature in units of its scale, within its bounds; of text, the share of wrong values.
-// Constant features are left out.
-function errorsOf({features, rows, decoded}, cleaning) {
+// The mean squared error of each feature in units of its scale, within its bounds; of times, that of their seconds; of
+// other text, the share of wrong values. Constant features are left out.
+function errorsOf({features, rows, decoded, origins}, cleaning) {
   const cleaned = new Map(cleaning.map(feature => [feature.name, feature]));
   const errors = new Map();
   features.forEach((name, n) => {
     const {status, scale = 1, lower = -Infinity, upper = Infinity} = cleaned.get(name) || {};
     if (status === 'constant') return;
-    const error = (cell, back) => (typeof back === 'string' ? Number(back !== cell)
-      : ((Math.min(upper, Math.max(lower, Number(cell))) - back) / scale) ** 2);
+    const squared = (value, back) => ((Math.min(upper, Math.max(lower, value)) - back) / scale) ** 2;
+    const seconds = text => (Date.parse(text) - Date.parse(origins.get(name))) / 1000;
+    const error = (cell, back) => {
+      if (typeof back === 'number') return squared(Number(cell), back);
+      return origins.get(name) ? squared(seconds(cell), seconds(back)) : Number(back !== cell);
+    };
     const found = rows.map((row, r) => [row[n], decoded[r][n]]).filter(([cell, back]) => cell !== '' && back !== null).map(pair => error(...pair));
     if (found.length) errors.set(name, found.reduce((sum, value) => sum + value, 0) / found.length);
   });
