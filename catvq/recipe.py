@@ -81,6 +81,11 @@ def choose_codebook_size(features: float, rows: int) -> int:
     return max(MIN_CODEBOOK_SIZE, min(most, _power_of_two(CODES_PER_FEATURE * features)))
 
 
+def shares_of_levels(levels: int) -> list[float]:
+    """Factors of an automatic codebook size, by level: at equal bits, codes buy most in the last one."""
+    return [1.0] if levels == 1 else [0.5, *[1.0] * (levels - 2), 2.0]
+
+
 def choose_latent_dim(features: float) -> int:
     """Width of a latent that describes so many features."""
     return min(max(round(features), MIN_LATENT_DIM), MAX_LATENT_DIM)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from catvq.config import RunConfig
 from catvq.model.vqvae import ModelShape
-from catvq.recipe import CHANNEL_FEATURES, choose_codebook_size, choose_latent_dim
+from catvq.recipe import CHANNEL_FEATURES, choose_codebook_size, choose_latent_dim, shares_of_levels
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,16 @@ def resolve_shape(
     model = config.model
     counted = np.ones(len(grouping)) if is_channel is None else np.where(is_channel, CHANNEL_FEATURES, 1)
     sizes = np.bincount(grouping, counted, minlength=num_categories).clip(min=1)
-    levels = list(zip(model.sizes_of_levels(), model.ratios(), strict=False))  # checked by the shape
-    streams = [(int(size) * ratio, given) for size in sizes for given, ratio in levels]
+    # Ratios of another number than the levels are refused by the shape.
+    levels = list(
+        zip(model.sizes_of_levels(), model.ratios(), shares_of_levels(model.num_levels), strict=False)
+    )
+    streams = [(int(size) * ratio, share, *of_level) for size in sizes for of_level, ratio, share in levels]
     codes = [
-        choose_codebook_size(features, rows) if size == "auto" else size for features, (size, _) in streams
+        round(share * choose_codebook_size(features, rows)) if size == "auto" else size
+        for features, share, size, _ in streams
     ]
-    widths = [choose_latent_dim(features) if width == "auto" else width for features, (_, width) in streams]
+    widths = [choose_latent_dim(features) if width == "auto" else width for features, _, _, width in streams]
     return ModelShape(
         num_features=num_columns or len(grouping),
         num_categories=num_categories,

@@ -109,7 +109,9 @@ class ModelSettings(_Section):
         "sizes of each.",
     )
     codebook_size: CodebookSize = Field(
-        "auto", description="Codes per codebook; 'auto' follows the category's number of features."
+        "auto",
+        description="Codes per codebook; 'auto' follows the category's number of features, with half as many "
+        "in the first level and twice as many in the last.",
     )
     latent_dim: LatentDim = Field(
         "auto",

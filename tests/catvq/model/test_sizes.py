@@ -14,19 +14,22 @@ def test_automatic_sizes_follow_the_features_of_a_category_and_the_ratio_of_a_le
 
     assert shape.latent_dims == (6, 24, 2, 2, 2, 6)
     # sixteen codes a feature, rounded to a power of two: 96, 384, 8, 32, 24, 96
-    assert shape.codebook_sizes == (128, 256, 16, 32, 32, 128)
+    # half of them in the first level, twice as many in the last
+    assert shape.codebook_sizes == (64, 512, 8, 64, 16, 256)
     assert shape.num_features == 15
 
 
 def test_automatic_codebooks_are_small_where_rows_are_few(make_config):
     grouping = np.zeros(40, dtype=np.int64)
 
-    assert set(
-        resolve_shape(make_config(), grouping=grouping, num_categories=1, rows=400).codebook_sizes
-    ) == {64}
-    assert set(resolve_shape(make_config(), grouping=grouping, num_categories=1, rows=8).codebook_sizes) == {
-        16
-    }
+    def sizes(rows, levels=2):
+        config = make_config(model={"levels": levels})
+        return resolve_shape(config, grouping=grouping, num_categories=1, rows=rows).codebook_sizes
+
+    assert sizes(400) == (32, 128)
+    assert sizes(400, levels=4) == (32, 64, 64, 128)
+    assert sizes(400, levels=1) == (64,)
+    assert sizes(8) == (8, 32)
 
 
 def test_given_sizes_are_taken_as_they_are(make_config):
