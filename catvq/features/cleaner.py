@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
-from catvq.features.duplicates import find_duplicates
-from catvq.features.equal_channels import find_equal_channels
-from catvq.features.equal_values import MISSING, find_equal_values
 from catvq.features.indicators import fit_indicators, with_gaps
 from catvq.features.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
+from catvq.features.repeats import Repeats
 from catvq.features.row_weights import Weights
 from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 
@@ -118,10 +116,7 @@ class FeatureCleaner(KeptColumns):
         if not config.enabled:
             return cleaner
         sample, alike = values[evenly_spaced(rows, DUPLICATE_ROWS)], config.correlation_threshold
-        normalized = cleaner.normalize(sample)
-        cleaner = cleaner.merge_duplicates(normalized, alike, family_of_feature)
-        cleaner = cleaner.merge_equal_channels(normalized, alike, family_of_feature)
-        return cleaner.merge_equal_values(sample, alike, family_of_feature)
+        return cleaner.without_repeats(sample, alike, family_of_feature)
 
     @classmethod
     def _from_statistics(
@@ -160,59 +155,14 @@ class FeatureCleaner(KeptColumns):
             clipped=moments.clipped,
         )
 
-    def merge_duplicates(
-        self, sample: NDArray[np.float32], threshold: float, families: NDArray[np.int64] | None
-    ) -> Self:
-        """Drop the active numbers that repeat another one over the given normalised rows, [N, C']."""
-        is_number = self.columns.is_alone[self.active_columns]
-        numbers = self.active_columns[is_number]
-        family = None if families is None else families[self.columns.feature[numbers]]
-        found = find_duplicates(sample[:, is_number], threshold, families=family)
-        representative = self.representative.copy()
-        representative[numbers] = numbers[found.representative]
-        slope, intercept = self.slope.copy(), self.intercept.copy()
-        slope[numbers], intercept[numbers] = found.slope, found.intercept
-        return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
-
-    def merge_equal_channels(
-        self, sample: NDArray[np.float32], threshold: float, families: NDArray[np.int64] | None
-    ) -> Self:
-        """Drop the active channels all of whose descriptors repeat another one's over normalised rows."""
-        chosen = self.active[self.num_descriptors[self.active] > 0]
-        own = [np.flatnonzero(self.columns.feature[self.active_columns] == feature) for feature in chosen]
-        scope = np.zeros(len(self.num_values), dtype=np.int64) if families is None else families
-        keys = [
-            (int(scope[feature]), *(self.active_columns[places] - self.columns.first[feature]).tolist())
-            for feature, places in zip(chosen, own, strict=True)
-        ]
-        representative = self.representative.copy()
-        slope, intercept = self.slope.copy(), self.intercept.copy()
-        for found in find_equal_channels([sample[:, places] for places in own], keys, threshold):
-            columns = self.active_columns[own[found.channel]]
-            representative[columns] = self.active_columns[own[found.representative]]
-            slope[columns], intercept[columns] = found.slope, found.intercept
-        return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
-
-    def merge_equal_values(
-        self, sample: Values, threshold: float, families: NDArray[np.int64] | None
-    ) -> Self:
-        """Drop the active categorical features that repeat another one over the given raw rows, [N, R]."""
-        chosen = self.active[(self.num_values[self.active] > 0) & (self.gapped[self.active] == 0)]
-        numbers = np.searchsorted(self.columns.feature_of_number, chosen)
-        is_missing = self.columns.is_missing(sample)[:, numbers]
-        values = np.where(is_missing, MISSING, sample[:, numbers]).astype(np.int64)
-        family = None if families is None else families[chosen]
-        representative = self.representative.copy()
-        slope, intercept = self.slope.copy(), self.intercept.copy()
-        for found in find_equal_values(values, threshold, family):
-            own, other = self.columns.first[chosen[[found.feature, found.representative]]]
-            representative[self.columns.feature == chosen[found.feature]] = CONSTANT  # a value not sampled
-            for of, value in found.value_of.items():
-                column, stands_on = own + value, other + of
-                representative[column] = stands_on
-                slope[column] = self.scale[stands_on] / self.scale[column]
-                intercept[column] = (self.centre[stands_on] - self.centre[column]) / self.scale[column]
-        return dataclasses.replace(self, representative=representative, slope=slope, intercept=intercept)
+    def without_repeats(self, sample: Values, threshold: float, families: NDArray[np.int64] | None) -> Self:
+        """Drop the active features that repeat another one over the given raw rows, [N, R]."""
+        repeats = Repeats(self.representative.copy(), self.slope.copy(), self.intercept.copy())
+        normalized = self.normalize(sample)
+        repeats.add_numbers(self, normalized, threshold, families)
+        repeats.add_channels(self, normalized, threshold, families)
+        repeats.add_categorical(self, sample, threshold, families, centre=self.centre, scale=self.scale)
+        return dataclasses.replace(self, **vars(repeats))
 
     @cached_property
     def restored_centre(self) -> Values:
