@@ -100,7 +100,8 @@ def publish(api, frozen):
     directory = api.store.models.directory(model_id)
     directory.mkdir(parents=True)
     frozen.save(directory)
-    api.store.leases.publish(claim, model_id, frozen.document(), frozen.digest)
+    document = frozen.document() | {"reading": {}}  # nothing was said of the dataset's cells
+    api.store.leases.publish(claim, model_id, document, frozen.digest)
     return model_id
 
 
