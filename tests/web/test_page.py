@@ -81,7 +81,7 @@ def test_from_a_dropped_file_to_the_codes_of_its_rows(opened, table):
     page.get_by_role("button", name="Take three rows").click()
     expect(page.get_by_label("Rows as CSV")).to_have_value(re.compile("c_3"))
     page.get_by_role("button", name="Encode", exact=True).click()
-    codes = page.get_by_role("region", name="Codes")
+    codes = page.get_by_role("region", name="Codes", exact=True)
     expect(codes.get_by_role("row")).to_have_count(4)
 
 
