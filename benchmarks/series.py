@@ -22,6 +22,8 @@ from benchmarks.planted_channels import draw_channels
 from benchmarks.real_series import REAL_SERIES, RealSeries
 from catvq.comparison.classical_codecs import principal_components
 from catvq.config import RunConfig
+from catvq.descriptors.family import ChannelFamily
+from catvq.features.batches import describe
 from catvq.features.sequences import Series
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
@@ -30,6 +32,8 @@ from catvq.training.run import TrainingRun
 
 LENGTHS = ((8, 64), (8, 512), (64, 4096))
 PLANTED_ROWS = 800
+PARTS = ["speed", "planted", "real"]
+SPEED_STEPS = 2**18  # of four channels
 
 
 def main() -> None:
@@ -37,12 +41,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--rows", type=int, default=PLANTED_ROWS)
-    parser.add_argument("--parts", nargs="+", default=["planted", "real"], choices=["planted", "real"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--sets", nargs="+", default=list(REAL_SERIES), choices=list(REAL_SERIES))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
     print(f"seeds {arguments.seeds}, {arguments.rows} planted rows, torch {torch.__version__}\n")
+    if "speed" in arguments.parts:
+        for length in (16, 256, 4096):
+            print(f"series of {length}: {time_descriptors(length):.0f} ns of CPU a value", flush=True)
     if "planted" in arguments.parts:
         print("| lengths | agreement, 3 given | agreement, auto | s of CPU |\n|---|---|---|---|")
         for shortest, longest in LENGTHS:
@@ -50,6 +57,17 @@ def main() -> None:
             print(f"| {shortest} to {longest} | {row} |", flush=True)
     if "real" in arguments.parts:
         show_real(arguments.sets, arguments.seeds)
+
+
+def time_descriptors(length: int) -> float:
+    """Nanoseconds of CPU that the descriptors of a value take."""
+    values = np.random.default_rng(0).standard_normal((SPEED_STEPS, 4)).astype(np.float32)
+    series = Series.divide(values, np.arange(0, SPEED_STEPS + 1, length))
+    family = ChannelFamily("s", ("0", "1", "2", "3"), None)
+    into = np.empty((series.num_rows, 4 * len(family.descriptors)), dtype=np.float32)
+    started = time.process_time()
+    describe(family, series, into)
+    return (time.process_time() - started) / values.size * 1e9
 
 
 def show_real(sets: list[str], seeds: list[int]) -> None:
