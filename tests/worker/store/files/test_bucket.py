@@ -8,9 +8,11 @@ import pytest
 
 from tests.s3 import FAILURE, REFUSAL
 from worker.contract.settings import ServiceSettings
-from worker.store import StoreUnavailable
+from worker.store import NotFound, Store, StoreUnavailable
+from worker.store.database import schema
 from worker.store.files import bucket
 from worker.store.files.files import open_files
+from worker.store.models import models
 
 KEY = "datasets/ds_1/values.npy"
 SIZE = 12_000_000  # more than one part, and more than one piece
@@ -147,3 +149,24 @@ def test_an_error_says_what_failed_and_holds_no_credential(s3, files, caplog, mo
         here.fetch(KEY)
     everything = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert not any(secret in everything for secret in ("hidden-key-id", "hidden-secret"))
+
+
+def test_a_model_that_another_machine_deletes_is_known_for_a_second_at_most(s3, tmp_path, monkeypatch):
+    database = f"sqlite:///{tmp_path / 'catvq.db'}"
+    here, there = (
+        Store.open(ServiceSettings(data_dir=tmp_path / name, database_url=database, **s3.settings))
+        for name in ("here", "there")
+    )
+    with here._database.write() as connection:
+        values = {"id": "model_1", "digest": "d", "job_id": "j", "dataset_id": "ds", "document": {}}
+        connection.execute(schema.models.insert().values(created_at=1.0, **values))
+    assert not there.models.is_known("model_1")
+    there.models.get("model_1")
+    assert there.models.is_known("model_1")
+    here.models.delete("model_1")
+    monkeypatch.setattr(models, "FRESH_S", 0.0)
+    assert not there.models.is_known("model_1")
+    with pytest.raises(NotFound):
+        there.models.get("model_1")
+    here.close()
+    there.close()
