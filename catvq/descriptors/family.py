@@ -3,7 +3,7 @@
 Shapes: N rows, T longest length, C channels, H x W a grid, M descriptors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,11 @@ from onnx import TensorProto, ValueInfoProto, helper
 from catvq.descriptors.grids import describe_grids
 from catvq.descriptors.names import GRID, SERIES
 from catvq.descriptors.series import describe_series
+from catvq.errors import ConfigError
 from catvq.onnx_builder import Graph
+
+# Inputs and outputs of a frozen model that have their names whatever its families are called.
+RESERVED = frozenset({"rows", "codes", "normalized", "latents", "total"})
 
 
 def lengths_name(family: str) -> str:
@@ -85,3 +89,15 @@ class ChannelFamily:
         """The inverse of `document`."""
         shape = None if document["shape"] is None else (document["shape"][0], document["shape"][1])
         return cls(document["family"], tuple(document["channels"]), shape)
+
+
+def check_names(families: Sequence[ChannelFamily]) -> None:
+    """Check that no family is called as something else in a model's files.
+
+    Raises:
+        ConfigError: One is.
+    """
+    taken = [name for family in families for name in family.input_names]
+    if len({*taken, *RESERVED}) < len(taken) + len(RESERVED) or any(name[:1] == "/" for name in taken):
+        names = [family.name for family in families]
+        raise ConfigError(f"families of series and grids cannot have these names: {names}")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from catvq.config import FeaturesConfig, HeldOutPart, TrainingConfig
-from catvq.descriptors.family import ChannelFamily
+from catvq.descriptors.family import ChannelFamily, check_names
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.batches import describe
 from catvq.features.columns import FeatureColumns
@@ -68,6 +68,7 @@ class FeatureTable:
             number = len(self.families.get(family, ()))
             if (other.num_rows, other.num_channels) != (len(self.values), number):
                 raise ShapeError(f"family {family!r} needs {len(self.values)} rows of {number} channels")
+        check_names(self.channel_families)
         if len(set(self.features)) != len(self.features):
             raise ConfigError("feature names must differ")
         members = [name for names in self.families.values() for name in names]

@@ -62,6 +62,19 @@ def test_channels_in_another_place_are_refused():
         table(features=("ecg/0", "ecg/1", "image/0", "age"))
 
 
+@pytest.mark.parametrize("name", ["rows", "codes", "/ecg", "image.lengths"])
+def test_names_that_a_models_files_need_are_refused(name):
+    channels = (f"{name}/0", f"{name}/1")
+    others = {name: series(0, 2, 2, 5), "image": series(0, 2, 2, 5)}
+    with pytest.raises(ConfigError, match="cannot have these names"):
+        table(
+            values=np.zeros((3, 0), dtype=np.float32),
+            features=(*channels, "image/0", "image/1"),
+            families={name: channels, "image": ("image/0", "image/1")},
+            others=others,
+        )
+
+
 def test_families_of_other_lengths_are_refused():
     with pytest.raises(ShapeError, match="family 'ecg' needs 3 rows of 2 channels"):
         table(others={"ecg": series(0, 5), "image": Grids(np.zeros((3, 1, 4, 6), dtype=np.float32))})
