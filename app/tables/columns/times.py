@@ -52,7 +52,9 @@ def read_seconds(
         microseconds = _microseconds(array, options)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise _no_time(name, array, options, rows_before, str(error)) from None
-    seconds: NDArray[np.float64] = microseconds.cast(pa.float64()).to_numpy(zero_copy_only=False) / 1e6
+    seconds: NDArray[np.float64] = (
+        microseconds.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False) / 1e6
+    )
     return seconds
 
 

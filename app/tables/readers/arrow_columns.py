@@ -179,7 +179,7 @@ def _plain(array: pa.Array) -> pa.Array:
     array = array.dictionary_decode() if types.is_dictionary(array.type) else array
     if not types.is_duration(array.type):
         return array
-    return pc.divide(array.cast(pa.int64()).cast(pa.float64()), UNITS_PER_SECOND[array.type.unit])
+    return pc.divide(array.cast(pa.int64()).cast(pa.float64(), safe=False), UNITS_PER_SECOND[array.type.unit])
 
 
 def _padded(array: pa.Array) -> pa.Array:

@@ -127,7 +127,9 @@ def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> T
 
     def batches(wanted: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with readable(kind):
-            yield from source.iter_batches(batch_size=step, columns=wanted, use_threads=False)
+            for batch in source.iter_batches(batch_size=step, columns=wanted, use_threads=False):
+                batch.validate(full=True)  # text may be none
+                yield batch
 
     return table_of(schema, batches, options, limits)
 

@@ -210,7 +210,7 @@ def test_times_are_left_out_unless_they_have_a_type(read):
     frame = pd.DataFrame({"n": [1, 2], "when": pd.to_datetime(["2026-01-31", "2026-02-01"])})
     assert "type datetime" in read(frame)[0].left_out[0].reason
     table, rows = read(frame, types={"when": "datetime"})
-    assert (rows.tolist(), table.times) == ([[1, 0], [2, 86400]], {"when"})
+    assert (rows.tolist(), list(table.origins)) == ([[1, 0], [2, 86400]], ["when"])
     assert read(frame, types={"when": "key"})[0].keys["when"].to_pylist()[0].startswith("2026-01-31")
     with pytest.raises(InvalidError) as caught:
         read(frame, types={"when": "numeric"})

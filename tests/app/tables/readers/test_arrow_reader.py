@@ -78,7 +78,6 @@ def test_every_kind_of_number_is_read_and_null_is_missing(write, read, limits):
         (pa.array([0], pa.timestamp("s")), "it holds dates or times"),
         (pa.array([0], pa.date32()), "it holds dates or times"),
         (pa.array([0], pa.time32("s")), "it holds dates or times"),
-        (pa.array([0], pa.duration("ms")), "it holds dates or times"),
         (pa.array(["x"]), "it holds text with 1 different values"),
         (pa.array(["x"]).dictionary_encode(), "it holds text with 1 different values"),
     ],
