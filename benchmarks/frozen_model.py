@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
-from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.artifact import token_names
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.verify import OnnxEncoder

@@ -12,8 +12,8 @@ from app.http.bounded_route import BoundedRequest, Route
 from app.http.responses import json_answer, list_answer
 from app.http.uploads import received
 from app.openapi import problems, table_body
+from app.requests.jobs.submit import key_id_of
 from app.requests.store_upload import Sent, preview, store
-from app.requests.submit import key_id_of
 from app.requests.upload_query import UploadQuery
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.datasets import DATASET_EXAMPLE, Dataset, DatasetPreview, to_dataset

@@ -11,7 +11,7 @@ from app.http.error_handlers import naming
 from app.openapi import problems
 from app.problems import InvalidError, Place
 from app.requests.encode import check_features, check_keys, check_types
-from app.requests.submit import IdempotencyKey, sender_of, submission_answer
+from app.requests.jobs.submit import IdempotencyKey, sender_of, submission_answer
 from app.requests.upload_query import KeysOfRows
 from app.schemas.jobs import Job
 from app.services import Api, ModelId

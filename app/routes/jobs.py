@@ -13,8 +13,8 @@ from app.http.responses import json_answer, list_answer
 from app.live.long_poll import JobSnapshot, requested_wait_s, take_snapshot, wait_for_change
 from app.openapi import problems
 from app.problems import InvalidError, Place
-from app.requests.plan import find_shortage, plan_of
-from app.requests.submit import IdempotencyKey, sender_of, submission_answer
+from app.requests.jobs.plan import find_shortage, plan_of
+from app.requests.jobs.submit import IdempotencyKey, sender_of, submission_answer
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
 from app.services import Api, JobId

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.torch import load_file
 
-from catvq.features.cleaner import FeatureCleaner
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.frozen.weights import FrozenWeights
 from catvq.grouping.baselines import Grouping
 

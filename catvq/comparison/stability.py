@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.table import FeatureTable
 from catvq.grouping.choose_initial import choose_start
 from catvq.grouping.initial import start_categories

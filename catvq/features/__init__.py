@@ -1,4 +1,4 @@
-"""Tables, their rows for each part of a run, and the cleaning of their features.
+"""Tables, and their rows for each part of a run.
 
 Imports `state` at most.
 """

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.descriptors.family import ChannelFamily
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.metrics import stream_perplexity

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from catvq.features.cleaner import FeatureCleaner
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.frozen.weights import FrozenWeights
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from catvq.features.cleaner import FeatureCleaner
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights

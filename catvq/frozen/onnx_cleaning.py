@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from onnx import TensorProto, helper
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.descriptors.family import ChannelFamily
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.columns import MISSING_FROM
 from catvq.onnx_builder import Graph
 

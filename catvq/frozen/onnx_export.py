@@ -14,8 +14,8 @@ import torch
 from onnx import TensorProto, ValueInfoProto, helper
 from torch import Tensor
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.descriptors.family import ChannelFamily
-from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.onnx_cleaning import normalize, num_tabular, restore, rows_kind
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.residual_search import BEAM

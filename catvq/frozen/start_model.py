@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from safetensors.torch import load_file
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.errors import ConfigError
 from catvq.features.align import align
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.sequences import Grids, Sequences, Series
 from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights

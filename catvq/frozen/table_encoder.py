@@ -16,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.descriptors.describe import Describer
 from catvq.descriptors.family import ChannelFamily
 from catvq.errors import ShapeError
 from catvq.features.batches import batches
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.precision import Values
 from catvq.features.sequences import Sequences
 from catvq.frozen.artifact import token_names

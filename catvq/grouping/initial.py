@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catvq.cleaning.cleaner import FeatureCleaner
+from catvq.cleaning.kept_columns import CONSTANT
 from catvq.config import RunConfig
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import ConfigError
 from catvq.features.available import Presence, standardised
-from catvq.features.cleaner import FeatureCleaner
-from catvq.features.kept_columns import CONSTANT
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.correlation import cluster_features
 from catvq.grouping.partitions import (

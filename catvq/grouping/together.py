@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.cleaning.cleaner import FeatureCleaner
+from catvq.cleaning.kept_columns import CONSTANT
 from catvq.config import AssignmentConfig
 from catvq.errors import ConfigError
-from catvq.features.cleaner import FeatureCleaner
-from catvq.features.kept_columns import CONSTANT
 
 Grouping = NDArray[np.int64]
 

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.errors import FreezeError
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.owners import ColumnOwners
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit

@@ -17,9 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.scores import feature_scores

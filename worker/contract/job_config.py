@@ -2,7 +2,7 @@
 
 Imports neither torch nor Celery, so that the API can validate a job without loading either.
 Null means "the recipe's own value"; "auto" means "worked out from the data". Both are resolved by
-`app.requests.dry_run` or, where the data must be seen, by the core.
+`app.requests.jobs.dry_run` or, where the data must be seen, by the core.
 """
 
 from enum import StrEnum

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from catvq.features.cleaner import FeatureCleaner
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import describe_grouping
 from catvq.frozen.weights import FrozenWeights

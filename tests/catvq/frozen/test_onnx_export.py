@@ -5,8 +5,8 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
-from catvq.features.cleaner import FeatureCleaner
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import HardRouting

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import AssignmentConfig, CleaningConfig
 from catvq.errors import ConfigError
-from catvq.features.cleaner import FeatureCleaner
 from catvq.grouping.together import check_sets, leaders, set_of_feature, tie
 
 FEATURES = ("a_1", "a_2", "b", "c", "d")

@@ -5,8 +5,8 @@ import onnxruntime
 import pytest
 import torch
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.columns import FeatureColumns
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.requests.dry_run import resolve_plan
+from app.requests.jobs.dry_run import resolve_plan
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import WorkerSettings
 from worker.store.database import schema

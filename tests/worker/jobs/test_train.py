@@ -14,7 +14,7 @@ import pytest
 import torch
 from pyarrow import parquet
 
-from app.requests.dry_run import resolve_plan
+from app.requests.jobs.dry_run import resolve_plan
 from catvq.training.joint_stage import QUIET_EPOCHS
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import WorkerSettings

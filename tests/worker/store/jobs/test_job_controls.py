@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from app.requests.dry_run import resolve_plan
+from app.requests.jobs.dry_run import resolve_plan
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import ServiceSettings
 from worker.store import NotFound, RequestedAction, Store

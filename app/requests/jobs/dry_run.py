@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from app.requests.estimate import Estimate, RunSize, count_columns, estimate, guess_categories
-from app.requests.start_weights import find_misfits
-from app.requests.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
+from app.requests.jobs.estimate import Estimate, RunSize, count_columns, estimate, guess_categories
+from app.requests.jobs.start_weights import find_misfits
+from app.requests.jobs.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
 from catvq.config import HeldOutPart, RunConfig
 from catvq.recipe import SEARCH_STEPS, RowCounts, choose_batch_size, choose_epochs, count_rows, fill_in
 from worker.contract.job_config import JobConfig

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.features.duplicates import find_duplicates
-from catvq.features.equal_channels import find_equal_channels
-from catvq.features.equal_values import MISSING, find_equal_values
-from catvq.features.kept_columns import CONSTANT, KeptColumns
+from catvq.cleaning.duplicates import find_duplicates
+from catvq.cleaning.equal_channels import find_equal_channels
+from catvq.cleaning.equal_values import MISSING, find_equal_values
+from catvq.cleaning.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from app.requests.dry_run import FieldError, InvalidPlanError, resolve_plan
-from app.requests.estimate import count_columns
+from app.requests.jobs.dry_run import FieldError, InvalidPlanError, resolve_plan
+from app.requests.jobs.estimate import count_columns
 from catvq.config import RunConfig
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun

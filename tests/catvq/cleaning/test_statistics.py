@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from catvq.features import statistics
+from catvq.cleaning import statistics
+from catvq.cleaning.statistics import Bounds, evenly_spaced, fit_bounds, fit_moments
 from catvq.features.precision import SINGLE
-from catvq.features.statistics import Bounds, evenly_spaced, fit_bounds, fit_moments
 
 
 def table(*features):

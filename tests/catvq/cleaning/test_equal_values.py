@@ -1,6 +1,6 @@
 import numpy as np
 
-from catvq.features.equal_values import MISSING, find_equal_values
+from catvq.cleaning.equal_values import MISSING, find_equal_values
 
 rng = np.random.default_rng(0)
 VALUES = rng.integers(0, 3, 400)

@@ -13,15 +13,15 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.cleaning.indicators import fit_indicators, with_gaps
+from catvq.cleaning.kept_columns import CONSTANT, KeptColumns
+from catvq.cleaning.repeats import Repeats
+from catvq.cleaning.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
-from catvq.features.indicators import fit_indicators, with_gaps
-from catvq.features.kept_columns import CONSTANT, KeptColumns
 from catvq.features.precision import Values
-from catvq.features.repeats import Repeats
 from catvq.features.row_weights import Weights
-from catvq.features.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
 
 # Rows whose correlations decide what is a duplicate: a correlation's standard error is then 1/141.
 DUPLICATE_ROWS = 20_000

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from catvq.cleaning import statistics
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
 from catvq.errors import ConfigError, ShapeError
-from catvq.features import statistics
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.columns import FeatureColumns
 
 rng = np.random.default_rng(0)

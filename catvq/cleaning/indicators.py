@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.cleaning.statistics import CHUNK_CELLS, TINY, Bounds
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
 from catvq.features.row_weights import Weights
-from catvq.features.statistics import CHUNK_CELLS, TINY, Bounds
 
 
 def fit_indicators(

@@ -4,7 +4,7 @@ import orjson
 
 from app.http.error_handlers import naming
 from app.problems import InvalidError, Place
-from app.requests.dry_run import InvalidPlanError, Plan, resolve_plan
+from app.requests.jobs.dry_run import InvalidPlanError, Plan, resolve_plan
 from app.services import Services
 from catvq.config import HeldOutPart, RunConfig
 from worker.contract.job_config import JobRequest

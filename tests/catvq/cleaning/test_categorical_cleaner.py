@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
-from catvq.features.cleaner import FeatureCleaner
 from catvq.features.columns import FeatureColumns
 
 NOISE = np.random.default_rng(0).standard_normal((500, 2)).astype(np.float32)
@@ -84,7 +84,7 @@ def test_cleaning_that_is_switched_off_keeps_every_column(mixed):
 def test_normalising_many_rows_does_not_depend_on_how_many_are_taken_at_once(mixed, monkeypatch):
     cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
     whole = cleaner.normalize(mixed)
-    monkeypatch.setattr("catvq.features.cleaner.NORMALIZED_ROWS", 7)
+    monkeypatch.setattr("catvq.cleaning.cleaner.NORMALIZED_ROWS", 7)
 
     assert cleaner.normalize(mixed).tobytes() == whole.tobytes()
     assert cleaner.normalize(mixed[:0]).shape == (0, 4)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.requests.validation import FieldError, listed
+from app.requests.jobs.validation import FieldError, listed
 from catvq.config import CleaningConfig, RunConfig
 from worker.store.records import DatasetRecord
 

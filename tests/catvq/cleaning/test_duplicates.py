@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from catvq.features.duplicates import BLOCK, find_duplicates
+from catvq.cleaning.duplicates import BLOCK, find_duplicates
 
 rng = np.random.default_rng(0)
 SIGNAL = rng.standard_normal((400, 4)).astype(np.float32)
