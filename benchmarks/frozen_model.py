@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
+from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import token_names
+from catvq.frozen.metadata import describe_encoder
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.verify import OnnxEncoder
 from catvq.frozen.weights import FrozenWeights
@@ -65,14 +67,8 @@ class BenchmarkModel:
         directory.mkdir(parents=True)
         rows = draw_rows(VECTOR_ROWS, 1)
         names = [name for names in token_names(CATEGORY_NAMES, LEVELS) for name in names]
-        notes = {
-            "catvq_features": json.dumps(NAMES),
-            "catvq_values": json.dumps([None] * FEATURES),
-            "catvq_origins": json.dumps([None] * FEATURES),
-            "catvq_codes": json.dumps(names),
-            "catvq_test_rows": json.dumps(rows.tolist()),
-            "catvq_test_codes": json.dumps(self.encode(rows).tolist()),
-        }
+        table = FeatureTable(rows, tuple(NAMES), {"all": tuple(NAMES)})
+        notes = describe_encoder(table, names, np.arange(VECTOR_ROWS), self.encode(rows))
         encoder, doubt = encoder_graph(self.weights, self.cleaner, notes), doubt_graph
         distance = (
             OnnxEncoder(encoder, doubt(self.weights, self.cleaner, {})).encode(draw_rows(500, 2)).distance
@@ -100,6 +96,10 @@ class BenchmarkModel:
         document = {
             "rows_dtype": self.cleaner.dtype.name,
             "features": NAMES,
+            "values": [None] * FEATURES,
+            "origins": [None] * FEATURES,
+            "kinds": [],
+            "reading": {},
             "categories": CATEGORY_NAMES,
             "levels": LEVELS,
             "codebook_size": [[CODEBOOK] * LEVELS] * CATEGORIES,

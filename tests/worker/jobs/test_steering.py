@@ -50,6 +50,12 @@ def digest(store, job):
     return store.models.get(job.model_id).digest
 
 
+def course(store, job):
+    """How a job learnt: its losses after each epoch, and what it published."""
+    losses = [(record.step, record.values["total"]) for record in store.jobs.metrics(job.id)]
+    return losses, digest(store, job)
+
+
 def test_a_paused_job_goes_on_where_it_stopped_and_ends_the_same(store, submit, claim, run, when):
     twin = run(claim(submit()))
     job = submit()
@@ -103,11 +109,11 @@ def test_a_steered_job_is_repeated_and_resumed_exactly(store, submit, claim, run
     ]
     assert held_epochs
     assert held_epochs == pytest.approx([0.4] * len(held_epochs))
-    assert digest(store, ended) != digest(store, run(claim(submit())))
+    assert course(store, ended) != course(store, run(claim(submit())))
 
     repeated = submit()
     copy_steering(store, steered, repeated)
-    assert digest(store, run(claim(repeated))) == digest(store, ended)
+    assert course(store, run(claim(repeated))) == course(store, ended)
 
     interrupted = submit()
     copy_steering(store, steered, interrupted)
@@ -118,7 +124,7 @@ def test_a_steered_job_is_repeated_and_resumed_exactly(store, submit, claim, run
         path = store.spool_dir.parent / "jobs" / interrupted.id / checkpoint.file_name
         path.write_bytes(b"torn")
     store.controls.resume(interrupted.id)
-    assert digest(store, run(claim(interrupted))) == digest(store, ended)
+    assert course(store, run(claim(interrupted))) == course(store, ended)
 
 
 def test_a_search_is_steered_and_repeated_too(store, submit, claim, run, when):
