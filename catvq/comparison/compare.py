@@ -33,7 +33,7 @@ from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.baselines import Grouping, group_within
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.grouping.together import leaders, set_of_feature, tie
 from catvq.model.losses import squared_error
 from catvq.model.metrics import summarize_assignment

@@ -15,7 +15,7 @@ from sklearn.metrics import adjusted_rand_score
 from catvq.config import RunConfig
 from catvq.features.available import Presence, standardised
 from catvq.grouping.baselines import CANDIDATES, group_within
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.grouping.moves import improve_grouping
 from catvq.grouping.rate_distortion import Matrix, gaussian_error
 from catvq.model.sizes import resolve_shape

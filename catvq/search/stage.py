@@ -11,7 +11,7 @@ from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.recipe import SEARCH_BATCH_SIZE, SEARCH_STEPS
 from catvq.search.mirror_descent import AssignmentSearch, SearchSummary
 from catvq.state.checkpoint import Checkpoint

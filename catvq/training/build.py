@@ -12,7 +12,7 @@ from torch import Tensor
 from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
 from catvq.errors import ConfigError
 from catvq.features.owners import ColumnOwners
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.sizes import StreamSizes, resolve_shape
 from catvq.model.temperature import TemperatureSchedule

@@ -37,7 +37,7 @@ from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.uncertain_features import FIT_ROWS, JUDGE_ROWS, describe_doubtful, find_swaps
 from catvq.frozen.verify import CHUNK_ROWS, OnnxCodes, OnnxEncoder, check_freeze
 from catvq.frozen.weights import FrozenWeights
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.model.losses import squared_error, topographic_similarity
 from catvq.model.metrics import stream_perplexity, stream_usage
 from catvq.model.routing import HardRouting

@@ -22,8 +22,8 @@ from catvq.errors import Interrupted
 from catvq.features.row_weights import order_rows
 from catvq.features.rows import RunData
 from catvq.frozen.weights import FrozenWeights
+from catvq.grouping.categories import Categories
 from catvq.grouping.choose_initial import feature_covariance, telling_bits
-from catvq.grouping.initial import Categories
 from catvq.grouping.merging import Join, join_cheapest, joins_due
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.metrics import summarize_codebooks

@@ -26,8 +26,9 @@ from catvq.features.scores import feature_scores
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
 from catvq.frozen.start_model import StartModel
+from catvq.grouping.categories import Categories
 from catvq.grouping.choose_initial import StartReport, choose_start
-from catvq.grouping.initial import Categories, fit_cleaner, start_categories
+from catvq.grouping.initial import fit_cleaner, start_categories
 from catvq.model.metrics import summarize_assignment
 from catvq.model.sizes import StreamSizes
 from catvq.recipe import SEARCH_STEPS, choose_epochs

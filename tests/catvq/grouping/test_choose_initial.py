@@ -7,6 +7,7 @@ import torch
 
 from catvq.errors import Interrupted
 from catvq.grouping import moves
+from catvq.grouping.categories import Categories
 from catvq.grouping.choose_initial import (
     CLEAR_SEPARATION,
     LEAST_GAIN,
@@ -14,7 +15,6 @@ from catvq.grouping.choose_initial import (
     choose_start,
     feature_covariance,
 )
-from catvq.grouping.initial import Categories
 
 START = np.array([0, 0, 0, 1, 1, 1])
 ALL = np.ones((6, 2), bool)

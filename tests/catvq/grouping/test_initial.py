@@ -5,8 +5,9 @@ import torch
 from catvq.config import TrainingConfig
 from catvq.errors import ConfigError
 from catvq.features.table import FeatureTable, split_rows
+from catvq.grouping.categories import Categories
 from catvq.grouping.choose_initial import CLEAR_SEPARATION
-from catvq.grouping.initial import Categories, fit_cleaner, start_categories
+from catvq.grouping.initial import fit_cleaner, start_categories
 
 GROUPS = {"a": ("f0", "f1", "f2"), "b": ("f3", "f4", "f5"), "c": ("f6", "f7", "f8")}
 

@@ -6,7 +6,7 @@ from catvq.config import TrainingConfig
 from catvq.errors import Interrupted
 from catvq.features.rows import RunData
 from catvq.features.table import split_rows
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.search.stage import SearchStage, needs_search
 
 START = np.array([0, 0, 0, 1, 1, 1])

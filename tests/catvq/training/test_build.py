@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from catvq.errors import ConfigError
-from catvq.grouping.initial import Categories
+from catvq.grouping.categories import Categories
 from catvq.training.build import build_learner, family_one_hot, resolve_device, temperature_schedule
 
 FAMILIES = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
