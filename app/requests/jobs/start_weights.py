@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from app.requests.jobs.validation import FieldError, listed
+from app.requests.jobs.validation import FieldError, kinds_of_channels, listed
 from catvq.config import CleaningConfig, RunConfig
 from worker.store.records import DatasetRecord
 
@@ -28,15 +28,15 @@ def _feature_misfits(dataset: DatasetRecord, model: Mapping[str, Any]) -> Iterat
             "assignment.model", f"the model does not know the features {listed(extra)}: exclude them"
         )
     own = {column["name"]: column for column in dataset.columns}
+    channels, known = kinds_of_channels(dataset.kinds), kinds_of_channels(model["kinds"])
     for name, values, origin in zip(model["features"], model["values"], model["origins"], strict=True):
         column = own.get(name, {"type": "numeric", "values": None})
         kind = "categorical" if values is not None else "datetime" if origin is not None else "numeric"
+        kind, found = known.get(name, kind), channels.get(name, column["type"])
         if name not in dataset.features:
             yield FieldError("assignment.model", f"the dataset has no feature {name!r}, which the model has")
-        elif column["type"] != kind:
-            yield FieldError(
-                "assignment.model", f"feature {name!r} is {kind} in the model, {column['type']} here"
-            )
+        elif found != kind:
+            yield FieldError("assignment.model", f"feature {name!r} is {kind} in the model, {found} here")
         elif values is not None and (unknown := [v for v in column["values"] if v not in set(values)]):
             yield FieldError(
                 "assignment.model", f"the model does not know {listed(unknown)} of feature {name!r}"

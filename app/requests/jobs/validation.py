@@ -1,8 +1,9 @@
 """Checks a configuration against its dataset, all mistakes at once, before anything is stored or trained."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from catvq.config import HeldOutPart, RunConfig, matches
 from catvq.recipe import MIN_TRAINING_ROWS, RowCounts, count_rows
@@ -50,6 +51,7 @@ def find_errors(
         *_selection_errors(config, dataset),
         *_weight_errors(config, [whole, *held_out.values()]),
         *_split_errors(dataset, held_out),
+        *_series_errors(config, dataset),
         *_row_errors(config, count_rows(config.training, dataset.rows, rows_of(held_out)), dataset.rows),
         *_category_errors(config, dataset),
         *_group_errors(config, dataset, start_groups),
@@ -127,11 +129,21 @@ def _kinds(dataset: DatasetRecord) -> dict[str, tuple[str, tuple[str, ...]]]:
     for column in dataset.columns:
         if column["type"] == "datetime" and "-" not in column["origin"]:
             known[column["name"]] = "a time of day", ()
-    for family in dataset.kinds:
-        shape = "" if family["shape"] is None else f" of {family['shape'][0]} x {family['shape'][1]}"
-        for channel in family["channels"]:
-            known[f"{family['family']}/{channel}"] = f"a {family['kind']}{shape}", ()
+    known |= {name: (kind, ()) for name, kind in kinds_of_channels(dataset.kinds).items()}
     return {name: known.get(name, kind) for name, kind in kinds.items()}
+
+
+def kinds_of_channels(families: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What each channel is, in words: a series, or a grid of its shape.
+
+    Args:
+        families: Series and grids, as a dataset or a model describes them.
+    """
+    kinds: dict[str, str] = {}
+    for family in families:
+        shape = "" if family["shape"] is None else f" of {family['shape'][0]} x {family['shape'][1]}"
+        kinds |= {f"{family['family']}/{name}": f"a {family['kind']}{shape}" for name in family["channels"]}
+    return kinds
 
 
 def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ...]]) -> str | None:
@@ -140,6 +152,12 @@ def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ..
         return f"is {own[0]} in the job's dataset and {theirs[0]} in this one"
     unknown = [value for value in theirs[1] if value not in set(own[1])]
     return f"has values here that the job's dataset has not: {listed(unknown)}" if unknown else None
+
+
+def _series_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+    series = {kind["family"] for kind in dataset.kinds if kind["kind"] == "series"}
+    if config.model.series["crop"] and series.isdisjoint(dataset.families):
+        yield FieldError("model.series.crop", "needs a family of series that is learnt from")
 
 
 def _row_errors(config: RunConfig, rows: RowCounts, total: int) -> Iterator[FieldError]:

@@ -331,6 +331,7 @@ MODEL = {
     "features": FEATURES,
     "values": [["x", "y"], *[None] * 4],
     "origins": [None] * 5,
+    "kinds": [],
     "categories": ["p", "q"],
     "levels": 3,
     "codebook_size": [[16] * 3, [32] * 3],
@@ -368,6 +369,47 @@ def misfits(columns=COLUMNS, **sections):
 )
 def test_what_cannot_go_on_from_a_model_is_refused(sections, fields):
     assert misfits(**sections) == fields
+
+
+@pytest.mark.parametrize("kinds", [[], [{"family": "g", "kind": "grid", "channels": ["0"], "shape": [5, 7]}]])
+def test_weights_of_grids_go_on_with_grids_of_their_shape_only(kinds):
+    grid = {"family": "g", "kind": "grid", "channels": ["0"], "shape": [5, 6]}
+    model = MODEL | {"features": ["g/0"], "values": [None], "origins": [None], "kinds": [grid]}
+    own = replace(dataset(features=["g/0"]), families={"g": ["g/0"]}, kinds=kinds)
+    with pytest.raises(
+        InvalidPlanError, match=r"'g/0' is a grid of 5 x 6 in the model, (a grid of 5 x 7|numeric) here"
+    ):
+        resolve_plan(
+            JobConfig.model_validate(
+                {"assignment": {"init": "model", "model": "model_1", "take": "weights"}}
+            ),
+            own,
+            start_groups={"p": ["g/0"]},
+            start_document=model | {"categories": ["p"]},
+        )
+
+
+@pytest.mark.parametrize("features", [{}, {"exclude": ["w/*"]}])
+def test_cropping_needs_series_that_are_learnt_from(features):
+    series = {
+        "family": "w",
+        "kind": "series",
+        "channels": ["x"],
+        "length": {"min": 1, "max": 9},
+        "shape": None,
+    }
+    own = replace(
+        dataset(features=["a0", "w/x"]),
+        families={"a": ["a0"], "w": ["w/x"]},
+        kinds=[series],
+    )
+    config = JobConfig.model_validate({"model": {"series": {"crop": True}}, "features": features})
+    if not features:
+        assert resolve_plan(config, own)
+        own = dataset()
+    with pytest.raises(InvalidPlanError) as raised:
+        resolve_plan(config, own)
+    assert [error.field for error in raised.value.errors] == ["model.series.crop"]
 
 
 def test_weights_are_taken_from_a_model_only():
