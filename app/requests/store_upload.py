@@ -196,5 +196,8 @@ def _histogram(cells: NDArray[np.floating[Any]], values: list[str] | None) -> di
             "counts": np.bincount(present.astype(np.int64), minlength=len(values)).tolist(),
             "edges": None,
         }
-    counts, edges = np.histogram(present, HISTOGRAM_BINS)
+    try:
+        counts, edges = np.histogram(present, HISTOGRAM_BINS)
+    except ValueError:  # float64 tells fewer edges apart between such values, or their range is beyond it
+        counts, edges = np.array([len(present)]), np.array([present.min(), present.max()])
     return {"counts": counts.tolist(), "edges": edges.tolist()}

@@ -177,7 +177,7 @@ def _series(
     options: ReadOptions,
     limits: TableLimits,
 ) -> ChannelFamily:
-    channels = name_channels(name, width, options)
+    channels = name_channels(name, width, options, limits)
     check_lengths(name, lengths, limits)
     check_size(name, int(lengths.sum()) * width, limits)
     return ChannelFamily("series", channels, len(lengths), blocks, lengths)
@@ -191,7 +191,7 @@ def _of_grids(name: str, array: Array, options: ReadOptions, limits: TableLimits
         detail = f"a grid needs [rows, channels, height, width], not {array.ndim} dimensions"
         raise _refused(name, detail, "wrong_kind")
     rows, width, *shape = array.shape
-    channels = name_channels(name, width, options)
+    channels = name_channels(name, width, options, limits)
     grid = (shape[0], shape[1])
     check_grid(name, grid, limits)
     check_size(name, array.size, limits)

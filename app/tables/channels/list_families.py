@@ -72,7 +72,7 @@ def family_of_lists(
     if kind_of_lists(name, lists, options) == "series":
         return _series(name, kind, arrays, lists, options, limits)
     shape = _shape_of_grids(name, lists)
-    channels = name_channels(name, shape[0], options)
+    channels = name_channels(name, shape[0], options, limits)
     check_grid(name, shape[1:], limits)
     check_size(name, len(lists.lengths) * shape[0] * shape[1] * shape[2], limits)
     return ChannelFamily(
@@ -87,7 +87,7 @@ def _series(
     # Where no list holds anything, only the names tell how many channels there are.
     unknown = len(options.channels.get(name, ("0",)))
     width = 1 if lists.depth == 1 else lists.sizes[0] or (unknown if not lengths.any() else 0)
-    channels = name_channels(name, width, options)
+    channels = name_channels(name, width, options, limits)
     check_lengths(name, lengths, limits)
     check_size(name, int(lengths.sum()) * width, limits)
 

@@ -46,7 +46,7 @@ class Lists:
 def depth_of(kind: pa.DataType) -> int | None:
     """Return how many lists are in lists, down to numbers; None where a type is something else."""
     if isinstance(kind, pa.FixedShapeTensorType):
-        return len(kind.shape) if is_number(kind.value_type) else None
+        return (len(kind.shape) or None) if is_number(kind.value_type) else None
     depth = 0
     while types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         depth, kind = depth + 1, kind.value_type
@@ -62,6 +62,7 @@ def look_at_lists(name: str, kind: pa.DataType, arrays: Iterable[pa.Array]) -> L
     depth = depth_of(kind) or 0
     lengths: list[NDArray[np.int64]] = []
     sizes: list[int] = [0] * (depth - 1)
+    is_seen = [False] * (depth - 1)  # whether a list is there that tells the size
     row = 0
     for array in arrays:
         if isinstance(kind, pa.FixedShapeTensorType):
@@ -74,7 +75,8 @@ def look_at_lists(name: str, kind: pa.DataType, arrays: Iterable[pa.Array]) -> L
             array = array.flatten()  # noqa: PLW2901 - the lists within
             inner = _lengths(array)
             inner = inner[inner != MISSING]
-            sizes[level] = sizes[level] or (int(inner[0]) if len(inner) else 0)
+            if len(inner) and not is_seen[level]:
+                sizes[level], is_seen[level] = int(inner[0]), True
             if (inner != sizes[level]).any():
                 at = int((inner != sizes[level]).argmax())
                 place = int(np.searchsorted(ends - row, at, side="right")) if not level else None
@@ -90,7 +92,8 @@ def read_steps(kind: pa.DataType, arrays: Iterable[pa.Array], width: int) -> Ite
     """Yield what lists hold, one after the other, [steps, width]; missing lists hold nothing."""
     for array in arrays:
         if isinstance(kind, pa.FixedShapeTensorType):
-            yield _tensors(kind, array.drop_null()).reshape(-1, width)
+            steps = _tensors(kind, array.drop_null())
+            yield steps.reshape(steps.shape[0] * steps.shape[1], width)
         elif depth_of(kind) == 1:
             yield _dense(array.flatten(), ()).reshape(-1, width)
         else:
@@ -134,7 +137,7 @@ def _dense(array: pa.Array, shape: tuple[int, ...]) -> NDArray[Any]:
         kind = pa.float32() if types.is_float32(array.type) or types.is_float16(array.type) else pa.float64()
         numbers: NDArray[Any] = array.cast(kind, safe=False).to_numpy(zero_copy_only=False)
         return numbers
-    inner = _dense(array.flatten(), shape[1:]).reshape(-1, *shape)
+    inner = _dense(array.flatten(), shape[1:]).reshape(len(array) - array.null_count, *shape)
     if array.null_count == 0:
         return inner
     whole = np.full((len(array), *shape), np.nan, inner.dtype)
@@ -145,7 +148,7 @@ def _dense(array: pa.Array, shape: tuple[int, ...]) -> NDArray[Any]:
 def _tensors(kind: pa.FixedShapeTensorType, array: pa.Array) -> NDArray[Any]:
     """Return tensors [rows, ...] with their dimensions in the order that is meant."""
     shape = tuple(kind.shape)
-    flat = _dense(array.storage, (int(np.prod(shape)),)).reshape(-1, *shape)
+    flat = _dense(array.storage, (int(np.prod(shape)),)).reshape(len(array), *shape)
     order = kind.permutation or range(len(shape))
     return flat.transpose(0, *(place + 1 for place in order))
 

@@ -4,18 +4,23 @@ from collections.abc import Collection
 
 from app.problems import InvalidError, Place
 from app.tables.columns.options import FamilyKind, ReadOptions
+from app.tables.table import TableLimits
 
 
-def name_channels(family: str, width: int, options: ReadOptions) -> tuple[str, ...]:
+def name_channels(family: str, width: int, options: ReadOptions, limits: TableLimits) -> tuple[str, ...]:
     """Return the names of a family's channels: those that were sent, or 0, 1, ...
 
     Raises:
-        InvalidError: It has no channels, or another number of names was sent.
+        InvalidError: It has no channels, or more than the limit, or another number of names was sent.
     """
     sent = options.channels.get(family)
     if width == 0:
         detail = "it has no channels"
         raise InvalidError(f"family {family!r}: {detail}", [Place(detail=detail, field=family)])
+    if width > limits.max_features:  # before so many names are made
+        detail = f"it has {width} channels; at most {limits.max_features} are taken"
+        place = Place(detail=detail, field=family)
+        raise InvalidError(f"family {family!r}: {detail}", [place], code="too_many_features")
     if sent is None:
         return tuple(map(str, range(width)))
     if len(sent) != width:

@@ -155,6 +155,10 @@ def _with_lists(
     if not isinstance(families, dict):
         place = Place(detail="not an object", field="families")
         raise InvalidError("families needs an object of nested lists", [place], code="invalid_type")
+    if not isinstance(rows, list):
+        raise InvalidError(
+            "rows needs a list of rows", [Place(detail="not a list", field="rows")], code="invalid_type"
+        )
     if rows and not _has_lists(rows, layout):
         raise _explain(rows, replace(layout, allowed={*_TYPED_CELLS, list}))
     names = _names(document.get("columns"), layout.width, options, limits) if rows else ()

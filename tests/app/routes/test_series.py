@@ -116,6 +116,13 @@ def test_a_dry_run_shows_what_is_missing_and_how_values_are_spread(client):
     assert document["families"] == FAMILIES
 
 
+@pytest.mark.parametrize("dtype", [np.uint64, np.float32])
+def test_a_dry_run_shows_values_that_no_bins_tell_apart(client, dtype):
+    series = np.full((3, 2, 1), 1.8e19, dtype)
+    (column,) = upload(client, npz({"wave": series}), dry_run="true").json()["columns"]
+    assert column["histogram"]["counts"] == [6]
+
+
 def test_strict_refuses_what_is_missing_in_a_series(client):
     answer = upload(client, npz(PAIRED), strict="true")
     assert (answer.status_code, answer.json()["code"]) == (422, "empty_series")

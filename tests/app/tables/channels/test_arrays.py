@@ -85,6 +85,7 @@ def test_channels_are_called_as_they_were_named(sort):
         ({"s": np.ones((2, 3, 1, 1)), "s.lengths": [1, 2]}, {}, "s", "wrong_kind"),
         ({"s": np.ones((2, 3, 0))}, {}, "s", "invalid"),
         ({"s": np.ones((2, 3, 1, 0))}, {}, "s", "wrong_grid"),
+        ({"s": np.ones((2, 0, 10**12))}, {}, "s", "too_many_features"),
         ({"s": np.ones((1, 1, 1, 1, 1))}, {}, "s", "not_a_matrix"),
         ({"s": np.float64(1)}, {}, "s", "not_a_matrix"),
         ({"s": np.full((1, 1, 1), "x")}, {}, None, "not_numeric"),

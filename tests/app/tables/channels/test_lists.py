@@ -222,6 +222,8 @@ def test_json_has_families_beside_its_rows_and_lists_among_its_cells(limits):
     ("document", "code"),
     [
         ({"families": []}, "invalid_type"),
+        ({"rows": None, "families": {"s": [[1]]}}, "invalid_type"),
+        ({"rows": {}, "families": {"s": [[1]]}}, "invalid_type"),
         ({"families": {"s": 1}}, "invalid_type"),
         ({"families": {"s": [1, 2]}}, "not_numeric"),
         ({"families": {"s": []}}, "not_numeric"),
@@ -253,3 +255,37 @@ def test_a_model_of_series_alone_reads_no_columns(read, way):
     found = read(columns, known={}, kinds={"s": "series"})
     assert (found.columns, list(found.channels)) == ((), ["s"])
     assert sum(len(block) for block in found.blocks()) == 2
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+def test_lists_that_hold_nothing_in_one_batch_and_something_in_another_are_refused(limits, depth):
+    kind, empty, full = pa.float32(), [], [1.0, 2.0]
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    for _ in range(depth - 2):
+        empty, full = [empty], [full]
+    body = as_stream(pa.table({"s": pa.array([[empty], [empty], [full]], kind)}))
+    with pytest.raises(InvalidError) as caught:
+        open_table(io.BytesIO(body), Format.ARROW, ReadOptions(), limits)
+    assert (caught.value.code, caught.value.places[0].column) == ("lists_differ", "s")
+
+
+@pytest.mark.parametrize(("shape", "channels"), [([0, 2], ("0", "1")), ([0], ("0",))])
+def test_tensors_of_no_steps_are_series_of_length_0(limits, shape, channels):
+    storage = pa.array([[], []], pa.list_(pa.float32(), 0))
+    array = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), shape), storage)
+    body = io.BytesIO(as_stream(pa.table({"s": array})))
+    found = open_table(body, Format.ARROW, ReadOptions(kinds={"s": "series"}), limits).channels["s"]
+    assert (found.channels, found.lengths.tolist(), values(found).shape) == (
+        channels,
+        [0, 0],
+        (0, len(channels)),
+    )
+
+
+def test_tensors_of_no_dimensions_are_left_out(limits):
+    storage = pa.array([[1], [2]], pa.list_(pa.float32(), 1))
+    array = pa.ExtensionArray.from_storage(pa.fixed_shape_tensor(pa.float32(), []), storage)
+    body = io.BytesIO(as_stream(pa.table({"a": [1.0, 2.0], "s": array})))
+    table = open_table(body, Format.ARROW, ReadOptions(), limits)
+    assert (table.columns, table.channels) == (("a",), {})

@@ -82,7 +82,7 @@ def test_an_infinity_is_refused_with_family_row_position_and_channel(store):
 
 
 def test_all_families_together_may_have_so_many_values(store):
-    half = np.zeros((1, 6000, 100), np.uint8)
+    half = np.zeros((60, 10**4, 1), np.uint8)
     with pytest.raises(InvalidError) as caught:
         store({"a": half, "b": half})
     assert (caught.value.code, caught.value.places[0].field) == ("too_many_values", "b")
