@@ -80,8 +80,17 @@ def _place_of_rows(names: Sequence[str], encoder: Encoder) -> int | None:
 
 
 def cut_bodies(tensors: Sequence[InferenceInput], tail: bytes) -> Iterator[bytes | None]:
-    """Yield the bytes of each tensor; None where its values are in the JSON."""
+    """Yield the bytes of each tensor; None where its values are in the JSON.
+
+    Raises:
+        NotParseableError: There are more bytes, or fewer, than the tensors announce.
+        InvalidError: A tensor has values in both places or in none, or the name of another.
+    """
+    names = [tensor.name for tensor in tensors]
     for place, tensor in enumerate(tensors):
+        if names.index(tensor.name) < place:
+            detail = f"there are two inputs {tensor.name!r}"
+            raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")
         if (_size(tensor) is None) == (tensor.data is None):
             detail = "an input needs either data, or a binary_data_size and as many bytes after the JSON"
             raise InvalidError(detail, [Place(detail=detail, field=f"inputs.{place}")], code="invalid_input")

@@ -15,9 +15,9 @@ HALVES = 2
 def channel_scores(
     own: NDArray[np.float32], others: NDArray[np.float32], half: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """The combination of a channel's descriptors that foretells most of the other features.
+    """The combination of a channel's descriptors that predicts most of the other features.
 
-    Each half of the rows is told by what was found in the other half, direction included, so that a channel
+    Each half of the rows is scored by what was found in the other half, direction included, so that a channel
     that tells nothing of others has numbers that do not either.
 
     Source: Izenman 1975 (reduced-rank regression of rank 1), with a ridge.
@@ -48,7 +48,7 @@ def channel_scores(
 def _main_direction(
     own: NDArray[np.float32], others: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The direction among the others that is foretold best, [C], and the weights that do it, [M]."""
+    """The direction among the others that is predicted best, [C], and the weights that do it, [M]."""
     centred = own.astype(np.float64)
     products = centred.T @ (others - others.mean(axis=0))
     moments = centred.T @ centred + PRIOR_ROWS * np.eye(own.shape[1])

@@ -22,7 +22,7 @@ def feature_scores(
 ) -> NDArray[np.float32]:
     """Give each value of a categorical feature the number that agrees best with all other features.
 
-    A channel is told by a number of that kind, too, see `channel_scores`.
+    A channel gets a number of that kind, too, see `channel_scores`.
 
     The values' means of all other columns are taken along their main direction. A row's number comes from the
     means of the other half of the rows, so that a feature that tells nothing of others has numbers that do

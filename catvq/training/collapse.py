@@ -133,7 +133,7 @@ def find_flat_temperature(soft: Tensor, allowed: Tensor, *, temperature: float, 
 
 
 def find_duplicates(latents: Tensor, names: Sequence[str]) -> list[Sign]:
-    """Pairs of categories that tell the same: of each, the other foretells nearly all variance linearly.
+    """Pairs of categories with the same content: each predicts nearly all variance of the other linearly.
 
     A squared correlation for many numbers: turning or scaling a category's latents leaves it as it is. Every
     category is compared with the one most like it.
@@ -145,25 +145,25 @@ def find_duplicates(latents: Tensor, names: Sequence[str]) -> list[Sign]:
     """
     if not latents.isfinite().all():  # a run that diverged ends by that
         return []
-    told = explained_variance(latents)
-    likeness, partner = torch.minimum(told, told.T).fill_diagonal_(0.0).max(dim=1)
+    explained = explained_variance(latents)
+    likeness, partner = torch.minimum(explained, explained.T).fill_diagonal_(0.0).max(dim=1)
     pairs = {
         f"{names[min(pair)]} = {names[max(pair)]}": value
         for *pair, value in zip(range(len(names)), partner.tolist(), likeness.tolist(), strict=True)
         if value >= DUPLICATED
     }
-    cause = "what either tells foretells nearly all that the other does"
+    cause = "each predicts nearly all variance of the other"
     return [Sign("duplicate", pair, value, cause, "nothing: both stay") for pair, value in pairs.items()]
 
 
 def explained_variance(points: Tensor) -> Tensor:
-    """Part of each set's variance that each other set foretells linearly, in the main directions of both.
+    """Part of each set's variance that each other set predicts linearly, in the main directions of both.
 
     Args:
         points: float32 [G, B, N].
 
     Returns:
-        float32 [G, G], in [0, 1]: of the column's, told by the row's; 0 where either is constant.
+        float32 [G, G], in [0, 1]: of the column's, predicted by the row's; 0 where either is constant.
     """
     _, rows, width = points.shape
     centred = points - points.mean(dim=1, keepdim=True)
@@ -174,8 +174,8 @@ def explained_variance(points: Tensor) -> Tensor:
     products = torch.einsum("gbi,hbj->ghij", basis, scores).square().sum(dim=(2, 3))
     variance = scale.square().sum(dim=1)
     varies = variance > ROUNDING * points.square().sum(dim=(1, 2))
-    told = (products / variance.clamp_min(torch.finfo(torch.float32).tiny)).clamp(0.0, 1.0)
-    return told * (varies.unsqueeze(0) & varies.unsqueeze(1))
+    explained = (products / variance.clamp_min(torch.finfo(torch.float32).tiny)).clamp(0.0, 1.0)
+    return explained * (varies.unsqueeze(0) & varies.unsqueeze(1))
 
 
 def find_dead_codebooks(usage_counts: Tensor, moved: Tensor | None, streams: Mapping[int, str]) -> list[Sign]:

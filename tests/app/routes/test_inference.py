@@ -243,5 +243,7 @@ def test_each_column_may_be_a_tensor(client, model_id):
     assert (missing.status_code, missing.json()["errors"][0]["column"]) == (422, "b")
     ragged = infer(client, model_id, inputs=[*columns[:3], column("b", [4, 5])])
     assert (ragged.status_code, ragged.json()["code"]) == (422, "ragged_row")
+    twice = infer(client, model_id, inputs=[*columns, column("a", [5])])
+    assert (twice.status_code, twice.json()["errors"][0]["field"]) == (422, "inputs.4")
     text = infer(client, model_id, inputs=[*columns[:3], column("b", ["x"], datatype="BYTES")])
     assert (text.status_code, text.json()["errors"][0]["column"]) == (422, "b")
