@@ -26,9 +26,9 @@ from catvq.comparison.probes import probe_labels
 from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
 from catvq.comparison.verdict import LEARNT, NO_GROUPS, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
+from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
-from catvq.features.available import Presence, standardised
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit

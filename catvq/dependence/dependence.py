@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
+from catvq.dependence.available import Presence
 from catvq.dependence.category_count import CategoryCount, count_categories
 from catvq.dependence.higher_moments import fourth_order, third_order
 from catvq.dependence.partial_correlation import conditional_evidence, marginal_strength, whitened
 from catvq.dependence.rank_scores import cosines, rank_kurtosis, ranks, uncorrelated_scores
 from catvq.dependence.spectral import self_scaled
 from catvq.dependence.views import Views
-from catvq.features.available import Presence
 
 # Rows on which dependence is measured: the standard error of a squared partial correlation is then 0.0001.
 MAX_ROWS = 20_000

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.linalg import inv
 from scipy.special import chdtrc, erfc
 
+from catvq.dependence.available import Presence
 from catvq.dependence.heavy_tails import tempered
-from catvq.features.available import Presence
 
 # Standard deviations above its null mean from which a squared partial correlation counts. Low, because the
 # evidence for a category is the sum over many pairs, each of which may be weak: a cut at the significance of

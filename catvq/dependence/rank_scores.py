@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from catvq.features.available import Presence, standardised
+from catvq.dependence.available import Presence, standardised
 
 # Variance added to every direction before whitening: directions in which features are redundant hold more
 # noise than signal.

@@ -13,7 +13,7 @@ from sklearn.covariance import ledoit_wolf, ledoit_wolf_shrinkage
 from sklearn.metrics import adjusted_rand_score
 
 from catvq.config import RunConfig
-from catvq.features.available import Presence, standardised
+from catvq.dependence.available import Presence, standardised
 from catvq.grouping.baselines import CANDIDATES, group_within
 from catvq.grouping.categories import Categories
 from catvq.grouping.moves import improve_grouping

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
+from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import ConfigError
-from catvq.features.available import Presence, standardised
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.categories import Categories
 from catvq.grouping.correlation import cluster_features

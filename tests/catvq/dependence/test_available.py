@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from catvq.features.available import LEAST_ROWS, Presence, standardised
+from catvq.dependence.available import LEAST_ROWS, Presence, standardised
 
 GAPS = np.array([[1, 2], [np.nan, 4], [3, np.nan], [5, 9]], dtype=np.float32)
 
