@@ -129,6 +129,19 @@ def dataset(http, table):
     return answer.json()["id"]
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A file of 60 rows: a series of two channels and of many lengths, and a grid, seen by two causes."""
+    random = np.random.default_rng(0)
+    causes = random.normal(size=(60, 2))
+    lengths = random.integers(5, 20, size=60)
+    wave = causes[:, None, :] + random.normal(scale=0.3, size=(60, 20, 2))
+    field = causes[:, 1, None, None, None] + random.normal(scale=0.3, size=(60, 1, 4, 4))
+    path = tmp_path_factory.mktemp("runs") / "runs.npz"
+    np.savez(path, wave=wave, field=field, **{"wave.lengths": lengths})
+    return path
+
+
 def submit(http, dataset, **fields):
     answer = http.post("/v1/jobs", json={"dataset": dataset} | SMALL | fields)
     assert answer.status_code == 202, answer.text

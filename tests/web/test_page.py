@@ -14,12 +14,14 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
+from tests.web.conftest import submit, wait_for_end
 from tests.web.table import FEATURES, IMAGE, SCRIPT, SMALL
 from worker.store.database.ids import new_id
 from worker.store.database.schema import job_assignments, jobs
 
 LOST = ("Failed to load resource: net::ERR_",)
 REFUSED = ("Failed to load resource: the server responded with a status of 401",)
+NPZ = "application/x-npz"
 FRAME_MS = 1000 / 30
 HIDE = """hidden => {
     Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
@@ -83,6 +85,20 @@ def test_from_a_dropped_file_to_the_codes_of_its_rows(opened, table):
     page.get_by_role("button", name="Encode", exact=True).click()
     codes = page.get_by_role("region", name="Codes", exact=True)
     expect(codes.get_by_role("row")).to_have_count(4)
+
+
+def test_a_model_of_series_tells_what_its_codes_keep_and_encodes_a_file(opened, http, runs):
+    dataset = http.post("/v1/datasets", content=runs.read_bytes(), headers={"content-type": NPZ}).json()["id"]
+    job = wait_for_end(http, submit(http, dataset))
+    page = opened(f"#/datasets/{dataset}")
+    expect(page.get_by_role("rowheader", name="wave/1", exact=True)).to_be_visible()
+    assert page.get_by_role("button", name="Rows, CSV").count() == 0
+    page.goto(page.url.partition("#")[0] + f"#/models/{job['model']}")
+    page.get_by_label("Every descriptor of").select_option("wave/0")
+    expect(page.get_by_role("rowheader", name="slope", exact=True)).to_be_visible()
+    page.set_input_files("input[type=file]", runs)
+    codes = page.get_by_role("region", name="Codes", exact=True)
+    expect(codes.get_by_role("row")).to_have_count(61)
 
 
 def test_the_matrix_of_a_live_job_moves_and_its_temperature_is_steered(opened, live, http):

@@ -28,14 +28,23 @@ export function Encode({model}) {
   const take = async () => setText(await firstRows(model.dataset, 3));
   return html`
     <section class="card" aria-labelledby="encode"><h2 id="encode">See the codes of rows</h2>
-      <label for="rows">Rows as CSV with a header line, or as JSON: <code>${'{"rows": [[…]], "columns": […]}'}</code></label>
+      <label for="rows">${model.kinds.length ? 'Rows as JSON: ' : 'Rows as CSV with a header line, or as JSON: '}<code>${sketchOf(model)}</code></label>
       <textarea id="rows" spellcheck="false" value=${text} onInput=${event => setText(event.target.value)}></textarea>
       <div class="row"><${Busy} kind="primary" act=${encodeText}
         reason=${text.trim() ? null : 'Paste rows first, or take some of the dataset.'}>Encode<//>
-        <${Busy} act=${take}>Take three rows of the dataset<//>
+        ${!model.kinds.length && html`<${Busy} act=${take}>Take three rows of the dataset<//>`}
         <${Drop} label="or drop a file of rows" take=${file => encode(file, formatOf(file).type)} /></div>
       <div aria-live="polite"><${Refusal} error=${error} />${result && html`<${Codes} model=${model} result=${result} />`}</div>
     </section>`;
+}
+
+// What rows look like as JSON; series and grids are nested lists, one for each row.
+function sketchOf({kinds, features}) {
+  const table = '"rows": [[…]], "columns": […]';
+  if (!kinds.length) return `{${table}}`;
+  const families = `"families": {${kinds.map(({family}) => `${JSON.stringify(family)}: […]`).join(', ')}}`;
+  const channels = kinds.reduce((sum, kind) => sum + kind.channels.length, 0);
+  return `{${features.length > channels ? `${table}, ` : ''}${families}}`;
 }
 
 function Codes({model, result}) {

@@ -10,6 +10,7 @@ import {Title} from '../parts/title.js';
 import {Loading, Trouble} from '../parts/trouble.js';
 import {count, moment, number, percent} from '../format.js';
 import {Aliases} from './aliases.js';
+import {Channels} from './channels.js';
 import {Codebooks} from './codebooks.js';
 import {Downloads} from './downloads.js';
 import {Encode} from './encode.js';
@@ -41,7 +42,7 @@ export function ModelView({id}) {
     <${Grouping} grouping=${grouping} doubtful=${report.doubtful || []} />
     <${MovedFeatures} report=${report} />
     <${FrozenMatrix} model=${model} grouping=${grouping} />
-    <${Sample} model=${model} grouping=${grouping} report=${report} />
+    ${model.kinds.length ? html`<${Channels} report=${report} />` : html`<${Sample} model=${model} grouping=${grouping} report=${report} />`}
     <${Codebooks} model=${model} report=${report} />
     <${Encode} model=${model} />
     <${Downloads} model=${model} grouping=${grouping} />
@@ -95,9 +96,9 @@ function Remove({id}) {
   return html`<${Action} kind="danger" act=${act} confirm="Delete this model? It cannot be made again without its dataset.">Delete<//>`;
 }
 
-const requestsOf = ({id}) => [
+const requestsOf = ({id, kinds}) => [
   {path: `/v1/models/${id}/grouping`, output: 'grouping.json', python: `grouping = client.models.grouping("${id}")`},
-  {path: `/v1/models/${id}/encodings`, method: 'POST', type: 'text/csv', body: 'rows.csv', accept: 'application/x-npy', output: 'codes.npy',
+  {path: `/v1/models/${id}/encodings`, method: 'POST', ...(kinds.length ? {type: 'application/x-npz', body: 'rows.npz'} : {type: 'text/csv', body: 'rows.csv'}), accept: 'application/x-npy', output: 'codes.npy',
     python: `codes = client.models.encode("${id}", rows)`},
   {path: `/v1/models/${id}/artifact`, output: 'model.onnx', python: `encoder = client.models.artifact("${id}")  # the bytes of an ONNX file`},
 ];
