@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import lap
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,11 +67,9 @@ def _pairs_within(sizes: Any) -> float:
 
 def _match(counts: Counts) -> dict[int, int]:
     """Return the other category that each category is matched with, where they share a feature."""
-    # Takes 40 MB, which only a process that compares models needs.
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415
-
-    pairs = zip(*linear_sum_assignment(counts, maximize=True), strict=True)
-    return {int(row): int(column) for row, column in pairs if counts[row, column]}
+    columns = lap.lapjv(-counts.astype(float), extend_cost=True, return_cost=False)[0]
+    pairs = enumerate(columns.tolist())  # -1 where there are fewer of the other
+    return {row: column for row, column in pairs if column >= 0 and counts[row, column]}
 
 
 def _homes(grouping: Grouping) -> dict[str, int]:
