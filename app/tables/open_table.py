@@ -59,18 +59,18 @@ def open_table(file: BinaryIO, file_format: Format, options: ReadOptions, limits
 
 
 def read_blocks(table: Table, consume: Callable[[Table], Result]) -> tuple[Table, Result]:
-    """Read a table by a function; once more, column by column, where a cell turns out to be no number.
+    """Read a table by a function; anew, and more carefully, where a cell turns out to be no number.
 
     Returns:
         The table that was read, and what the function returned.
     """
-    try:
-        return table, consume(table)
-    except NotPlainError:
-        if table.typed is None:
-            raise
-        typed = table.typed()
-        return typed, consume(typed)
+    while True:
+        try:
+            return table, consume(table)
+        except NotPlainError:
+            if table.typed is None:
+                raise
+            table = table.typed()
 
 
 def as_floats(block: NDArray[Any], dtype: DTypeLike = np.float32) -> NDArray[np.floating[Any]]:

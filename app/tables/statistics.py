@@ -15,9 +15,14 @@ MAX_ROUNDING = 2.0**-12
 
 @dataclass
 class Statistics:
-    """What is gathered of each column; all arrays are [columns]."""
+    """What is gathered of each column; all arrays are [columns].
+
+    Args:
+        is_time: Columns of which nothing at all may be rounded.
+    """
 
     width: int
+    is_time: NDArray[np.bool_] | bool = False
     rows: int = 0
     missing: NDArray[np.int64] = field(init=False)
     lowest: NDArray[np.float64] = field(init=False)
@@ -57,12 +62,21 @@ class Statistics:
 
     @property
     def loses_precision(self) -> NDArray[np.bool_]:
-        """Whether float32 rounds a column by more than matters for its spread."""
+        """Whether float32 rounds a time, or another column by more than matters for its spread."""
         count = np.maximum(self.rows - self.missing, 1)
         with np.errstate(over="ignore", invalid="ignore"):
             variance = np.maximum(self.squares / count - (self.total / count) ** 2, 0.0)
             loses: NDArray[np.bool_] = self.rounding > MAX_ROUNDING * np.sqrt(variance)
-        return np.isinf(self.rounding) | (loses & ~self.is_constant)
+        return np.isinf(self.rounding) | (loses & ~self.is_constant) | self._is_rounded_time
+
+    @property
+    def rounds_times(self) -> bool:
+        """Whether float32 rounds a time, which no further rows will mend."""
+        return bool(self._is_rounded_time.any())
+
+    @property
+    def _is_rounded_time(self) -> NDArray[np.bool_]:
+        return self.is_time & (self.rounding > 0)
 
 
 def warnings_of(columns: Sequence[str], statistics: Statistics) -> tuple[Warned, ...]:

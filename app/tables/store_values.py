@@ -40,17 +40,22 @@ def write_values(table: Table, target: BinaryIO, limits: TableLimits) -> tuple[T
         InvalidError: It has no features or no rows, too many rows, or an infinite value.
         TooLargeError: The rows take more than the limit.
     """
-    table, statistics = read_blocks(table, lambda table: _write(table, target, np.dtype("<f4"), limits))
-    is_time = np.array([name in table.origins for name in table.columns], bool)
-    if statistics.loses_precision.any() or (statistics.rounding[is_time] > 0).any():
-        _write(table, target, np.dtype("<f8"), limits)
+    table, statistics = read_blocks(table, lambda table: _write_fitting(table, target, limits))
     target.flush()
     os.fsync(target.fileno())
     warnings = (*table.remarks, *warnings_of(table.columns, statistics))
     return table, Written(statistics.rows, statistics.missing, warnings)
 
 
+def _write_fitting(table: Table, target: BinaryIO, limits: TableLimits) -> Statistics:
+    statistics = _write(table, target, np.dtype("<f4"), limits)
+    if statistics.loses_precision.any():
+        return _write(table, target, np.dtype("<f8"), limits)
+    return statistics
+
+
 def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLimits) -> Statistics:
+    """Write all rows; no more of them once it is certain that the type loses too much."""
     width = len(table.columns)
     if not width and not table.channels:
         raise InvalidError(
@@ -58,7 +63,7 @@ def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLi
             [Place(detail=column.reason, column=column.name) for column in table.left_out],
             code="no_columns",
         )
-    statistics = Statistics(width)
+    statistics = Statistics(width, is_time=np.array([name in table.origins for name in table.columns], bool))
     target.seek(0)
     target.truncate()
     header_size = _write_header(target, 0, width, dtype)
@@ -67,6 +72,8 @@ def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLi
         if np.isinf(block).any():
             raise _infinite(block, first_row=statistics.rows + 1, table=table)
         statistics.add(block, values)
+        if statistics.rounds_times:
+            break
         if statistics.rows > limits.max_rows:
             raise InvalidError(f"more than {limits.max_rows} rows", code="too_many_rows")
         if statistics.rows * width * dtype.itemsize > limits.max_expanded_bytes:

@@ -87,7 +87,8 @@ class Table:
         left_out: Columns that are neither features nor keys.
         line_of: The line of a row in a text file; rows count from 1.
         remarks: What is odd about the file although it can be read.
-        typed: Reads the file again, column by column, where a cell turns out to be no number.
+        typed: Reads the file again, with fewer columns taken for plain numbers, where a cell turns out to be
+            none.
     """
 
     columns: tuple[str, ...]

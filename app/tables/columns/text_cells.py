@@ -76,6 +76,15 @@ def _read_plain(array: pa.Array, options: ReadOptions) -> Cells | None:
     return Cells(text, is_missing, ~is_missing, numbers)
 
 
+def holds_numbers(array: pa.Array, options: ReadOptions) -> bool:
+    """Whether cells of text are numbers or empty, and not all of them empty."""
+    cells = _read_plain(array, options)
+    if cells is None:
+        return False
+    words = pc.not_equal(cells.text.filter(cells.is_missing), "")
+    return bool(cells.is_number.any()) and not pc.any(words).as_py()
+
+
 def _read_any(array: pa.Array, options: ReadOptions) -> Cells:
     text = trim(array)
     point = "," if options.decimal == "," else r"\."

@@ -13,6 +13,6 @@ def mapped(file: BinaryIO) -> pa.NativeFile:
     would otherwise move the file under whoever reads it next.
     """
     if isinstance(file, io.BytesIO):
-        return pa.BufferReader(file.getbuffer())
+        return pa.BufferReader(file.getvalue())  # its own, so that the file may be closed meanwhile
     file.flush()
     return pa.memory_map(str(file.name))

@@ -12,8 +12,8 @@ from pyarrow import feather, parquet
 from app.formats import Format
 from app.problems import InvalidError, TooLargeError
 from app.tables.columns.options import ReadOptions
-from app.tables.open_table import collect_rows, open_table
-from app.tables.readers import csv_reader
+from app.tables.open_table import collect_rows, open_table, read_blocks
+from app.tables.readers import csv_faults
 
 
 def as_json(table):
@@ -227,7 +227,7 @@ def test_more_rows_than_a_request_may_have_are_refused(limits):
 @pytest.mark.parametrize("late", [0, 100, 5000, 19_999])
 def test_a_table_is_read_again_in_whole_when_a_cell_is_text(late, is_on_disk, limits, monkeypatch, tmp_path):
     monkeypatch.setattr(
-        csv_reader, "MAX_ROW_CHARACTERS", 1 << 14
+        csv_faults, "MAX_ROW_CHARACTERS", 1 << 14
     )  # many blocks, of which some are read ahead
     numbers = np.arange(20_000.0)
     text = "a,b\n" + "".join(f"{row},{'NA' if row == late else row}\n" for row in range(20_000))
@@ -238,3 +238,30 @@ def test_a_table_is_read_again_in_whole_when_a_cell_is_text(late, is_on_disk, li
             rows = collect_rows(open_table(body, Format.CSV, ReadOptions(), limits), 20_000, np.float64)
         np.testing.assert_array_equal(rows[:, 0], numbers)
         np.testing.assert_array_equal(rows[:, 1], np.where(numbers == late, np.nan, numbers))
+
+
+@pytest.mark.parametrize("late", [0, 1500, 1999])
+@pytest.mark.parametrize("word", ["NA", "NaN"])
+def test_words_for_missing_are_counted_wherever_they_stand_beside_text(late, word, limits, monkeypatch):
+    monkeypatch.setattr(csv_faults, "MAX_ROW_CHARACTERS", 1 << 12)
+    rows = (f"{'ab'[row % 2]},{word if row == late else row},{row}\n" for row in range(2000))
+    body = io.BytesIO(("site,x,y\n" + "".join(rows)).encode())
+    table, values = read_blocks(
+        open_table(body, Format.CSV, ReadOptions(), limits), lambda table: np.concatenate([*table.blocks()])
+    )
+    assert [(warned.code, warned.column, warned.count) for warned in table.remarks] == [
+        ("categorical", "site", None),
+        ("missing_words", "x", 1),
+    ]
+    numbers = np.arange(2000.0)
+    expected = np.column_stack([numbers % 2, np.where(numbers == late, np.nan, numbers), numbers])
+    np.testing.assert_array_equal(values, expected)
+
+
+def test_all_that_is_no_number_is_named_at_once_however_late_it_comes_beside_text(limits, monkeypatch):
+    monkeypatch.setattr(csv_faults, "MAX_ROW_CHARACTERS", 1 << 12)
+    rows = (f"{'ab'[row % 2]},{row},{row},{row}\n" for row in range(2000))
+    body = io.BytesIO(("site,x,y,z\n" + "".join(rows) + "a,?,1,1\na,2,1,!\n").encode())
+    with pytest.raises(InvalidError) as caught:
+        read_blocks(open_table(body, Format.CSV, ReadOptions(), limits), lambda table: [*table.blocks()])
+    assert [(place.column, place.row) for place in caught.value.places] == [("x", 2001), ("z", 2002)]

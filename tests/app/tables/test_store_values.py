@@ -77,6 +77,14 @@ def test_an_infinity_in_text_is_named_by_line_too(limits):
     assert (caught.value.places[0].row, caught.value.places[0].line) == (2, 4)
 
 
+def test_times_that_float32_rounds_only_late_are_kept_whole_from_the_first_row(limits):
+    seconds = [np.array([[0.0], [1.0]]), np.array([[2.0**24 + 1], [3.0]])]
+    report, stored = written(seconds, limits, ("when",), origins={"when": "2020-01-01"})
+    assert report.rows == 4
+    assert stored.dtype == np.float64
+    assert stored[:, 0].tolist() == [0, 1, 2**24 + 1, 3]
+
+
 def test_no_rows_are_refused(limits):
     with pytest.raises(InvalidError) as caught:
         written([], limits)

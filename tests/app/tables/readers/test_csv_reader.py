@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.problems import InvalidError, NotParseableError
 from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.readers import csv_reader
+from app.tables.readers import csv_faults
 from app.tables.readers.csv_reader import read_csv
 from app.tables.table import TableLimits
 
@@ -137,7 +137,7 @@ def test_a_fault_far_into_the_file_is_found_with_its_line(limits):
 
 @pytest.mark.parametrize("endless", ["1", "1,", '"\n",', '"x'])
 def test_a_row_without_end_is_given_up(limits, monkeypatch, endless):
-    monkeypatch.setattr(csv_reader, "MAX_ROW_CHARACTERS", 10_000)
+    monkeypatch.setattr(csv_faults, "MAX_ROW_CHARACTERS", 10_000)
     fault = fault_of("a,b\n1,2\n" + endless * 20_000, limits)
     assert fault.code in {"invalid_csv", "ragged_row"}
     assert fault.places[0].row == 2
