@@ -3,11 +3,18 @@
 Every model has three tokens of 32 codes for each category. Contestants see the same cleaned rows; residual
 k-means has the model's own groups, the others quantise whole rows with as many bits. Labels, where a table
 has them, are never trained on: probes read them off one-hot tokens.
+
+`--set informativeness_weight=0.1` trains with other settings of the model; `--read DIR` reads codes that
+another version of the core has saved as TABLE-SEED.npy, of the same rows, and trains nothing.
 """
 
 import argparse
+import json
 import time
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
+from benchmarks.planted import planted
 from benchmarks.quantisers import faiss_product, faiss_residual
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
@@ -28,20 +36,36 @@ VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
 COLUMNS = ("residual k-means", "PCA + scalar", "faiss residual", "faiss OPQ", "learnt")
 
 
+def large() -> RealTable:
+    """20,000 rows of 100 features in ten planted categories, with a factor that all share."""
+    table = planted("shared_factor", seed=0, rows=20_000, features=100, categories=10)
+    return RealTable(table.values, "planted: shared_factor")
+
+
+TABLES = REAL_TABLES | {"large": large}
+
+
 def main() -> None:
     """Print one row per table: mean errors over the seeds, features moved, probes, topography, seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[500, 501, 502])
-    parser.add_argument("--tables", nargs="+", default=list(REAL_TABLES), choices=list(REAL_TABLES))
+    parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=list(TABLES))
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of the model")
+    parser.add_argument("--read", type=Path, metavar="DIR", help="probe codes saved as TABLE-SEED.npy")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore", ConvergenceWarning)
-    print(f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits, torch {torch.__version__}\n")
+    if arguments.read:
+        print_probes_of(arguments.read, arguments.tables, arguments.seeds)
+        return
+    model = {name: json.loads(value) for name, value in (each.split("=") for each in arguments.set)}
+    print(f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits, torch {torch.__version__}")
+    print(f"settings of the model besides: {model}\n")
     heads = " | ".join(("table", "rows x features", "G", *COLUMNS, "against residual k-means", "moved"))
     print(f"| {heads} | linear probe | trees | topography | s |\n|---|" + "---|" * (len(COLUMNS) + 8))
     for name in arguments.tables:
-        table = REAL_TABLES[name]()
-        measured = [measure(table, seed) for seed in arguments.seeds]
+        table = TABLES[name]()
+        measured = [measure(table, seed, model) for seed in arguments.seeds]
         errors, rest = (np.array([each[part] for each in measured], dtype=float) for part in (0, 1))
         means, further = errors.mean(axis=0), rest.mean(axis=0)
         cells = " | ".join("-" if np.isnan(error) else f"{error:.4f}" for error in means)
@@ -54,10 +78,28 @@ def main() -> None:
         print(f"{row} | {further[4]:.1f} |", flush=True)
 
 
-def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float | None]]:
+def print_probes_of(directory: Path, names: Sequence[str], seeds: Sequence[int]) -> None:
+    """Print the probes' accuracies, means over the seeds, of saved codes of the labelled tables."""
+    print("| table | linear probe | trees |\n|---|---|---|")
+    for name in names:
+        table = TABLES[name]()
+        if table.labels is None:
+            continue
+        found = []
+        for seed in seeds:
+            split = split_rows(settings(table, seed, {}).training, len(table.values))
+            codes = np.load(directory / f"{name}-{seed}.npy")
+            found.append(probe(codes, table.labels, split.train, split.test))
+        linear, trees = np.mean(found, axis=0)
+        print(f"| {name} | {linear:.3f} | {trees:.3f} |", flush=True)
+
+
+def measure(
+    table: RealTable, seed: int, model: dict[str, Any]
+) -> tuple[list[float | None], list[float | None]]:
     """Test errors in the order of COLUMNS; features moved, probes' accuracies, topography, and seconds."""
     started = time.perf_counter()
-    run = train(table, seed)
+    run = train(table, settings(table, seed, model))
     seconds = time.perf_counter() - started
     start = run.categories.grouping
     frozen = run.freeze()
@@ -83,24 +125,21 @@ def measure(table: RealTable, seed: int) -> tuple[list[float | None], list[float
     return errors, [moved, *probes, frozen.report["topographic_similarity"]["quantized"], seconds]
 
 
-def train(table: RealTable, seed: int) -> TrainingRun:
-    """A finished run of a learnable job, all else than the sizes by default."""
+def settings(table: RealTable, seed: int, model: dict[str, Any]) -> RunConfig:
+    """A learnable job's, all else than the sizes by default."""
+    sizes = {"categories": table.num_categories, "codebook_size": 2**BITS_OF_TOKEN, "levels": LEVELS}
+    training = {
+        "validation_fraction": VALIDATION_FRACTION,
+        "test_fraction": TEST_FRACTION,
+        "seed": seed,
+        "device": "cpu",
+    }
+    return RunConfig.from_dict({"model": sizes | model, "training": training})
+
+
+def train(table: RealTable, config: RunConfig) -> TrainingRun:
+    """A finished run."""
     names = tuple(f"f{number}" for number in range(table.values.shape[1]))
-    config = RunConfig.from_dict(
-        {
-            "model": {
-                "categories": table.num_categories,
-                "codebook_size": 2**BITS_OF_TOKEN,
-                "levels": LEVELS,
-            },
-            "training": {
-                "validation_fraction": VALIDATION_FRACTION,
-                "test_fraction": TEST_FRACTION,
-                "seed": seed,
-                "device": "cpu",
-            },
-        }
-    )
     run = TrainingRun.start(FeatureTable(table.values, names, {"all": names}), config)
     while not run.is_finished:
         run.train_epoch()

@@ -7,7 +7,7 @@ Letters: N rows, D features.
 import gzip
 import io
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,7 +90,8 @@ def segments() -> RealTable:
     with zipfile.ZipFile(_data("river") / "datasets/segment.csv.zip") as archive:
         text = archive.read(archive.namelist()[0]).decode()
     values = np.genfromtxt(io.StringIO(text), delimiter=",", skip_header=1)[:, :18]
-    return RealTable(values.astype(np.float32), "river: image segments")
+    surfaces = [line.rsplit(",", 1)[1] for line in text.splitlines()[1:]]
+    return RealTable(values.astype(np.float32), "river: image segments", _numbered(surfaces))
 
 
 def yeast() -> RealTable:
@@ -102,15 +103,13 @@ def yeast() -> RealTable:
 
 def vowels() -> RealTable:
     """Three consecutive frames of 12 cepstral coefficients of spoken Japanese vowels."""
-    folder = _data("aeon") / "datasets/data/JapaneseVowels"
-    series = [
-        np.array([channel.split(",") for channel in line.split(":")[:-1]], dtype=np.float32)
-        for part in ("TRAIN", "TEST")
-        for line in (folder / f"JapaneseVowels_eq_{part}.ts").read_text().splitlines()
-        if line and line[0] not in "@#"
-    ]
-    rows = [s[:, t : t + FRAMES].ravel() for s in series for t in range(0, s.shape[1] - FRAMES + 1, FRAMES)]
-    return RealTable(np.stack(rows), "aeon: Japanese vowels, three frames")
+    rows, speakers = [], []
+    for *channels, speaker in _read_series("JapaneseVowels", "JapaneseVowels_eq"):
+        series = np.array([channel.split(",") for channel in channels], dtype=np.float32)
+        starts = range(0, series.shape[1] - FRAMES + 1, FRAMES)
+        rows += [series[:, start : start + FRAMES].ravel() for start in starts]
+        speakers += [speaker] * len(starts)
+    return RealTable(np.stack(rows), "aeon: Japanese vowels, three frames", _numbered(speakers))
 
 
 def motion() -> RealTable:
@@ -126,14 +125,9 @@ def motion() -> RealTable:
 
 def power() -> RealTable:
     """Electric power demand of 24 hours of a day."""
-    folder = _data("aeon") / "datasets/data/ItalyPowerDemand"
-    rows = [
-        line.split(":")[0].split(",")
-        for part in ("TRAIN", "TEST")
-        for line in (folder / f"ItalyPowerDemand_{part}.ts").read_text().splitlines()
-        if line and line[0] not in "@#"
-    ]
-    return RealTable(np.array(rows, dtype=np.float32), "aeon: Italian power demand")
+    days = list(_read_series("ItalyPowerDemand", "ItalyPowerDemand"))
+    values = np.array([demand.split(",") for demand, _ in days], dtype=np.float32)
+    return RealTable(values, "aeon: Italian power demand", _numbered([season for _, season in days]))
 
 
 REAL_TABLES: dict[str, Callable[[], RealTable]] = {
@@ -152,6 +146,17 @@ REAL_TABLES: dict[str, Callable[[], RealTable]] = {
         baseball,
     )
 }
+
+
+def _read_series(folder: str, name: str) -> Iterator[list[str]]:
+    """Each series of both parts of a data set of aeon: its channels, then its label."""
+    for part in ("TRAIN", "TEST"):
+        lines = (_data("aeon") / f"datasets/data/{folder}/{name}_{part}.ts").read_text().splitlines()
+        yield from (line.split(":") for line in lines if line and line[0] not in "@#")
+
+
+def _numbered(labels: list[str]) -> NDArray[np.int64]:
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _read_r(name: str, first: int, last: int) -> NDArray[np.float32]:
