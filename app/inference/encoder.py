@@ -171,6 +171,8 @@ class Encoder:
             outputs = self._encoder.run(["codes", "total", "normalized", "latents"], given)
             codes, total, normalized, latents = outputs
             inputs = {"codes": codes, "normalized": normalized, "latents": latents}
+            if math.isnan(total):  # only what was there can be described badly
+                inputs["present"] = self._encoder.run(["present"], given)[0]
             error, distance = self._doubt.run(["reconstruction_error", "distance"], inputs)
             doubt = Doubt(error, np.interp(distance, self._distances, PERCENTILES))
         is_invalid = is_imputed = NOWHERE[: len(rows)]

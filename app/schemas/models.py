@@ -228,7 +228,9 @@ class Encodings(Body):
 
     model: str
     codes: list[list[int]] = Field(description="Category 0 level 0, category 0 level 1, ...")
-    reconstruction_error: list[float | None] = Field(description="Mean squared error, in units of variance.")
+    reconstruction_error: list[float | None] = Field(
+        description="Mean squared error of the features that are there, in units of variance; null for none."
+    )
     distance_percentile: list[float | None] = Field(
         description="Percentage of the training rows that were nearer to their codes."
     )

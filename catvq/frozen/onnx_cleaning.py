@@ -24,6 +24,7 @@ def normalize(graph: Graph, cleaner: FeatureCleaner, families: Sequence[ChannelF
     To look for missing values takes longer than all the rest, so it is done only where the sum tells of one.
     """
     columns = _expand(graph, cleaner, _gather(graph, cleaner, families))
+    _tell_present(graph, cleaner, columns)
     total = graph.add("ReduceSum", columns, output="total", keepdims=0)
     fill, lower = graph.constant(cleaner.fill), graph.constant(cleaner.lower)
     filling, passing = Graph(prefix="/filling_"), Graph(prefix="/passing_")
@@ -40,6 +41,13 @@ def normalize(graph: Graph, cleaner: FeatureCleaner, families: Sequence[ChannelF
     if rows_kind(cleaner) == TensorProto.FLOAT:
         return graph.add("Mul", rows, inverse, output="normalized")
     return graph.add("Cast", graph.add("Mul", rows, inverse), output="normalized", to=TensorProto.FLOAT)
+
+
+def _tell_present(graph: Graph, cleaner: FeatureCleaner, columns: str) -> None:
+    """`FeatureCleaner.present`, 0 or 1, as the output `present` [N, C']; it costs nothing unless fetched."""
+    active = graph.add("Gather", columns, graph.constant(cleaner.active_columns), axis=1)
+    there = graph.add("Not", graph.add("IsNaN", active))
+    graph.add("Cast", there, to=TensorProto.FLOAT, output="present")
 
 
 def restore(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from onnx import TensorProto, ValueInfoProto, helper
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 from torch import Tensor
 
 from catvq.cleaning.cleaner import FeatureCleaner
@@ -35,9 +35,9 @@ def encoder_graph(
 
     Each layer of all categories is one grouped convolution, with rows in place of pixels: a runtime then
     has four wide operations instead of many narrow ones, and adds bias and rectifier while the product is
-    in its cache. Every width is padded to whole vector registers. `normalized` and `latents` are
-    intermediate results for `doubt_graph`. `total` is not finite if a value is missing or infinite, which
-    is quicker to test than all values.
+    in its cache. Every width is padded to whole vector registers. `normalized`, `latents` and
+    `present` are intermediate results for `doubt_graph`. `total` is not finite if a value is missing or
+    infinite, which is quicker to test than all values.
 
     Args:
         weights: The frozen weights.
@@ -48,8 +48,9 @@ def encoder_graph(
     Returns:
         An ONNX file: input `rows` [N, D] in the cleaner's type (NaN = missing) unless D is 0, for a family of
         series also its name float32 [N, T, C] and `name.lengths` int64 [N], of grids [N, C, H, W]; outputs
-        `codes` int64 [N, S], `normalized` float32 [N, C], `latents` float32 [1, G * E padded, 1, N] and
-        `total` [] in the rows' type, the sum of all values and descriptors.
+        `codes` int64 [N, S], `normalized` float32 [N, C], `latents` float32 [1, G * E padded, 1, N],
+        `present` float32 [N, C'], 1 where a value is there and 0 where it is missing, and `total` [] in the
+        rows' type, the sum of all values and descriptors.
     """
     graph = Graph()
     slots = cleaner.active_columns[_pad(weights.index.numpy(), 1).flatten()]
@@ -70,6 +71,7 @@ def encoder_graph(
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", len(weights.codes)]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
             helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, len(offsets) * width, 1, "N"]),
+            helper.make_tensor_value_info("present", TensorProto.FLOAT, ["N", len(cleaner.active_columns)]),
             helper.make_tensor_value_info("total", rows_kind(cleaner), []),
         ],
         metadata,
@@ -100,9 +102,10 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
     """Serialise the graph that measures how well codes describe their rows.
 
     Returns:
-        An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, outputs
-        `reconstruction_error` float32 [N] (mean squared, of normalised active features) and `distance`
-        float32 [N] (squared distance of a latent to the sum of its codes, mean over the categories).
+        An ONNX file: the encoder's outputs `codes`, `normalized` and `latents` as inputs, and `present` where
+        some values are missing; outputs `reconstruction_error` float32 [N] (mean squared, of the normalised
+        active features that are there; NaN where none is) and `distance` float32 [N] (squared distance of a
+        latent to the sum of its codes, mean over the categories).
     """
     graph = Graph()
     (streams, _, latent_dim), num_categories = weights.codes.shape, len(weights.index)
@@ -111,13 +114,9 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
         features = graph.add("Gather", features, graph.constant(cleaner.active_columns), axis=1)
     quantized = _look_up(graph, weights)
     gap = graph.add("Sub", _decode(graph, weights, quantized), features)
-    gap = graph.add("Mul", gap, gap)
-    if not cleaner.columns.is_plain:  # a mean over features, not columns
-        gap = graph.add("ReduceSum", gap, graph.ints(1), keepdims=0)
-        count = graph.constant(np.array(len(cleaner.active), dtype=np.float32))
-        graph.add("Div", gap, count, output="reconstruction_error")
-    else:
-        graph.add("ReduceMean", gap, graph.ints(1), output="reconstruction_error", keepdims=0)
+    gap = graph.add("Mul", graph.add("Mul", gap, gap), "present")
+    gap = graph.add("ReduceSum", gap, graph.ints(1), keepdims=0)
+    graph.add("Div", gap, _count_present(graph, cleaner), output="reconstruction_error")
     quantized = graph.add("Transpose", quantized, perm=[1, 2, 0])  # [G, E, N]
     width = _padded(latent_dim)
     latents = graph.add("Reshape", "latents", graph.ints(num_categories, width, -1))
@@ -130,6 +129,7 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
             helper.make_tensor_value_info("codes", TensorProto.INT64, ["N", streams]),
             helper.make_tensor_value_info("normalized", TensorProto.FLOAT, ["N", len(cleaner.fill)]),
             helper.make_tensor_value_info("latents", TensorProto.FLOAT, [1, num_categories * width, 1, "N"]),
+            helper.make_tensor_value_info("present", TensorProto.FLOAT, ["P", len(cleaner.active_columns)]),
         ],
         [
             helper.make_tensor_value_info("reconstruction_error", TensorProto.FLOAT, ["N"]),
@@ -137,6 +137,21 @@ def doubt_graph(weights: FrozenWeights, cleaner: FeatureCleaner, metadata: Mappi
         ],
         metadata,
     )
+
+
+def _count_present(graph: Graph, cleaner: FeatureCleaner) -> str:
+    """Add the number of features that are there, of which some have several columns: [1] or [N].
+
+    `present` is an input that need not be given.
+    """
+    owner = cleaner.columns.feature[cleaner.active_columns]
+    graph.constants.append(numpy_helper.from_array(np.ones((1, len(owner)), np.float32), "present"))
+    present: str = "present"
+    if len(np.unique(owner)) < len(owner):
+        owned = (owner[:, None] == np.unique(owner)).astype(np.float32)
+        columns = graph.add("MatMul", present, graph.constant(owned))
+        present = graph.add("Min", columns, graph.constant(np.ones(1, np.float32)))
+    return graph.add("ReduceSum", present, graph.ints(1), keepdims=0)
 
 
 def _rows(cleaner: FeatureCleaner) -> list[ValueInfoProto]:

@@ -97,7 +97,7 @@ class OnnxEncoder:
         return OnnxCodes(*(np.concatenate(parts)[order] for parts in chunks))
 
     def _encode(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-        names = ["codes", "normalized", "latents"]
+        names = ["codes", "normalized", "latents", "present"]
         found = self._encoder.run(names, dict(inputs))
         error, distance = self._doubt.run(
             ["reconstruction_error", "distance"], dict(zip(names, found, strict=True))

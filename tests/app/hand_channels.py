@@ -104,6 +104,9 @@ def write_model(directory):
             ("Sum", ["of_rows", "of_waves", "of_fields"], "latents", {}),
             ("Identity", ["latents"], "normalized", {}),
             ("Cast", ["latents"], "codes", {"to": TensorProto.INT64}),
+            ("IsNaN", ["latents"], "absent", {}),
+            ("Not", ["absent"], "there", {}),
+            ("Cast", ["there"], "present", {"to": TensorProto.FLOAT}),
             ("ReduceSum", ["rows"], "total", {"keepdims": 0}),
         ],
         [
@@ -116,6 +119,7 @@ def write_model(directory):
             ("codes", TensorProto.INT64, ["N", 1]),
             ("normalized", TensorProto.FLOAT, ["N", 1]),
             ("latents", TensorProto.FLOAT, ["N", 1]),
+            ("present", TensorProto.FLOAT, ["N", 1]),
             ("total", TensorProto.FLOAT, []),
         ],
         constants | {"column_axis": np.array([2], np.int64)},
@@ -149,7 +153,8 @@ def write_model(directory):
         [
             ("Cast", ["codes"], "values", {"to": TensorProto.FLOAT}),
             ("Sub", ["latents", "values"], "gap", {}),
-            ("Abs", ["gap"], "size", {}),
+            ("Abs", ["gap"], "gap_size", {}),
+            ("Mul", ["gap_size", "present"], "size", {}),
             ("ReduceMean", ["size", "one"], "reconstruction_error", {"keepdims": 0}),
             ("ReduceMean", ["normalized", "one"], "distance", {"keepdims": 0}),
         ],
@@ -157,8 +162,9 @@ def write_model(directory):
             ("codes", TensorProto.INT64, ["N", 1]),
             ("normalized", TensorProto.FLOAT, ["N", 1]),
             ("latents", TensorProto.FLOAT, ["N", 1]),
+            ("present", TensorProto.FLOAT, ["P", 1]),
         ],
         [("reconstruction_error", TensorProto.FLOAT, ["N"]), ("distance", TensorProto.FLOAT, ["N"])],
-        {"one": np.array([1], np.int64)},
+        {"one": np.array([1], np.int64), "present": np.ones((1, 1), np.float32)},
         {"catvq_distance_percentiles": json.dumps(list(range(101)))},
     )

@@ -38,13 +38,18 @@ def save_graph(path, nodes, inputs, outputs, notes):
         "to_rows": TO_ROWS,
         "last": np.array([2], np.int64),
         "one": np.array([1], np.int64),
+        "present": np.ones((1, 3), np.float32),  # where nothing else is given
     }
     graph = helper.make_graph(
         [helper.make_node(kind, sources, [target], **more) for kind, sources, target, more in nodes],
         "hand_made",
         [helper.make_tensor_value_info(*value) for value in inputs],
         [helper.make_tensor_value_info(*value) for value in outputs],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        [
+            numpy_helper.from_array(value, name)
+            for name, value in constants.items()
+            if all(name != target for _, _, target, _ in nodes)
+        ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     model.ir_version = 10
@@ -76,6 +81,8 @@ def write_model(
         [
             ("IsNaN", ["rows"], "missing", {}),
             ("Where", ["missing", "fill", "rows"], "filled", {}),
+            ("Not", ["missing"], "there", {}),
+            ("Cast", ["there"], "present", {"to": TensorProto.FLOAT}),
             ("Sub", ["filled", "centre"], "centred", {}),
             ("Div", ["centred", "scale"], "normalized", {}),
             ("MatMul", ["normalized", "to_latents"], "latents", {}),
@@ -90,6 +97,7 @@ def write_model(
             ("codes", TensorProto.INT64, ["N", 2]),
             ("normalized", TensorProto.FLOAT, ["N", 3]),
             ("latents", TensorProto.FLOAT, ["N", 2]),
+            ("present", TensorProto.FLOAT, ["N", 3]),
             ("total", TensorProto.FLOAT, []),
         ],
         notes,
@@ -115,7 +123,10 @@ def write_model(
             ("MatMul", ["values", "to_rows"], "decoded", {}),
             ("Sub", ["decoded", "normalized"], "gap", {}),
             ("Mul", ["gap", "gap"], "squared", {}),
-            ("ReduceMean", ["squared", "one"], "reconstruction_error", {"keepdims": 0}),
+            ("Mul", ["squared", "present"], "counted", {}),
+            ("ReduceSum", ["counted", "one"], "sum", {"keepdims": 0}),
+            ("ReduceSum", ["present", "one"], "count", {"keepdims": 0}),
+            ("Div", ["sum", "count"], "reconstruction_error", {}),
             ("Sub", ["latents", "values"], "own_gap", {}),
             ("Mul", ["own_gap", "own_gap"], "own_squared", {}),
             ("ReduceMean", ["own_squared", "one"], "distance", {"keepdims": 0}),
@@ -124,6 +135,7 @@ def write_model(
             ("codes", TensorProto.INT64, ["N", 2]),
             ("normalized", TensorProto.FLOAT, ["N", 3]),
             ("latents", TensorProto.FLOAT, ["N", 2]),
+            ("present", TensorProto.FLOAT, ["P", 3]),
         ],
         [("reconstruction_error", TensorProto.FLOAT, ["N"]), ("distance", TensorProto.FLOAT, ["N"])],
         {"catvq_distance_percentiles": json.dumps([number / 100 for number in range(101)])},

@@ -77,6 +77,13 @@ def test_every_format_is_read_to_the_same_codes(client, model_id, content_type):
     }
 
 
+def test_only_cells_that_are_there_count_in_a_rows_error(client, model_id):
+    rows = [[5, 4, 3], [5, None, 3], [None, None, None]]  # a of 5 is two scales from its centre, a code one
+    answer = encode(client, model_id, json.dumps({"rows": rows}).encode(), "application/json").json()
+    assert answer["reconstruction_error"] == [pytest.approx(1 / 3), pytest.approx(0.5), None]
+    assert answer["status"] == ["ok", "imputed", "imputed"]
+
+
 @pytest.mark.parametrize("accept", READERS)
 def test_tables_carry_codes_error_and_status(client, model_id, accept):
     answer = encode(client, model_id, BODIES[NPY], NPY, accept)

@@ -143,14 +143,35 @@ def test_the_decoder_takes_codes_without_the_finer_levels(encoder, decoder, weig
 def test_the_doubt_is_the_cores_error_and_distance(encoder, doubt, weights, cleaner, digits):
     encoded = run(encoder, rows=digits)
 
-    result = run(doubt, **{name: encoded[name] for name in ("codes", "normalized", "latents")})
+    result = run(doubt, **{name: encoded[name] for name in ("codes", "normalized", "latents", "present")})
 
     features = torch.from_numpy(cleaner.normalize(digits))
     codes = torch.from_numpy(encoded["codes"])
-    error = (weights.decode(codes) - features).square().mean(dim=1)
+    is_there = torch.from_numpy(cleaner.present(digits))
+    squares = (weights.decode(codes) - features).square()
+    error = (squares * is_there).sum(dim=1) / is_there.sum(dim=1)
     gap = weights.latents(features) - weights.quantized(codes).transpose(0, 1)
     assert np.allclose(result["reconstruction_error"], error.numpy(), rtol=1e-5)
     assert np.allclose(result["distance"], gap.square().sum(dim=2).mean(dim=0).numpy(), rtol=1e-4)
+    assert np.array_equal(encoded["present"], is_there.numpy())
+
+
+def test_the_doubt_of_rows_without_missing_values_needs_no_word_about_them(encoder, doubt, digits):
+    encoded = run(encoder, rows=np.nan_to_num(digits))
+    given = {name: encoded[name] for name in ("codes", "normalized", "latents")}
+
+    assert np.allclose(
+        run(doubt, **given)["reconstruction_error"],
+        run(doubt, **given, present=encoded["present"])["reconstruction_error"],
+        rtol=1e-6,
+    )
+
+
+def test_the_error_of_a_row_without_any_value_is_none(encoder, doubt):
+    encoded = run(encoder, rows=np.full((1, 64), np.nan, np.float32))
+    encoded.pop("total")
+
+    assert np.isnan(run(doubt, **encoded)["reconstruction_error"]).all()
 
 
 def test_every_code_of_every_token_can_be_decoded(decoder, weights, cleaner):
@@ -172,7 +193,7 @@ def test_a_row_alone_has_the_codes_it_has_among_others(encoder, digits):
 
 
 def test_the_files_say_what_they_are(encoder, decoder, doubt):
-    encoded = ["codes", "normalized", "latents"]
+    encoded = ["codes", "normalized", "latents", "present"]
     for content, inputs, outputs in (
         (encoder, ["rows"], [*encoded, "total"]),
         (decoder, ["codes"], ["rows"]),

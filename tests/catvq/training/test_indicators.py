@@ -9,6 +9,7 @@ from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import CleaningConfig
 from catvq.features.columns import FeatureColumns
 from catvq.features.table import FeatureTable
+from catvq.frozen.verify import OnnxEncoder
 from catvq.training.run import TrainingRun
 
 COLUMNS = FeatureColumns.tabular(np.array([0, 3, 0]))
@@ -88,6 +89,20 @@ def test_the_exported_graphs_do_what_the_cleaning_does(run, tmp_path):
     assert found == pytest.approx(decoded, rel=1e-4, abs=1e-4, nan_ok=True)
     is_missing = np.isnan(rows[:, :3])
     assert (np.isnan(decoded[:, :3]) == is_missing).mean() > 0.95
+
+
+def test_a_rows_error_is_a_mean_over_the_features_of_which_some_column_is_there(run):
+    frozen, rows = run.freeze(), run.table.values.copy()
+    rows[:9, 9] = rows[:2, 7] = np.nan  # a category of which missing is learnt, a number of which it is not
+    found = OnnxEncoder(frozen.encoder, frozen.doubt).encode(rows)
+    gap = frozen.weights.decode(torch.from_numpy(found.codes)).numpy() - frozen.cleaner.normalize(rows)
+    present, owner = (
+        frozen.cleaner.present(rows),
+        frozen.cleaner.feature_of_column[frozen.cleaner.active_columns],
+    )
+    counted = [len(np.unique(owner[row])) for row in present]
+    assert set(counted) == {9, 10}
+    assert found.reconstruction_error == pytest.approx((gap**2 * present).sum(axis=1) / counted, rel=1e-4)
 
 
 def test_a_run_counts_the_feature_once_and_goes_on_from_a_checkpoint(run, tmp_path):

@@ -1,9 +1,9 @@
-"""The first layout of format 6."""
+"""The first layout of format 7."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "6_0001"
+revision = "7_0001"
 down_revision = None
 branch_labels = None
 depends_on = None
