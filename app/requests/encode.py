@@ -51,6 +51,7 @@ def read_keyed_rows(
         TooLargeError: It has too many rows.
     """
     check_keys_have_names(file_format, options)
+    check_channels_have_families(encoder, options)
     if file_format in CODES_ONLY:
         rows, kept = _read_array(api, encoder, file, file_format, options=options), {}
     else:
@@ -67,6 +68,19 @@ def check_keys_have_names(file_format: Format, options: ReadOptions) -> None:
     if options.types and file_format in _ARRAYS:
         place = Place(detail=f"{file_format.value} has no names", field="keys")
         raise InvalidError("keys= needs a format whose columns have names", [place])
+
+
+def check_channels_have_families(encoder: Encoder, options: ReadOptions) -> None:
+    """Raise `InvalidError` where channels were named of a family that the model does not know."""
+    known = [family.name for family in encoder.families]
+    faults = [
+        Place(detail="the model has no such series or grids", field=f"channels.{name}")
+        for name in options.channels
+        if name not in known
+    ]
+    if faults:
+        listed = f"its own are {', '.join(map(repr, known[:5]))}" if known else "it has none"
+        raise InvalidError(f"{faults[0].field}: {faults[0].detail}; {listed}", faults, code="no_such_family")
 
 
 def read_columns(api: Services, encoder: Encoder, table: Table, options: ReadOptions) -> Rows:

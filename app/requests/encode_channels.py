@@ -14,7 +14,14 @@ from app.inference.channels import ChannelValues, ModelFamily
 from app.inference.encoded import Encoded
 from app.inference.encoder import Encoder
 from app.problems import InvalidError, Place, TooLargeError
-from app.requests.encode import CODES_ONLY, Keys, check_keys_have_names, read_columns, row_limit
+from app.requests.encode import (
+    CODES_ONLY,
+    Keys,
+    check_channels_have_families,
+    check_keys_have_names,
+    read_columns,
+    row_limit,
+)
 from app.services import Services
 from app.tables.channels.family import ChannelFamily
 from app.tables.columns.options import ReadOptions
@@ -52,6 +59,7 @@ def read_channels(
         faults = [Place(detail="missing", field=name) for name in names]
         raise InvalidError(detail, faults, code="missing_family")
     check_keys_have_names(file_format, options)
+    check_channels_have_families(encoder, options)
     options = replace(options, kinds={family.name: family.kind for family in encoder.families})
     table = open_table(file, file_format, options, api.table_limits(file))
     if missing := [name for name in names if name not in table.channels]:
@@ -101,7 +109,7 @@ def match_family(family: ModelFamily, found: ChannelFamily, options: ReadOptions
     is_named = family.name in options.channels
     if len(found.channels) == len(wanted) and not is_named:
         return replace(found, channels=wanted)
-    if set(wanted) <= set(found.channels):
+    if is_named and set(wanted) <= set(found.channels):
         return found.select([found.channels.index(channel) for channel in wanted])
     if found.lengths is not None and not found.lengths.any():  # how many channels nothing has cannot be told
         return replace(found, channels=wanted, blocks=lambda: iter(()))
@@ -109,7 +117,9 @@ def match_family(family: ModelFamily, found: ChannelFamily, options: ReadOptions
         missing = [channel for channel in wanted if channel not in found.channels]
         detail = f"the model's channels {', '.join(map(repr, missing[:5]))} are missing"
     else:
-        detail = f"it has {len(found.channels)} channels, the model {len(wanted)}"
+        listed = ", ".join(map(repr, wanted[:5]))
+        counts = f"it has {len(found.channels)} channels, the model {len(wanted)} ({listed})"
+        detail = f"{counts}; send those, or name all that are sent with channels="
     place = Place(detail=detail, field=family.name)
     raise InvalidError(f"family {family.name!r}: {detail}", [place], code="wrong_channels")
 

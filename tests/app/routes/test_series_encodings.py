@@ -142,6 +142,24 @@ def test_keys_come_back_and_channels_are_matched_by_name(client, model_id):
     assert answer["codes"] == CODES
 
 
+def test_more_channels_than_the_model_has_need_names(client, model_id):
+    more = without(PAIRED, field=np.concatenate([-FIELDS, FIELDS], 1))
+    refused = encode(client, model_id, npz(more), NPZ).json()
+    assert "it has 2 channels, the model 1 ('0')" in refused["detail"]
+    named = encode(client, model_id, npz(more), NPZ, channels='{"field":["other","0"]}')
+    assert named.json()["codes"] == CODES
+
+
+def test_names_of_channels_of_an_unknown_family_are_refused(client, model_id, api):
+    refused = encode(client, model_id, npz(PAIRED), NPZ, channels='{"waves":["x","y"]}')
+    assert (refused.status_code, refused.json()["code"]) == (422, "no_such_family")
+    assert refused.json()["detail"].endswith("its own are 'wave', 'field'")
+    assert [error["field"] for error in refused.json()["errors"]] == ["channels.waves"]
+    body = b"a,b,c\n1,2,3\n"
+    refused = encode(client, api.model(), body, "text/csv", channels='{"waves":["x","y"]}').json()
+    assert (refused["code"], refused["detail"].split("; ")[1]) == ("no_such_family", "it has none")
+
+
 def test_codes_come_in_other_formats(client, model_id):
     url = f"/v1/models/{model_id}/encodings"
     headers = {"content-type": NPZ, "accept": "application/x-npy"}
@@ -161,6 +179,7 @@ def without(arrays, *names, **more):
         (without(PAIRED, field=FIELDS[:, :, :1]), "wrong_grid", "field"),
         (without(PAIRED, field=np.repeat(FIELDS, 2, 1)[:, :0]), "invalid", "field"),
         (without(PADDED, wave=padded()[:, :, :1]), "wrong_channels", "wave"),
+        (without(PADDED, field=np.repeat(FIELDS, 2, 1)), "wrong_channels", "field"),
         (without(PAIRED, field=FIELDS[:4]), "ragged_row", "rows"),
         (without(PAIRED, rows=ROWS[:, :1]), "wrong_width", "rows"),
         (without(PAIRED, "rows"), "missing_column", None),
