@@ -13,6 +13,7 @@ REPLACEMENTS = {
     "asyncio": "time",
     "aclose": "close",
     "aclosing": "closing",
+    "aiter_bytes": "iter_bytes",
     "aiter_sse": "iter_sse",
     "aread": "read",
     **{f"Async{name}": name for name in CLASSES},

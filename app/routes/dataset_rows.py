@@ -1,9 +1,14 @@
 """Route of a dataset's rows: a file, or a stream that is encoded while it is sent."""
 
+import os
+from collections.abc import Iterator
 from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from fastapi import APIRouter
+from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
@@ -14,10 +19,11 @@ from app.openapi import Responses, array_response, problems
 from app.problems import NotFoundError
 from app.schemas.datasets import DatasetRows
 from app.services import Api, DatasetId, Services
-from app.tables.stream_rows import Rows, cut_rows, stream_rows
+from app.tables.stream_rows import PART_BYTES, Rows, cut_rows, stream_rows
 from worker.store import DatasetRecord, NotFound
 
-ROW_FORMATS = (Format.NPY, Format.JSON, Format.CSV, Format.ARROW, Format.PARQUET)
+ARRAY_FILES = (Format.NPZ, Format.HDF5)
+ROW_FORMATS = (Format.NPY, Format.JSON, Format.CSV, Format.ARROW, Format.PARQUET, *ARRAY_FILES)
 ROWS_CSV = "p0,p1,m0\n0.5,1,2\n0.1,,1.5\n"
 CONTENT: Responses = {
     **array_response(DatasetRows, ROW_FORMATS, csv_example=ROWS_CSV),
@@ -35,11 +41,20 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     Series and grids are no part of it; a dataset of nothing else has no rows here (404). Numbers are
     float32, or float64 where the dataset needs it. A categorical cell is text, in NPY the index of its value.
     A time is given as such, in NPY as its seconds since the column's origin. Keys come first, but not in NPY.
+
+    NPZ and HDF5 hold what was uploaded, an array for each family: series as `family.values` and
+    `family.offsets`, grids too; categories and times as in NPY. HDF5 names the features in the attribute
+    `feature_names`, and has the keys below `/keys`. Of codes, the result of an encoding job, both have an
+    array `/tokens/family_category_Llevel` for each category and level; its attributes in HDF5 tell
+    `category`, `families` of its features (the name says `mixed` where there are several), `level` and
+    `codebook_size`.
     """
     dataset = api.store.datasets.get(dataset_id)
     asked = asked_format(request.headers.get("accept"), ROW_FORMATS)
-    if not dataset.table_features:
-        raise NotFoundError("the dataset has series and grids, but no columns", code="no_columns")
+    if not dataset.table_features and asked not in ARRAY_FILES:
+        raise NotFoundError(
+            "the dataset has series and grids, but no columns; ask for NPZ or HDF5", code="no_columns"
+        )
     tag = strong_tag(dataset.digest, asked.value)
     headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept"}
     if is_known(request, tag):
@@ -52,6 +67,8 @@ def get_dataset_rows(request: Request, api: Api, dataset_id: DatasetId) -> Respo
     if asked is Format.NPY:
         return FileResponse(path, headers=headers, media_type=asked.value)
     keys = _read_keys(api, dataset) if any(column["type"] == "key" for column in dataset.columns) else {}
+    if asked in ARRAY_FILES:
+        return _array_file(api, dataset, keys if asked is Format.HDF5 else {}, asked, headers)
     rows = Rows(
         names=dataset.table_features,
         count=dataset.rows,
@@ -76,3 +93,41 @@ def _read_keys(api: Services, dataset: DatasetRecord) -> dict[str, list[str | No
     except FileNotFoundError:  # deleted meanwhile
         raise NotFound("dataset", dataset.id) from None
     return keys
+
+
+def _array_file(
+    api: Services,
+    dataset: DatasetRecord,
+    keys: dict[str, list[str | None]],
+    asked: Format,
+    headers: dict[str, str],
+) -> Response:
+    """Answer with a file that is written first, and gone once it is sent."""
+    module = import_module("app.tables.array_files")  # loads h5py, which most processes never need
+    stored, columns = api.store.datasets, {column["name"]: column for column in dataset.columns}
+    try:
+        values = _mapped(stored.values_path(dataset.id))
+        if all("codebook_size" in columns.get(name, {}) for name in dataset.features):
+            arrays = module.code_arrays(values, dataset.features, columns)
+        else:
+            arrays = module.table_arrays(values, dataset.table_features, dataset.families)
+        for k, kind in enumerate(dataset.kinds):
+            is_series = kind["shape"] is None
+            offsets = _mapped(stored.family_offsets_path(dataset.id, k)) if is_series else None
+            arrays += module.channel_arrays(kind, _mapped(stored.family_values_path(dataset.id, k)), offsets)
+    except FileNotFoundError:  # deleted meanwhile
+        raise NotFound("dataset", dataset.id) from None
+    file = module.open_array_file(arrays, keys, asked, api.scratch_dir)
+    length = {"Content-Length": str(os.fstat(file.fileno()).st_size)}
+    return StreamingResponse(_pieces(file), 200, headers | length, asked.value)
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    mapped: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(PART_BYTES):
+            yield piece

@@ -95,6 +95,10 @@ class ColumnInfo(Body):
     origin: str | None = Field(
         description="Of a datetime column: its first time, from which its seconds count; ISO 8601."
     )
+    codebook_size: int | None = Field(None, description="Of a code: how many codes there are.")
+    coded_families: list[str] | None = Field(
+        None, description="Of a code: the families that the features of its category are of."
+    )
     missing: int | None = Field(None, description="Missing cells, or values of a channel; only in a dry run.")
     histogram: Histogram | None = Field(
         None, description="Of a channel: of a sample of its values. Only in a dry run."

@@ -7,8 +7,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -82,13 +83,29 @@ class EncodingAttempt:
             name=job.name,
             features=features,
             families={name: list(tokens) for name, tokens in encoder.tokens.items()},
-            columns=[{"name": name, "type": "key"} for name in (*keys, *(PREFIX_KEYS if prefixes else ()))],
+            columns=[
+                *self._describe_codes(model, encoder),
+                *({"name": name, "type": "key"} for name in (*keys, *(PREFIX_KEYS if prefixes else ()))),
+            ],
             digest=digest,
             rows=rows,
             warnings=[],
             key_id=job.key_id,
         )
         return self._store.datasets.create(new, NewFiles(values=path, keys=keys_path))[0]
+
+    def _describe_codes(self, model: ModelRecord, encoder: TableEncoder) -> Iterator[dict[str, Any]]:
+        """Yield what is known of each code: how many there are, and which families its category is of."""
+        families = self._store.models.families(model.id)
+        sizes = chain.from_iterable(model.document["codebook_size"])
+        for category, codes in encoder.tokens.items():
+            for code in codes:
+                yield {
+                    "name": code,
+                    "type": "numeric",
+                    "codebook_size": next(sizes),
+                    "coded_families": list(families[category]),
+                }
 
     def _fill(self, path: Path, source: DatasetRecord, encoder: TableEncoder, shape: tuple[int, int]) -> None:
         """Write the codes of every row that is not written yet; those of all prefixes of a row together."""

@@ -32,8 +32,9 @@ class NewDataset:
             or grid), channels (names without the family), length ({"min", "max"} of a series, else null) and
             shape ([H, W] of a grid, else null).
         columns: What is to be known of features that are no plain numbers, and of keys: name, type
-            (categorical, datetime or key), values (of a categorical feature, whose cells hold their index),
-            and origin (of a datetime feature, from when its seconds count).
+            (categorical, datetime or key; numeric of a code), values (of a categorical feature, whose cells
+            hold their index), origin (of a datetime feature, from when its seconds count), and of a code
+            codebook_size and coded_families (those of its category's features).
         left_out: Columns of the file that are neither features nor keys: name and reason.
         reading: What was said of its cells, if anything: na_values and date_order.
         digest: Over bytes and settings; two datasets with one digest are the same dataset.

@@ -1,4 +1,4 @@
-"""`catvq datasets`: upload, list and delete tables."""
+"""`catvq datasets`: upload, download, list and delete tables."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -12,14 +12,14 @@ from catvq_client.commands.delete import delete
 from catvq_client.records import Column, Dataset
 from catvq_client.tables.reading import Reading
 from catvq_client.terminal.display import print_fields, print_json, print_table
-from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
+from catvq_client.terminal.session import JsonOption, UrlOption, connected, say, wrote
 
-app = typer.Typer(help="Upload, list and delete datasets.")
+app = typer.Typer(help="Upload, download, list and delete datasets.")
 
 
 @app.callback(invoke_without_command=True)
 def datasets(context: typer.Context, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
-    """Upload, list and delete datasets; without a subcommand, list them."""
+    """Upload, download, list and delete datasets; without a subcommand, list them."""
     if context.invoked_subcommand is None:
         list_datasets(url, as_json=as_json)
 
@@ -155,6 +155,22 @@ def upload(  # noqa: PLR0913 - options of a command
         print_fields(
             {"id": dataset.id, "rows": dataset.rows, "features": len(dataset.features), "families": sizes}
         )
+
+
+@app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(help="Id of a dataset, also of codes.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="CSV, Parquet, Arrow, NPY, NPZ or HDF5 file.")
+    ],
+    url: UrlOption = DEFAULT_URL,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a dataset as a file; NPZ and HDF5 hold its series and grids, too."""
+    with connected(url) as client:
+        client.datasets.download(dataset, output)
+        wrote(output, as_json=as_json)
 
 
 app.command("delete", help="Delete datasets that no job uses.")(delete)

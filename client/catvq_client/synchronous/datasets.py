@@ -2,6 +2,7 @@
 """Datasets: uploads, downloads, lists and deletes tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -11,6 +12,7 @@ from catvq_client.calls import Call, segment
 from catvq_client.records import Dataset, Preview
 from catvq_client.synchronous.transport import Transport
 from catvq_client.tables.bodies import NPY, Table, families_param, table_body
+from catvq_client.tables.files import written_type
 from catvq_client.tables.reading import Reading, reading_params
 from catvq_client.tables.rows import read_npy
 
@@ -82,6 +84,19 @@ class Datasets:
         """Return every row [rows, features], float32 or float64; NaN is missing, a category its index."""
         call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": NPY})
         return read_npy((self._transport.send(call)).content)
+
+    def download(self, dataset_id: str, path: Path) -> None:
+        """Write a dataset as a file of the kind that the path's suffix names; NPZ and HDF5 hold series, too.
+
+        Raises:
+            CatvqError: No dataset is written with such a suffix.
+        """
+        call = Call("GET", f"/v1/datasets/{segment(dataset_id)}/rows", headers={"Accept": written_type(path)})
+        with self._transport.stream(call) as response:
+            pieces = response.iter_bytes()
+            with path.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
 
     def iterate(self) -> Iterator[Dataset]:
         """Yield all datasets, newest first; pages are read as they are needed."""

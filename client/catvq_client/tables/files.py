@@ -25,6 +25,7 @@ MEDIA_TYPES = {
     ".hdf5": "application/x-hdf5",
     ".nc": "application/x-hdf5",
 }
+WRITTEN = (".csv", ".npy", ".npz", ".parquet", ".arrow", ".arrows", ".h5", ".hdf5")
 EXCEL, GZIP = ".xlsx", ".gz"
 
 
@@ -54,6 +55,18 @@ def file_body(path: Path) -> Body:
     with _readable(path), path.open("rb") as file:
         size_bytes = os.fstat(file.fileno()).st_size
     return Body(media_type, chunks, size_bytes, {"delimiter": "tab"} if suffix == ".tsv" else {})
+
+
+def written_type(path: Path) -> str:
+    """Return the media type that the service writes into a file, by its suffix.
+
+    Raises:
+        CatvqError: It writes no such files.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise CatvqError(f"{path}: unknown kind of file; datasets are written as {', '.join(WRITTEN)}")
+    return MEDIA_TYPES[suffix]
 
 
 def _starts_with(path: Path, start: bytes) -> bool:

@@ -116,6 +116,9 @@ def test_a_dataset_is_uploaded_and_deleted(catvq, tmp_path):
     dataset = json.loads(uploaded.stdout)
     assert (dataset["name"], list(dataset["families"])) == ("small", ["a", "b"])
     assert catvq("datasets", "upload", path, "--families", "prefix:_", "--strict").returncode == 7
+    written = path.with_name("written.npz")
+    assert catvq("datasets", "download", dataset["id"], "-o", written).returncode == 0
+    assert set(np.load(written)) == set(dataset["families"])
     assert catvq("datasets", "delete", dataset["id"]).returncode == 0
     assert catvq("datasets", "delete", dataset["id"]).returncode == 5
 

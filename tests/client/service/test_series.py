@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pyarrow as pa
 import pytest
-from catvq_client import ApiError
+from catvq_client import ApiError, CatvqError
 
 ROWS = 80
 
@@ -131,3 +131,18 @@ def test_prefixes_of_series_have_rows_of_their_own(client, trained):
         client.models.encode_dataset(model.id, dataset.id, prefixes=[4, 8]).id, timeout_s=60
     )
     assert client.datasets.get(job.result).rows == 2 * ROWS
+
+
+def test_a_dataset_of_series_is_written_to_a_file_that_can_be_uploaded_again(
+    client, trained, families, tmp_path
+):
+    path = tmp_path / "runs.npz"
+    client.datasets.download(trained[0].id, path)
+    with np.load(path) as found:
+        assert np.array_equal(found["wave.values"], np.concatenate(families["wave"]).astype(np.float32))
+    assert client.datasets.upload(path).families == trained[0].families
+    with pytest.raises(CatvqError, match="written as"):
+        client.datasets.download(trained[0].id, tmp_path / "runs.xlsx")
+    with pytest.raises(ApiError, match="ds_0"):
+        client.datasets.download("ds_0", tmp_path / "none.npz")
+    assert not (tmp_path / "none.npz").exists()

@@ -135,7 +135,10 @@ def test_prefixes_have_a_row_each(store, encode_dataset, dataset, encoder, draw,
     keys = parquet.read_table(store.datasets.keys_path(result.id)).to_pydict()
 
     assert result.rows == 3 * ROWS
-    assert result.columns == [{"name": "row", "type": "key"}, {"name": "length", "type": "key"}]
+    assert [column for column in result.columns if column["type"] == "key"] == [
+        {"name": "row", "type": "key"},
+        {"name": "length", "type": "key"},
+    ]
     assert keys["row"][:4] == ["0", "0", "0", "1"]
     assert keys["length"][:4] == ["3", "1", "500", "3"]
     for place, length in enumerate([3, 1, 500]):

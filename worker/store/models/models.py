@@ -15,7 +15,7 @@ from worker.store.database.pagination import Page, fetch_page
 from worker.store.database.schema import aliases, jobs, models
 from worker.store.datasets.datasets import UNFINISHED
 from worker.store.files.files import Files
-from worker.store.records import ModelRecord
+from worker.store.records import Json, ModelRecord
 
 ALIAS_MARK = "@"
 KIND = "models"  # of files
@@ -127,11 +127,28 @@ class Models:
         Raises:
             NotFound: No such model.
         """
+        grouping = self._grouping(model_id)
+        return {category["name"]: tuple(category["features"]) for category in grouping["categories"]}
+
+    def families(self, model_id: str) -> dict[str, tuple[str, ...]]:
+        """The families that the features of each category of a model are of, by the category's name.
+
+        Raises:
+            NotFound: No such model.
+        """
+        grouping = self._grouping(model_id)
+        found: dict[str, dict[str, None]] = {category["name"]: {} for category in grouping["categories"]}
+        names = list(found)
+        for feature in grouping["features"]:
+            found[names[feature["category"]]][feature["family"]] = None
+        return {name: tuple(families) for name, families in found.items()}
+
+    def _grouping(self, model_id: str) -> Json:
         try:
-            grouping = orjson.loads((self.directory(model_id) / "grouping.json").read_bytes())
+            grouping: Json = orjson.loads((self.directory(model_id) / "grouping.json").read_bytes())
         except FileNotFoundError as error:
             raise NotFound("model", model_id) from error
-        return {category["name"]: tuple(category["features"]) for category in grouping["categories"]}
+        return grouping
 
 
 def _key(model_id: str) -> str:
