@@ -1,7 +1,7 @@
 """Writes the keys of a table beside its values, and reads them back."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def write_keys(keys: Mapping[str, Any], path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read_keys(path: Path) -> dict[str, list[str | None]]:
-    """Read the keys that `write_keys` wrote."""
-    keys: dict[str, list[str | None]] = parquet.read_table(path).to_pydict()
+def read_keys(path: Path, names: Sequence[str] | None = None) -> dict[str, list[str | None]]:
+    """Read some of the keys that `write_keys` wrote, or all."""
+    keys: dict[str, list[str | None]] = parquet.read_table(path, columns=names).to_pydict()
     return keys

@@ -49,6 +49,7 @@ def resolve_plan(
     start_document: Mapping[str, Any] | None = None,
     held_out: Mapping[HeldOutPart, DatasetRecord] = MappingProxyType({}),
     devices: Sequence[str] = ("cpu",),
+    found: Sequence[FieldError] = (),
 ) -> Plan:
     """Check a configuration against its dataset and fill in what can be.
 
@@ -57,12 +58,13 @@ def resolve_plan(
         start_document: With take "weights", the document of that model.
         held_out: The datasets that validate or test.
         devices: What the workers have, such as "cpu" and "cuda".
+        found: What a look at the data told already.
 
     Raises:
         InvalidPlanError: The configuration cannot be trained on the dataset; it holds every mistake.
     """
     given = RunConfig.from_dict(config.model_dump())
-    errors = find_errors(given, dataset, start_groups, held_out)
+    errors = [*find_errors(given, dataset, start_groups, held_out), *found]
     if start_document is not None:
         errors += find_misfits(given, select(given, dataset), start_document)
     dataset = select(given, dataset)

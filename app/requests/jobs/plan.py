@@ -5,6 +5,7 @@ import orjson
 from app.http.error_handlers import naming
 from app.problems import InvalidError, Place
 from app.requests.jobs.dry_run import InvalidPlanError, Plan, resolve_plan
+from app.requests.jobs.row_weights import find_wrong_weights
 from app.services import Services
 from catvq.config import HeldOutPart, RunConfig
 from worker.contract.job_config import JobRequest
@@ -26,6 +27,7 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
         takes_weights = start is not None and request.assignment.take == "weights"
         document = api.store.models.get(start).document if start is not None and takes_weights else None
     held_out = _held_out(api, request)
+    wrong = find_wrong_weights(api.store, request.training.sample_weight, [dataset, *held_out.values()])
     try:
         return resolve_plan(
             request.config,
@@ -34,9 +36,10 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
             start_document=document,
             held_out=held_out,
             devices=api.devices,
+            found=wrong,
         )
     except InvalidPlanError as error:
-        faults = [Place(detail=fault.message, field=fault.field) for fault in error.errors]
+        faults = [Place(detail=fault.message, field=fault.field, row=fault.row) for fault in error.errors]
         raise InvalidError(str(error), faults, code="invalid_config") from None
 
 

@@ -14,10 +14,16 @@ LISTED_NAMES = 5  # enough to see what went wrong, also with thousands of featur
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field of the request; field is its path, such as `model.categories`."""
+    """What is wrong with one field of the request.
+
+    Args:
+        field: Its path, such as `model.categories`.
+        row: Of the dataset, from 1, where it is one that does not fit.
+    """
 
     field: str
     message: str
+    row: int | None = None
 
 
 class InvalidPlanError(ValueError):
