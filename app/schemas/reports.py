@@ -143,7 +143,7 @@ class Report(Body):
         json_schema_extra={
             "example": {
                 "model": MODEL_ID,
-                "verdict": "As good: FeatureAgglomeration, which needs no learning, does as well as ...",
+                "verdict": "As good: FeatureAgglomeration, a usual method, does as well as ...",
                 "baselines": {
                     "status": "done",
                     "outcome": "as_good",

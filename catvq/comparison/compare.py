@@ -145,6 +145,7 @@ class _Comparison:
             has_choice=bool((self._allowed.sum(axis=1) > 1).any()) and len(used) < len(active),
             has_structure=self._has_structure(),
             model_test_error=learnt.test_error,
+            moved=learnt.moved,
         )
 
     def contestants(self) -> list[Contestant]:

@@ -58,6 +58,7 @@ class Terms:
         has_choice: Whether features can be grouped in more than one way.
         has_structure: Whether any dependence between features was found.
         model_test_error: Error of the model as frozen, on all its test rows; None without test rows.
+        moved: How many features are not in the category where they started.
     """
 
     train_rows: int
@@ -71,6 +72,7 @@ class Terms:
     has_choice: bool
     has_structure: bool
     model_test_error: float | None
+    moved: int
 
     @property
     def can_judge(self) -> bool:
@@ -208,7 +210,7 @@ def _outcome(difference: Difference) -> Outcome:
 
 def _sentences(learnt: Contestant, best: Contestant, difference: Difference, terms: Terms) -> list[str]:
     """Return the sentences of the verdict: result, basis and limitations."""
-    sentences = [_finding(learnt, best, difference), _basis(terms)]
+    sentences = [_finding(learnt, best, difference), _origin(terms), _basis(terms)]
     if terms.model_test_error is not None:
         sentences.append(f"The model itself has test error {terms.model_test_error:.4f}.")
     if not terms.has_structure:
@@ -226,18 +228,27 @@ def _sentences(learnt: Contestant, best: Contestant, difference: Difference, ter
 def _finding(learnt: Contestant, best: Contestant, difference: Difference) -> str:
     name = NAMES[best.name]
     if difference.standard_error == 0:
-        return f"As good: {name}, which needs no learning, finds the same categories."
+        return f"As good: {name}, a usual method, finds the same categories."
     errors = f"{learnt.test_error:.4f} against {best.test_error:.4f}"
     part = f"{abs(difference.mean) / best.test_error:.1%}"
     clear = f"{abs(difference.deviations):.1f} standard errors"
     return {
         "better": f"Better: with the model's categories the test error is {part} below that of {name}, the "
-        f"best method that needs no learning ({errors}, a difference of {clear}).",
-        "as_good": f"As good: {name}, which needs no learning, does as well as the model's categories "
+        f"best of the usual methods ({errors}, a difference of {clear}).",
+        "as_good": f"As good: {name}, a usual method, does as well as the model's categories "
         f"({errors}, a difference of {clear}, which is not significant).",
-        "worse": f"Worse: with the model's categories the test error is {part} above that of {name}, which "
-        f"needs no learning ({errors}, a difference of {clear}).",
+        "worse": f"Worse: with the model's categories the test error is {part} above that of {name}, a usual "
+        f"method ({errors}, a difference of {clear}).",
     }[_outcome(difference)]
+
+
+def _origin(terms: Terms) -> str:
+    if not terms.moved:
+        return "Training moved no feature: the start found these categories."
+    return (
+        f"{terms.moved} of {terms.features} features ended in another category than they started in; the "
+        "others stayed where the start had put them."
+    )
 
 
 def _basis(terms: Terms) -> str:

@@ -31,6 +31,15 @@ def never():
     return False
 
 
+def test_features_that_came_back_have_not_moved(train, make_table, tmp_path):
+    train(make_table()).freeze().save(tmp_path / "model")
+    path = tmp_path / "model" / "report.json"
+    moves = [("f0", "a", "b"), ("f1", "a", "c"), ("f0", "b", "a")]
+    named = [{"name": name, "from": before, "to": after, "epoch": 1} for name, before, after in moves]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"moved_features": named}))
+    assert LearntModel.read(tmp_path / "model", TRAINING_SECONDS).moved == 1
+
+
 def test_every_method_is_compared_on_the_models_terms(published, make_table, make_config):
     result = compare(make_table(), make_config(), published, should_stop=never)
     assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS, "no_groups"]
@@ -70,6 +79,7 @@ def test_equal_groupings_have_equal_errors_and_others_do_not(published, make_tab
         grouping=np.array([0, 1, 2] * 3),
         codebook_sizes=published.codebook_sizes,
         test_error=None,
+        moved=0,
         training_seconds=TRAINING_SECONDS,
     )
     worse = compare(make_table(), make_config(), scrambled, should_stop=never)["contestants"]

@@ -18,6 +18,7 @@ TERMS = Terms(
     has_choice=True,
     has_structure=True,
     model_test_error=0.5,
+    moved=0,
 )
 WHOLE = "with all features in one category and as many codes, the test error is"
 TIMES = Times(training=30.0, static=19.96)
@@ -53,8 +54,8 @@ def shifted(by):
     ("by", "outcome", "start"),
     [
         (0.12, "better", "Better: with the model's categories the test error is 3.8% below"),
-        (0.11, "as_good", "As good: FeatureAgglomeration, which needs no learning, does as well"),
-        (-0.11, "as_good", "As good: FeatureAgglomeration, which needs no learning, does as well"),
+        (0.11, "as_good", "As good: FeatureAgglomeration, a usual method, does as well"),
+        (-0.11, "as_good", "As good: FeatureAgglomeration, a usual method, does as well"),
         (-0.12, "worse", "Worse: with the model's categories the test error is 4.2% above"),
     ],
 )
@@ -79,6 +80,15 @@ def test_the_verdict_says_what_it_rests_on_and_what_it_does_not_cover():
     assert (result["rows"], result["bits_per_row"]) == ({"train": 80, "test": 4}, 24)
 
 
+def test_the_verdict_says_what_found_the_categories():
+    def verdict(moved):
+        terms = dataclasses.replace(TERMS, moved=moved)
+        return judge(contest(clustering=shifted(1)), terms, TIMES, {})["verdict"]
+
+    assert "Training moved no feature: the start found these categories." in verdict(0)
+    assert "3 of 4 features ended in another category than they started in" in verdict(3)
+
+
 def test_the_verdict_says_what_learning_cost():
     result = judge(contest(clustering=shifted(1)), TERMS, TIMES, {})
     assert result["verdict"].endswith(
@@ -91,7 +101,7 @@ def test_the_verdict_says_what_learning_cost():
 def test_a_method_that_finds_the_same_categories_is_as_good():
     result = judge(contest(clustering=LEARNT_ERRORS, feature_agglomeration=shifted(1)), TERMS, TIMES, {})
     assert (result["outcome"], result["best"]) == ("as_good", "clustering")
-    assert "Ward clustering of correlation, which needs no learning, finds the same" in result["verdict"]
+    assert "Ward clustering of correlation, a usual method, finds the same" in result["verdict"]
 
 
 def test_noise_is_called_noise():

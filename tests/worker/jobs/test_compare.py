@@ -74,7 +74,7 @@ def test_every_published_model_is_compared(store, publish, compare):
     assert left_out is None
     assert plain.document["outcome"] == "as_good"  # correlation is what a static job starts from
     assert plain.document["contestants"][1]["agreement"] == 1
-    assert "which needs no learning, finds the same categories" in plain.document["verdict"]
+    assert "a usual method, finds the same categories" in plain.document["verdict"]
     assert scrambled.document["contestants"][1]["difference"] < 0  # two features torn from their causes
     assert store.comparisons.first_due() is None
 
