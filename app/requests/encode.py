@@ -14,9 +14,10 @@ from app.inference.model_lookup import ServedModel
 from app.problems import InvalidError, Place, TooLargeError
 from app.services import Services
 from app.tables.columns.options import ReadOptions
+from app.tables.families import ROWS
 from app.tables.open_table import ENCODE_ELSEWHERE, collect_rows, open_table
 from app.tables.readers.numpy_reader import read_matrix, read_raw
-from app.tables.table import Table, check_width, give_names, numbered
+from app.tables.table import Table, check_has_rows, check_width, give_names, numbered
 from app.tables.write import Answer, Column, matrix_columns
 from worker.store import DatasetRecord, ModelRecord
 
@@ -24,8 +25,10 @@ CODES_ONLY = {Format.NPY, Format.RAW}  # what holds one array has no place for d
 # The event loop does nothing else while it reads and writes these: for some milliseconds at most.
 MAX_BYTES_AT_ONCE = 1 << 18
 _ARRAYS = {*CODES_ONLY, Format.NPZ, Format.HDF5}  # have no columns of text
-ROWS = "rows"  # the array of a file that holds the columns in the model's order
 _QUICK_FORMATS = {Format.JSON, *CODES_ONLY}  # others are read by a process or by code that takes its time
+
+DOUBTS = ("reconstruction_error", "distance_percentile")
+STATUS = "status"
 
 Result = TypeVar("Result")
 Rows = NDArray[Any]
@@ -58,8 +61,7 @@ def read_keyed_rows(
         table = open_table(file, file_format, options, api.table_limits(file))
         rows = read_columns(api, encoder, table, options)
         kept = {name: cells.to_pylist() for name, cells in table.keys.items()}
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
+    check_has_rows(len(rows))
     return rows, kept
 
 
@@ -177,6 +179,19 @@ def check_keys(dataset: DatasetRecord, keys: Collection[str]) -> None:
         )
 
 
+def check_keys_differ(keys: Collection[str], names: Collection[str], remedy: str) -> None:
+    """Raise `InvalidError` where a key is named like a column that stands beside it in the answer."""
+    faults = [
+        Place(detail=f"the answer has a column of this name; {remedy}", field="keys", column=name)
+        for name in keys
+        if name in names
+    ]
+    if faults:
+        raise InvalidError(
+            f"keys= names {faults[0].column!r}: {faults[0].detail}", faults, code="duplicate_column"
+        )
+
+
 def _type_of(values: Sequence[str] | None, origin: str | None) -> str:
     if values is not None:
         return "categorical"
@@ -229,17 +244,14 @@ def answer_of(model_id: str, tokens: Sequence[str], encoded: Encoded, keys: Keys
     doubts: dict[str, NDArray[Any]] = (
         {}
         if doubt is None
-        else {
-            "reconstruction_error": doubt.reconstruction_error,
-            "distance_percentile": doubt.distance_percentile,
-        }
+        else dict(zip(DOUBTS, (doubt.reconstruction_error, doubt.distance_percentile), strict=True))
     )
     return Answer(
         document=lambda: {
             "model": model_id,
             "codes": encoded.codes,
             **doubts,
-            "status": encoded.status,
+            STATUS: encoded.status,
             **({"keys": keys} if keys else {}),
         },
         array=lambda: encoded.codes,
@@ -247,7 +259,7 @@ def answer_of(model_id: str, tokens: Sequence[str], encoded: Encoded, keys: Keys
             *(Column(name, cells) for name, cells in (keys or {}).items()),
             *matrix_columns(tokens, encoded.codes),
             *(Column(name, values) for name, values in doubts.items()),
-            Column("status", encoded.status),
+            Column(STATUS, encoded.status),
         ],
     )
 

@@ -26,6 +26,7 @@ from app.services import Services
 from app.tables.channels.family import ChannelFamily
 from app.tables.columns.options import ReadOptions
 from app.tables.open_table import ENCODE_ELSEWHERE, open_table
+from app.tables.table import check_has_rows
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,7 @@ def read_channels(
     }
     check_size(api, encoder, families, width=len(table.columns))
     rows = read_columns(api, encoder, table, options)
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
+    check_has_rows(len(rows))
     keys = {name: cells.to_pylist() for name, cells in table.keys.items()}
     return RowsOfChannels(rows, {name: collect_values(found) for name, found in families.items()}, keys)
 

@@ -16,7 +16,7 @@ from app.schemas.inference import InferenceInput
 from app.services import Services
 from app.tables.channels.arrays import LENGTHS, sort_arrays
 from app.tables.columns.options import ReadOptions
-from app.tables.table import TableLimits
+from app.tables.table import TableLimits, check_has_rows
 
 _NUMBERS = {int, float, bool, type(None)}
 
@@ -69,8 +69,7 @@ def read_channel_inputs(
             Place(detail=f"{count} rows", field="inputs", column=name) for name, count in counts.items()
         ]
         raise InvalidError("the inputs differ in their number of rows", faults, code="ragged_row")
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
+    check_has_rows(len(rows), "inputs")
     values: dict[str, ChannelValues] = {name: collect_values(family) for name, family in families.items()}
     return RowsOfChannels(rows, values, {})
 

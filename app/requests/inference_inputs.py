@@ -15,7 +15,7 @@ from app.requests.encode import check_features
 from app.schemas.inference import INPUT, InferenceInput
 from app.tables.columns.options import ReadOptions
 from app.tables.readers.json_reader import parse_rows
-from app.tables.table import Table
+from app.tables.table import Table, check_has_rows
 
 TYPES = {
     "FP16": "<f2",
@@ -66,8 +66,7 @@ def read_columns(
         rows = _read_numbers(tensors[place], bodies[place], encoder.features, place=place)
     else:
         rows = _read_columns(tensors, bodies, model)
-    if not len(rows):
-        raise InvalidError("there are no rows", code="no_rows")
+    check_has_rows(len(rows), "inputs")
     return encoder.mark_missing(encoder.floats(rows), model.options.missing_numbers)
 
 

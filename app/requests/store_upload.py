@@ -27,7 +27,7 @@ from app.tables.store_values import Written, write_values
 from app.tables.table import Table, Warned
 from worker.store import DatasetRecord, NewDataset, NewFiles
 
-READER_VERSION = 4  # rises when the same bytes are read in another way: they are another dataset then
+READER_VERSION = 5  # rises when the same bytes are read in another way: they are another dataset then
 HISTOGRAM_BINS = 20
 MAX_SAMPLE = 100_000  # values of a channel that its histogram counts
 

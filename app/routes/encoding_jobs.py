@@ -10,7 +10,7 @@ from app.http.bounded_route import Route
 from app.http.error_handlers import naming
 from app.openapi import problems
 from app.problems import InvalidError, Place
-from app.requests.encode import check_features, check_keys, check_types
+from app.requests.encode import check_features, check_keys, check_keys_differ, check_types
 from app.requests.jobs.submit import IdempotencyKey, sender_of, submission_answer
 from app.requests.upload_query import KeysOfRows
 from app.schemas.jobs import Job
@@ -54,6 +54,12 @@ def create_encoding_job(
     check_features(dataset.features, model.document["features"])
     check_types(dataset, model)
     check_keys(dataset, body.keys)
+    codes = {
+        f"{category}.{level}"
+        for category in model.document["categories"]
+        for level in range(model.document["levels"])
+    }
+    check_keys_differ(body.keys, codes, "rename the key")
     if body.prefixes and all(kind["kind"] != "series" for kind in model.document["kinds"]):
         place = Place(detail="the model has no series", field="prefixes")
         raise InvalidError("only series have prefixes", [place])

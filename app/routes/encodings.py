@@ -20,8 +20,11 @@ from app.openapi import array_response, problems, table_body
 from app.problems import MAX_PLACES, InvalidError, Place
 from app.requests.encode import (
     CODES_ONLY,
+    DOUBTS,
+    STATUS,
     answer_of,
     call,
+    check_keys_differ,
     check_row_count,
     encode,
     is_quick,
@@ -35,6 +38,7 @@ from app.services import Api, ModelId, Services
 from app.tables.readers.json_reader import load_rows, parse_codes
 from app.tables.readers.numpy_reader import read_matrix
 from app.tables.stream_rows import Rows, cut
+from app.tables.table import check_has_rows
 
 MEMORY_BYTES = 8 << 20  # smaller bodies are kept in memory
 CODE_FORMATS = (Format.JSON, Format.NPY)
@@ -87,6 +91,9 @@ async def create_encodings(
             raise InvalidError(
                 f"{asked.value} holds codes alone", [Place(detail="not with it", field="keys")]
             )
+        if asked is not Format.JSON:
+            names = {*model.encoder.tokens, *DOUBTS, STATUS}
+            check_keys_differ(options.types, names, "rename the key, or ask for JSON, which holds keys apart")
         state, encoder, with_doubt = request.scope["state"], model.encoder, asked not in CODES_ONLY
         if encoder.families:
             found = await run_in_threadpool(
@@ -206,8 +213,7 @@ def _whole_numbers(codes: NDArray[Any], width: int) -> NDArray[Any]:
     if codes.shape[1] != width:
         detail = f"the codes have {codes.shape[1]} tokens, not {width}"
         raise InvalidError(detail, [Place(detail=detail, field="codes")], code="wrong_width")
-    if not len(codes):
-        raise InvalidError("there are no rows", code="no_rows")
+    check_has_rows(len(codes), "codes")
     if codes.dtype.kind not in "iu":
         raise InvalidError(f"codes must be integers, not {codes.dtype}", code="not_integer")
     return codes

@@ -9,20 +9,24 @@ import orjson
 from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place
-from app.tables.channels.arrays import sort_arrays
+from app.tables.channels.arrays import LENGTHS, OFFSETS, VALUES, sort_arrays
 from app.tables.channels.family import feature_names
 from app.tables.columns.options import ReadOptions
 from app.tables.table import (
     MAX_NAME_LENGTH,
+    SPACES,
+    SPACES_TAKEN_OFF,
     Table,
     TableLimits,
     check_names,
     check_width,
     fault_of_name,
+    is_real,
     rows_per_block,
 )
 
 ONE_FAMILY = "features"  # the family of a table that names none
+ROWS = "rows"  # the array of a file that holds the columns in a model's order
 _PREFIX_RULE = "prefix:"
 
 Families = dict[str, list[str]]
@@ -34,8 +38,13 @@ def table_of_arrays(arrays: Mapping[str, NDArray[Any]], options: ReadOptions, li
     Raises:
         InvalidError: There is no array, their rows differ in number, or one cannot be used.
     """
-    check_names(list(arrays), limits, "families")
-    found = sort_arrays(arrays, options, limits)
+    names = check_names([name.strip(SPACES) for name in arrays], limits, "families")
+    named = dict(zip(names, arrays.values(), strict=True))
+    found = sort_arrays(
+        {name: array for name, array in named.items() if not _stays_unread(name, array, options)},
+        options,
+        limits,
+    )
     rows = {name: len(array) for name, array in found.tables.items()}
     rows |= {name: family.rows for name, family in found.channels.items()}
     if len(set(rows.values())) > 1:
@@ -44,7 +53,16 @@ def table_of_arrays(arrays: Mapping[str, NDArray[Any]], options: ReadOptions, li
             f"the arrays differ in their number of rows: {rows}"[:500], faults, code="ragged_row"
         )
     table = _join(found.tables, limits) if found.tables else Table((), lambda: iter(()), has_names=True)
-    return replace(table, family_widths=table.family_widths or {}, channels=found.channels)
+    remarks = () if names == tuple(arrays) else (SPACES_TAKEN_OFF,)
+    return replace(table, family_widths=table.family_widths or {}, channels=found.channels, remarks=remarks)
+
+
+def _stays_unread(name: str, array: NDArray[Any], options: ReadOptions) -> bool:
+    """Whether an array is no numbers, and nothing that a model knows."""
+    if options.known is None or is_real(array.dtype):
+        return False
+    family = name.removesuffix(LENGTHS).removesuffix(VALUES).removesuffix(OFFSETS)
+    return family not in {*options.kinds, *options.known, ROWS} and f"{name}_0" not in options.known
 
 
 def _join(arrays: Mapping[str, NDArray[Any]], limits: TableLimits) -> Table:

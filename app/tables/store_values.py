@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.problems import MAX_PLACES, InvalidError, Place
 from app.tables.open_table import as_floats, read_blocks
 from app.tables.statistics import Statistics, warnings_of
-from app.tables.table import Table, TableLimits, Warned, expands_too_much
+from app.tables.table import Table, TableLimits, Warned, check_has_rows, expands_too_much
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLi
     if not width and not table.channels:
         raise InvalidError(
             "no column is left to learn from: " + "; ".join(w.detail for w in table.remarks[:5]),
-            [Place(detail=column.reason, column=column.name) for column in table.left_out],
+            [Place(detail=column.reason, column=column.name) for column in table.left_out]
+            or [Place(detail="there are none", field="columns")],
             code="no_columns",
         )
     statistics = Statistics(width, is_time=np.array([name in table.origins for name in table.columns], bool))
@@ -75,12 +76,12 @@ def _write(table: Table, target: BinaryIO, dtype: np.dtype[Any], limits: TableLi
         if statistics.rounds_times:
             break
         if statistics.rows > limits.max_rows:
-            raise InvalidError(f"more than {limits.max_rows} rows", code="too_many_rows")
+            detail = f"more than {limits.max_rows} rows"
+            raise InvalidError(detail, [Place(detail=detail, field="rows")], code="too_many_rows")
         if statistics.rows * width * dtype.itemsize > limits.max_expanded_bytes:
             raise expands_too_much(limits)
         target.write(values.data)
-    if statistics.rows == 0:
-        raise InvalidError("the table has no rows", code="no_rows")
+    check_has_rows(statistics.rows)
     target.seek(0)
     if _write_header(target, statistics.rows, width, dtype) != header_size:
         raise RuntimeError("numpy changed the size of the header")

@@ -126,8 +126,6 @@ def check_names(names: Sequence[str], limits: TableLimits, field_name: str = "co
     Raises:
         InvalidError: There are none or too many, or one is empty, too long, there twice or not visible.
     """
-    if not names:
-        raise InvalidError("the table has no columns", code="no_columns")
     check_width(len(names), limits)
     faults: list[Place] = []
     seen: set[str] = set()
@@ -182,12 +180,21 @@ def fault_of_name(name: str) -> str | None:
 def check_width(width: int, limits: TableLimits) -> None:
     """Raise `InvalidError` when a table has no columns or more than the limit."""
     if width == 0:
-        raise InvalidError("the table has no columns", code="no_columns")
+        place = Place(detail="there are none", field="columns")
+        raise InvalidError("the table has no columns", [place], code="no_columns")
     if width > limits.max_features:
         raise InvalidError(
             f"the table has {width} columns; at most {limits.max_features} are taken",
+            [Place(detail=f"{width} columns", field="columns")],
             code="too_many_features",
         )
+
+
+def check_has_rows(rows: int, field_name: str = "rows") -> None:
+    """Raise `InvalidError` when there are no rows."""
+    if rows == 0:
+        place = Place(detail="there are none", field=field_name)
+        raise InvalidError("there are no rows", [place], code="no_rows")
 
 
 def expands_too_much(limits: TableLimits) -> TooLargeError:
@@ -198,14 +205,28 @@ def expands_too_much(limits: TableLimits) -> TooLargeError:
     )
 
 
-def check_number_type(dtype: np.dtype[Any], name: str) -> None:
-    """Raise `InvalidError` when an array does not hold real numbers."""
-    if dtype.kind not in "biuf":
-        raise InvalidError(
-            f"{name} holds {dtype}, not real numbers",
-            [Place(detail=f"not numbers but {dtype}", column=name, row=1)],
-            code="not_numeric",
-        )
+def check_number_type(dtype: np.dtype[Any], name: str | None = None) -> None:
+    """Raise `InvalidError` when an array, of this name if it has one, does not hold real numbers."""
+    if is_real(dtype):
+        return
+    kinds = {
+        "U": "text",
+        "S": "bytes",
+        "M": "dates",
+        "m": "durations",
+        "c": "complex numbers",
+        "V": "records",
+    }
+    detail = f"it holds {kinds.get(dtype.kind, 'something else')} ({dtype}), not real numbers"
+    remedy = "leave it out, or send it as a column of CSV, Arrow or Parquet"
+    place = Place(detail=f"{detail}; {remedy}", field=name or "rows")
+    shown = "the array" if name is None else f"the array {escape_hidden(name[:MAX_NAME_LENGTH])!r}"
+    raise InvalidError(f"{shown}: {place.detail}", [place], code="not_numeric")
+
+
+def is_real(dtype: np.dtype[Any]) -> bool:
+    """Whether an array holds real numbers, or truth values."""
+    return dtype.kind in "biuf"
 
 
 def array_blocks(array: NDArray[Any]) -> Callable[[], Iterator[NDArray[Any]]]:

@@ -23,7 +23,10 @@ def find_wrong_weights(store: Store, name: str | None, datasets: Sequence[Datase
         name: The column of weights; None where all rows weigh the same.
         datasets: That the job uses; those in which the column is neither a key nor a number are passed over.
     """
-    return [] if name is None else [fault for dataset in datasets for fault in _faults(store, name, dataset)]
+    if name is None:
+        return []
+    each = {dataset.id: dataset for dataset in datasets}.values()
+    return [fault for dataset in each for fault in _faults(store, name, dataset)]
 
 
 def _faults(store: Store, name: str, dataset: DatasetRecord) -> Iterator[FieldError]:

@@ -94,7 +94,7 @@ def _weight_errors(config: RunConfig, datasets: Sequence[DatasetRecord]) -> Iter
         return
     if name in datasets[0].features and config.features.is_wanted(name):
         yield FieldError(field, f"{name!r} is learnt from; exclude it in features.exclude")
-    for dataset in datasets:
+    for dataset in {dataset.id: dataset for dataset in datasets}.values():
         types = {each: kind for each, (kind, _) in _kinds(dataset).items()}
         types |= {column["name"]: column["type"] for column in dataset.columns}
         kind = types.get(name)
@@ -116,6 +116,7 @@ def _split_errors(
         field, theirs = f"training.split.{part}", _kinds(other)
         if other.id in seen:
             yield FieldError(field, f"{other.id!r} is used already: rows that train or validate cannot test")
+            continue
         seen.add(other.id)
         missing = [name for name in dataset.features if name not in theirs]
         if missing:

@@ -113,7 +113,7 @@ def _kind_of(name: str, array: Array) -> str:
 
 
 def _as_table(name: str, array: Array) -> Array:
-    check_number_type(array.dtype, f"the array {name!r}")
+    check_number_type(array.dtype, name)
     if array.ndim == 1:
         return array[:, np.newaxis]
     if array.ndim != 2:
@@ -125,7 +125,7 @@ def _of_flat(
     name: str, values: Array, ends: Array, options: ReadOptions, limits: TableLimits
 ) -> ChannelFamily:
     """Take a series from values [S, C] or [S], and offsets [N + 1]."""
-    check_number_type(values.dtype, f"the array {name + VALUES!r}")
+    check_number_type(values.dtype, name + VALUES)
     values = values[:, np.newaxis] if values.ndim == 1 else values
     if values.ndim != 2:
         raise _refused(
@@ -149,7 +149,7 @@ def _of_padded(
     name: str, array: Array, lengths: NDArray[np.int64] | None, options: ReadOptions, limits: TableLimits
 ) -> ChannelFamily:
     """Take a series from [N, T, C] or [N, T], of which each row may use only its first steps."""
-    check_number_type(array.dtype, f"the array {name!r}")
+    check_number_type(array.dtype, name)
     array = array[:, :, np.newaxis] if array.ndim == 2 else array
     if array.ndim != 3:
         raise _refused(
@@ -185,7 +185,7 @@ def _series(
 
 def _of_grids(name: str, array: Array, options: ReadOptions, limits: TableLimits) -> ChannelFamily:
     """Take grids from [N, C, H, W] or [N, H, W]."""
-    check_number_type(array.dtype, f"the array {name!r}")
+    check_number_type(array.dtype, name)
     array = array[:, np.newaxis] if array.ndim == 3 else array
     if array.ndim != 4:
         detail = f"a grid needs [rows, channels, height, width], not {array.ndim} dimensions"

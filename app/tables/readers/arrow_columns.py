@@ -52,8 +52,10 @@ def table_of(schema: pa.Schema, batches: Batches, options: ReadOptions, limits: 
         InvalidError: They cannot be used.
     """
     frame, channels = sort_columns(schema, batches, options, limits)
+    is_upload = options.known is None  # elsewhere keys alone have a type
+    field_name, cannot = ("types", "has no type") if is_upload else ("keys", "cannot be a key")
     faults = [
-        Place(detail=f"it is a {channels[name].kind}, which has no type", field="types", column=name)
+        Place(detail=f"it is a {channels[name].kind}, which {cannot}", field=field_name, column=name)
         for name in options.types
         if name in channels
     ]

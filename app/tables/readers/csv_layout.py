@@ -61,7 +61,8 @@ def read_layout(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Cs
     lines = _CountedLines(text)
     header, used = _next_row(lines, delimiter)
     if header is None:
-        raise InvalidError("the table is empty: no header line and no rows", code="no_rows")
+        place = Place(detail="there is nothing", field="rows", line=1)
+        raise InvalidError("the table is empty: no header line and no rows", [place], code="no_rows")
     if len(start) == MAX_HEADER_BYTES and lines.used == len(text):
         raise InvalidError(f"the header line is longer than {MAX_HEADER_BYTES} bytes", code="invalid_csv")
     try:

@@ -21,6 +21,7 @@ from app.tables.table import (
     Table,
     TableLimits,
     array_blocks,
+    check_has_rows,
     check_width,
     give_names,
     numbered,
@@ -289,8 +290,7 @@ def _parse_matrix(rows: Any, layout: _Layout) -> NDArray[np.float64]:
     if not isinstance(rows, list):
         place = Place(detail="not a list", field=field)
         raise InvalidError(f"{field} needs a list of rows", [place], code="invalid_type")
-    if not rows:
-        raise InvalidError("there are no rows", [Place(detail="no rows", field=field)], code="no_rows")
+    check_has_rows(len(rows), field)
     # Whole-body checks first: they run in C, and looking for the place only starts when they fail.
     if not _is_regular(rows, layout) or not _has_only(rows, layout.allowed):
         raise _explain(rows, layout)

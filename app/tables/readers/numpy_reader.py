@@ -57,8 +57,8 @@ def read_npy(file: BinaryIO, limits: TableLimits) -> Table:
 
 def read_matrix(file: BinaryIO) -> NDArray[Any]:
     """Read an NPY file as it is; raises what `read_npy` raises."""
-    array = _open_array(_bytes_of(file), "the body")
-    check_number_type(array.dtype, "the array")
+    array = _open_array(_bytes_of(file), "the body", "rows")
+    check_number_type(array.dtype)
     if array.ndim not in {1, 2}:
         raise InvalidError(
             f"the array has {array.ndim} dimensions; it needs two: rows and features", code="not_a_matrix"
@@ -98,7 +98,7 @@ def read_npz(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
         places = _unpack_all(file, unpacked, limits)
         unpacked.flush()
         body = _bytes_of(unpacked)
-    arrays = {name: _open_array(body[place], f"the array {name!r}") for name, place in places.items()}
+    arrays = {name: _open_array(body[place], f"the array {name!r}", name) for name, place in places.items()}
     return table_of_arrays(arrays, options, limits)
 
 
@@ -111,12 +111,14 @@ def _bytes_of(file: IO[bytes]) -> memoryview:
     return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
-def _open_array(body: memoryview, name: str) -> NDArray[Any]:
+def _open_array(body: memoryview, name: str, field: str) -> NDArray[Any]:
     """View the array in an NPY file, unless it would need unpickling."""
     header = _read_header(body, name)
     shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
-        raise NotParseableError(f"{name} is pickled, which is never read", code="pickled")
+        detail = "it holds Python objects; save numbers, and send text as columns of CSV, Arrow or Parquet"
+        place = Place(detail=detail, field=field)
+        raise NotParseableError(f"{name} is pickled, which is never read: {detail}", [place], code="pickled")
     count = math.prod(shape)
     surplus = len(body) - header.size - count * dtype.itemsize
     if surplus > 0:

@@ -59,7 +59,7 @@ def read_hdf5(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     table = table_of_arrays(arrays, options, limits)
     left_out, remarks = _notes(answer)
     remarks += tuple(Warned("left_out", f"{c.name!r} is left out: {c.reason}", c.name) for c in left_out)
-    return replace(table, left_out=left_out, remarks=remarks)
+    return replace(table, left_out=left_out, remarks=(*table.remarks, *remarks))
 
 
 def read_parquet(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table:

@@ -157,6 +157,14 @@ def test_keys_of_the_dataset_are_asked_for_in_body_or_query(api, model_id):
     assert [place["column"] for place in refused.json()["errors"]] == ["a", "nobody"]
 
 
+def test_a_key_is_not_named_like_a_code(api, model_id):
+    body, params = "a,b,c,first.0\n1,2,3,x\n4,6,5,y\n", {"types": '{"first.0":"key"}'}
+    headers = {"content-type": "text/csv"}
+    dataset_id = api.client.post("/v1/datasets", content=body, params=params, headers=headers).json()["id"]
+    refused = submit(api, model_id, dataset_id, keys=["first.0"]).json()
+    assert (refused["code"], refused["errors"][0]["column"]) == ("duplicate_column", "first.0")
+
+
 def test_only_series_have_prefixes(api, model_id):
     dataset_id = api.dataset(rows=5, seed=12)
     path = f"/v1/models/{model_id}/encoding-jobs"

@@ -84,6 +84,17 @@ def test_only_cells_that_are_there_count_in_a_rows_error(client, model_id):
     assert answer["status"] == ["ok", "imputed", "imputed"]
 
 
+@pytest.mark.parametrize("name", ["status", "first/0"])
+def test_a_key_named_like_a_column_of_the_answer_is_refused_where_they_would_stand_side_by_side(
+    client, model_id, name
+):
+    body, url = f"a,b,c,{name}\n1,2,3,x\n".encode(), f"/v1/models/{model_id}/encodings"
+    params, headers = {"keys": json.dumps([name])}, {"content-type": "text/csv"}
+    refused = client.post(url, content=body, params=params, headers=headers | {"accept": "text/csv"}).json()
+    assert (refused["code"], refused["errors"][0]["column"]) == ("duplicate_column", name)
+    assert client.post(url, content=body, params=params, headers=headers).json()["keys"] == {name: ["x"]}
+
+
 @pytest.mark.parametrize("accept", READERS)
 def test_tables_carry_codes_error_and_status(client, model_id, accept):
     answer = encode(client, model_id, BODIES[NPY], NPY, accept)

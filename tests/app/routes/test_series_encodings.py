@@ -142,6 +142,11 @@ def test_keys_come_back_and_channels_are_matched_by_name(client, model_id):
     assert answer["codes"] == CODES
 
 
+def test_a_series_is_no_key(client, model_id):
+    refused = encode(client, model_id, arrow(), ARROW, keys='["wave"]').json()
+    assert [(error["field"], error["column"]) for error in refused["errors"]] == [("keys", "wave")]
+
+
 def test_more_channels_than_the_model_has_need_names(client, model_id):
     more = without(PAIRED, field=np.concatenate([-FIELDS, FIELDS], 1))
     refused = encode(client, model_id, npz(more), NPZ).json()

@@ -236,6 +236,17 @@ def test_a_dataset_that_cannot_test_is_refused_by_the_name_of_the_feature(other,
     assert {error.field for error in raised.value.errors} == {"training.split.test"}
 
 
+def test_a_dataset_for_both_parts_is_refused_once_for_what_is_wrong_with_it():
+    config = JobConfig.model_validate({"training": {"split": {"validation": "ds_2", "test": "ds_2"}}})
+    other = dataset(30, key="ds_2", columns=[("a0", "datetime", "2025-12-01")])
+    with pytest.raises(InvalidPlanError) as raised:
+        resolve_plan(config, dataset(), held_out={"validation": other, "test": other})
+    assert [(error.field, error.message.split(" ")[-1]) for error in raised.value.errors] == [
+        ("training.split.validation", "one"),  # a0 is numeric in the one and datetime in this one
+        ("training.split.test", "test"),  # rows that validate cannot test
+    ]
+
+
 def test_rows_of_other_datasets_leave_the_job_s_own_to_training():
     config = JobConfig.model_validate({"training": {"split": {"test": "ds_2"}}})
     times = ("a1", "datetime", "2025-12-01")

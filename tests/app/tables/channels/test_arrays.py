@@ -88,7 +88,7 @@ def test_channels_are_called_as_they_were_named(sort):
         ({"s": np.ones((2, 0, 10**12))}, {}, "s", "too_many_features"),
         ({"s": np.ones((1, 1, 1, 1, 1))}, {}, "s", "not_a_matrix"),
         ({"s": np.float64(1)}, {}, "s", "not_a_matrix"),
-        ({"s": np.full((1, 1, 1), "x")}, {}, None, "not_numeric"),
+        ({"s": np.full((1, 1, 1), "x")}, {}, "s", "not_numeric"),
         ({"s": np.ones((2, 2))}, {"kinds": {"t": "series"}}, "kinds.t", "no_such_family"),
         ({"s": np.ones((2, 2))}, {"channels": {"s": ("a", "b")}}, "channels.s", "no_such_family"),
         ({"s": np.ones((2, 2, 2))}, {"channels": {"s": ("a",)}}, "channels.s", "wrong_channels"),

@@ -82,8 +82,36 @@ def test_a_pickled_array_is_refused_unread(limits):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("a.npy", body.getvalue())
-    with pytest.raises(NotParseableError, match="pickled"):
+    with pytest.raises(NotParseableError, match="pickled") as caught:
         read_npz(archive, ReadOptions(), limits)
+    assert [place.field for place in caught.value.places] == ["a"]
+    assert "send text as columns of CSV" in caught.value.places[0].detail
+
+
+def test_spaces_around_the_names_of_arrays_are_taken_off_and_said(limits):
+    table = read_npz(npz(**{" a": np.ones((2, 1)), "b\t": np.ones((2, 1))}), ReadOptions(), limits)
+    assert table.family_widths == {"a": 1, "b": 1}
+    assert table.columns == ("a_0", "b_0")
+    assert [warned.code for warned in table.remarks] == ["spaces_in_names"]
+    with pytest.raises(InvalidError, match="twice"):
+        read_npz(npz(**{"a": np.ones((2, 1)), "a ": np.ones((2, 1))}), ReadOptions(), limits)
+
+
+def test_an_array_of_text_is_named_with_what_it_holds_and_what_to_do(limits):
+    arrays = {"a": np.ones((2, 1)), "who": np.array(["p", "qq"])}
+    with pytest.raises(InvalidError) as caught:
+        read_npz(npz(**arrays), ReadOptions(), limits)
+    assert [place.field for place in caught.value.places] == ["who"]
+    assert "the array 'who': it holds text (<U2), not real numbers; leave it out, or" in caught.value.detail
+
+
+def test_an_array_of_text_that_a_model_does_not_know_stays_unread(limits):
+    arrays = {"a": np.ones((2, 1)), "who": np.array(["p", "qq"])}
+    table = read_npz(npz(**arrays), ReadOptions(known={"a_0": None}), limits)
+    assert table.columns == ("a_0",)
+    for name, known in (("rows", "a_0"), ("a", "a_0"), ("b", "b")):
+        with pytest.raises(InvalidError, match=f"the array '{name}': it holds text"):
+            read_npz(npz(**{name: np.array(["x"])}), ReadOptions(known={known: None}), limits)
 
 
 def test_bytes_after_an_array_are_refused_and_not_lost(limits, tmp_path):
