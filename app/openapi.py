@@ -1,5 +1,6 @@
 """Completes the OpenAPI document: errors, binary formats, security, examples."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -18,6 +19,7 @@ from worker.store import Scope
 
 Responses = dict[int | str, dict[str, Any]]
 
+LINE_BREAK = re.compile(r"(?<!\n)\n(?!\n)")  # inside a paragraph
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
 # Programs that write clients go by the older `format`.
 BINARY_SCHEMA = {"type": "string", "format": "binary", "contentMediaType": "application/octet-stream"}
@@ -175,15 +177,18 @@ def _add_security(operation: dict[str, Any], needed: Scope | None, *, demands_ke
 
 
 def _complete_schema(schema: Any) -> None:
-    """Forbid properties that match no pattern, which pydantic does not document; spell constants as choices.
+    """Forbid properties that match no pattern, spell constants as choices, and join the lines of paragraphs.
 
-    Programs that write clients refuse whatever is no constant where a constant is one of several types.
+    Pydantic does not document the first. Programs that write clients refuse whatever is no constant where a
+    constant is one of several types.
     """
     parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
     if isinstance(schema, dict) and "patternProperties" in schema:
         schema["additionalProperties"] = False
     if isinstance(schema, dict) and schema.get("type") == "string" and "const" in schema:
         schema["enum"] = [schema.pop("const")]
+    if isinstance(schema, dict) and isinstance(text := schema.get("description"), str):
+        schema["description"] = LINE_BREAK.sub(" ", text)
     for part in parts:
         _complete_schema(part)
 

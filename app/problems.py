@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from worker.contract.names import escape_hidden
+from catvq.names import escape_hidden
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 MAX_PLACES = 20  # enough to correct a file, too few to echo an upload

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import token_names
 from catvq.frozen.metadata import describe_encoder
@@ -58,7 +58,7 @@ class BenchmarkModel:
             hidden_dim=HIDDEN,
             dropout=0.0,
         )
-        cleaner = FeatureCleaner.fit(draw_rows(2000, seed), CleaningConfig())
+        cleaner = FeatureCleaner.fit(draw_rows(2000, seed), CleaningSettings())
         routing = HardRouting.from_grouping(torch.arange(FEATURES) % CATEGORIES, CATEGORIES)
         return cls(FrozenWeights.pack(CategoricalVQVAE(shape), routing), cleaner)
 

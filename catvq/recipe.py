@@ -5,15 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from catvq.config import (
-    ASSIGNMENT_LR,
-    TEMPERATURE_END,
-    TEMPERATURE_SCHEDULE,
-    TEMPERATURE_START,
-    HeldOutPart,
-    RunConfig,
-    TrainingConfig,
-)
+from catvq.config import HeldOutPart, RunConfig, TrainingSettings
+from catvq.config.assignment import ASSIGNMENT_LR, TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START
 
 MIN_TRAINING_ROWS = 8  # below this neither a split nor a batch statistic means anything
 
@@ -48,7 +41,7 @@ class RowCounts:
 
 
 def count_rows(
-    training: TrainingConfig, rows: int, held_out: Mapping[HeldOutPart, int] = MappingProxyType({})
+    training: TrainingSettings, rows: int, held_out: Mapping[HeldOutPart, int] = MappingProxyType({})
 ) -> RowCounts:
     """Split a number of rows; a part that has rows of another table, in number `held_out`, takes none."""
     test = 0 if "test" in held_out else round(rows * training.test_fraction)
@@ -60,14 +53,14 @@ def count_rows(
     )
 
 
-def choose_batch_size(training: TrainingConfig, rows: int) -> int:
+def choose_batch_size(training: TrainingSettings, rows: int) -> int:
     """Rows per step: as given, or a power of two near a sixteenth of the training rows; at most `rows`."""
     if training.batch_size != "auto":
         return min(training.batch_size, rows)
     return min(max(_power_of_two(rows / BATCHES_PER_EPOCH), MIN_BATCH_SIZE), MAX_BATCH_SIZE, rows)
 
 
-def choose_epochs(training: TrainingConfig, rows: int) -> int:
+def choose_epochs(training: TrainingSettings, rows: int) -> int:
     """Epochs: as given, or those of about STEPS steps, within bounds."""
     if training.epochs != "auto":
         return training.epochs

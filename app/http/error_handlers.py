@@ -36,6 +36,7 @@ from worker.store.database import errors as store_errors
 
 JOBS_RETRY_AFTER_S = 30  # jobs take minutes
 REFUSALS = {401, 403}
+UNKNOWN_FIELD = {"extra_forbidden", "unexpected_keyword_argument"}  # in a model, in a dataclass
 READING_METHODS = {"GET", "HEAD", "OPTIONS"}
 NO_ROOM = "the service's disk is full; delete datasets, models or jobs to free space"
 
@@ -178,7 +179,9 @@ def to_invalid(errors: Sequence[Any], body: Any, model: Any = None) -> InvalidEr
     for error in errors:
         field = _field_of(error["loc"], body, is_missing=error["type"] == "missing")
         text = str(error["msg"]).removeprefix("Value error, ")  # pydantic's mark of our own validators
-        if error["type"] == "extra_forbidden":
+        if error["type"] == "dataclass_type":
+            text = "Input should be an object"  # without the name of our class
+        if error["type"] in UNKNOWN_FIELD:
             source, *path = error["loc"]
             known = fields_at(model, path[:-1]) if source == "body" else error.get("known", ())
             text = unknown_field(str(path[-1]), known)
@@ -187,7 +190,7 @@ def to_invalid(errors: Sequence[Any], body: Any, model: Any = None) -> InvalidEr
         Place(detail="; or ".join(dict.fromkeys(texts)), field=field) for field, texts in details.items()
     ]
     summary = "; ".join(f"{place.field}: {place.detail}" for place in places[:3])
-    is_unknown = all(error["type"] == "extra_forbidden" for error in errors)
+    is_unknown = all(error["type"] in UNKNOWN_FIELD for error in errors)
     return InvalidError(summary, places, code="unknown_field" if is_unknown else "invalid_field")
 
 

@@ -1,8 +1,9 @@
 """Says which known name an unknown one was probably meant to be."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel
 
@@ -22,14 +23,18 @@ def fields_at(model: Any, path: Sequence[int | str]) -> Iterable[str]:
         model: The type of the body.
         path: Field names; the names of union members, which pydantic inserts, are skipped.
     """
+    known = _fields_of(model)
     for part in path:
-        field = model.model_fields.get(part) if _is_model(model) else None
-        if field is not None:
-            model = next(
-                (each for each in (field.annotation, *get_args(field.annotation)) if _is_model(each)), None
-            )
-    return tuple(model.model_fields) if _is_model(model) else ()
+        if part in known:
+            kinds = (known[str(part)], *get_args(known[str(part)]))
+            known = next((found for kind in kinds if (found := _fields_of(kind))), {})
+    return tuple(known)
 
 
-def _is_model(candidate: Any) -> bool:
-    return isinstance(candidate, type) and issubclass(candidate, BaseModel)
+def _fields_of(kind: Any) -> dict[str, Any]:
+    """The fields of a model or a dataclass and their types; none of anything else."""
+    if is_dataclass(kind):
+        types = get_type_hints(kind)
+        return {field.name: types[field.name] for field in fields(kind)}
+    is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+    return {name: field.annotation for name, field in kind.model_fields.items()} if is_model else {}

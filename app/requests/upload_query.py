@@ -7,7 +7,7 @@ from fastapi import Query
 
 from app.formats import media_parameter
 from app.tables.columns.options import ReadOptions, parse_names, parse_options
-from worker.contract.job_config import Name
+from catvq.names import Name
 
 KeysOfRows = Annotated[
     str | None,

@@ -18,7 +18,8 @@ from app.requests.jobs.submit import IdempotencyKey, sender_of, submission_answe
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.jobs import Job, JobPlan, complete_config, to_job
 from app.services import Api, JobId
-from worker.contract.job_config import MAX_LABELS, JobRequest, JobStatus, Name
+from catvq.names import Name
+from worker.contract.job_config import MAX_LABELS, JobRequest, JobStatus
 
 JOB_REQUEST_EXAMPLE = {
     "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",

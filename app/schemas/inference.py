@@ -3,11 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
+from annotated_types import Predicate
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
 from app.schemas.common import Body
 from app.schemas.models import MODEL_ID
-from worker.contract.job_config import Visible
+from catvq.names import check_visible
 
 INPUT = "rows"
 _INPUT_EXAMPLE: dict[str, Any] = {
@@ -101,7 +102,9 @@ class InferenceRequest(Body):
 
     model_config = ConfigDict(json_schema_extra={"example": {"inputs": [_INPUT_EXAMPLE]}}, extra="ignore")
 
-    id: Visible | None = Field(None, description="Is repeated in the response.")
+    id: Annotated[str, Predicate(check_visible)] | None = Field(
+        None, description="Is repeated in the response."
+    )
     parameters: RequestParameters | None = None
     inputs: Annotated[list[InferenceInput], Field(min_length=1)]
     outputs: list[InferenceOutput] | None = Field(

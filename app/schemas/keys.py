@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, JsonValue
 
 from app.schemas.common import Body
-from worker.contract.job_config import Name
+from catvq.names import Name
 from worker.store import KeyRecord, NewKey, Scope
 
 KEY_EXAMPLE: dict[str, JsonValue] = {

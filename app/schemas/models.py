@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
 from app.schemas.datasets import Reading, reading_document
-from worker.contract.job_config import Name
+from catvq.names import Name
 from worker.store import AliasRecord, ModelRecord
 
 MODEL_ID = "model_1b9e4c7d2a5f6e8b0c3d4a5b"

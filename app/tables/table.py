@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.problems import InvalidError, Place, TooLargeError
 from app.tables.channels.family import ChannelFamily
-from worker.contract.names import escape_hidden, hidden_character
+from catvq.names import escape_hidden, hidden_character
 
 MAX_NAME_LENGTH = 200  # the same as a name's length in a job
 SPACES = " \t\N{NO-BREAK SPACE}"  # are no part of what they surround

@@ -17,7 +17,7 @@ from catvq.cleaning.indicators import fit_indicators, with_gaps
 from catvq.cleaning.kept_columns import CONSTANT, KeptColumns
 from catvq.cleaning.repeats import Repeats
 from catvq.cleaning.statistics import Bounds, Moments, evenly_spaced, fit_bounds, fit_moments
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
@@ -72,7 +72,7 @@ class FeatureCleaner(KeptColumns):
     def fit(
         cls,
         values: Values,
-        config: CleaningConfig,
+        config: CleaningSettings,
         *,
         columns: FeatureColumns | None = None,
         family_of_feature: NDArray[np.int64] | None = None,
@@ -123,7 +123,7 @@ class FeatureCleaner(KeptColumns):
         cls,
         bounds: Bounds,
         moments: Moments,
-        config: CleaningConfig,
+        config: CleaningSettings,
         columns: FeatureColumns,
         *,
         num_rows: int,

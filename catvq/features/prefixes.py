@@ -19,7 +19,7 @@ def prepare_table(table: FeatureTable, config: RunConfig) -> FeatureTable:
         ConfigError: No feature is left, or there are no series to take prefixes of.
     """
     table = select_features(table, config.features)
-    if not config.model.series["crop"]:
+    if not config.model.series.crop:
         return table
     if not any(isinstance(other, Series) for other in table.others.values()):
         raise ConfigError("model.series.crop needs a family of series")

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.config import FeaturesConfig, HeldOutPart, TrainingConfig
+from catvq.config import FeatureSettings, HeldOutPart, TrainingSettings
 from catvq.descriptors.family import ChannelFamily, check_names
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.batches import describe
@@ -144,7 +144,7 @@ class FeatureTable:
             taken[is_own] = part.numbers[rows[is_own] - (ends[place] - len(part.values))]
         return taken
 
-    def split(self, training: TrainingConfig) -> "RowSplit":
+    def split(self, training: TrainingSettings) -> "RowSplit":
         """Split the rows of all parts, see `split_rows`; those of another table are what it is for.
 
         Rows of weight 0 are in no part.
@@ -176,7 +176,7 @@ class RowSplit:
     test: NDArray[np.int64]
 
 
-def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable:
+def select_features(table: FeatureTable, wanted: FeatureSettings) -> FeatureTable:
     """Return a table without the features that are not to be learnt from.
 
     Raises:
@@ -208,7 +208,7 @@ def select_features(table: FeatureTable, wanted: FeaturesConfig) -> FeatureTable
 
 
 def split_rows(
-    training: TrainingConfig,
+    training: TrainingSettings,
     rows: int,
     keys: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
     held_out: Collection[HeldOutPart] = (),

@@ -34,7 +34,7 @@ def fit_cleaner(
     table: FeatureTable,
     split: RowSplit,
     config: RunConfig,
-    groups: Mapping[str, tuple[str, ...]] | None,
+    groups: Mapping[str, Sequence[str]] | None,
 ) -> FeatureCleaner:
     """Fit the cleaner on the training rows that are whole.
 
@@ -63,7 +63,7 @@ def start_categories(
     cleaner: FeatureCleaner,
     observed: NDArray[np.float32],
     config: RunConfig,
-    groups: Mapping[str, tuple[str, ...]] | None,
+    groups: Mapping[str, Sequence[str]] | None,
 ) -> Categories:
     """Determine the number of categories, their names and the initial grouping; sets are kept together.
 
@@ -141,7 +141,7 @@ def _given_categories(
     table: FeatureTable,
     cleaner: FeatureCleaner,
     config: RunConfig,
-    groups: Mapping[str, tuple[str, ...]] | None,
+    groups: Mapping[str, Sequence[str]] | None,
 ) -> Categories:
     init, wanted = config.assignment.init, config.model.categories
     if not groups:

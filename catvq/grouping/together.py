@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.cleaning.kept_columns import CONSTANT
-from catvq.config import AssignmentConfig
+from catvq.config import AssignmentSettings
 from catvq.errors import ConfigError
 
 Grouping = NDArray[np.int64]
 
 
-def set_of_feature(features: Sequence[str], assignment: AssignmentConfig) -> Grouping:
+def set_of_feature(features: Sequence[str], assignment: AssignmentSettings) -> Grouping:
     """The set of each uploaded feature, int64 [D], from 1; 0 in none.
 
     Raises:

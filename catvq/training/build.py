@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catvq.config import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START, RunConfig
+from catvq.config import RunConfig
+from catvq.config.assignment import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START
 from catvq.errors import ConfigError
 from catvq.features.owners import ColumnOwners
 from catvq.grouping.categories import Categories

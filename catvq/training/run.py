@@ -8,7 +8,7 @@ Shapes: N rows, D uploaded features, D' active features, G categories.
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -98,7 +98,7 @@ class TrainingRun:
         cls,
         table: FeatureTable,
         config: RunConfig,
-        start_groups: Mapping[str, tuple[str, ...]] | None = None,
+        start_groups: Mapping[str, Sequence[str]] | None = None,
         should_stop: Callable[[], bool] = lambda: False,
         start_model: StartModel | None = None,
     ) -> "TrainingRun":

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from catvq.config import ASSIGNMENT_LR, RunConfig
+from catvq.config import RunConfig
+from catvq.config.assignment import ASSIGNMENT_LR
 from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically

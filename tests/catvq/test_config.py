@@ -3,29 +3,18 @@ import json
 
 import pytest
 
-from catvq.config import AssignmentConfig, AssignmentWeights, ModelConfig, RunConfig
+from catvq.config import AssignmentSettings, AssignmentWeights, ModelSettings, RunConfig
 from catvq.errors import ConfigError
 from catvq.model.assignment import ESTIMATORS
-from worker.contract import job_config
-
-
-def test_the_contracts_defaults_are_the_cores():
-    assert RunConfig.from_dict(job_config.JobConfig().model_dump()) == RunConfig()
-    assert job_config.JobConfig(**json.loads(json.dumps(RunConfig().to_dict()))) == job_config.JobConfig()
-
-
-def test_the_contract_and_the_core_have_the_same_fields():
-    sections = job_config.JobConfig().model_dump()
-
-    assert sections.keys() == RunConfig().to_dict().keys()
-    for name, fields in sections.items():
-        assert fields.keys() == RunConfig().to_dict()[name].keys()
-
 
 EXAMPLE = {
-    "model": {"categories": {"a": 2, "b": 1}, "levels": 2, "compression_ratios": [0.5, 2.0]},
+    "model": {
+        "categories": {"a": 2, "b": 1},
+        "levels": [{"codebook_size": 8}, {}],
+        "compression_ratios": [0.5, 2.0],
+    },
     "assignment": {"init": "user", "groups": {"x": ["f1", "f0"], "y": ["f2"]}, "estimator": "gumbel"},
-    "training": {"epochs": 3, "gradient_clip_norm": None},
+    "training": {"epochs": 3, "gradient_clip_norm": None, "split": {"test": "ds_2"}},
     "cleaning": {"enabled": False},
 }
 
@@ -35,8 +24,8 @@ def test_a_configuration_comes_back_from_plain_values_and_from_json():
 
     assert RunConfig.from_dict(config.to_dict()) == config
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert config.assignment.groups == {"x": ("f1", "f0"), "y": ("f2",)}
-    assert config.model.ratios() == (0.5, 2.0)
+    assert config.assignment.groups == {"x": ["f1", "f0"], "y": ["f2"]}
+    assert config.model.ratios() == [0.5, 2.0]
     assert config.training.gradient_clip_norm is None
 
 
@@ -48,13 +37,15 @@ def test_missing_sections_and_fields_take_their_defaults():
 
 
 def test_unknown_sections_and_fields_are_refused_by_name():
-    with pytest.raises(ConfigError, match=r"model\.depth, network, training\.rate"):
-        RunConfig.from_dict({"model": {"depth": 3}, "training": {"rate": 1}, "network": {}})
+    with pytest.raises(ConfigError, match=r"model\.depth, model\.levels\.size, network, training\.rate"):
+        RunConfig.from_dict(
+            {"model": {"depth": 3, "levels": [{"size": 2}]}, "training": {"rate": 1}, "network": {}}
+        )
 
 
 def test_every_level_sees_its_whole_category_unless_ratios_were_given():
-    assert ModelConfig(levels=3).ratios() == (1.0, 1.0, 1.0)
-    assert ModelConfig(levels=2, compression_ratios=(0.5, 1.5)).ratios() == (0.5, 1.5)
+    assert ModelSettings(levels=3).ratios() == [1.0, 1.0, 1.0]
+    assert ModelSettings(levels=2, compression_ratios=[0.5, 1.5]).ratios() == [0.5, 1.5]
 
 
 @pytest.mark.parametrize(
@@ -62,34 +53,34 @@ def test_every_level_sees_its_whole_category_unless_ratios_were_given():
     [("auto", 100, 40), ("auto", 1, 1), ("auto", 0, 1), (None, 10, 10), (0, 10, 0), (3, 10, 3), (30, 10, 10)],
 )
 def test_the_epoch_at_which_the_assignment_hardens(wanted, epochs, expected):
-    assert AssignmentConfig(freeze_after_epochs=wanted).freeze_epoch(epochs) == expected
-    assert AssignmentConfig(freeze_after_epochs=wanted, mode="static").freeze_epoch(epochs) == 0
+    assert AssignmentSettings(freeze_after_epochs=wanted).freeze_epoch(epochs) == expected
+    assert AssignmentSettings(freeze_after_epochs=wanted, mode="static").freeze_epoch(epochs) == 0
 
 
 def test_an_automatic_estimator_searches_unless_a_schedule_was_asked_for():
-    assert AssignmentConfig().resolved_estimator() == "softmax"
-    assert AssignmentConfig(init="clustering").resolved_estimator() == "mirror"
-    assert AssignmentConfig(temperature_schedule="adaptive").resolved_estimator() == "mirror"
+    assert AssignmentSettings().resolved_estimator() == "softmax"
+    assert AssignmentSettings(init="clustering").resolved_estimator() == "mirror"
+    assert AssignmentSettings(temperature_schedule="adaptive").resolved_estimator() == "mirror"
     for field, value in (
         ("temperature_start", 2.0),
         ("temperature_end", 0.2),
         ("temperature_schedule", "linear"),
         ("assignment_lr", 0.1),
     ):
-        assert AssignmentConfig(**{field: value}).resolved_estimator() == "softmax"
-    assert AssignmentConfig(estimator="gumbel").resolved_estimator() == "gumbel"
+        assert AssignmentSettings(**{field: value}).resolved_estimator() == "softmax"
+    assert AssignmentSettings(estimator="gumbel").resolved_estimator() == "gumbel"
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_an_adaptive_temperature_belongs_to_the_search(estimator):
-    adaptive = AssignmentConfig(temperature_schedule="adaptive", temperature_end=0.1)
+    adaptive = AssignmentSettings(temperature_schedule="adaptive", temperature_end=0.1)
     assert adaptive.resolved_estimator() == "mirror"
     with pytest.raises(ConfigError, match="mirror"):
-        AssignmentConfig(temperature_schedule="adaptive", estimator=estimator)
+        AssignmentSettings(temperature_schedule="adaptive", estimator=estimator)
 
 
 def test_the_assignments_own_terms_weigh_nothing_in_the_search_unless_asked_for():
-    assert AssignmentConfig().search_weights() == AssignmentWeights(0.0, 0.0, 0.0)
-    assert AssignmentConfig().own_weights() == AssignmentWeights(0.1, 0.0, 0.0)
-    given = AssignmentConfig(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
+    assert AssignmentSettings().search_weights() == AssignmentWeights(0.0, 0.0, 0.0)
+    assert AssignmentSettings().own_weights() == AssignmentWeights(0.1, 0.0, 0.0)
+    given = AssignmentSettings(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
     assert given.search_weights() == given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)

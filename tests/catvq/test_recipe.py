@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from catvq import recipe
-from catvq.config import RunConfig, TrainingConfig
+from catvq.config import RunConfig, TrainingSettings
 from catvq.descriptors import names
 from catvq.recipe import choose_batch_size, choose_epochs, fill_in
 
@@ -26,7 +26,7 @@ def test_the_defaults_need_no_torch():
     ],
 )
 def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(wanted, rows, expected):
-    assert choose_batch_size(TrainingConfig(batch_size=wanted), rows) == expected
+    assert choose_batch_size(TrainingSettings(batch_size=wanted), rows) == expected
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_batch_is_a_sixteenth_of_the_rows_within_bounds(wanted, rows, expect
     [("auto", 50, 100), ("auto", 400, 50), ("auto", 16_384, 38), ("auto", 10**7, 10), (300, 10**7, 300)],
 )
 def test_epochs_are_those_of_about_as_many_steps_for_all_tables(wanted, rows, expected):
-    assert choose_epochs(TrainingConfig(epochs=wanted), rows) == expected
+    assert choose_epochs(TrainingSettings(epochs=wanted), rows) == expected
 
 
 def test_what_is_filled_in_stays():
@@ -42,7 +42,7 @@ def test_what_is_filled_in_stays():
 
     assert fill_in(filled, 1000) == filled
     assert (filled.assignment.estimator, filled.assignment.temperature_start) == ("softmax", 1.0)
-    assert filled.model.compression_ratios == (1.0, 1.0, 1.0)
+    assert filled.model.compression_ratios == [1.0, 1.0, 1.0]
     assert (filled.training.batch_size, filled.training.epochs) == (64, 40)
     assert filled.assignment.freeze_after_epochs == 16
 

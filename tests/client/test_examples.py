@@ -4,7 +4,8 @@ import pytest
 import yaml
 from catvq_client.job_files.config_file import read_config_file
 
-from worker.contract.job_config import JobConfig, JobRequest
+from catvq.config import RunConfig
+from worker.contract.job_config import JobRequest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -16,11 +17,11 @@ def request_of(name):
 
 def test_the_complete_example_holds_every_setting_with_its_default():
     document = read_config_file(EXAMPLES / "config.yaml").job
-    for section, model in JobConfig():
-        written = document[section]
-        left_out = set(type(model).model_fields) - set(written)
+    for section, defaults in RunConfig().to_dict().items():
+        left_out = set(defaults) - set(document[section])
         assert left_out == ({"groups", "model"} if section == "assignment" else set()), section
-        assert type(model).model_validate(written) == model
+    sections = {section: document[section] for section in RunConfig().to_dict()}
+    assert JobRequest(dataset="ds_1", **sections).config == RunConfig()
 
 
 def test_the_complete_example_is_accepted_and_nothing_is_without_effect():

@@ -5,7 +5,7 @@ import sys
 
 from pydantic import TypeAdapter, ValidationError
 
-from worker.contract.job_config import Name
+from catvq.names import Name
 from worker.store.keys import KeyRecord, NewKey, Scope
 from worker.store.store import Store
 

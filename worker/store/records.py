@@ -149,7 +149,7 @@ class JobRecord:
 
     Args:
         version: Grows with every change that a user can see; used as an ETag.
-        config: The `JobConfig` as submitted; of an encoding job: its model.
+        config: The `RunConfig` as submitted; of an encoding job: its model.
         resolved: The plan made from it.
         requested_action: What its worker is asked to do; NONE when nothing is pending.
         start_model_id: The model to encode with or, with init "model", to start from. An alias was resolved

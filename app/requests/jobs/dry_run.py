@@ -10,7 +10,6 @@ from app.requests.jobs.start_weights import find_misfits
 from app.requests.jobs.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
 from catvq.config import HeldOutPart, RunConfig
 from catvq.recipe import SEARCH_STEPS, RowCounts, choose_batch_size, choose_epochs, count_rows, fill_in
-from worker.contract.job_config import JobConfig
 from worker.store.records import DatasetRecord
 
 __all__ = ["FieldError", "InvalidPlanError", "Plan", "resolve_plan"]
@@ -22,7 +21,7 @@ class Plan:
 
     Args:
         config: The job's configuration with every null resolved, and every "auto" that needs no look at
-            the data; the sections are those of `JobConfig`.
+            the data; the sections are those of `RunConfig`.
         search_steps: Spent on finding the assignment before the first epoch.
         steps: In all.
         estimate: Rough; it says itself what it rests on.
@@ -42,7 +41,7 @@ class Plan:
 
 
 def resolve_plan(
-    config: JobConfig,
+    config: RunConfig,
     dataset: DatasetRecord,
     *,
     start_groups: Mapping[str, Sequence[str]] | None = None,
@@ -63,25 +62,24 @@ def resolve_plan(
     Raises:
         InvalidPlanError: The configuration cannot be trained on the dataset; it holds every mistake.
     """
-    given = RunConfig.from_dict(config.model_dump())
-    errors = [*find_errors(given, dataset, start_groups, held_out), *found]
+    errors = [*find_errors(config, dataset, start_groups, held_out), *found]
     if start_document is not None:
-        errors += find_misfits(given, select(given, dataset), start_document)
-    dataset = select(given, dataset)
+        errors += find_misfits(config, select(config, dataset), start_document)
+    dataset = select(config, dataset)
     if errors:
         raise InvalidPlanError(errors)
-    rows = count_rows(given.training, dataset.rows, rows_of(held_out))
-    resolved = fill_in(given, rows.train)
-    batch_size = choose_batch_size(given.training, rows.train)
-    epochs = choose_epochs(given.training, rows.train)
-    device = _choose_device(given.training.device, devices)
+    rows = count_rows(config.training, dataset.rows, rows_of(held_out))
+    resolved = fill_in(config, rows.train)
+    batch_size = choose_batch_size(config.training, rows.train)
+    epochs = choose_epochs(config.training, rows.train)
+    device = _choose_device(config.training.device, devices)
     is_searched = _may_move(resolved) and resolved.assignment.estimator == "mirror"
     size = RunSize(
         rows=rows.train + rows.validation + rows.test,
         features=len(dataset.features),
         columns=count_columns(dataset),
         categories=len(start_groups or ())
-        or guess_categories(given, len(dataset.features), len(dataset.families)),
+        or guess_categories(config, len(dataset.features), len(dataset.families)),
         batch_size=batch_size,
         search_steps=SEARCH_STEPS if is_searched else 0,
         training_steps=epochs * (rows.train // batch_size),
@@ -94,7 +92,7 @@ def resolve_plan(
         search_steps=size.search_steps,
         steps=size.search_steps + size.training_steps,
         estimate=estimate(resolved, size),
-        warnings=list(_warnings(given, resolved, rows)),
+        warnings=list(_warnings(config, resolved, rows)),
     )
 
 

@@ -146,7 +146,7 @@ def _find_drivers(config: RunConfig, size: RunSize) -> dict[str, int | str]:
         values[name], saved[name] = value, memory_bytes - _memory_bytes(config, half)
     for field, value in _model_sizes(config, size).items():
         name = f"model.{field}"
-        halved: dict[str, Any] = {field: max(1, value // 2)}
+        halved: dict[str, Any] = {field: max(1, value // 2), "compression_ratios": None}
         half_config = replace(config, model=replace(config.model, **halved))
         values[name], saved[name] = value, memory_bytes - _memory_bytes(half_config, size)
     if size.search_steps:

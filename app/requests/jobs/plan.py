@@ -7,7 +7,7 @@ from app.problems import InvalidError, Place
 from app.requests.jobs.dry_run import InvalidPlanError, Plan, resolve_plan
 from app.requests.jobs.row_weights import find_wrong_weights
 from app.services import Services
-from catvq.config import HeldOutPart, RunConfig
+from catvq.config import HeldOutPart
 from worker.contract.job_config import JobRequest
 from worker.store import DatasetRecord, NotFound
 
@@ -65,7 +65,7 @@ def find_shortage(api: Services, plan: Plan) -> InvalidError | None:
 def _held_out(api: Services, request: JobRequest) -> dict[HeldOutPart, DatasetRecord]:
     """The datasets that validate or test."""
     found: dict[HeldOutPart, DatasetRecord] = {}
-    for part, dataset in RunConfig.from_dict(request.config.model_dump()).training.held_out_datasets.items():
+    for part, dataset in request.training.held_out_datasets.items():
         with naming(f"training.split.{part}"):
             found[part] = api.store.datasets.get(dataset)
     return found

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from app.requests.jobs.validation import FieldError, kinds_of_channels, listed
-from catvq.config import CleaningConfig, RunConfig
+from catvq.config import CleaningSettings, RunConfig
 from worker.store.records import DatasetRecord
 
 SIZES = ("levels", "codebook_size", "latent_dim", "embedding_dim", "hidden_dim")
@@ -58,7 +58,7 @@ def _size_misfits(config: RunConfig, model: Mapping[str, Any]) -> Iterator[Field
 
 
 def _settled(config: RunConfig) -> Iterator[FieldError]:
-    if config.cleaning != CleaningConfig():
+    if config.cleaning != CleaningSettings():
         yield FieldError("cleaning", "the model's own cleaning is taken with its weights; leave it out")
     if config.assignment.freeze_after_epochs not in ("auto", 0):
         yield FieldError("assignment.freeze_after_epochs", "the grouping is that of the model from the start")

@@ -163,7 +163,7 @@ def _mismatch(own: tuple[str, tuple[str, ...]], theirs: tuple[str, tuple[str, ..
 
 def _series_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
     series = {kind["family"] for kind in dataset.kinds if kind["kind"] == "series"}
-    if config.model.series["crop"] and series.isdisjoint(dataset.families):
+    if config.model.series.crop and series.isdisjoint(dataset.families):
         yield FieldError("model.series.crop", "needs a family of series that is learnt from")
 
 
@@ -220,7 +220,7 @@ def _group_errors(
     if config.assignment.groups is not None:
         field, groups = "assignment.groups", config.assignment.groups
     elif start_groups is not None:
-        field, groups = "assignment.model", {name: tuple(members) for name, members in start_groups.items()}
+        field, groups = "assignment.model", {name: list(members) for name, members in start_groups.items()}
     else:
         return
     wanted = config.model.categories

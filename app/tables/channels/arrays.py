@@ -16,7 +16,7 @@ from app.tables.channels.names import check_families, check_kind, name_channels
 from app.tables.channels.sizes import check_grid, check_lengths, check_size
 from app.tables.columns.options import ReadOptions
 from app.tables.table import MAX_NAME_LENGTH, TableLimits, array_blocks, check_number_type, rows_per_block
-from worker.contract.names import escape_hidden
+from catvq.names import escape_hidden
 
 LENGTHS, VALUES, OFFSETS = ".lengths", ".values", ".offsets"
 DIMENSIONS = {2: "tabular", 3: "series", 4: "grid"}  # of an array of which nothing else is said

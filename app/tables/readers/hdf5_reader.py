@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.problems import InvalidError, NotParseableError, Place
 from app.tables.channels.arrays import OFFSETS, VALUES
 from app.tables.table import LeftOut, TableLimits, Warned, check_names, expands_too_much, rows_per_block
-from worker.contract.names import escape_hidden
+from catvq.names import escape_hidden
 
 MAX_ARRAYS = 1000
 MAX_DEPTH = 16

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.features.columns import FeatureColumns
 
 NOISE = np.random.default_rng(0).standard_normal((500, 2)).astype(np.float32)
-OFF = CleaningConfig(enabled=False)
+OFF = CleaningSettings(enabled=False)
 
 
 def cut(values, *edges):
@@ -28,7 +28,7 @@ COLUMNS = FeatureColumns.tabular(np.array([0, 4, 3, 2]))
 
 
 def test_a_categorical_feature_weighs_as_one_and_what_is_missing_as_nothing(mixed):
-    cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
+    cleaner = FeatureCleaner.fit(mixed, CleaningSettings(), columns=COLUMNS)
     normalized = cleaner.normalize(mixed)
 
     assert cleaner.active_columns.tolist() == [0, 1, 2, 3]  # the fourth value is never seen
@@ -40,7 +40,7 @@ def test_a_categorical_feature_weighs_as_one_and_what_is_missing_as_nothing(mixe
 
 
 def test_values_come_back_also_those_of_duplicates_and_constants(mixed):
-    cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
+    cleaner = FeatureCleaner.fit(mixed, CleaningSettings(), columns=COLUMNS)
     restored = cleaner.restore(cleaner.normalize(mixed))
     is_there = ~np.isnan(mixed[:, 1])
 
@@ -54,7 +54,7 @@ def test_values_come_back_also_those_of_duplicates_and_constants(mixed):
 
 
 def test_a_cleaner_of_categorical_features_comes_back_from_json(mixed):
-    cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
+    cleaner = FeatureCleaner.fit(mixed, CleaningSettings(), columns=COLUMNS)
     again = FeatureCleaner.from_dict(json.loads(json.dumps(cleaner.to_dict(), allow_nan=False)))
 
     assert again.normalize(mixed).tobytes() == cleaner.normalize(mixed).tobytes()
@@ -64,7 +64,7 @@ def test_a_cleaner_of_categorical_features_comes_back_from_json(mixed):
 
 
 def test_unknown_values_are_cleaned_like_missing_ones(mixed):
-    cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
+    cleaner = FeatureCleaner.fit(mixed, CleaningSettings(), columns=COLUMNS)
     rows = np.array([[0, np.nan, 0, 0], [0, 4, 0, 0], [0, -1, 0, 0], [0, 1.5, 0, 0]], np.float32)
     normalized = cleaner.normalize(rows)
 
@@ -82,7 +82,7 @@ def test_cleaning_that_is_switched_off_keeps_every_column(mixed):
 
 
 def test_normalising_many_rows_does_not_depend_on_how_many_are_taken_at_once(mixed, monkeypatch):
-    cleaner = FeatureCleaner.fit(mixed, CleaningConfig(), columns=COLUMNS)
+    cleaner = FeatureCleaner.fit(mixed, CleaningSettings(), columns=COLUMNS)
     whole = cleaner.normalize(mixed)
     monkeypatch.setattr("catvq.cleaning.cleaner.NORMALIZED_ROWS", 7)
 

@@ -8,13 +8,13 @@ from hypothesis.extra.numpy import arrays
 
 from catvq.cleaning import statistics
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
 
 rng = np.random.default_rng(0)
 NOISE = rng.standard_normal((500, 6)).astype(np.float32)
-OFF = CleaningConfig(enabled=False)
+OFF = CleaningSettings(enabled=False)
 
 # Columns of any unit: whole steps around an offset, so that a feature either varies clearly or not at all.
 tables = arrays(
@@ -45,7 +45,7 @@ def fit_or_none(values, config):
 @given(tables, st.sampled_from(["mad", "none"]), st.sampled_from(["median", "mean", "zero"]))
 def test_restore_undoes_normalize_for_kept_values_within_their_bounds(drawn, outliers, missing):
     values = build(drawn)
-    cleaner = fit_or_none(values, CleaningConfig(outliers=outliers, missing=missing))
+    cleaner = fit_or_none(values, CleaningSettings(outliers=outliers, missing=missing))
     if cleaner is None:
         return
     restored = cleaner.restore(cleaner.normalize(values))
@@ -63,7 +63,7 @@ def test_restore_undoes_normalize_for_kept_values_within_their_bounds(drawn, out
 @given(tables)
 def test_a_cleaner_comes_back_from_json_bit_for_bit(drawn):
     values = build(drawn)
-    cleaner = fit_or_none(values, CleaningConfig())
+    cleaner = fit_or_none(values, CleaningSettings())
     if cleaner is None:
         return
     once = json.loads(json.dumps(cleaner.to_dict(), allow_nan=False))
@@ -81,7 +81,7 @@ def test_a_cleaner_comes_back_from_json_bit_for_bit(drawn):
 @given(tables)
 def test_every_kept_feature_has_unit_variance_and_every_feature_exactly_one_status(drawn):
     values = build(drawn)
-    cleaner = fit_or_none(values, CleaningConfig())
+    cleaner = fit_or_none(values, CleaningSettings())
     if cleaner is None:
         return
     observed = cleaner.observed(values).astype(np.float64)
@@ -96,7 +96,7 @@ def test_normalize_is_fill_then_clip_then_centre_then_scale_in_float32():
     values = NOISE * 3.7 + 11.1
     values[::7, 2] = np.nan
     values[3, 1] = 1e9
-    cleaner = FeatureCleaner.fit(values, CleaningConfig(missing="mean"))
+    cleaner = FeatureCleaner.fit(values, CleaningSettings(missing="mean"))
     active = cleaner.active
 
     x = values[:, active]
@@ -112,7 +112,7 @@ def test_normalize_is_fill_then_clip_then_centre_then_scale_in_float32():
 def test_float64_values_become_float32_only_once_centred_and_scaled():
     steps, noise = np.arange(400) % 40, NOISE[:400].astype(np.float64)
     values = np.stack([2460310.5 + steps / 4, 101_325 + 0.01 * noise[:, 0], 1e-46 * noise[:, 1]], axis=1)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
     normalized = cleaner.normalize(values)
     restored = cleaner.restore(normalized)
 
@@ -127,7 +127,7 @@ def test_float64_values_become_float32_only_once_centred_and_scaled():
 
 
 def test_a_float32_table_makes_a_cleaner_of_float32_and_reads_other_rows_as_such():
-    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+    cleaner = FeatureCleaner.fit(NOISE, CleaningSettings())
     doubles = NOISE.astype(np.float64) * 1e300
 
     assert cleaner.dtype == cleaner.restore(cleaner.normalize(NOISE)).dtype == np.float32
@@ -139,7 +139,7 @@ def test_what_is_observed_is_what_is_normalised_but_for_the_gaps():
     values = NOISE.copy()
     values[:100, 2] = np.nan
     values[:, 4] = 1
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
     observed = cleaner.observed(values)
 
     is_missing = np.isnan(values[:, cleaner.active])
@@ -149,7 +149,7 @@ def test_what_is_observed_is_what_is_normalised_but_for_the_gaps():
 
 def test_constant_and_all_missing_features_are_dropped_and_restored():
     values = np.stack([np.full(500, 4.25), NOISE[:, 0], np.full(500, np.nan)], axis=1).astype(np.float32)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
 
     assert [cleaner.status(index) for index in range(3)] == ["constant", "kept", "constant"]
     assert cleaner.active.tolist() == [1]
@@ -161,7 +161,7 @@ def test_constant_and_all_missing_features_are_dropped_and_restored():
 def test_a_duplicate_is_restored_in_its_own_unit_from_its_representative():
     a, b = NOISE[:, 0], NOISE[:, 1]
     values = np.stack([np.zeros(500), a, b, 100 - 20 * a], axis=1).astype(np.float32)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig(outliers="none"))
+    cleaner = FeatureCleaner.fit(values, CleaningSettings(outliers="none"))
 
     assert cleaner.representative.tolist() == [-1, 1, 2, 1]
     assert cleaner.position.tolist() == [0, 0, 1, 0]
@@ -170,7 +170,7 @@ def test_a_duplicate_is_restored_in_its_own_unit_from_its_representative():
 
 
 def test_a_restored_duplicate_is_slope_times_its_representative_plus_intercept():
-    fields = FeatureCleaner.fit(NOISE[:, :2] * 3 + 5, CleaningConfig()).to_dict()
+    fields = FeatureCleaner.fit(NOISE[:, :2] * 3 + 5, CleaningSettings()).to_dict()
     fields |= {"representative": [0, 0], "slope": [1.0, -2.0], "intercept": [0.0, 0.25]}
     cleaner = FeatureCleaner.from_dict(fields)
 
@@ -183,14 +183,14 @@ def test_duplicates_cross_families_unless_families_are_given():
     values = np.stack([NOISE[:, 0], -NOISE[:, 0], NOISE[:, 0]], axis=1)
     families = np.array([0, 1, 0])
 
-    assert FeatureCleaner.fit(values, CleaningConfig()).active.tolist() == [0]
-    per_family = FeatureCleaner.fit(values, CleaningConfig(), family_of_feature=families)
+    assert FeatureCleaner.fit(values, CleaningSettings()).active.tolist() == [0]
+    per_family = FeatureCleaner.fit(values, CleaningSettings(), family_of_feature=families)
     assert per_family.representative.tolist() == [0, 1, 0]
 
 
 def test_families_stay_in_step_when_a_constant_feature_precedes_them():
     values = np.stack([np.zeros(500), NOISE[:, 0], NOISE[:, 0], NOISE[:, 0]], axis=1).astype(np.float32)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig(), family_of_feature=np.array([0, 0, 1, 1]))
+    cleaner = FeatureCleaner.fit(values, CleaningSettings(), family_of_feature=np.array([0, 0, 1, 1]))
 
     assert cleaner.representative.tolist() == [-1, 1, 2, 2]
 
@@ -198,8 +198,8 @@ def test_families_stay_in_step_when_a_constant_feature_precedes_them():
 def test_outliers_are_clipped_and_counted_unless_switched_off():
     values = NOISE.copy()
     values[7, 0] = 1e6
-    clipping = FeatureCleaner.fit(values, CleaningConfig())
-    leaving = FeatureCleaner.fit(values, CleaningConfig(outliers="none"))
+    clipping = FeatureCleaner.fit(values, CleaningSettings())
+    leaving = FeatureCleaner.fit(values, CleaningSettings(outliers="none"))
 
     assert clipping.clipped.tolist() == [1, 0, 0, 0, 0, 0]
     assert clipping.normalize(values)[7, 0] < 10
@@ -211,7 +211,7 @@ def test_a_mostly_zero_feature_keeps_its_rare_values():
     rare = np.zeros(500)
     rare[:15] = np.linspace(1, 40, 15)
     values = np.stack([rare, NOISE[:, 0]], axis=1).astype(np.float32)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
 
     assert cleaner.status(0) == "kept"
     assert cleaner.clipped[0] == 0
@@ -234,7 +234,7 @@ def test_disabled_cleaning_drops_and_clips_nothing_but_still_fills_and_normalise
     assert cleaner.restore(normalized)[3, 0] == pytest.approx(np.nanmedian(a), abs=1e-4)
 
 
-@pytest.mark.parametrize("config", [CleaningConfig(), OFF, CleaningConfig(outliers="none")])
+@pytest.mark.parametrize("config", [CleaningSettings(), OFF, CleaningSettings(outliers="none")])
 def test_any_row_to_encode_normalises_to_finite_numbers(config):
     values = NOISE * np.array([1e-30, 1e-6, 1, 1e6, 1e30, 1e37], dtype=np.float32)
     cleaner = FeatureCleaner.fit(values, config)
@@ -249,21 +249,21 @@ def test_the_cleaning_of_chosen_rows_of_a_mapped_file_is_that_of_the_rows_themse
     np.save(tmp_path / "values.npy", NOISE)
     mapped = np.load(tmp_path / "values.npy", mmap_mode="r")
     rows = rng.permutation(500)[:200]
-    chosen = FeatureCleaner.fit(mapped, CleaningConfig(), rows=rows)
+    chosen = FeatureCleaner.fit(mapped, CleaningSettings(), rows=rows)
 
-    assert chosen.to_dict() == FeatureCleaner.fit(NOISE[np.sort(rows)], CleaningConfig()).to_dict()
+    assert chosen.to_dict() == FeatureCleaner.fit(NOISE[np.sort(rows)], CleaningSettings()).to_dict()
     assert chosen.rows == 200
 
 
 def test_the_order_of_the_chosen_rows_changes_nothing(monkeypatch):
     monkeypatch.setattr(statistics, "QUANTILE_ROWS", 20)
-    shuffled = FeatureCleaner.fit(NOISE, CleaningConfig(), rows=rng.permutation(500))
+    shuffled = FeatureCleaner.fit(NOISE, CleaningSettings(), rows=rng.permutation(500))
 
-    assert shuffled.to_dict() == FeatureCleaner.fit(NOISE, CleaningConfig()).to_dict()
+    assert shuffled.to_dict() == FeatureCleaner.fit(NOISE, CleaningSettings()).to_dict()
 
 
 def test_a_fitted_cleaner_cannot_be_changed():
-    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+    cleaner = FeatureCleaner.fit(NOISE, CleaningSettings())
 
     with pytest.raises(ValueError, match="read-only"):
         cleaner.centre[0] = 3
@@ -271,25 +271,25 @@ def test_a_fitted_cleaner_cannot_be_changed():
 
 def test_a_table_in_which_nothing_varies_is_refused():
     with pytest.raises(ConfigError, match="none of the 3 features varies over the 10 training rows"):
-        FeatureCleaner.fit(np.ones((10, 3), np.float32), CleaningConfig())
+        FeatureCleaner.fit(np.ones((10, 3), np.float32), CleaningSettings())
 
 
 def test_rows_of_another_width_are_refused():
-    cleaner = FeatureCleaner.fit(NOISE, CleaningConfig())
+    cleaner = FeatureCleaner.fit(NOISE, CleaningSettings())
 
     with pytest.raises(ShapeError, match=r"6 values each, got shape \(2, 5\)"):
         cleaner.normalize(np.zeros((2, 5), np.float32))
     with pytest.raises(ShapeError, match="6 values each"):
         cleaner.restore(np.zeros((2, 7), np.float32))
     with pytest.raises(ShapeError, match="rows and columns"):
-        FeatureCleaner.fit(np.zeros((0, 5), np.float32), CleaningConfig())
+        FeatureCleaner.fit(np.zeros((0, 5), np.float32), CleaningSettings())
 
 
 def test_the_report_says_what_was_done_to_each_feature():
     values = np.stack([NOISE[:, 0], np.full(500, 2.0), NOISE[:, 0] * -3], axis=1).astype(np.float32)
     values[0, 0] = np.nan
     values[1, 0] = 1e5
-    report = FeatureCleaner.fit(values, CleaningConfig(correlation_threshold=0.9)).report(["a", "b", "c"])
+    report = FeatureCleaner.fit(values, CleaningSettings(correlation_threshold=0.9)).report(["a", "b", "c"])
 
     assert [(line["name"], line["status"], line["duplicate_of"]) for line in report] == [
         ("a", "kept", None),
@@ -314,7 +314,7 @@ def test_the_report_says_what_was_done_to_each_feature():
 )
 def test_a_setting_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=field):
-        CleaningConfig(**{field: value})
+        CleaningSettings(**{field: value})
 
 
 @pytest.mark.parametrize("missing", ["mean", "median"])
@@ -323,7 +323,7 @@ def test_a_row_of_weight_2_counts_in_means_and_deviations_as_if_it_were_there_tw
     values[::7, 2] = values[::9, -1] = np.nan
     columns = FeatureColumns.tabular(np.array([0] * NOISE.shape[1] + [3]))
     weights = np.where(np.arange(100) < 30, 2.0, 1.0)
-    config = CleaningConfig(missing=missing, outliers="none")
+    config = CleaningSettings(missing=missing, outliers="none")
 
     weighed = FeatureCleaner.fit(values, config, columns=columns, weights=weights)
     twice = FeatureCleaner.fit(np.concatenate([values, values[:30]]), config, columns=columns)

@@ -7,7 +7,7 @@ import pytest
 
 from catvq.comparison.compare import METHODS, _sample, compare
 from catvq.comparison.learnt_model import LearntModel
-from catvq.config import TrainingConfig
+from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
 from catvq.features.table import split_rows
 
@@ -91,7 +91,7 @@ def test_it_is_judged_by_test_rows_alone_and_learnt_from_training_rows_alone(
     published, make_table, make_config
 ):
     config, table = make_config(), make_table()
-    split = split_rows(TrainingConfig(), 60)
+    split = split_rows(TrainingSettings(), 60)
     plain = compare(table, config, published, should_stop=never)["contestants"]
 
     def with_rows(rows):
@@ -111,7 +111,7 @@ def test_rows_are_sampled_within_their_parts_of_the_split(published, make_table,
     monkeypatch.setattr("catvq.comparison.compare.MAX_STEPS", 3)  # of 1 per epoch
     result = compare(make_table(), make_config(), published, should_stop=never)
     assert (result["rows"], result["epochs"]) == ({"train": 20, "test": 4}, 3)
-    whole = split_rows(TrainingConfig(), 60)
+    whole = split_rows(TrainingSettings(), 60)
     rows, split = _sample(whole, seed=0)
     assert set(rows[split.train]) <= set(whole.train)
     assert set(rows[split.test]) <= set(whole.test)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from catvq.config import TrainingConfig
+from catvq.config import TrainingSettings
 from catvq.features.rows import RunData
 from catvq.features.table import split_rows
 
@@ -10,7 +10,7 @@ FEATURES = torch.arange(40.0).reshape(20, 2)
 
 
 def data(validation):
-    split = split_rows(TrainingConfig(validation_fraction=validation), 20)
+    split = split_rows(TrainingSettings(validation_fraction=validation), 20)
     return RunData(FEATURES, split, torch.ones(2, 1))
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catvq.config import FeaturesConfig, TrainingConfig
+from catvq.config import FeatureSettings, HeldOutDatasets, TrainingSettings
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.table import FeatureTable, select_features, split_rows
 from catvq.recipe import MIN_TRAINING_ROWS
@@ -41,7 +41,7 @@ def test_families_that_do_not_cover_every_feature_once_are_refused(families):
 def test_a_split_covers_every_row_once_and_leaves_enough_to_train(rows, validation, test, seed):
     try:
         split = split_rows(
-            TrainingConfig(validation_fraction=validation, test_fraction=test, seed=seed), rows
+            TrainingSettings(validation_fraction=validation, test_fraction=test, seed=seed), rows
         )
     except ConfigError:
         assert rows - round(rows * validation) - round(rows * test) < MIN_TRAINING_ROWS
@@ -56,7 +56,7 @@ def test_a_split_covers_every_row_once_and_leaves_enough_to_train(rows, validati
 
 
 def test_the_split_follows_the_seed():
-    first, again, other = (split_rows(TrainingConfig(seed=seed), 100) for seed in (3, 3, 4))
+    first, again, other = (split_rows(TrainingSettings(seed=seed), 100) for seed in (3, 3, 4))
 
     assert np.array_equal(first.train, again.train)
     assert np.array_equal(first.test, again.test)
@@ -66,14 +66,14 @@ def test_the_split_follows_the_seed():
 @pytest.mark.parametrize(("rows", "is_enough"), [(10, True), (9, False), (8, False)])
 def test_ten_rows_are_the_fewest_that_the_default_split_can_train_on(rows, is_enough):
     if is_enough:
-        assert len(split_rows(TrainingConfig(), rows).train) == 8
+        assert len(split_rows(TrainingSettings(), rows).train) == 8
         return
     with pytest.raises(ConfigError, match=f"{rows} rows"):
-        split_rows(TrainingConfig(), rows)
+        split_rows(TrainingSettings(), rows)
 
 
 def test_without_held_out_rows_all_rows_train():
-    split = split_rows(TrainingConfig(validation_fraction=0, test_fraction=0), 8)
+    split = split_rows(TrainingSettings(validation_fraction=0, test_fraction=0), 8)
 
     assert split.train.tolist() == list(range(8))
     assert len(split.validation) == len(split.test) == 0
@@ -86,7 +86,7 @@ def keyed(cells):
 @pytest.mark.parametrize("seed", range(5))
 def test_rows_of_one_group_are_on_one_side(seed):
     groups = [f"g{i % 17}" for i in range(200)]
-    training = TrainingConfig(split_by="key", seed=seed)
+    training = TrainingSettings(split_by="key", seed=seed)
     split = split_rows(training, 200, keyed(groups))
 
     parts = [{groups[row] for row in part} for part in (split.train, split.validation, split.test)]
@@ -100,7 +100,7 @@ def test_rows_of_one_group_are_on_one_side(seed):
 )
 def test_the_last_rows_by_a_key_test_and_those_before_validate(cells):
     shuffled = np.random.default_rng(0).permutation(100)
-    training = TrainingConfig(split_by_order_of="key")
+    training = TrainingSettings(split_by_order_of="key")
     split = split_rows(training, 100, keyed([cells[place] for place in shuffled]))
 
     assert sorted(shuffled[split.test]) == list(range(90, 100))
@@ -109,20 +109,20 @@ def test_the_last_rows_by_a_key_test_and_those_before_validate(cells):
 
 def test_a_split_needs_its_key_and_enough_groups():
     with pytest.raises(ConfigError, match="no key 'who'"):
-        split_rows(TrainingConfig(split_by="who"), 100)
+        split_rows(TrainingSettings(split_by="who"), 100)
     with pytest.raises(ConfigError, match="exclude each other"):
-        TrainingConfig(split_by="a", split_by_order_of="b")
+        TrainingSettings(split_by="a", split_by_order_of="b")
 
 
 def test_features_are_selected_by_names_and_globs():
     table = FeatureTable(VALUES, ("a", "b", "c"), {"x": ("a", "b"), "y": ("c",)})
 
-    assert select_features(table, FeaturesConfig()) is table
-    some = select_features(table, FeaturesConfig(exclude=("[b-z]",)))
+    assert select_features(table, FeatureSettings()) is table
+    some = select_features(table, FeatureSettings(exclude=("[b-z]",)))
     assert (some.features, dict(some.families)) == (("a",), {"x": ("a",)})
     np.testing.assert_array_equal(some.values, VALUES[:, :1])
     with pytest.raises(ConfigError, match="no feature is left"):
-        select_features(table, FeaturesConfig(include=("z*",)))
+        select_features(table, FeatureSettings(include=("z*",)))
 
 
 def test_rows_of_other_tables_are_the_part_that_they_are_for():
@@ -133,7 +133,7 @@ def test_rows_of_other_tables_are_the_part_that_they_are_for():
         held_out={"test": FeatureTable(np.array([[30], [31]], np.float32), ("a",), {"all": ("a",)})},
     )
 
-    split = table.split(TrainingConfig(split={"validation": None, "test": "ds_1"}))
+    split = table.split(TrainingSettings(split=HeldOutDatasets(test="ds_1")))
 
     assert (len(split.train), len(split.validation), split.test.tolist()) == (18, 2, [20, 21])
     assert table.num_rows == 22
@@ -144,9 +144,9 @@ def test_rows_without_weight_are_in_no_part_and_too_few_with_one_are_refused():
     values, weights = np.zeros((100, 1), np.float32), np.arange(100) % 2.0
     table = FeatureTable(values, ("a",), {"all": ("a",)}, weights=weights)
 
-    split = table.split(TrainingConfig())
+    split = table.split(TrainingSettings())
 
     assert all((part % 2 == 1).all() for part in (split.train, split.validation, split.test))
     assert sum(len(part) for part in (split.train, split.validation, split.test)) == 50
     with pytest.raises(ConfigError, match="0 training rows have a weight"):
-        FeatureTable(values, ("a",), {"all": ("a",)}, weights=np.zeros(100)).split(TrainingConfig())
+        FeatureTable(values, ("a",), {"all": ("a",)}, weights=np.zeros(100)).split(TrainingSettings())

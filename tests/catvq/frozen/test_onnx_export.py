@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import HardRouting
@@ -33,7 +33,7 @@ def digits():
 
 @pytest.fixture(scope="module")
 def cleaner(digits):
-    return FeatureCleaner.fit(digits, CleaningConfig(correlation_threshold=0.85))
+    return FeatureCleaner.fit(digits, CleaningSettings(correlation_threshold=0.85))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_exporting_twice_gives_the_same_bytes(encoder, decoder, doubt, weights, 
 
 def test_one_feature_one_category_and_one_level_can_be_exported():
     values = np.linspace(-1, 1, 20, dtype=np.float32).reshape(-1, 1)
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
     shape = ModelShape(
         num_features=1,
         num_categories=1,

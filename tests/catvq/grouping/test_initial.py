@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from catvq.config import TrainingConfig
+from catvq.config import TrainingSettings
 from catvq.errors import ConfigError
 from catvq.features.table import FeatureTable, split_rows
 from catvq.grouping.categories import Categories
@@ -10,11 +10,12 @@ from catvq.grouping.choose_initial import CLEAR_SEPARATION
 from catvq.grouping.initial import fit_cleaner, start_categories
 
 GROUPS = {"a": ("f0", "f1", "f2"), "b": ("f3", "f4", "f5"), "c": ("f6", "f7", "f8")}
+FROM_MODEL = {"init": "model", "model": "model_1"}
 
 
 def settle(table, config, groups=None):
     """Cleaner and categories as a run settles them."""
-    split = split_rows(TrainingConfig(), len(table.values))
+    split = split_rows(TrainingSettings(), len(table.values))
     cleaner = fit_cleaner(table, split, config, groups)
     normalized = cleaner.normalize(table.values[split.train])
     return cleaner, start_categories(table, cleaner, normalized, config, groups)
@@ -122,12 +123,12 @@ def test_categories_beyond_the_given_groups_get_names_that_no_group_has(make_tab
     ("model", "assignment", "groups", "words"),
     [
         ({}, {"init": "user"}, None, "needs groups"),
-        ({"categories": 2}, {"init": "user"}, GROUPS, "3 groups"),
-        ({"categories": {"family0": 1}}, {"init": "user"}, GROUPS, "number or 'auto'"),
-        ({}, {"init": "model"}, {"a": ("f0",)}, "in no category"),
+        ({"categories": 2}, FROM_MODEL, GROUPS, "3 groups"),
+        ({"categories": {"family0": 1}}, FROM_MODEL, GROUPS, "number or 'auto'"),
+        ({}, FROM_MODEL, {"a": ("f0",)}, "in no category"),
         (
             {},
-            {"init": "user", "per_family": True},
+            {**FROM_MODEL, "per_family": True},
             {"a": ("f0", "f3"), "b": ("f1", "f2", "f4", "f5", "f6", "f7", "f8")},
             "several families",
         ),
@@ -140,7 +141,7 @@ def test_groups_that_do_not_fit_are_refused(make_table, make_config, model, assi
 
 def test_given_groups_within_families_allow_the_other_groups_of_the_family(make_table, make_config):
     groups = {"x": ("f0",), "y": ("f1", "f2"), **{k: GROUPS[k] for k in ("b", "c")}}
-    config = make_config(model={"categories": 4}, assignment={"init": "user", "per_family": True})
+    config = make_config(model={"categories": 4}, assignment={**FROM_MODEL, "per_family": True})
     _, categories = settle(make_table(), config, groups)
 
     assert categories.allowed[0].tolist() == [True, True, False, False]
@@ -154,7 +155,7 @@ def test_a_constant_feature_rests_evenly_or_in_the_group_that_was_given(make_tab
     soft = categories.expand(np.eye(3, dtype=np.float32)[categories.grouping], cleaner)
     assert soft[4].tolist() == pytest.approx([1 / 3] * 3)
 
-    cleaner, categories = settle(table, make_config(assignment={"init": "user"}), GROUPS)
+    cleaner, categories = settle(table, make_config(assignment=FROM_MODEL), GROUPS)
     soft = categories.expand(np.eye(3, dtype=np.float32)[categories.grouping], cleaner)
     assert soft[4].tolist() == [0, 1, 0]
 
@@ -177,12 +178,12 @@ def test_duplicates_in_two_families_or_two_final_groups_are_both_kept(make_table
         values[:, 8] = values[:, 0]
 
     table = make_table(edit=edit)
-    static = {"init": "user", "mode": "static"}
+    static = {**FROM_MODEL, "mode": "static"}
 
     assert len(settle(table, make_config())[0].active) == 8
     assert len(settle(table, make_config(assignment={"per_family": True}))[0].active) == 9
     assert len(settle(table, make_config(assignment=static), GROUPS)[0].active) == 9
-    assert len(settle(table, make_config(assignment={"init": "user"}), GROUPS)[0].active) == 8
+    assert len(settle(table, make_config(assignment=FROM_MODEL), GROUPS)[0].active) == 8
 
 
 def test_hard_logits_give_exactly_one_hot_rows_at_any_temperature(make_table, make_config):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import AssignmentConfig, CleaningConfig
+from catvq.config import AssignmentSettings, CleaningSettings
 from catvq.errors import ConfigError
 from catvq.grouping.together import check_sets, leaders, set_of_feature, tie
 
@@ -10,7 +10,7 @@ FEATURES = ("a_1", "a_2", "b", "c", "d")
 
 
 def sets(*patterns):
-    return set_of_feature(FEATURES, AssignmentConfig(together=patterns))
+    return set_of_feature(FEATURES, AssignmentSettings(together=patterns))
 
 
 def test_sets_are_names_and_globs():
@@ -33,7 +33,7 @@ def test_a_set_within_one_part_is_fine_and_another_is_not():
 def test_a_set_follows_its_first_feature_that_varies():
     values = np.random.default_rng(0).normal(size=(50, 5)).astype(np.float32)
     values[:, 0] = 3
-    cleaner = FeatureCleaner.fit(values, CleaningConfig())
+    cleaner = FeatureCleaner.fit(values, CleaningSettings())
 
     leader = leaders(sets(("a_*", "c")), cleaner)
 

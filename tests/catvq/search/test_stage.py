@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from catvq.config import TrainingConfig
+from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
 from catvq.features.rows import RunData
 from catvq.features.table import split_rows
@@ -23,7 +23,7 @@ def categories(allowed=None):
 def build(make_config):
     def make(**assignment):
         torch.manual_seed(0)
-        split = split_rows(TrainingConfig(), 60)
+        split = split_rows(TrainingSettings(), 60)
         data = RunData(torch.randn(60, 6), split, torch.ones(6, 1))
         config = make_config(model={"categories": 2}, assignment={"estimator": "mirror", **assignment})
         return SearchStage(config, categories(), data=data)

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.config import CleaningConfig
+from catvq.config import CleaningSettings
 from catvq.features.columns import FeatureColumns
 from catvq.features.table import FeatureTable
 from catvq.frozen.verify import OnnxEncoder
 from catvq.training.run import TrainingRun
 
 COLUMNS = FeatureColumns.tabular(np.array([0, 3, 0]))
-CONFIG = CleaningConfig(missing="indicator")
+CONFIG = CleaningSettings(missing="indicator")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import torch
 from catvq.comparison import compare as module
 from catvq.comparison.compare import compare
 from catvq.comparison.learnt_model import LearntModel
-from catvq.config import TrainingConfig
+from catvq.config import TrainingSettings
 from catvq.features.table import split_rows
 from catvq.training.run import TrainingRun
 
@@ -33,7 +33,7 @@ def errors_of_cells(run, frozen):
 
 def test_the_reported_errors_are_over_the_cells_that_were_there(run):
     frozen = run.freeze()
-    errors, split = errors_of_cells(run, frozen), split_rows(TrainingConfig(), 60)
+    errors, split = errors_of_cells(run, frozen), split_rows(TrainingSettings(), 60)
 
     reported = frozen.report["reconstruction_error"]
 

@@ -4,7 +4,8 @@ from catvq_client.job_files.published_layout import SPECIAL, is_published_layout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.contract.job_config import JobConfig, JobRequest
+from catvq.config import RunConfig
+from worker.contract.job_config import JobRequest
 
 # Values that differ from the contract's defaults, so that a key that goes nowhere would be seen.
 RENAMED_VALUES = {
@@ -73,7 +74,7 @@ def test_a_renamed_key_sets_one_field_that_the_service_accepts(key, value):
     request = JobRequest.model_validate({**run.job, "dataset": "ds_1"})
     section, name = RENAMED[key].split(".")
     assert getattr(getattr(request, section), name) == value
-    assert getattr(getattr(JobConfig(), section), name) != value
+    assert RunConfig().to_dict()[section][name] != value
 
 
 @pytest.mark.parametrize(
@@ -330,6 +331,6 @@ def test_the_apis_names_are_not_taken_for_the_published_layout(document):
 
 
 def test_every_field_of_the_contract_alone_is_read_as_the_apis_name():
-    for section, model in JobConfig():
-        for name, value in model.model_dump().items():
+    for section, settings in RunConfig().to_dict().items():
+        for name, value in settings.items():
             assert not is_published_layout({section: {name: value}}), f"{section}.{name}"

@@ -29,7 +29,7 @@ class ComparisonClaim:
     """A worker's claim of a comparison.
 
     Attributes:
-        config: The `JobConfig` of the job that made the model.
+        config: The `RunConfig` of the job that made the model.
         training_seconds: Duration of that job's training, its start included.
     """
 

@@ -87,7 +87,7 @@ class Jobs(Histories):
         new = _NewJob(
             kind=JobKind.TRAINING,
             request=request,
-            config=request.config.model_dump(mode="json"),
+            config=request.config.to_dict(),
             resolved=dict(resolved),
             needed_model=request.assignment.model,
         )

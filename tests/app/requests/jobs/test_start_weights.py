@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from app.requests.jobs.dry_run import InvalidPlanError, resolve_plan
+from catvq.config import RunConfig
 from tests.app.requests.jobs.plain_dataset import FEATURES, dataset
-from worker.contract.job_config import JobConfig
+from worker.contract.job_config import JobRequest
 
 MODEL = {
     "features": FEATURES,
@@ -25,7 +26,10 @@ COLUMNS = [("a0", "categorical", ["y"])]
 def misfits(columns=COLUMNS, **sections):
     start = {"init": "model", "model": "model_1", "take": "weights"}
     sections = {"assignment": start | sections.pop("assignment", {})} | sections
-    config, groups = JobConfig.model_validate(sections), {"p": ["a0", "a1"], "q": ["a2", "b0", "b1"]}
+    config, groups = (
+        JobRequest(dataset="ds_1", **sections).config,
+        {"p": ["a0", "a1"], "q": ["a2", "b0", "b1"]},
+    )
     settings = {"start_groups": groups, "start_document": MODEL}
     try:
         resolve_plan(config, dataset(columns=columns), **settings)
@@ -60,9 +64,7 @@ def test_weights_of_grids_go_on_with_grids_of_their_shape_only(kinds):
         InvalidPlanError, match=r"'g/0' is a grid of 5 x 6 in the model, (a grid of 5 x 7|numeric) here"
     ):
         resolve_plan(
-            JobConfig.model_validate(
-                {"assignment": {"init": "model", "model": "model_1", "take": "weights"}}
-            ),
+            RunConfig.from_dict({"assignment": {"init": "model", "model": "model_1", "take": "weights"}}),
             own,
             start_groups={"p": ["g/0"]},
             start_document=model | {"categories": ["p"]},
@@ -71,4 +73,4 @@ def test_weights_of_grids_go_on_with_grids_of_their_shape_only(kinds):
 
 def test_weights_are_taken_from_a_model_only():
     with pytest.raises(ValidationError, match="take 'weights' belongs to init 'model'"):
-        JobConfig.model_validate({"assignment": {"take": "weights"}})
+        JobRequest(dataset="ds_1", assignment={"take": "weights"})

@@ -20,7 +20,7 @@ def test_a_submitted_job_waits_with_what_was_asked_for(store, dataset):
     job = store.jobs.submit(request, {"training": {"batch_size": 16}}).job
     assert store.jobs.get(job.id) == job
     assert (job.status, job.name, job.labels, job.seed) == (JobStatus.QUEUED, "first", {"team": "x"}, 7)
-    assert job.config == request.config.model_dump(mode="json")
+    assert job.config == request.config.to_dict()
     assert job.resolved == {"training": {"batch_size": 16}}
     assert (job.attempt.number, job.attempt.max, job.live, job.model_id) == (0, 5, None, None)
     assert [event.type for event in store.jobs.events(job.id)] == ["submitted"]

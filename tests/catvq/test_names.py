@@ -5,8 +5,8 @@ import unicodedata
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from worker.contract.job_config import LabelValue, Name
-from worker.contract.names import escape_hidden, hidden_character
+from catvq.names import Name, escape_hidden, hidden_character
+from worker.contract.job_config import LabelValue
 
 BIDI_CLASSES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 BIDI_MARKS = {"\N{LEFT-TO-RIGHT MARK}", "\N{RIGHT-TO-LEFT MARK}", "\N{ARABIC LETTER MARK}"}

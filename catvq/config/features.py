@@ -1,0 +1,70 @@
+"""Settings of which features are learnt from, and how they are cleaned."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Annotated, Literal
+
+from annotated_types import Ge, Gt, Le, Len
+
+from catvq.config.values import EMPTY, Settings
+from catvq.errors import ConfigError
+from catvq.names import Name
+
+
+@dataclass(frozen=True)
+class CleaningSettings(Settings):
+    """What is done to features before they are learnt from; fitted on the training rows."""
+
+    # When false nothing is dropped or clipped; missing values are still filled and features still normalised.
+    enabled: bool = True
+
+    # As a part of min(1, mean^2); of float64 values that float32 could hardly tell apart, only where float64
+    # cannot.
+    variance_threshold: Annotated[float, Ge(0), Le(1e6)] = 1e-8
+    """At or below: a constant feature."""
+
+    # Of |correlation| with an earlier feature; 1 turns the search off.
+    correlation_threshold: Annotated[float, Gt(0), Le(1)] = 0.99
+    """Above: a duplicate feature."""
+
+    missing: Literal["median", "mean", "zero", "indicator"] = "median"
+    """What a missing value is filled with. 'indicator': the median, and whether a value is missing is learnt
+    as well."""
+
+    outliers: Literal["mad", "none"] = "mad"  # mad: clips to the median plus or minus the threshold
+    outlier_threshold: Annotated[float, Gt(0), Le(1e6)] = 5.0
+    """In robust standard deviations."""
+
+    def __post_init__(self) -> None:
+        if self.missing not in {"median", "mean", "zero", "indicator"}:
+            raise ConfigError(f"missing must be median, mean, zero or indicator, got {self.missing!r}")
+        if self.outliers not in {"mad", "none"}:
+            raise ConfigError(f"outliers must be mad or none, got {self.outliers!r}")
+        if not 0 <= self.variance_threshold < math.inf:
+            raise ConfigError(f"variance_threshold must be 0 or more, got {self.variance_threshold}")
+        if not 0 < self.correlation_threshold <= 1:
+            raise ConfigError(f"correlation_threshold must be in (0, 1], got {self.correlation_threshold}")
+        if not 0 < self.outlier_threshold < math.inf:
+            raise ConfigError(f"outlier_threshold must be above 0, got {self.outlier_threshold}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSettings(Settings):
+    """Which features of the dataset to learn from."""
+
+    include: Annotated[list[Name], Len(1)] | None = None
+    """Names or globs such as `pixel_*`; null: all."""
+
+    exclude: list[Name] = field(default_factory=list, metadata=EMPTY)
+    """Names or globs; they win over `include`."""
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether to learn from a feature."""
+        return (self.include is None or matches(name, self.include)) and not matches(name, self.exclude)
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether a name is among names and globs."""
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
