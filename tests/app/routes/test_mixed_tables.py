@@ -4,6 +4,7 @@ import gzip
 import io
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
@@ -87,6 +88,48 @@ def test_a_packed_body_is_the_same_table(client):
     assert (unpacked.status_code, unpacked.json()["code"]) == (400, "not_parseable")
     damaged = upload(client, gzip.compress(MIXED.encode())[:-20])
     assert (damaged.status_code, damaged.json()["code"]) == (400, "not_parseable")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "params"),
+    [
+        ("text/csv; header=absent", {}),
+        ("text/csv;header=absent", {}),
+        ("Text/CSV; charset=utf-8; Header=absent", {}),
+        ('text/csv; header="absent"; charset=utf-8', {}),
+        ("text/csv", {"header": "absent"}),
+        ("text/csv; header=present", {"header": "absent"}),  # the query is said for this very table
+    ],
+)
+def test_a_file_without_a_header_keeps_its_first_row(client, content_type, params):
+    answer = upload(client, "1.5,2\n3,4\n5,7\n", {"content-type": content_type}, **params).json()
+    assert (answer["rows"], answer["features"]) == (3, ["f0", "f1"])
+    named = upload(client, "1.5,2\n3,4\n5,7\n", {"content-type": content_type}, **params, columns='["x","y"]')
+    assert named.json()["features"] == ["x", "y"]
+
+
+FRAME = pd.DataFrame({"a": [1.5, 2, 4] * 4, "b": [True, False, True] * 4})
+FEATHER = {
+    "compressed otherwise": (FRAME, {"compression": "zstd"}),
+    "not compressed": (FRAME, {"compression": "uncompressed"}),
+    "in small parts": (FRAME, {"chunksize": 2}),
+    "of pandas' types for missing values": (FRAME.astype({"a": "Float64", "b": "boolean"}), {}),
+    "of single floats": (FRAME.astype({"a": "float32"}), {}),
+    "with categories": (FRAME.assign(c=pd.Categorical(["x", "y"] * 6)), {}),
+    "with pandas' text": (FRAME.assign(c=pd.array(["x", "y"] * 6, "string")), {}),
+    "with an index": (FRAME.set_axis(range(7, 19)).rename_axis("row").reset_index(), {}),
+}
+
+
+@pytest.mark.parametrize(("frame", "options"), FEATHER.values(), ids=FEATHER.keys())
+def test_feather_files_of_pandas_are_read(client, frame, options):
+    body = io.BytesIO()
+    frame.to_feather(body, **options)
+    answer = upload(client, body.getvalue(), {"content-type": "application/vnd.apache.arrow.file"}).json()
+    assert answer["features"] == list(frame.columns)
+    assert answer["rows"] == 12
+    values = {column["name"]: column["values"] for column in answer["columns"]}
+    assert values == {name: ["x", "y"] if name == "c" else None for name in frame.columns}
 
 
 def test_every_form_of_arrow_is_read_alike(client):
