@@ -104,12 +104,11 @@ class FeatureCleaner(KeptColumns):
         # In order, so that a mapped file is read front to back and the chosen rows alone decide.
         rows = np.arange(len(values)) if rows is None else np.sort(rows)
         columns = columns or FeatureColumns.tabular(np.zeros(values.shape[1], dtype=np.int64))
-        wants_clipping = config.enabled and config.outliers == "mad"
-        threshold = config.outlier_threshold if wants_clipping else None
+        outliers = config if config.enabled and config.outliers != "none" else None
         if config.missing == "indicator":
             columns = with_gaps(columns, values, rows)
         fill = "median" if config.missing == "indicator" else config.missing
-        bounds = fit_bounds(values, rows, fill, threshold, weights)
+        bounds = fit_bounds(values, rows, fill, outliers, weights)
         bounds = fit_indicators(values, rows, bounds, columns, weights)
         moments = fit_moments(values, rows, bounds, columns, weights)
         cleaner = cls._from_statistics(bounds, moments, config, columns, num_rows=len(rows))

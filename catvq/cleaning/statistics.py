@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from catvq.config import CleaningSettings
 from catvq.features.columns import FeatureColumns
 from catvq.features.precision import SINGLE, Precision, Values
 from catvq.features.row_weights import Weights
@@ -113,24 +114,32 @@ def fit_bounds(
     values: Values,
     rows: NDArray[np.int64],
     missing: Literal["median", "mean", "zero"],
-    outlier_threshold: float | None,
+    outliers: CleaningSettings | None,
     weights: Weights | None = None,
 ) -> Bounds:
     """Find each feature's fill value, and the bounds beyond which a value is an outlier.
 
-    The bounds are the median plus or minus the threshold times the larger of two robust deviations:
+    By "mad" the bounds are the median plus or minus the threshold times the larger of two robust deviations:
     1.4826 MAD, and (q95 - q5) / 3.29. The second keeps two-peaked features and features that are
-    mostly zero, whose MAD is small or 0, from being flattened. Where both are 0 the bounds are the range
-    seen in training: the rare values that are the whole signal stay, but a later one, measured in the tiny
-    deviation of such a feature, cannot drown all others. Without a threshold nothing is clipped. A fill
-    value is held within the bounds.
+    mostly zero, whose MAD is small or 0, from being flattened. By "iqr" they are the quartiles plus or minus
+    the threshold times the distance between them, by "percentile" two percentiles. Where these measures see
+    no spread the bounds are the range seen in training: the rare values that are the whole signal stay, but a
+    later one, measured in the tiny deviation of such a feature, cannot drown all others. A fill value is held
+    within the bounds.
+
+    Args:
+        values: Raw values [N, D], NaN where missing.
+        rows: Those to learn from.
+        missing: What a missing value is filled with.
+        outliers: How they are found; None: nothing is clipped.
+        weights: How much each row of `values` counts in means.
     """
     sample = evenly_spaced(rows, QUANTILE_ROWS)
     count = values.shape[1]
     width = max(1, CHUNK_CELLS // len(sample))
     counts = None if weights is None else weights[sample]
     parts = [
-        _block_bounds(np.asarray(values[sample, start : start + width]), missing, outlier_threshold, counts)
+        _block_bounds(np.asarray(values[sample, start : start + width]), missing, outliers, counts)
         for start in range(0, count, width)
     ]
     return Bounds(
@@ -204,7 +213,7 @@ def _chunk_moments(
 def _block_bounds(
     block: Values,
     missing: Literal["median", "mean", "zero"],
-    outlier_threshold: float | None,
+    outliers: CleaningSettings | None,
     weights: Weights | None,
 ) -> Bounds:
     precision = Precision.of(block)
@@ -219,17 +228,34 @@ def _block_bounds(
             fill = _mean(block.T.clip(-precision.largest, precision.largest), weights)
         case "zero":
             fill = np.zeros_like(median)
-    if outlier_threshold is None:
+    if outliers is None:
         lower, upper = np.full_like(median, -np.inf), np.full_like(median, np.inf)
     else:
-        inner = _quantile(columns, present, 0.95) - _quantile(columns, present, 0.05)
-        distances = np.sort(np.abs(columns - _held(median, precision)[:, None]), axis=1)
-        mad = _quantile(distances, present, 0.5)
-        reach = outlier_threshold * np.maximum(MAD_TO_DEVIATION * mad, inner / Q5_TO_Q95_IN_DEVIATIONS)
-        lower = np.where(reach > 0, median - reach, _quantile(columns, present, 0.0))
-        upper = np.where(reach > 0, median + reach, _quantile(columns, present, 1.0))
+        lower, upper = _limits(columns, present, outliers)
+        has_spread = lower < upper
+        lower = np.where(has_spread, lower, _quantile(columns, present, 0.0))
+        upper = np.where(has_spread, upper, _quantile(columns, present, 1.0))
     low, high = _held(lower, precision), _held(upper, precision)
     return Bounds(fill=np.clip(_held(fill, precision), low, high), lower=low, upper=high)
+
+
+def _limits(
+    columns: Values, present: NDArray[np.int64], outliers: CleaningSettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bounds of sorted columns [D, N], see `fit_bounds`; equal ones where no spread is seen."""
+    if outliers.outliers == "percentile":
+        low, high = (_quantile(columns, present, part / 100) for part in outliers.outlier_percentiles)
+        return low, high
+    if outliers.outliers == "iqr":
+        low, high = (_quantile(columns, present, part) for part in (0.25, 0.75))
+        reach = outliers.outlier_threshold * (high - low)
+        return low - reach, high + reach
+    median, precision = _quantile(columns, present, 0.5), Precision.of(columns)
+    inner = _quantile(columns, present, 0.95) - _quantile(columns, present, 0.05)
+    distances = np.sort(np.abs(columns - _held(median, precision)[:, None]), axis=1)
+    mad = _quantile(distances, present, 0.5)
+    reach = outliers.outlier_threshold * np.maximum(MAD_TO_DEVIATION * mad, inner / Q5_TO_Q95_IN_DEVIATIONS)
+    return median - reach, median + reach
 
 
 def _mean(columns: Values, weights: Weights | None) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable, RowSplit
 from catvq.grouping.baselines import Grouping, group_within
+from catvq.grouping.blocks import Blocks
 from catvq.grouping.categories import Categories
 from catvq.grouping.together import leaders, set_of_feature, tie
 from catvq.model.losses import squared_error
@@ -117,7 +118,8 @@ class _Comparison:
         leader = leaders(set_of_feature(table.features, config.assignment), learnt.cleaner)
         self._leader = None if leader is None else learnt.cleaner.position[leader[active]]
         self._learnt = grouping.astype(np.int64)
-        self._allowed = _allowed(self._learnt, family, are_kept_apart=config.keeps_families)
+        blocks = Blocks.of(table, config)
+        self._allowed = _allowed(self._learnt, None if blocks is None else blocks.of_feature[active])
         self._data = RunData(
             torch.from_numpy(learnt.cleaner.normalize(values)).to(device),
             split,
@@ -314,13 +316,13 @@ def _sample(split: RowSplit, *, seed: int) -> tuple[NDArray[np.int64], RowSplit]
     return rows, RowSplit(train, validation, test)
 
 
-def _allowed(grouping: Grouping, family: NDArray[np.int64], *, are_kept_apart: bool) -> NDArray[np.bool_]:
-    """Return which categories each feature may join, [D', G]; only its family's if these are kept apart."""
-    if not are_kept_apart:
+def _allowed(grouping: Grouping, block: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+    """Return which categories each feature may join, [D', G]: all, or those of its block of families."""
+    if block is None:
         return np.ones((len(grouping), int(grouping.max()) + 1), dtype=bool)
-    of_family = np.zeros((int(family.max()) + 1, int(grouping.max()) + 1), dtype=bool)
-    of_family[family, grouping] = True
-    return of_family[family]
+    of_block = np.zeros((int(block.max()) + 1, int(grouping.max()) + 1), dtype=bool)
+    of_block[block, grouping] = True
+    return of_block[block]
 
 
 def _rows_learnt(config: RunConfig, rows: int) -> int:

@@ -43,6 +43,9 @@ class AssignmentSettings(Settings):
     per_family: bool = False
     """Keep every category within one family."""
 
+    isolated_families: list[Name] = field(default_factory=list, metadata=EMPTY)
+    """Families that have categories of their own, while the others share theirs."""
+
     init: Init = "auto"
     """Where the assignment starts. 'dependence' groups by statistical dependence of any kind, 'clustering' by
     correlation (Ward). 'auto' takes dependence where it finds clearly separate categories, else the grouping
@@ -112,7 +115,8 @@ class AssignmentSettings(Settings):
     def __post_init__(self) -> None:
         if self.temperature_schedule == "adaptive" and self.resolved_estimator() != "mirror":
             raise ConfigError("temperature_schedule 'adaptive' belongs to estimator 'mirror'")
-        if self.surplus_categories and (self.per_family or self.init in {"user", "model"}):
+        is_divided = self.per_family or bool(self.isolated_families)
+        if self.surplus_categories and (is_divided or self.init in {"user", "model"}):
             raise ConfigError(
                 "surplus_categories needs a start that groups the features of all families itself"
             )

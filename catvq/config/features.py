@@ -4,13 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Len
 
 from catvq.config.values import EMPTY, Settings
 from catvq.errors import ConfigError
 from catvq.names import Name
+
+Outliers = Literal["mad", "iqr", "percentile", "none"]
+Percentile = Annotated[float, Ge(0), Le(100)]
+PERCENTILES = [0.5, 99.5]
 
 
 @dataclass(frozen=True)
@@ -33,21 +37,32 @@ class CleaningSettings(Settings):
     """What a missing value is filled with. 'indicator': the median, and whether a value is missing is learnt
     as well."""
 
-    outliers: Literal["mad", "none"] = "mad"  # mad: clips to the median plus or minus the threshold
+    outliers: Outliers = "mad"
+    """What values are capped at: 'mad' so many robust standard deviations from the median, 'iqr' so many
+    distances between the quartiles beyond them, 'percentile' two percentiles."""
+
     outlier_threshold: Annotated[float, Gt(0), Le(1e6)] = 5.0
-    """In robust standard deviations."""
+    """Of 'mad' and 'iqr'."""
+
+    outlier_percentiles: Annotated[list[Percentile], Len(2, 2)] = field(
+        default_factory=PERCENTILES.copy, metadata={"json_schema_extra": {"default": PERCENTILES}}
+    )
+    """Of 'percentile': the lowest and the highest value that stays as it is."""
 
     def __post_init__(self) -> None:
         if self.missing not in {"median", "mean", "zero", "indicator"}:
             raise ConfigError(f"missing must be median, mean, zero or indicator, got {self.missing!r}")
-        if self.outliers not in {"mad", "none"}:
-            raise ConfigError(f"outliers must be mad or none, got {self.outliers!r}")
+        if self.outliers not in get_args(Outliers):
+            raise ConfigError(f"outliers must be one of {get_args(Outliers)}, got {self.outliers!r}")
         if not 0 <= self.variance_threshold < math.inf:
             raise ConfigError(f"variance_threshold must be 0 or more, got {self.variance_threshold}")
         if not 0 < self.correlation_threshold <= 1:
             raise ConfigError(f"correlation_threshold must be in (0, 1], got {self.correlation_threshold}")
         if not 0 < self.outlier_threshold < math.inf:
             raise ConfigError(f"outlier_threshold must be above 0, got {self.outlier_threshold}")
+        low, high = self.outlier_percentiles
+        if not 0 <= low < high <= 100:
+            raise ConfigError(f"outlier_percentiles must rise within 0 and 100, got {low} and {high}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The configuration of one training run: all sections together."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -27,6 +27,11 @@ class RunConfig:
     def keeps_families(self) -> bool:
         """Whether no category may span two families; a number for each family implies it."""
         return self.assignment.per_family or isinstance(self.model.categories, Mapping)
+
+    def are_apart(self, families: Collection[str]) -> bool:
+        """Whether features of these families may not all share a category."""
+        isolated = families if self.keeps_families else self.assignment.isolated_families
+        return len(set(families)) > 1 and not set(families).isdisjoint(isolated)
 
     @classmethod
     def from_dict(cls, sections: Mapping[str, Mapping[str, Any]]) -> "RunConfig":

@@ -46,7 +46,15 @@ class TrainingSettings(Settings):
     max_seconds: Annotated[float, Gt(0), Le(1e8)] | None = None
 
     early_stopping: bool | Auto = "auto"
-    """End when the validation error falls no more. 'auto': only where `epochs` is 'auto'."""
+    """End when the validation error falls no more. 'auto': only where `epochs` is 'auto' or a patience is
+    given."""
+
+    early_stopping_patience: Annotated[int, Ge(1), Le(100_000)] | None = None
+    """End after so many epochs without a smaller validation error, counted once the assignment is hard. Null:
+    a fifth of the epochs, once the learning rate falls."""
+
+    early_stopping_min_delta: Annotated[float, Ge(0), Le(1e6)] = 0.0
+    """By how much the validation error needs to fall to count as smaller."""
 
     split_by: Name | None = None
     """A key of the dataset: rows with the same value of it stay in the same part."""
@@ -77,7 +85,9 @@ class TrainingSettings(Settings):
     @property
     def stops_early(self) -> bool:
         """Whether a run ends when the validation error falls no more."""
-        return self.epochs == "auto" if self.early_stopping == "auto" else self.early_stopping
+        if self.early_stopping == "auto":
+            return self.epochs == "auto" or self.early_stopping_patience is not None
+        return self.early_stopping
 
     @property
     def split_key(self) -> str | None:

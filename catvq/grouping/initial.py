@@ -18,6 +18,7 @@ from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import ConfigError
 from catvq.features.table import FeatureTable, RowSplit
+from catvq.grouping.blocks import Blocks
 from catvq.grouping.categories import Categories
 from catvq.grouping.correlation import cluster_features
 from catvq.grouping.partitions import (
@@ -43,7 +44,8 @@ def fit_cleaner(
     given groups are final, within a set that stays together and among the features in none.
     """
     sets = set_of_feature(table.features, config.assignment)
-    scope = table.family_of_feature() if config.keeps_families else None
+    blocks = Blocks.of(table, config)
+    scope = None if blocks is None else blocks.of_feature
     if groups and config.assignment.mode == "static":
         scope = grouping_from_names(groups, table.features)
     if sets.any():
@@ -77,16 +79,16 @@ def start_categories(
     Raises:
         ConfigError: The groups do not fit the features, families or number of categories.
     """
-    surplus = config.assignment.surplus_categories
-    if surplus and (config.assignment.init in {"user", "model"} or config.keeps_families):
+    surplus, blocks = config.assignment.surplus_categories, Blocks.of(table, config)
+    if surplus and (config.assignment.init in {"user", "model"} or blocks is not None):
         raise ConfigError(
             "surplus_categories cannot be combined with given groups or with categories per family"
         )
     leader = leaders(set_of_feature(table.features, config.assignment), cleaner)
     if config.assignment.init in {"user", "model"}:
         categories = _given_categories(table, cleaner, config, groups)
-    elif config.keeps_families:
-        categories = _family_categories(table, cleaner, observed, config)
+    elif blocks is not None:
+        categories = _block_categories(table, cleaner, observed, config, blocks)
     else:
         categories = _free_categories(table, cleaner, observed, config, leader)
     return replace(categories, leader=leader).tied(cleaner)
@@ -157,33 +159,36 @@ def _given_categories(
     grouping = grouping_from_names(groups, table.features)
     check_sets(set_of_feature(table.features, config.assignment), grouping, "several groups")
     allowed = torch.ones(len(grouping), len(names), dtype=torch.bool)
-    if config.assignment.per_family:
-        allowed = _families_of_groups(table.family_of_feature(), grouping, names)
+    blocks = Blocks.of(table, config)
+    if blocks is not None:
+        allowed = _blocks_of_groups(blocks.of_feature, grouping, names)
     resting = np.eye(len(names), dtype=np.float32)[grouping]
     return Categories(tuple(names), grouping[cleaner.active], allowed[cleaner.active], resting)
 
 
-def _families_of_groups(
-    family: NDArray[np.int64], grouping: NDArray[np.int64], names: Sequence[str]
-) -> Tensor:
-    """Return which given groups each feature may join if none may span two families, bool [D, G]."""
-    family_of_category = np.full(len(names), -1)
+def _blocks_of_groups(block: NDArray[np.int64], grouping: NDArray[np.int64], names: Sequence[str]) -> Tensor:
+    """Return which given groups each feature may join if none may span two blocks, bool [D, G]."""
+    block_of_category = np.full(len(names), -1)
     for category, name in enumerate(names):
-        members = np.unique(family[grouping == category])
+        members = np.unique(block[grouping == category])
         if len(members) > 1:
-            raise ConfigError(f"per_family is set, but group {name!r} spans several families")
+            raise ConfigError(f"group {name!r} spans several families, which are kept apart")
         if len(members):
-            family_of_category[category] = members[0]
-    return block_diagonal(torch.from_numpy(family), torch.from_numpy(family_of_category))
+            block_of_category[category] = members[0]
+    return block_diagonal(torch.from_numpy(block), torch.from_numpy(block_of_category))
 
 
-def _family_categories(
-    table: FeatureTable, cleaner: FeatureCleaner, observed: NDArray[np.float32], config: RunConfig
+def _block_categories(
+    table: FeatureTable,
+    cleaner: FeatureCleaner,
+    observed: NDArray[np.float32],
+    config: RunConfig,
+    blocks: Blocks,
 ) -> Categories:
-    family = table.family_of_feature()
+    family = blocks.of_feature
     check_sets(set_of_feature(table.features, config.assignment), family, "families that are kept apart")
     active_family = family[cleaner.active]
-    counts = _family_counts(table, family, config)
+    counts = _block_counts(blocks, config)
     seed = config.training.seed
 
     def find(values: NDArray[np.float32], number: int | None) -> NDArray[np.int64]:
@@ -195,28 +200,25 @@ def _family_categories(
     if counts is None:
         counts = {int(f): len(np.unique(grouping[active_family == f])) for f in np.unique(active_family)}
         # A family with only constant features needs a category, too; it follows the learnt ones.
-        counts |= {f: 1 for f in range(len(table.families)) if f not in counts}
+        counts |= {f: 1 for f in range(len(blocks.names)) if f not in counts}
     if config.assignment.init == "random":
         counts = dict(sorted(counts.items()))  # the order of the families' blocks in `random_grouping`
         grouping = random_grouping(
             len(grouping), sum(counts.values()), seed=seed, families=active_family, counts=counts
         )
-    blocks = [(f, i) for f, count in counts.items() for i in range(count)]
-    allowed = block_diagonal(torch.from_numpy(family), torch.tensor([f for f, _ in blocks]))
-    names = list(table.families)
+    places = [(f, i) for f, count in counts.items() for i in range(count)]
+    allowed = block_diagonal(torch.from_numpy(family), torch.tensor([f for f, _ in places]))
     return Categories(
-        tuple(f"{names[f]}_{i}" for f, i in blocks),
+        tuple(f"{blocks.names[f]}_{i}" for f, i in places),
         grouping,
         allowed[cleaner.active],
         (allowed.float() / allowed.sum(dim=1, keepdim=True)).numpy(),
     )
 
 
-def _family_counts(
-    table: FeatureTable, family: NDArray[np.int64], config: RunConfig
-) -> dict[int, int] | None:
-    """Number of categories of each family; None if it is to be found."""
-    wanted, names = config.model.categories, list(table.families)
+def _block_counts(blocks: Blocks, config: RunConfig) -> dict[int, int] | None:
+    """Number of categories of each block; None if it is to be found."""
+    wanted, names = config.model.categories, list(blocks.names)
     if isinstance(wanted, Mapping):
         if set(wanted) != set(names):
             raise ConfigError(
@@ -225,4 +227,5 @@ def _family_counts(
         return {f: wanted[name] for f, name in enumerate(names)}
     if wanted == "auto":
         return None
-    return share_categories(wanted, {f: int(size) for f, size in enumerate(np.bincount(family))})
+    sizes = np.bincount(blocks.of_feature, minlength=len(names))
+    return share_categories(wanted, {f: int(size) for f, size in enumerate(sizes)})

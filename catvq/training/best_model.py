@@ -46,6 +46,7 @@ class BestModel:
     def forget(self) -> None:
         """Begin anew, in another grouping."""
         self._progress.best_error = self._progress.best_epoch = None
+        self._progress.improved_error = self._progress.improved_epoch = None
         self._state = {}
 
     def hand_to(self, learner: Learner) -> None:

@@ -339,10 +339,19 @@ class ModelStage:
         progress.is_stopped_early |= self._is_done_early()
 
     def _is_done_early(self) -> bool:
-        best = self._progress.best_epoch
-        if best is None or not self._progress.is_hardened or not self._config.training.stops_early:
+        progress, training = self._progress, self._config.training
+        least = progress.best_error
+        if least is None or not progress.is_hardened or not training.stops_early:
             return False
-        return self._progress.epoch >= max(best, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
+        if (
+            progress.improved_error is None
+            or least < progress.improved_error - training.early_stopping_min_delta
+        ):
+            progress.improved_error, progress.improved_epoch = least, progress.best_epoch
+        since = progress.improved_epoch or 0
+        if training.early_stopping_patience is not None:
+            return progress.epoch >= since + training.early_stopping_patience
+        return progress.epoch >= max(since, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
 
     def _join_surplus(self, due: int) -> None:
         """Join categories until so many are gone."""

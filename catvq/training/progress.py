@@ -103,6 +103,8 @@ class RunProgress:
         spread: As in `RunState`.
         best_error: Least error on validation rows in the hard grouping.
         best_epoch: Completed epochs then, as in `RunState`.
+        improved_error: `best_error` when it last fell by enough for a run to go on.
+        improved_epoch: Completed epochs then.
         held_temperature: Taken instead of the schedule's; None follows the schedule.
         given_sizes: Of the model that the run goes on from; None where it starts its own.
         search_steps: Steps that the search takes or took, before the model's.
@@ -128,6 +130,8 @@ class RunProgress:
     spread: float | None = None
     best_error: float | None = None
     best_epoch: int | None = None
+    improved_error: float | None = None
+    improved_epoch: int | None = None
     held_temperature: float | None = None
     given_sizes: StreamSizes | None = None
     search_steps: int = 0

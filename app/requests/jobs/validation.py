@@ -59,6 +59,7 @@ def find_errors(
         *_split_errors(dataset, held_out),
         *_series_errors(config, dataset),
         *_row_errors(config, count_rows(config.training, dataset.rows, rows_of(held_out)), dataset.rows),
+        *_isolation_errors(config, dataset),
         *_category_errors(config, dataset),
         *_group_errors(config, dataset, start_groups),
         *_together_errors(config, dataset, start_groups),
@@ -208,9 +209,23 @@ def _category_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fiel
             "model.categories",
             f"{wanted + surplus} is more than the {len(dataset.features) - tied} features{and_sets}",
         )
-    elif wanted != "auto" and config.keeps_families and wanted < len(families):
+    elif wanted != "auto" and wanted < (needed := _fewest_categories(config, families)):
+        detail = f"{wanted} is fewer than the {needed} that families kept apart need"
+        yield FieldError("model.categories", detail)
+
+
+def _fewest_categories(config: RunConfig, families: Mapping[str, Sequence[str]]) -> int:
+    """How many categories it takes so that families that are kept apart have one each."""
+    isolated = families if config.keeps_families else config.assignment.isolated_families
+    return len(set(isolated)) + any(name not in isolated for name in families)
+
+
+def _isolation_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+    unknown = [name for name in config.assignment.isolated_families if name not in dataset.families]
+    if unknown:
         yield FieldError(
-            "model.categories", f"{wanted} is fewer than the {len(families)} families, which need one each"
+            "assignment.isolated_families",
+            f"there is no family {listed(unknown)}; {_known(dataset.families)}",
         )
 
 
@@ -237,8 +252,8 @@ def _group_errors(
     for complaint, names in complaints.items():
         if names:
             yield FieldError(field, f"{complaint} {listed(names)}")
-    if config.assignment.per_family:
-        yield from _family_errors(field, groups, dataset)
+    if not isinstance(wanted, Mapping):
+        yield from _family_errors(field, groups, config, dataset)
 
 
 def _together_errors(
@@ -259,7 +274,7 @@ def _together_errors(
             yield FieldError(own, f"in two sets: {listed(twice)}")
         seen.update(members)
         families = sorted({family_of[name] for name in members})
-        if config.keeps_families and len(families) > 1:
+        if config.are_apart(families):
             yield FieldError(own, f"spans the families {listed(families)}, which are kept apart")
         spread = sorted({group_of[name] for name in members if name in group_of})
         if len(spread) > 1:
@@ -267,12 +282,12 @@ def _together_errors(
 
 
 def _family_errors(
-    field: str, groups: Mapping[str, Sequence[str]], dataset: DatasetRecord
+    field: str, groups: Mapping[str, Sequence[str]], config: RunConfig, dataset: DatasetRecord
 ) -> Iterator[FieldError]:
     family_of = {feature: name for name, members in dataset.families.items() for feature in members}
     for name, members in groups.items():
         families = {family_of[feature] for feature in members if feature in family_of}
-        if len(families) > 1:
+        if config.are_apart(families):
             yield FieldError(f"{field}.{name}", f"spans the families {listed(sorted(families))}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from catvq_client.errors import ConfigFileError
+from catvq_client.job_files.published_data import FIELDS_SUFFIX
 from catvq_client.job_files.run_file import RunFile
 from catvq_client.records import Dataset
 
@@ -33,6 +34,7 @@ def fit_job(
     }
     training = fitted.setdefault("training", {})
     notes = [*_fit_batch(training, dataset), *_fit_device(training, devices)]
+    notes += _fit_isolated(fitted.get("assignment") or {}, dataset)
     given = (fitted.get("model") or {}).get("categories")
     if run_file.category_ranges and isinstance(given, int):
         notes.append(f"per_family_params: no effect beside {given} categories in all")
@@ -58,13 +60,23 @@ def _fit_batch(training: dict[str, Any], dataset: Dataset) -> Iterator[str]:
 
 def _fit_device(training: dict[str, Any], devices: Callable[[], Iterable[str]]) -> Iterator[str]:
     device = training.get("device")
-    if (
-        isinstance(device, str)
-        and device.startswith("cuda")
-        and not any(d.startswith("cuda") for d in devices())
-    ):
+    if not isinstance(device, str) or not device.startswith("cuda"):
+        return
+    found = list(devices())
+    if found and not any(each == device or each.startswith(f"{device}:") for each in found):
         training["device"] = "auto"
-        yield f"training.device {device} is at no worker: auto is taken"
+        yield f"training.device: no worker has {device}, there are {', '.join(found)}: auto is taken"
+
+
+def _fit_isolated(assignment: dict[str, Any], dataset: Dataset) -> Iterator[str]:
+    """Keep a family's fields apart, too, and leave out families that the dataset does not have."""
+    names = assignment.get("isolated_families")
+    if not names:
+        return
+    found = [each for name in names for each in (name, f"{name}{FIELDS_SUFFIX}") if each in dataset.families]
+    assignment["isolated_families"] = found
+    if unknown := [name for name in names if name not in dataset.families]:
+        yield f"isolated_families: the dataset has no family {', '.join(unknown)}"
 
 
 def _count_categories(ranges: Mapping[str, tuple[int, int]], dataset: Dataset) -> dict[str, int]:

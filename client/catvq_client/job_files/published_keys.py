@@ -24,6 +24,7 @@ RENAMED = {
     "training.gradient_clip_norm": "training.gradient_clip_norm",
     "training.orthogonality_weight": "model.codebook_orthogonality_weight",
     "training.informativeness_weight": "model.informativeness_weight",
+    "training.early_stopping_min_delta": "training.early_stopping_min_delta",
     "training.topo_weight": "model.topographic_weight",
     "training.topo_samples": "model.topographic_samples",
     "learnable_assignment.temperature_start": "assignment.temperature_start",
@@ -40,8 +41,6 @@ RENAMED = {
     "feature_cleaning.variance_threshold": "cleaning.variance_threshold",
     "feature_cleaning.correlation_threshold": "cleaning.correlation_threshold",
     "feature_cleaning.deduplicate_threshold": "cleaning.correlation_threshold",
-    "feature_cleaning.outlier_threshold": "cleaning.outlier_threshold",
-    "feature_cleaning.mad_threshold": "cleaning.outlier_threshold",
 }
 
 # Null switches these off; for other keys null means the default.
@@ -55,8 +54,6 @@ CHOICES: dict[str, tuple[str, dict[Any, str]]] = {
         "cleaning.missing",
         {"median": "median", "mean": "mean", "zero": "zero"},
     ),
-    "feature_cleaning.outlier_strategy": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
-    "feature_cleaning.outlier_method": ("cleaning.outliers", {"mad": "mad", "none": "none"}),
 }
 
 METRICS = "the service keeps the metrics of every epoch: `catvq metrics`"
@@ -82,7 +79,6 @@ FIXED: dict[str, tuple[Any, str]] = {
     "category_assignment_config.reassign_orphans": (True, "every feature always ends in a category"),
 }
 
-PATIENCE = "training stops when the validation error falls no more, by the service's own patience"
 SPLITS = "categories are found in another way, which splits none"
 CLUSTERING = "the service's own clustering finds where the assignment starts"
 WEIGHTS = "the loss has other parts; see model.*_weight in the API's names"
@@ -91,7 +87,6 @@ REFUSED = {
     "output_dir": "checkpoints are kept in the service's data directory; --output writes the model's files",
     "training.checkpoint_dir": "checkpoints are kept in the service's data directory",
     "training.save_every": "checkpoints: training.checkpoint_every_epochs in the API's names",
-    "training.early_stopping_min_delta": PATIENCE,
     "training.dead_code_threshold": "codes that are not used are dead",
     "training.dead_code_max_reset_fraction": "all dead codes are revived",
     "training.vq_weight": WEIGHTS,
@@ -103,7 +98,6 @@ REFUSED = {
     "category_assignment_config.split_mega_categories": SPLITS,
     "category_assignment_config.max_category_size": SPLITS,
     "model.auto_compression_strategy": "the width of a level follows the number of a category's features",
-    "feature_cleaning.percentile_range": "outliers are cut by their distance from the median (mad)",
     "feature_cleaning.use_intelligent_dedup": "of duplicates the first is kept",
     "category_assignment_config.method": CLUSTERING,
     "category_assignment_config.device": CLUSTERING,

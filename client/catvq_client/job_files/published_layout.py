@@ -9,13 +9,13 @@ from catvq_client.job_files.published_keys import (
     CHOICES,
     ENCODER,
     FIXED,
-    NULLABLE,
-    PATIENCE,
     REFUSED,
     RENAMED,
     UNKNOWN,
 )
-from catvq_client.job_files.run_file import IgnoredKey, PublishedData, RunFile
+from catvq_client.job_files.published_outliers import TAKERS
+from catvq_client.job_files.run_file import PublishedData, RunFile
+from catvq_client.job_files.translation import Translation
 from catvq_client.suggestions import did_you_mean
 
 MARKERS = frozenset(
@@ -30,12 +30,16 @@ MARKERS = frozenset(
 )
 
 
+# Keys of both layouts, beside those that are only carried over.
+SHARED = frozenset({"model.compression_ratios", "model.levels", "training.early_stopping_patience"})
+
+
 def is_published_layout(document: dict[str, Any]) -> bool:
     """Whether a file uses the published layout; one key that only it has is enough."""
     if not MARKERS.isdisjoint(document):
         return True
     own = {key for key in (*RENAMED, *CHOICES, *FIXED, *REFUSED, *SPECIAL) if "." in key}
-    shared = {key for key in own if RENAMED.get(key) == key} | {"model.compression_ratios", "model.levels"}
+    shared = {key for key in own if RENAMED.get(key) == key} | SHARED
     return not (own - shared).isdisjoint(_flatten(document)) or _lists_encoders(document.get("families"))
 
 
@@ -47,11 +51,10 @@ def translate(document: dict[str, Any]) -> RunFile:
     Raises:
         ConfigFileError: A section is not a mapping.
     """
-    translation = _Translation()
+    translation = Translation(job={"assignment": {"mode": "static"}})
     flat = _flatten(document)
-    translation.job = {"assignment": {"mode": "static"}}
     for key, value in flat.items():
-        translation.take(key, value, flat)
+        _take(translation, key, value, flat)
     names = document.get("families")
     path = document.get("dataset_path") or document.get("input_path")
     families = names if isinstance(names, dict) else {}
@@ -77,53 +80,34 @@ READ_ELSEWHERE = frozenset(
 )
 
 
-class _Translation:
-    """Collects the job and the ignored keys."""
-
-    def __init__(self) -> None:
-        self.job: dict[str, Any] = {}
-        self.ignored_keys: list[IgnoredKey] = []
-        self.category_ranges: dict[str, tuple[int, int]] = {}
-        self.mapping_path: Path | None = None
-
-    def take(self, key: str, value: Any, flat: dict[str, Any]) -> None:
-        """Translate one key, or report why it is ignored."""
-        if key in READ_ELSEWHERE:
-            return
-        if key in RENAMED:
-            self.put(RENAMED[key], value)
-        elif key in CHOICES:
-            self._choose(key, value)
-        elif key in FIXED:
-            accepted, reason = FIXED[key]
-            if value is not None and value != accepted:
-                self.refuse(key, value, reason)
-        elif key in SPECIAL:
-            SPECIAL[key](self, value, flat)
-        elif value is not None:
-            self.refuse(key, value, REFUSED.get(key) or f"{UNKNOWN}{did_you_mean(key, KNOWN)}")
-
-    def put(self, target: str, value: Any) -> None:
-        """Set a field of the job."""
-        if value is None and target not in NULLABLE:
-            return
-        section, name = target.split(".")
-        self.job.setdefault(section, {})[name] = value
-
-    def refuse(self, key: str, value: Any, reason: str) -> None:
-        """Report a key that is ignored."""
-        self.ignored_keys.append(IgnoredKey(key, value, reason))
-
-    def _choose(self, key: str, value: Any) -> None:
-        target, choices = CHOICES[key]
-        if isinstance(value, bool | str) and value in choices:
-            self.put(target, choices[value])
-        elif value is not None:
-            known = ", ".join(str(choice) for choice in choices)
-            self.refuse(key, value, f"supported values: {known}")
+def _take(translation: Translation, key: str, value: Any, flat: dict[str, Any]) -> None:
+    """Translate one key, or report why it is ignored."""
+    if key in READ_ELSEWHERE:
+        return
+    if key in RENAMED:
+        translation.put(RENAMED[key], value)
+    elif key in CHOICES:
+        _choose(translation, key, value)
+    elif key in FIXED:
+        accepted, reason = FIXED[key]
+        if value is not None and value != accepted:
+            translation.refuse(key, value, reason)
+    elif key in SPECIAL:
+        SPECIAL[key](translation, value, flat)
+    elif value is not None:
+        translation.refuse(key, value, REFUSED.get(key) or f"{UNKNOWN}{did_you_mean(key, KNOWN)}")
 
 
-def _take_families(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _choose(translation: Translation, key: str, value: Any) -> None:
+    target, choices = CHOICES[key]
+    if isinstance(value, bool | str) and value in choices:
+        translation.put(target, choices[value])
+    elif value is not None:
+        known = ", ".join(str(choice) for choice in choices)
+        translation.refuse(key, value, f"supported values: {known}")
+
+
+def _take_families(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     if not isinstance(value, dict):
         translation.refuse("families", value, "expected {family: {encoder, encoder_params}}")
         return
@@ -136,7 +120,7 @@ def _take_families(translation: _Translation, value: Any, _flat: dict[str, Any])
                 translation.refuse(f"families.{name}.{key}", setting, ENCODER)
 
 
-def _take_ratios(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_ratios(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     if value is None:
         return
     if value == "auto":
@@ -153,25 +137,25 @@ def _take_ratios(translation: _Translation, value: Any, _flat: dict[str, Any]) -
     translation.put("model.compression_ratios", ratios)
 
 
-def _take_decoder_width(translation: _Translation, value: Any, flat: dict[str, Any]) -> None:
+def _take_decoder_width(translation: Translation, value: Any, flat: dict[str, Any]) -> None:
     if value is not None and value != flat.get("model.group_hidden_dim"):
         reason = "the decoder is as wide as the encoder (model.group_hidden_dim)"
         translation.refuse("model.decoder_hidden_dim", value, reason)
 
 
-def _take_reset_interval(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_reset_interval(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     translation.put("training.dead_code_interval_epochs", value or NEVER)
 
 
-def _take_patience(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_patience(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     if value is None:
         return
     translation.put("training.early_stopping", bool(value))
     if value:
-        translation.refuse("training.early_stopping_patience", value, PATIENCE)
+        translation.put("training.early_stopping_patience", value)
 
 
-def _take_levels(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_levels(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     """Take the sizes of levels; an empty list leaves them to the service."""
     if not value:
         return
@@ -184,20 +168,19 @@ def _take_levels(translation: _Translation, value: Any, _flat: dict[str, Any]) -
         translation.refuse("model.levels", value, "expected a list of {latent_dim, num_tokens}")
 
 
-def _take_isolated(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_isolated(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     if not value:
         return
-    translation.put("assignment.per_family", True)
-    reason = "every family has categories of its own, as no single one can be kept apart"
-    translation.refuse("category_assignment_config.isolated_families", value, reason)
+    names = list(value) if isinstance(value, list | tuple) else [value]
+    translation.put("assignment.isolated_families", [str(name) for name in names])
 
 
-def _take_mapping(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_mapping(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     if value is not None:
         translation.mapping_path = Path(str(value))
 
 
-def _take_family_params(translation: _Translation, value: Any, _flat: dict[str, Any]) -> None:
+def _take_family_params(translation: Translation, value: Any, _flat: dict[str, Any]) -> None:
     key = "category_assignment_config.per_family_params"
     if value is None:
         return
@@ -225,7 +208,7 @@ def _take_family_params(translation: _Translation, value: Any, _flat: dict[str, 
 NEVER = 100_000  # epochs: as many as a job may have
 MAX_CLUSTERS = 25  # the published default
 
-SPECIAL: dict[str, Callable[[_Translation, Any, dict[str, Any]], None]] = {
+SPECIAL: dict[str, Callable[[Translation, Any, dict[str, Any]], None]] = {
     "families": _take_families,
     "model.compression_ratios": _take_ratios,
     "training.compression_ratios": _take_ratios,
@@ -238,6 +221,7 @@ SPECIAL: dict[str, Callable[[_Translation, Any, dict[str, Any]], None]] = {
     "category_mapping_file": _take_mapping,
     "training.dead_code_reset_interval": _take_reset_interval,
     "category_assignment_config.per_family_params": _take_family_params,
+    **TAKERS,
 }
 
 KNOWN = frozenset((*RENAMED, *CHOICES, *FIXED, *SPECIAL))

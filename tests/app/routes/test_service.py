@@ -27,10 +27,18 @@ def test_devices_are_those_of_the_workers(api):
     for name, devices in (("w1", ("cpu",)), ("w2", ("cpu", "cuda:0"))):
         api.report_worker(name, devices=devices)
     plan = api.client.post("/v1/jobs", json={"dataset": api.dataset()}, params={"dry_run": "true"}).json()
+    answers = {
+        device: api.client.post("/v1/jobs", json={"dataset": api.dataset(), "training": {"device": device}})
+        for device in ("cuda", "cuda:1")
+    }
     assert api.client.get("/v1").json()["devices"] == ["cpu", "cuda:0"]
     for name in ("w1", "w2"):
         api.store.workers.leave(name)
     assert plan["config"]["training"]["device"] == "cuda"
+    assert answers["cuda"].status_code == 202
+    (error,) = answers["cuda:1"].json()["errors"]
+    assert (answers["cuda:1"].status_code, error["field"]) == (422, "training.device")
+    assert error["detail"] == "no worker has 'cuda:1'; there are cpu, cuda:0"
 
 
 def test_workers_are_listed_with_the_job_that_each_runs(api):

@@ -310,6 +310,8 @@ def test_the_report_says_what_was_done_to_each_feature():
         ("missing", "guess"),
         ("outliers", "drop"),
         ("outlier_threshold", 0),
+        ("outlier_percentiles", (99, 1)),
+        ("outlier_percentiles", (0, 101)),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(field, value):

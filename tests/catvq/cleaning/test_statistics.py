@@ -3,6 +3,7 @@ import pytest
 
 from catvq.cleaning import statistics
 from catvq.cleaning.statistics import Bounds, evenly_spaced, fit_bounds, fit_moments
+from catvq.config import CleaningSettings
 from catvq.features.precision import SINGLE
 
 
@@ -10,9 +11,15 @@ def table(*features):
     return np.array(features, dtype=np.float32).T
 
 
-def bounds_of(*features, missing="median", threshold=5.0):
+def by_mad(threshold):
+    return CleaningSettings(outlier_threshold=threshold)
+
+
+def bounds_of(*features, missing="median", threshold=5.0, outliers=None):
     values = table(*features)
-    return fit_bounds(values, np.arange(len(values)), missing, threshold)
+    if outliers is None and threshold is not None:
+        outliers = by_mad(threshold)
+    return fit_bounds(values, np.arange(len(values)), missing, outliers)
 
 
 def test_bounds_are_the_median_plus_and_minus_robust_deviations():
@@ -36,6 +43,28 @@ def test_a_feature_whose_robust_deviations_are_zero_is_held_within_its_training_
 
     assert bounds.lower[0] == -3
     assert bounds.upper[0] == 50
+
+
+def test_bounds_by_quartiles_are_beyond_them():
+    # quartiles 2 and 4
+    bounds = bounds_of([1, 2, 3, 4, 5], outliers=CleaningSettings(outliers="iqr", outlier_threshold=1.5))
+
+    assert (bounds.lower[0], bounds.upper[0]) == (-1, 7)
+
+
+def test_bounds_by_percentiles_are_these():
+    config = CleaningSettings(outliers="percentile", outlier_percentiles=(10, 75))
+    bounds = bounds_of(range(101), outliers=config)
+
+    assert (bounds.lower[0], bounds.upper[0]) == (10, 75)
+
+
+@pytest.mark.parametrize("method", ["iqr", "percentile"])
+def test_rare_values_stay_where_a_method_sees_no_spread(method):
+    config = CleaningSettings(outliers=method, outlier_percentiles=(10, 90))
+    bounds = bounds_of([0] * 97 + [1, 50, -3], outliers=config)
+
+    assert (bounds.lower[0], bounds.upper[0]) == (-3, 50)
 
 
 def test_missing_values_count_neither_for_the_bounds_nor_for_the_fill():
@@ -73,9 +102,9 @@ def test_the_largest_float32_numbers_have_finite_bounds():
 
 def test_bounds_do_not_depend_on_how_many_features_are_read_at_once(monkeypatch):
     values = np.random.default_rng(0).standard_normal((50, 7)).astype(np.float32)
-    whole = fit_bounds(values, np.arange(50), "mean", 3.0)
+    whole = fit_bounds(values, np.arange(50), "mean", by_mad(3.0))
     monkeypatch.setattr(statistics, "CHUNK_CELLS", 100)
-    parts = fit_bounds(values, np.arange(50), "mean", 3.0)
+    parts = fit_bounds(values, np.arange(50), "mean", by_mad(3.0))
 
     for name in ("fill", "lower", "upper"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
@@ -167,7 +196,7 @@ def test_equal_float64_values_are_constant_however_many_there_are(rows, level):
 
 def test_bounds_of_float64_values_keep_their_digits():
     values = 2460310.5 + np.arange(101)[:, None] / 4
-    bounds = fit_bounds(values, np.arange(101), "median", 5.0)
+    bounds = fit_bounds(values, np.arange(101), "median", by_mad(5.0))
 
     assert bounds.fill.dtype == bounds.lower.dtype == np.float64
     assert bounds.fill[0] == 2460323.0  # the 51st of the 101

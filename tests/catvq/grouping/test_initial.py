@@ -76,6 +76,42 @@ def test_no_category_spans_two_families_when_they_are_kept_apart(make_table, mak
     assert wanted == "auto" or len(categories.names) == 5
 
 
+@pytest.mark.parametrize("init", ["dependence", "clustering", "random"])
+@pytest.mark.parametrize("wanted", ["auto", 3])
+def test_single_families_have_categories_of_their_own(make_table, make_config, init, wanted):
+    table = make_table()
+    config = make_config(
+        model={"categories": wanted}, assignment={"isolated_families": ["family1"], "init": init}
+    )
+    _, categories = settle(table, config)
+
+    is_own = np.array([name.startswith("family1_") for name in categories.names])
+    assert 0 < is_own.sum() < len(is_own)
+    assert {name.rpartition("_")[0] for name in categories.names} == {"family1", "category"}
+    for family, row in zip(table.family_of_feature(), categories.allowed.numpy(), strict=True):
+        assert (row == (is_own if family == 1 else ~is_own)).all()
+    assert wanted == "auto" or len(is_own) == wanted
+
+
+def test_families_that_are_not_there_cannot_be_kept_apart(make_table, make_config):
+    with pytest.raises(ConfigError, match="nowhere"):
+        settle(make_table(), make_config(assignment={"isolated_families": ["nowhere"]}))
+
+
+def test_groups_may_not_join_a_family_that_is_kept_apart_with_others(make_table, make_config):
+    table = make_table()
+    first, *others = table.families.values()
+    groups = {"a": [*first, *others[0]], "b": [*others[1]]}
+
+    def start(isolated):
+        assignment = {"init": "user", "groups": groups, "isolated_families": isolated}
+        return settle(table, make_config(model={"categories": 2}, assignment=assignment), groups)
+
+    assert start(["family2"])[1].names == ("a", "b")
+    with pytest.raises(ConfigError, match="'a' spans"):
+        start(["family0"])
+
+
 @pytest.mark.parametrize("position", [0, 1, 2])
 @pytest.mark.parametrize("init", ["dependence", "clustering", "random"])
 @pytest.mark.parametrize("wanted", ["auto", 4, {"family0": 2, "family1": 2, "family2": 2}])

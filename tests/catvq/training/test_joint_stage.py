@@ -248,3 +248,16 @@ def test_a_run_stops_early_where_that_is_asked_for(make_table, make_config, epoc
 
     assert (run.epoch < run._epochs) == is_stopped
     assert run._progress.best_epoch == 1
+
+
+@pytest.mark.parametrize(("least_fall", "last"), [(0.0, 12), (0.5, 9)])
+def test_a_run_ends_when_its_patience_does(make_table, make_config, least_fall, last):
+    training = {"epochs": 40, "early_stopping_patience": 5, "early_stopping_min_delta": least_fall}
+    run = TrainingRun.start(make_table(), make_config(training=training, assignment={"mode": "static"}))
+    while not run.is_finished:
+        run._progress.best_epoch, run._progress.best_error = 4, -10.0
+        if run.epoch >= 6:
+            run._progress.best_epoch, run._progress.best_error = 7, -10.1
+        run.train_epoch()
+
+    assert run.epoch == last

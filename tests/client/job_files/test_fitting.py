@@ -31,8 +31,18 @@ def test_a_batch_larger_than_the_rows_is_clamped_and_told():
 
 
 def test_a_device_that_no_worker_has_is_left_to_the_service():
-    assert fit({"training": {"device": "cuda"}})[0]["training"]["device"] == "auto"
-    assert fit({"training": {"device": "cuda"}}, ["cuda:0"])[0]["training"]["device"] == "cuda"
+    job, notes = fit({"training": {"device": "cuda"}}, ["cpu", "cuda:0"])
+    assert (job["training"]["device"], notes) == ("cuda", [])
+    job, notes = fit({"training": {"device": "cuda:1"}}, ["cpu", "cuda:0"])
+    assert job["training"]["device"] == "auto"
+    assert notes == ["training.device: no worker has cuda:1, there are cpu, cuda:0: auto is taken"]
+    assert fit({"training": {"device": "cuda"}}, [])[0]["training"]["device"] == "cuda"
+
+
+def test_families_that_the_dataset_lacks_are_not_kept_apart():
+    job, notes = fit({"assignment": {"isolated_families": ["temporal", "missing"]}})
+    assert job["assignment"]["isolated_families"] == ["temporal"]
+    assert notes == ["isolated_families: the dataset has no family missing"]
 
 
 def test_ranges_become_numbers_within_them_for_the_families_that_there_are():

@@ -27,6 +27,7 @@ RENAMED_VALUES = {
     "training.gradient_clip_norm": 2.0,
     "training.orthogonality_weight": 0.3,
     "training.informativeness_weight": 0.4,
+    "training.early_stopping_min_delta": 0.001,
     "training.topo_weight": 0.05,
     "training.topo_samples": 32,
     "learnable_assignment.temperature_start": 2.0,
@@ -43,8 +44,6 @@ RENAMED_VALUES = {
     "feature_cleaning.variance_threshold": 1e-6,
     "feature_cleaning.correlation_threshold": 0.95,
     "feature_cleaning.deduplicate_threshold": 0.9,
-    "feature_cleaning.outlier_threshold": 4.0,
-    "feature_cleaning.mad_threshold": 4.0,
 }
 
 
@@ -231,8 +230,43 @@ def test_limits_of_another_form_are_named(limits, key):
 @pytest.mark.parametrize(("patience", "stops"), [(200, True), (0, False)])
 def test_a_patience_turns_early_stopping_on(patience, stops):
     run = translated({"training": {"early_stopping_patience": patience}})
-    assert run.job["training"] == {"early_stopping": stops}
-    assert [item.key for item in run.ignored_keys] == ["training.early_stopping_patience"] * stops
+    assert run.job["training"] == {"early_stopping": stops} | (
+        {"early_stopping_patience": patience} if stops else {}
+    )
+    assert run.ignored_keys == ()
+
+
+@pytest.mark.parametrize("method_key", ["outlier_method", "outlier_strategy"])
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (
+            {"": "percentile", "percentile_range": [1, 99]},
+            {"outliers": "percentile", "outlier_percentiles": [1, 99]},
+        ),
+        ({"": "iqr", "iqr_multiplier": 3}, {"outliers": "iqr", "outlier_threshold": 3}),
+        ({"iqr_threshold": 3, "": "iqr"}, {"outliers": "iqr", "outlier_threshold": 3}),
+        ({"": "iqr"}, {"outliers": "iqr", "outlier_threshold": 1.5}),
+        ({"": "mad", "mad_threshold": 4}, {"outliers": "mad", "outlier_threshold": 4}),
+        ({"outlier_threshold": 4}, {"outlier_threshold": 4}),
+        ({"": "none"}, {"outliers": "none"}),
+        ({"": None, "percentile_range": None}, {}),
+    ],
+)
+def test_outliers_are_found_by_the_method_and_threshold_of_the_file(method_key, said, expected):
+    run = translated({"feature_cleaning": {name or method_key: value for name, value in said.items()}})
+    assert run.job.get("cleaning", {}) == expected
+    assert run.ignored_keys == ()
+    JobRequest.model_validate({**run.job, "dataset": "ds_1"})
+
+
+def test_thresholds_of_other_methods_have_no_effect():
+    said = {"outlier_method": "percentile", "outlier_threshold": 3, "iqr_multiplier": 2, "mad_threshold": 4}
+    run = translated({"feature_cleaning": said})
+    assert run.job["cleaning"] == {"outliers": "percentile"}
+    assert {item.key.partition(".")[2] for item in run.ignored_keys} == said.keys() - {"outlier_method"}
+    (item,) = translated({"feature_cleaning": {"outlier_method": "zscore"}}).ignored_keys
+    assert item.reason == "supported values: mad, iqr, percentile, none"
 
 
 def test_sections_may_stand_within_the_training():
@@ -254,10 +288,10 @@ def test_levels_are_sizes_or_left_to_the_service():
     assert [item.key for item in translated({"model": {"levels": ["x"]}}).ignored_keys] == ["model.levels"]
 
 
-def test_families_that_are_to_be_kept_apart_all_are():
+def test_single_families_are_kept_apart():
     run = translated({"category_assignment_config": {"isolated_families": ["initial"]}})
-    assert run.job["assignment"]["per_family"] is True
-    assert [item.key for item in run.ignored_keys] == ["category_assignment_config.isolated_families"]
+    assert run.job["assignment"] == {"mode": "static", "isolated_families": ["initial"]}
+    assert run.ignored_keys == ()
     assert translated({"category_assignment_config": {"isolated_families": []}}).ignored_keys == ()
 
 

@@ -89,7 +89,17 @@ def test_an_automatic_device_is_one_that_a_worker_has(devices, expected):
         (
             {"model": {"categories": 1}, "assignment": {"per_family": True}},
             "model.categories",
-            "fewer than the 2 families",
+            "fewer than the 2 that families kept apart need",
+        ),
+        (
+            {"model": {"categories": 1}, "assignment": {"isolated_families": ["b"]}},
+            "model.categories",
+            "fewer than the 2 that families kept apart need",
+        ),
+        (
+            {"assignment": {"isolated_families": ["c"]}},
+            "assignment.isolated_families",
+            "no family 'c'; the families are 'a', 'b'",
         ),
         ({"model": {"categories": {"a": 1, "c": 1, "b": 1}}}, "model.categories.c", "families are 'a', 'b'"),
         ({"model": {"categories": {"a": 4, "b": 1}}}, "model.categories.a", "the family's 3 features"),
