@@ -28,7 +28,8 @@ from benchmarks.quantisers import faiss_product, faiss_residual
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
 from catvq.config import RunConfig
-from catvq.features.table import FeatureTable, split_rows
+from catvq.features.split import split_rows
+from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 
 LEVELS, BITS_OF_TOKEN = 3, 5

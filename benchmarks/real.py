@@ -13,7 +13,8 @@ import torch
 
 from benchmarks.real_tables import REAL_TABLES, RealTable
 from catvq.config import RunConfig
-from catvq.features.table import FeatureTable, split_rows
+from catvq.features.split import split_rows
+from catvq.features.table import FeatureTable
 from catvq.grouping.baselines import GROUPING_METHODS, group_within
 from catvq.training.run import TrainingRun
 

@@ -24,6 +24,10 @@ SERIES_DESCRIPTORS, GRID_DESCRIPTORS = 44, 86  # columns that each channel becom
 MIN_BATCH_SIZE, MAX_BATCH_SIZE, BATCHES_PER_EPOCH = 32, 1024, 16
 STEPS, MIN_EPOCHS, MAX_EPOCHS = 600, 10, 100
 
+# Samples that stand for all rows of a long table where it is cleaned, started from and judged.
+SAMPLE_CELLS = 2**24  # 64 MiB of float32; a table of fewer is its own sample
+LEAST_SAMPLE_ROWS = 4096  # however wide the table is
+
 # The search for the assignment by mirror descent.
 SEARCH_STEPS = 800
 SEARCH_RESTARTS = 5
@@ -66,6 +70,11 @@ def choose_epochs(training: TrainingSettings, rows: int) -> int:
         return training.epochs
     steps_per_epoch = rows // choose_batch_size(training, rows)
     return min(max(round(STEPS / steps_per_epoch), MIN_EPOCHS), MAX_EPOCHS)
+
+
+def choose_sample_size(columns: int) -> int:
+    """The most rows of a sample of rows of so many columns."""
+    return max(LEAST_SAMPLE_ROWS, SAMPLE_CELLS // max(1, columns))
 
 
 def choose_codebook_size(features: float, rows: int) -> int:

@@ -135,7 +135,8 @@ class Report(Body):
     others (`joined`), empty ones that were removed (`pruned`), uniqueness of the training rows' codes
     (`tokens`: shares of rows that are `distinct`, the `commonest`, and `shared` with another row), bits and
     error of shorter codes (`by_levels`: those of the first level of each category, of the first two, ...),
-    and others.
+    how many rows the codes were verified on (`freeze_check.rows`, out of `of`) and how many of each part
+    errors and codes were measured on (`measured_rows`: of more than a million rows a sample), and others.
     """
 
     model_config = ConfigDict(

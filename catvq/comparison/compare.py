@@ -31,7 +31,8 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit
+from catvq.features.split import RowSplit
+from catvq.features.table import FeatureTable
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.blocks import Blocks
 from catvq.grouping.categories import Categories
@@ -207,7 +208,7 @@ class _Comparison:
             return []
         of_rows = {
             # What comes after the own rows, prefixes and rows of other datasets, has no labels.
-            name: np.append(cells, [None] * (int(self._rows.max()) + 1))[self._rows]
+            name: np.array([cells[row] if row < len(cells) else None for row in self._rows], dtype=object)
             for name, cells in labels.items()
         }
         codes = self._weights.encode(self._data.features.cpu())

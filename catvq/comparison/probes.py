@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
 from catvq.errors import Interrupted
-from catvq.features.table import RowSplit
+from catvq.features.split import RowSplit
 
 MAX_VALUES = 20  # a key with more is a name, not a label
 MAX_ROWS = 2000  # of either side, to bound the time of a probe, which cannot be stopped

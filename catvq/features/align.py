@@ -1,13 +1,17 @@
 """Brings another table to the features of the one that is learnt from, so that it can validate or test."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from catvq.errors import ConfigError
 from catvq.features.origins import find_delays
+from catvq.features.precision import Values
 from catvq.features.sequences import Grids, Sequences
+from catvq.features.spooled import blocks, gather_columns, new_array
 from catvq.features.table import FeatureTable
 
 
@@ -36,15 +40,33 @@ def align(other: FeatureTable, table: FeatureTable) -> FeatureTable:
             index_of[number] = np.array([own.index(value) for value in given], dtype=np.float64)
     if columns != list(range(values.shape[1])) or values.dtype != table.values.dtype or index_of:
         with np.errstate(over="ignore"):  # what is beyond float32 is held within the bounds, as infinite
-            values = values[:, columns].astype(table.values.dtype)
+            values = gather_columns(values, np.array(columns, np.int64), table.values.dtype, other.spool_dir)
     for number, index in index_of.items():
         is_there = ~np.isnan(values[:, number])
         values[is_there, number] = index[values[is_there, number].astype(np.int64)]
     delays = find_delays(tabular, table.origins, other.origins)
     if delays.any():
-        values = (values.astype(np.float64) + delays).astype(table.values.dtype)
+        values = _later(values, delays, table.values.dtype, other.spool_dir)
     others = {family: _align_family(other, table, family) for family in table.others}
-    return replace(table, values=values, keys={}, weights=other.weights, others=others, held_out={})
+    return replace(
+        table,
+        values=values,
+        keys={},
+        weights=other.weights,
+        others=others,
+        held_out={},
+        spool_dir=other.spool_dir,
+    )
+
+
+def _later(
+    values: Values, delays: NDArray[np.float64], dtype: np.dtype[Any], directory: Path | None
+) -> Values:
+    """Values with so many seconds added to each column."""
+    found = new_array(values.shape, dtype, directory)
+    for block in blocks(*values.shape):
+        found[block] = values[block].astype(np.float64) + delays
+    return found
 
 
 def _align_family(other: FeatureTable, table: FeatureTable, family: str) -> Sequences:

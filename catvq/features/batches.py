@@ -41,7 +41,9 @@ def batches(values: Values, others: Mapping[str, Sequences], most_rows: int) -> 
         others: The other families.
         most_rows: Of a batch.
     """
-    cells = np.array([other.cells for other in others.values()], dtype=np.int64).reshape(-1, len(values))
+    cells = np.array([other.cells for other in others.values()], dtype=np.int64).reshape(
+        len(others), len(values)
+    )
     for start in range(0, len(values), WINDOW_ROWS):
         own = cells[:, start : start + WINDOW_ROWS]
         order = start + np.argsort(own.sum(axis=0), kind="stable")

@@ -7,6 +7,7 @@ import numpy as np
 from catvq.config import RunConfig
 from catvq.errors import ConfigError
 from catvq.features.sequences import Series
+from catvq.features.spooled import gather
 from catvq.features.table import FeatureTable, select_features
 
 PREFIXES = 2  # of each training row, beside the whole
@@ -33,12 +34,13 @@ def prepare_table(table: FeatureTable, config: RunConfig) -> FeatureTable:
             taken = taken.begin(np.ceil(share * taken.lengths).astype(np.int64))
         others[family] = taken
     beginnings = FeatureTable(
-        table.values[rows],
+        gather(table.values, rows, table.spool_dir),
         table.features,
         table.families,
         table.values_of,
         origins=table.origins,
         others=others,
         weights=None if table.weights is None else table.weights[rows],
+        spool_dir=table.spool_dir,
     )
     return replace(table, prefixes=beginnings)

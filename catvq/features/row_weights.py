@@ -14,6 +14,9 @@ from catvq.errors import ConfigError, ShapeError
 
 Weights = NDArray[np.float64]
 
+BLOCK_ROWS, WINDOW_BLOCKS = 64, 1024  # rows that are read together, and blocks whose rows are mixed
+WINDOW_ROWS = BLOCK_ROWS * WINDOW_BLOCKS  # up to here all rows are mixed
+
 
 def check_weights(weights: Weights, rows: int) -> None:
     """Check the weights of rows.
@@ -33,18 +36,26 @@ def check_weights(weights: Weights, rows: int) -> None:
 def order_rows(rows: int, weights: Weights | None, generator: np.random.Generator) -> NDArray[np.int64]:
     """Return N rows in random order, int64 [N]: each once, or with weights as often as it weighs.
 
-    With weights a row of share s comes N s times, rounded up or down (systematic sampling).
+    With weights a row of share s comes N s times, rounded up or down (systematic sampling). Many rows are
+    taken in blocks from all over the table, and mixed with those of the blocks that come next, so that a
+    file is not read in pages of one row each.
 
     Args:
         rows: N.
         weights: [N], above 0; None where all weigh the same.
         generator: Of random numbers.
     """
-    if weights is None:
-        return generator.permutation(rows)
-    ends = np.cumsum(weights)
-    points = (generator.random() + np.arange(rows)) / rows * ends[-1]
-    return generator.permutation(np.searchsorted(ends, points, side="right").clip(max=rows - 1))
+    ordered = np.arange(rows)
+    if weights is not None:
+        ends = np.cumsum(weights)
+        points = (generator.random() + ordered) / rows * ends[-1]
+        ordered = np.searchsorted(ends, points, side="right").clip(max=rows - 1)
+    if rows <= WINDOW_ROWS:
+        return generator.permutation(ordered)
+    starts = generator.permutation(np.arange(0, rows, BLOCK_ROWS))
+    windows = (starts[first : first + WINDOW_BLOCKS] for first in range(0, len(starts), WINDOW_BLOCKS))
+    places = (window[:, None] + np.arange(BLOCK_ROWS) for window in windows)
+    return np.concatenate([ordered[generator.permutation(place[place < rows])] for place in places])
 
 
 def draw_rows(rows: int, number: int, weights: Weights | None) -> Tensor:

@@ -13,8 +13,10 @@ from torch import Tensor
 
 from catvq.features.owners import ColumnOwners
 from catvq.features.row_weights import Weights
+from catvq.features.samples import draw_sample
 from catvq.features.scores import feature_scores
-from catvq.features.table import RowSplit
+from catvq.features.split import RowSplit
+from catvq.recipe import choose_sample_size
 
 CHUNK_ROWS = 4096  # at once: bounds memory
 EPSILON = 1e-12
@@ -61,10 +63,11 @@ class RunData:
 
     @property
     def train_scores(self) -> NDArray[np.float32]:
-        """The training rows with one number for each feature, NaN where missing, [rows, D']."""
-        observed = self.train
+        """Training rows, a sample of many, with a number for each feature, NaN where missing, [rows, D']."""
+        rows = torch.from_numpy(draw_sample(self.split.train, self._most_rows)).to(self.device)
+        observed = self.features[rows]
         if self.present is not None:
-            observed = observed.masked_fill(~self.present[self.train_rows], torch.nan)
+            observed = observed.masked_fill(~self.present[rows], torch.nan)
         owner = self.owners.owner.cpu().numpy()
         return feature_scores(observed.cpu().numpy(), owner, self.is_channel, self.is_gap)
 
@@ -83,11 +86,14 @@ class RunData:
         """Whether rows were kept for validation."""
         return len(self.split.validation) > 0
 
-    @property
+    @cached_property
     def held_out_rows(self) -> Tensor:
-        """Indices of the validation rows, or of the training rows where there are none, int64."""
+        """Indices of the validation rows, or of the training rows where there are none, int64.
+
+        A sample of many, in random order.
+        """
         rows = self.split.validation if self.has_validation else self.split.train
-        return torch.from_numpy(rows).to(self.device)
+        return torch.from_numpy(draw_sample(rows, self._most_rows)).to(self.device)
 
     @property
     def held_out(self) -> Tensor:
@@ -128,6 +134,10 @@ class RunData:
     def train_weights(self) -> Weights | None:
         """Weights of the training rows; None where all count the same."""
         return None if self.weights is None else self.weights[self.split.train]
+
+    @property
+    def _most_rows(self) -> int:
+        return choose_sample_size(self.features.shape[1])
 
     @cached_property
     def _train_share(self) -> Tensor:

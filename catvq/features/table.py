@@ -3,10 +3,10 @@
 Shapes: N rows, D features.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import MappingProxyType
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,8 @@ from catvq.features.columns import FeatureColumns
 from catvq.features.precision import Values
 from catvq.features.row_weights import Weights, check_weights
 from catvq.features.sequences import Sequences
-from catvq.recipe import MIN_TRAINING_ROWS, count_rows
+from catvq.features.split import RowSplit, split_rows, with_weight
+from catvq.features.spooled import blocks, gather, gather_columns, new_array
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class FeatureTable:
         prefixes: Rows that train as well, see `prepare_table`; numbered after all others.
         held_out: Tables of the same columns whose rows validate or test, see `align`; their rows are numbered
             after those of this one, in this order.
+        spool_dir: Where files lie that hold what is worked out of a long table while it is used; the system's
+            directory for temporary files when not given.
 
     Raises:
         ShapeError: Names and columns differ in number, or parts of the table in rows.
@@ -56,6 +59,7 @@ class FeatureTable:
     others: Mapping[str, Sequences] = field(default_factory=dict)
     held_out: Mapping[HeldOutPart, "FeatureTable"] = field(default_factory=dict)
     prefixes: "FeatureTable | None" = None
+    spool_dir: Path | None = None
 
     def __post_init__(self) -> None:
         channels = [name for family in self.others for name in self.families.get(family, ())]
@@ -106,17 +110,7 @@ class FeatureTable:
     @cached_property
     def numbers(self) -> Values:
         """What its columns come from: values, then descriptors of all channels, [N, R]; computed once."""
-        if not self.others:
-            return self.values
-        dtype = self.values.dtype if self.values.shape[1] else np.float32
-        numbers = np.empty((len(self.values), len(self.columns.feature_of_number)), dtype=dtype)
-        start = self.values.shape[1]
-        numbers[:, :start] = self.values
-        for family, other in zip(self.channel_families, self.others.values(), strict=True):
-            end = start + len(family.channels) * len(family.descriptors)
-            describe(family, other, numbers[:, start:end])
-            start = end
-        return numbers
+        return _numbers_of(self, np.arange(len(self.values))) if self.others else self.values
 
     @property
     def parts(self) -> tuple["FeatureTable", ...]:
@@ -138,13 +132,28 @@ class FeatureTable:
         """Values and descriptors of rows of any part, [rows, R]."""
         ends = np.cumsum([len(part.values) for part in self.parts])
         number = np.searchsorted(ends, rows, side="right")
-        taken = np.empty((len(rows), self.numbers.shape[1]), dtype=self.numbers.dtype)
-        for place, part in enumerate(self.parts):
-            is_own = number == place
-            taken[is_own] = part.numbers[rows[is_own] - (ends[place] - len(part.values))]
+        found = [
+            _numbers_of(part, rows[number == place] - (ends[place] - len(part.values)))
+            for place, part in enumerate(self.parts)
+        ]
+        taken = np.empty((len(rows), found[0].shape[1]), dtype=found[0].dtype)
+        for place, numbers in enumerate(found):
+            taken[number == place] = numbers
         return taken
 
-    def split(self, training: TrainingSettings) -> "RowSplit":
+    def keep(self, rows: NDArray[np.int64]) -> "FeatureTable":
+        """The same with some rows of any part, ascending; without keys."""
+        ends = np.cumsum([len(part.values) for part in self.parts])
+        starts = [0, *ends[:-1].tolist()]
+        cuts = np.searchsorted(rows, ends)[:-1]
+        kept = [
+            _keep(part, own - start)
+            for part, own, start in zip(self.parts, np.split(rows, cuts), starts, strict=True)
+        ]
+        prefixes = None if self.prefixes is None else kept.pop()
+        return replace(kept[0], held_out=dict(zip(self.held_out, kept[1:], strict=True)), prefixes=prefixes)
+
+    def split(self, training: TrainingSettings) -> RowSplit:
         """Split the rows of all parts, see `split_rows`; those of another table are what it is for.
 
         Rows of weight 0 are in no part.
@@ -159,21 +168,12 @@ class FeatureTable:
         if self.prefixes is not None:
             ends = np.arange(start, start + len(self.prefixes.values))
             split = replace(split, train=np.concatenate([split.train, ends]))
-        return split if self.all_weights is None else _with_weight(split, self.all_weights)
+        return split if self.all_weights is None else with_weight(split, self.all_weights)
 
     def family_of_feature(self) -> NDArray[np.int64]:
         """Index into `families` of each feature, int64 [D]."""
         family = {name: i for i, names in enumerate(self.families.values()) for name in names}
         return np.array([family[name] for name in self.features], dtype=np.int64)
-
-
-@dataclass(frozen=True)
-class RowSplit:
-    """Row indices, int64, sorted: what trains, what choices may look at, and what no choice has seen."""
-
-    train: NDArray[np.int64]
-    validation: NDArray[np.int64]
-    test: NDArray[np.int64]
 
 
 def select_features(table: FeatureTable, wanted: FeatureSettings) -> FeatureTable:
@@ -197,7 +197,12 @@ def select_features(table: FeatureTable, wanted: FeatureSettings) -> FeatureTabl
     }
     return replace(
         table,
-        values=table.values[:, is_wanted[: table.values.shape[1]]],
+        values=gather_columns(
+            table.values,
+            np.flatnonzero(is_wanted[: table.values.shape[1]]),
+            table.values.dtype,
+            table.spool_dir,
+        ),
         features=tuple(name for name in table.features if wanted.is_wanted(name)),
         families={family: names for family, names in families.items() if names},
         values_of={name: values for name, values in table.values_of.items() if wanted.is_wanted(name)},
@@ -207,69 +212,29 @@ def select_features(table: FeatureTable, wanted: FeatureSettings) -> FeatureTabl
     )
 
 
-def split_rows(
-    training: TrainingSettings,
-    rows: int,
-    keys: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
-    held_out: Collection[HeldOutPart] = (),
-) -> RowSplit:
-    """Split rows at random, or by a key; the same seed and rows give the same split.
-
-    Args:
-        training: Says how large the parts are, and by which key to split.
-        rows: N.
-        keys: The keys of the table, text [N] each.
-        held_out: Parts that get none of the rows.
-
-    Raises:
-        ConfigError: Fewer than MIN_TRAINING_ROWS remain for training, or there is no such key.
-    """
-    key = training.split_key
-    counts = count_rows(training, rows, dict.fromkeys(held_out, 0))
-    if counts.train < MIN_TRAINING_ROWS:
-        raise ConfigError(f"{rows} rows leave fewer than {MIN_TRAINING_ROWS} for training")
-    if key is not None and key not in keys:
-        raise ConfigError(f"the table has no key {key!r} to split by")
-    random = np.random.default_rng([training.seed, 0])
-    cuts = [counts.test, counts.test + counts.validation]
-    if training.split_by_order_of is not None:
-        order = _sort(keys[training.split_by_order_of])[::-1]
-    elif training.split_by is not None:
-        order, cuts = _shuffle_groups(keys[training.split_by], cuts, random)
-    else:
-        order = random.permutation(rows)
-    test, validation, train = np.split(order, cuts)
-    if len(train) < MIN_TRAINING_ROWS:
-        raise ConfigError(f"the groups of {key!r} leave fewer than {MIN_TRAINING_ROWS} rows for training")
-    return RowSplit(np.sort(train), np.sort(validation), np.sort(test))
-
-
-def _with_weight(split: RowSplit, weights: Weights) -> RowSplit:
-    train, validation, test = (
-        rows[weights[rows] > 0] for rows in (split.train, split.validation, split.test)
+def _keep(part: FeatureTable, rows: NDArray[np.int64]) -> FeatureTable:
+    return replace(
+        part,
+        values=gather(part.values, rows, part.spool_dir),
+        keys={},
+        weights=None if part.weights is None else part.weights[rows],
+        others={family: other.take(rows) for family, other in part.others.items()},
+        held_out={},
+        prefixes=None,
     )
-    if len(train) < MIN_TRAINING_ROWS:
-        raise ConfigError(f"{len(train)} training rows have a weight, fewer than {MIN_TRAINING_ROWS}")
-    return RowSplit(train, validation, test)
 
 
-def _sort(key: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Return the order of a key's cells: of numbers by value, of others as text; missing ones come first."""
-    try:
-        return np.argsort([-np.inf if cell is None else float(cell) for cell in key], kind="stable")
-    except ValueError:
-        return np.argsort(["" if cell is None else str(cell) for cell in key], kind="stable")
-
-
-def _shuffle_groups(
-    key: NDArray[np.object_], cuts: list[int], random: np.random.Generator
-) -> tuple[NDArray[np.int64], list[int]]:
-    """Shuffle the groups of rows with equal cells, and move cuts to where a group ends."""
-    texts = np.array(["" if cell is None else str(cell) for cell in key])
-    _, group, sizes = np.unique(texts, return_inverse=True, return_counts=True)
-    shuffled = random.permutation(len(sizes))
-    place = np.empty_like(shuffled)
-    place[shuffled] = np.arange(len(sizes))
-    ends = np.concatenate([[0], np.cumsum(sizes[shuffled])])
-    moved = [int(ends[np.abs(ends - cut).argmin()]) for cut in cuts]
-    return np.argsort(place[group], kind="stable"), moved
+def _numbers_of(part: FeatureTable, rows: NDArray[np.int64]) -> Values:
+    """Values and descriptors of rows of this part, [rows, R]."""
+    if not part.others or "numbers" in vars(part):
+        return gather(part.numbers, rows, part.spool_dir)
+    start = part.values.shape[1]
+    dtype = part.values.dtype if start else np.float32
+    numbers = new_array((len(rows), len(part.columns.feature_of_number)), dtype, part.spool_dir)
+    for block in blocks(*numbers.shape):
+        numbers[block, :start] = part.values[rows[block]]
+    for family, other in zip(part.channel_families, part.others.values(), strict=True):
+        end = start + len(family.channels) * len(family.descriptors)
+        describe(family, other.take(rows), numbers[:, start:end])
+        start = end
+    return numbers

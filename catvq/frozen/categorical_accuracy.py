@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.features.table import FeatureTable, RowSplit
+from catvq.features.split import RowSplit
+from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights
 
 MAX_ROWS = 20_000  # of test rows: an accuracy is then known to half a percentage point

@@ -13,6 +13,7 @@ from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable
 from catvq.frozen.weights import FrozenWeights
+from catvq.recipe import choose_sample_size
 
 MAX_ROWS = 20_000  # of test rows
 
@@ -39,7 +40,7 @@ def describe_channels(
         it does exactly and 0 or less where its mean would be as good; None for one that does not vary there.
         Empty without test rows.
     """
-    rows = torch.from_numpy(data.split.test[:MAX_ROWS])
+    rows = torch.from_numpy(data.split.test[: min(MAX_ROWS, choose_sample_size(data.features.shape[1]))])
     if not table.others or not len(rows):
         return []
     sent = data.features.cpu()[rows].double()

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from catvq.errors import FreezeError
+from catvq.errors import FreezeError, ShapeError
 from catvq.features.batches import batches
 from catvq.features.precision import Values
 from catvq.features.sequences import Sequences
@@ -91,10 +91,17 @@ class OnnxEncoder:
 
     def encode(self, rows: Values, others: Mapping[str, Sequences] = MappingProxyType({})) -> OnnxCodes:
         """Encode raw rows in batches, [N, D] in the type that the graph takes, and their other families."""
-        found = [(batch.places, self._encode(batch.inputs)) for batch in batches(rows, others, ENCODED_ROWS)]
-        order = np.argsort(np.concatenate([places for places, _ in found]))
-        chunks = zip(*(outputs for _, outputs in found), strict=True)
-        return OnnxCodes(*(np.concatenate(parts)[order] for parts in chunks))
+        found: OnnxCodes | None = None
+        for batch in batches(rows, others, ENCODED_ROWS):
+            codes, *rest = self._encode(batch.inputs)
+            if found is None:
+                error, distance = (np.empty(len(rows), dtype=np.float32) for _ in rest)
+                found = OnnxCodes(np.empty((len(rows), codes.shape[1]), dtype=np.int64), error, distance)
+            found.codes[batch.places] = codes
+            found.reconstruction_error[batch.places], found.distance[batch.places] = rest
+        if found is None:
+            raise ShapeError("there are no rows to encode")
+        return found
 
     def _encode(self, inputs: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         names = ["codes", "normalized", "latents", "present"]

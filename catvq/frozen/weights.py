@@ -15,6 +15,8 @@ from catvq.model.residual_search import search_codes
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
 
+ENCODED_ROWS = 4096  # at once: bounds the memory of all distances
+
 
 @dataclass(frozen=True)
 class FrozenWeights:
@@ -123,7 +125,9 @@ class FrozenWeights:
 
     def encode(self, features: Tensor) -> Tensor:
         """Encode normalised features; codes by category and level: float32 [N, D'] -> int64 [N, S]."""
-        return self.search(self.latents(features))[0].T
+        return torch.cat(
+            [self.search(self.latents(part))[0].T for part in torch.split(features, ENCODED_ROWS)]
+        )
 
     def quantized(self, codes: Tensor) -> Tensor:
         """Sum each category's codebook rows: int64 [N, S] -> float32 [N, G, E]; a code of -1 adds nothing."""

@@ -64,6 +64,8 @@ def choose_start(
     categories: Categories,
     observed: NDArray[np.float32],
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    rows: int | None = None,
 ) -> tuple[Categories, StartReport]:
     """With init "auto", replace an unclear grouping by dependence by the one with the lowest expected error.
 
@@ -76,6 +78,7 @@ def choose_start(
         categories: The initial categories; only the grouping may change.
         observed: float32 [rows, D'], cleaned training rows, NaN where missing.
         should_stop: Polled regularly.
+        rows: Number of training rows, where those given are a sample.
 
     Raises:
         Interrupted: `should_stop` returned true.
@@ -91,7 +94,7 @@ def choose_start(
         name: group_within(name, filled, allowed, seed=seed) for name in CANDIDATES
     }
     covariance = feature_covariance(observed, seed=seed)
-    bits = telling_bits(config, categories, rows=len(observed))
+    bits = telling_bits(config, categories, rows=len(observed) if rows is None else rows)
     errors = {name: gaussian_error(covariance, grouping, bits) for name, grouping in groupings.items()}
     best = sorted(errors, key=errors.__getitem__)[:IMPROVED]
     improved = {

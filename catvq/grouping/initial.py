@@ -17,7 +17,8 @@ from catvq.config import RunConfig
 from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import ConfigError
-from catvq.features.table import FeatureTable, RowSplit
+from catvq.features.split import RowSplit
+from catvq.features.table import FeatureTable
 from catvq.grouping.blocks import Blocks
 from catvq.grouping.categories import Categories
 from catvq.grouping.correlation import cluster_features

@@ -18,9 +18,11 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from catvq.features.row_weights import Weights
+from catvq.recipe import choose_sample_size
 
 REGIONS = 8  # fewer capture less of the local shape, more have too few rows; 6 to 12 are about as good
 MAX_ROWS = 20_000  # at most, for finding the regions
+CHUNK_ROWS = 2**14  # whose regions are told at once
 SPREADS = (0.0, 0.4, 0.8)  # values that are tried for the start; 1 doubles the variance of a region
 TRAINING_SPREAD = 0.4  # at least: unmoved rows are learnt by heart even where the start is best from them
 
@@ -39,10 +41,13 @@ class Smoother:
         self.weights = weights
         self._features = features
         self._train = train
-        region = torch.from_numpy(_regions(features[train].cpu().numpy(), seed)).to(features.device)
-        self._region = region
+        order = np.random.default_rng(seed).permutation(len(train))
+        pool = torch.from_numpy(np.sort(order[: choose_sample_size(features.shape[1])])).to(features.device)
+        self._region = _regions(features, train, order, seed)
+        self._pool = features[train[pool]]
+        region = self._region[pool]
         self._members = region.argsort(stable=True)
-        self._count = torch.bincount(region)
+        self._count = torch.bincount(region, minlength=REGIONS)
         self._first = self._count.cumsum(0) - self._count
 
     @property
@@ -68,16 +73,24 @@ class Smoother:
         return moved
 
     def _another(self, rows: Tensor) -> Tensor:
-        """Return a random training row of each row's region, float32 [B, D]."""
+        """Return a random training row of each row's region, of a sample of many, float32 [B, D]."""
         region = self._region[rows]
         place = (torch.rand(len(rows), device=rows.device) * self._count[region]).long()
-        return self._features[self._train[self._members[self._first[region] + place]]]
+        return self._pool[self._members[self._first[region] + place]]
 
 
-def _regions(features: NDArray[np.float32], seed: int) -> NDArray[np.int64]:
-    """Return the region of each row, int64 [N]."""
-    some = np.random.default_rng(seed).permutation(len(features))[:MAX_ROWS]
+def _regions(features: Tensor, train: Tensor, order: NDArray[np.int64], seed: int) -> Tensor:
+    """Return the region of each training row, int64 [N].
+
+    Args:
+        features: As above.
+        train: As above.
+        order: A permutation of the training rows; the first ones find the regions.
+        seed: Of the means that they start from.
+    """
+    some = order[: min(MAX_ROWS, choose_sample_size(features.shape[1]))]
     with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):  # too few distinct rows
-        means = KMeans(min(REGIONS, len(some)), n_init=1, random_state=seed).fit(features[some])
-    regions: NDArray[np.int64] = means.predict(features).astype(np.int64)
-    return regions
+        means = KMeans(min(REGIONS, len(some)), n_init=1, random_state=seed)
+        means.fit(features[train[torch.from_numpy(some).to(train.device)]].cpu().numpy())
+    regions = [means.predict(features[chunk].cpu().numpy()) for chunk in torch.split(train, CHUNK_ROWS)]
+    return torch.from_numpy(np.concatenate(regions).astype(np.int64)).to(features.device)

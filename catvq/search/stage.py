@@ -82,18 +82,18 @@ class SearchStage:
         Raises:
             Interrupted: `should_stop` returned true; the stage can be saved here and resumed at this step.
         """
-        train = self._data.train
-        size = min(SEARCH_BATCH_SIZE, len(train))
+        data, rows = self._data, self._data.train_rows
+        size = min(SEARCH_BATCH_SIZE, len(rows))
         with self._randomness.scope():
             while True:
                 if should_stop():
                     raise Interrupted(f"stopped in the search, before step {self.step_count + 1}")
-                places = draw_rows(len(train), size, self._data.train_weights).to(train.device)
-                self._search.step(train[places], self._data.train_cells(places))
+                places = draw_rows(len(rows), size, data.train_weights).to(data.device)
+                self._search.step(data.features[rows[places]], data.train_cells(places))
                 if self.step_count % CHUNK_STEPS == 0:
                     break
-            cells = self._data.cells(self._data.held_out_rows)
-            self._search.choose(self._data.held_out, cells, is_final=self.is_done)
+            cells = data.cells(data.held_out_rows)
+            self._search.choose(data.held_out, cells, is_final=self.is_done)
 
     def summary(self) -> SearchSummary:
         """Return the comparison of the restarts."""

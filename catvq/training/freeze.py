@@ -7,7 +7,7 @@ S = G * L streams, K codebook_size.
 import copy
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,8 @@ from catvq.config import RunConfig
 from catvq.errors import FreezeError
 from catvq.features.owners import ColumnOwners
 from catvq.features.rows import RunData
-from catvq.features.table import FeatureTable, RowSplit
+from catvq.features.split import RowSplit
+from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import (
     FrozenModel,
     describe_grouping,
@@ -42,6 +43,7 @@ from catvq.model.losses import squared_error, topographic_similarity
 from catvq.model.metrics import stream_perplexity, stream_usage
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
+from catvq.training.freeze_rows import PARTS, choose_rows
 from catvq.training.progress import RunState, SoftToHardGap
 
 TOPOGRAPHIC_ROWS = 512
@@ -86,11 +88,14 @@ class FreezeInputs:
 
 
 def freeze(inputs: FreezeInputs) -> FrozenModel:
-    """Pack, export, verify and measure.
+    """Pack, export, verify and measure; of a long table on some of its rows, see `choose_rows`.
 
     Raises:
         FreezeError: The frozen model gives other codes than the model under hard assignment.
     """
+    whole = inputs
+    table, data = choose_rows(inputs.table, inputs.data)
+    inputs = replace(inputs, table=table, data=data)
     model = copy.deepcopy(inputs.model).cpu().eval()
     grouping, features = inputs.owners.spread(inputs.grouping.cpu()), inputs.data.features.cpu()
     routing = HardRouting.from_grouping(grouping, model.shape.num_categories)
@@ -106,6 +111,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         [
             graphs.encode(np.asarray(part.values, inputs.cleaner.dtype), part.others)
             for part in inputs.table.parts
+            if len(part.values)
         ]
     )
     check = check_freeze(model, grouping, weights, features=features, onnx_codes=encoded.codes)
@@ -123,9 +129,9 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         ),
         "channels": describe_channels(inputs.table, inputs.cleaner, weights, inputs.data, codes=codes),
         "soft_to_hard_gap": _describe_gap(inputs.gap),
-        "start": _describe_start(inputs, codes),
+        "start": _describe_start(whole, weights),
         "search": inputs.search,
-        "freeze_check": asdict(check),
+        "freeze_check": asdict(check) | {"of": whole.table.num_rows},
         "codebook": _describe_usage(usage, model),
         "tokens": _describe_tokens(codes[inputs.data.split.train]),
         "topographic_similarity": _topography(inputs.data.split, features, codes, weights),
@@ -138,7 +144,8 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "joined": [asdict(each) for each in inputs.state.joins],
         "pruned": list(inputs.pruned),
         "collapse": [asdict(each) for each in inputs.state.collapses],
-        "rows": {name: len(getattr(inputs.data.split, name)) for name in ("train", "validation", "test")},
+        "rows": _count_rows(whole.data.split),
+        "measured_rows": _count_rows(inputs.data.split),
         "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
@@ -259,11 +266,15 @@ def _describe_doubtful(
     return describe_doubtful([described[feature] for feature in inputs.cleaner.active], swaps)
 
 
-def _describe_start(inputs: FreezeInputs, codes: Tensor) -> dict[str, Any] | None:
+def _count_rows(split: RowSplit) -> dict[str, int]:
+    return {name: len(getattr(split, name)) for name in PARTS}
+
+
+def _describe_start(inputs: FreezeInputs, weights: FrozenWeights) -> dict[str, Any] | None:
     """How the start was chosen, and how many codes are those of the model that the run went on from."""
     if inputs.start is None or inputs.start_codes is None:
         return inputs.start
-    is_kept = codes[inputs.data.held_out_rows.cpu()] == inputs.start_codes
+    is_kept = weights.encode(inputs.data.held_out.cpu()) == inputs.start_codes
     rows = "validation" if inputs.data.has_validation else "train"
     kept = {"share": float(is_kept.float().mean()), "codes": is_kept.numel(), "rows": rows}
     return inputs.start | {"kept_codes": kept}

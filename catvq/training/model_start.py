@@ -12,6 +12,7 @@ from torch import Tensor
 from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
 from catvq.model.smoothing import SPREADS, Smoother
+from catvq.recipe import choose_sample_size
 from catvq.training.trainer import Learner
 
 START_ROWS = 4096  # most rows that a model starts from
@@ -34,6 +35,7 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
         seed: Of the parts.
     """
     order = torch.from_numpy(np.random.default_rng([seed, 3]).permutation(len(data.split.train)))
+    order = order[: choose_sample_size(data.features.shape[1])]
     parts = data.train_rows[order.to(data.device)].tensor_split(PARTS)
     needed = min(PARTS, math.ceil(JUDGES / max(1, len(parts[0]))))
     trials = [

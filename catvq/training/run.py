@@ -22,6 +22,7 @@ from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
+from catvq.features.samples import draw_sample
 from catvq.features.scores import feature_scores
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
@@ -31,10 +32,11 @@ from catvq.grouping.choose_initial import StartReport, choose_start
 from catvq.grouping.initial import fit_cleaner, start_categories
 from catvq.model.metrics import summarize_assignment
 from catvq.model.sizes import StreamSizes
-from catvq.recipe import SEARCH_STEPS, choose_epochs
+from catvq.recipe import SEARCH_STEPS, choose_epochs, choose_sample_size
 from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.training.build import family_one_hot, resolve_device
+from catvq.training.cleaned_rows import clean_rows
 from catvq.training.freeze import FreezeInputs, freeze
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
@@ -72,9 +74,9 @@ class TrainingRun:
         self.categories = categories
         device = resolve_device(config.training.device)
         family = torch.from_numpy(table.family_of_feature()[cleaner.active])
-        present = _present(table, cleaner)
+        features, present = clean_rows(table, cleaner)
         self._data = RunData(
-            _normalize(table, cleaner).to(device),
+            features.to(device),
             table.split(config.training),
             family_one_hot(family, len(table.families)).to(device),
             cleaner.feature_of_column,
@@ -120,10 +122,13 @@ class TrainingRun:
         groups = config.assignment.groups if start_groups is None else start_groups
         split = table.split(config.training)
         cleaner = fit_cleaner(table, split, config, groups) if start_model is None else start_model.cleaner
-        observed = cleaner.observed(table.take(split.train))
+        sample = draw_sample(
+            split.train, choose_sample_size(len(cleaner.active_columns)), seed=config.training.seed
+        )
+        observed = cleaner.observed(table.take(sample))
         scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel, cleaner.is_gap)
         categories = start_categories(table, cleaner, scores, config, groups)
-        categories, report = choose_start(config, categories, scores, should_stop)
+        categories, report = choose_start(config, categories, scores, should_stop, rows=len(split.train))
         sizes = None if start_model is None else start_model.sizes
         run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner), sizes=sizes)
         if start_model is not None:
@@ -366,22 +371,3 @@ class TrainingRun:
             self._search = self._begin_search()
             self._search.hold_temperature(self._progress.held_temperature)
         (self._search or self._training).restore_from(checkpoint)
-
-
-def _normalize(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor:
-    """Normalise the rows of all parts of a table, float32 [N, C']."""
-    parts = [torch.from_numpy(cleaner.normalize(part.numbers)) for part in table.parts]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
-
-
-def _present(table: FeatureTable, cleaner: FeatureCleaner) -> Tensor | None:
-    """Which cells of all parts are there, bool [N, C']; None where all are."""
-    parts = [cleaner.present(part.numbers) for part in table.parts]
-    if all(part is None for part in parts):
-        return None
-    width = len(cleaner.active_columns)
-    whole = (
-        np.ones((len(part.values), width), dtype=bool) if found is None else found
-        for part, found in zip(table.parts, parts, strict=True)
-    )
-    return torch.from_numpy(np.concatenate(list(whole)))

@@ -6,7 +6,14 @@ import pytest
 from catvq import recipe
 from catvq.config import RunConfig, TrainingSettings
 from catvq.descriptors import names
-from catvq.recipe import choose_batch_size, choose_epochs, fill_in
+from catvq.recipe import (
+    LEAST_SAMPLE_ROWS,
+    SAMPLE_CELLS,
+    choose_batch_size,
+    choose_epochs,
+    choose_sample_size,
+    fill_in,
+)
 
 
 def test_the_defaults_need_no_torch():
@@ -49,3 +56,8 @@ def test_what_is_filled_in_stays():
 
 def test_a_channel_becomes_as_many_columns_as_it_has_descriptors():
     assert (len(names.SERIES), len(names.GRID)) == (recipe.SERIES_DESCRIPTORS, recipe.GRID_DESCRIPTORS)
+
+
+def test_a_sample_has_as_many_cells_however_wide_a_table_is_but_never_few_rows():
+    assert choose_sample_size(64) * 64 == SAMPLE_CELLS
+    assert choose_sample_size(SAMPLE_CELLS) == LEAST_SAMPLE_ROWS

@@ -56,7 +56,15 @@ def open_table(store: Store, dataset: DatasetRecord, weight: str | None = None) 
     }
     origins = {column["name"]: column["origin"] for column in dataset.columns if column["type"] == "datetime"}
     others = {kind["family"]: _open_family(store, dataset.id, k) for k, kind in enumerate(dataset.kinds)}
-    table = FeatureTable(values, tuple(dataset.features), families, values_of, origins=origins, others=others)
+    table = FeatureTable(
+        values,
+        tuple(dataset.features),
+        families,
+        values_of,
+        origins=origins,
+        others=others,
+        spool_dir=store.spool_dir,
+    )
     if weight is None:
         return table
     if weight in table.features[: values.shape[1]]:
@@ -91,5 +99,10 @@ def load_labels(store: Store, dataset_id: str, config: RunConfig) -> dict[str, N
 
 
 def _load_key(store: Store, dataset_id: str, name: str) -> NDArray[np.object_]:
-    column = parquet.read_table(store.datasets.keys_path(dataset_id), columns=[name]).column(name)
-    return np.array(column.to_pylist(), dtype=object)
+    path = store.datasets.keys_path(dataset_id)
+    # Equal cells are one text: of a key of few values, a row then takes no more than a reference.
+    column = parquet.read_table(path, columns=[name], read_dictionary=[name]).column(name)
+    cells = column.unify_dictionaries().combine_chunks()
+    texts = np.array([*cells.dictionary.to_pylist(), None], dtype=object)
+    found: NDArray[np.object_] = texts[cells.indices.fill_null(len(texts) - 1).to_numpy()]
+    return found

@@ -21,11 +21,15 @@ from catvq.recipe import (
     SEARCH_RESTARTS,
     SERIES_DESCRIPTORS,
     choose_latent_dim,
+    choose_sample_size,
 )
 from worker.store import DatasetRecord
 
 FLOAT_BYTES = 4
-COPIES_OF_TABLE = 4  # as stored, cleaned, and what cleaning needs meanwhile
+COPIES_OF_SAMPLE = (
+    8  # cleaned, in double precision, and what the start needs meanwhile; a short table's is itself
+)
+BYTES_PER_ROW = 64  # order, split and region of each row; the values of a long table stay in files
 COPIES_OF_WEIGHTS = 4  # value, gradient and the optimiser's two averages
 COPIES_OF_ACTIVATIONS = 3  # forward, kept for the gradient, gradient
 PROCESS_BYTES = 700 << 20  # measured: interpreter, torch and its compiler, before the first large tensor
@@ -130,9 +134,9 @@ def _stages(config: RunConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
 
 
 def _memory_bytes(config: RunConfig, size: RunSize) -> int:
-    table = COPIES_OF_TABLE * size.rows * size.columns
+    sample = COPIES_OF_SAMPLE * min(size.rows, choose_sample_size(size.columns)) * size.columns
     largest = max(cost.floats for _, cost in _stages(config, size))  # they come one after the other
-    return PROCESS_BYTES + FLOAT_BYTES * (table + largest)
+    return PROCESS_BYTES + BYTES_PER_ROW * size.rows + FLOAT_BYTES * (sample + largest)
 
 
 def _find_drivers(config: RunConfig, size: RunSize) -> dict[str, int | str]:

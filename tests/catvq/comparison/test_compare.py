@@ -9,7 +9,7 @@ from catvq.comparison.compare import METHODS, _sample, compare
 from catvq.comparison.learnt_model import LearntModel
 from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
-from catvq.features.table import split_rows
+from catvq.features.split import split_rows
 
 TRAINING_SECONDS = 2.0
 

@@ -3,7 +3,7 @@ import pytest
 
 from catvq.comparison.probes import MAX_VALUES, probe_labels
 from catvq.errors import Interrupted
-from catvq.features.table import RowSplit
+from catvq.features.split import RowSplit
 
 SPLIT = RowSplit(np.arange(200), np.arange(0), np.arange(200, 300))
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from catvq.errors import ConfigError, ShapeError
-from catvq.features.row_weights import check_weights, draw_rows, order_rows
+from catvq.features.row_weights import BLOCK_ROWS, WINDOW_ROWS, check_weights, draw_rows, order_rows
 
 WEIGHTS = np.array([1.0, 2.0, 0.5, 0.5])
 
@@ -37,3 +37,26 @@ def test_the_row_of_a_wrong_weight_is_named(weight):
         check_weights(np.array([0, weight, 1.0]), 3)
     with pytest.raises(ShapeError):
         check_weights(WEIGHTS, 3)
+
+
+def test_many_rows_are_taken_in_blocks_from_all_over_the_table_and_mixed():
+    rows = 2 * WINDOW_ROWS + 50
+
+    order = order_rows(rows, None, np.random.default_rng(0))
+
+    assert np.array_equal(np.sort(order), np.arange(rows))
+    window = order[:WINDOW_ROWS]
+    assert len(np.unique(window // BLOCK_ROWS)) <= WINDOW_ROWS // BLOCK_ROWS + BLOCK_ROWS
+    assert window[:1000].min() < 0.05 * rows
+    assert window[:1000].max() > 0.95 * rows
+    assert (np.diff(window) == 1).mean() < 0.001
+
+
+def test_many_rows_come_as_often_as_they_weigh():
+    rows = 3 * WINDOW_ROWS // 2
+    weights = np.where(np.arange(rows) % 4 == 0, 5.0, 1.0)
+
+    drawn = order_rows(rows, weights, np.random.default_rng(0))
+
+    assert np.bincount(drawn, minlength=rows)[::4].min() >= 2
+    assert len(drawn) == rows

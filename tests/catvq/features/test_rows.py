@@ -4,7 +4,7 @@ import torch
 
 from catvq.config import TrainingSettings
 from catvq.features.rows import RunData
-from catvq.features.table import split_rows
+from catvq.features.split import split_rows
 
 FEATURES = torch.arange(40.0).reshape(20, 2)
 

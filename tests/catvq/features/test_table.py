@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from catvq.config import FeatureSettings, HeldOutDatasets, TrainingSettings
 from catvq.errors import ConfigError, ShapeError
-from catvq.features.table import FeatureTable, select_features, split_rows
+from catvq.features.split import split_rows
+from catvq.features.table import FeatureTable, select_features
 from catvq.recipe import MIN_TRAINING_ROWS
 
 VALUES = np.zeros((4, 3), dtype=np.float32)

@@ -4,7 +4,8 @@ import torch
 
 from catvq.config import TrainingSettings
 from catvq.errors import ConfigError
-from catvq.features.table import FeatureTable, split_rows
+from catvq.features.split import split_rows
+from catvq.features.table import FeatureTable
 from catvq.grouping.categories import Categories
 from catvq.grouping.choose_initial import CLEAR_SEPARATION
 from catvq.grouping.initial import fit_cleaner, start_categories

@@ -42,3 +42,26 @@ def test_equal_rows_stay_where_they_are():
     features = torch.ones(20, 3)
 
     assert torch.equal(Smoother(features, torch.arange(20), seed=0).draw(torch.arange(20), 1.0), features)
+
+
+def test_of_many_rows_a_sample_moves_the_others_within_their_regions(monkeypatch):
+    monkeypatch.setattr("catvq.recipe.SAMPLE_CELLS", 100)
+    monkeypatch.setattr("catvq.recipe.LEAST_SAMPLE_ROWS", 50)
+    features, train = two_clouds()
+
+    moved = Smoother(features, train, seed=0).draw(train, 0.5) - features[:600]
+
+    assert 0.05 < moved[:300, 0].std() < 0.7
+    assert (moved[:300, 1] == 0).all()
+    assert moved[300:, 0].abs().max() < 1e-4
+
+
+def test_regions_of_rows_told_in_chunks_are_those_of_all_rows_together(monkeypatch):
+    features, train = two_clouds()
+    whole = Smoother(features, train, seed=0)
+    monkeypatch.setattr("catvq.model.smoothing.CHUNK_ROWS", 256)
+    torch.manual_seed(0)
+    expected = whole.draw(train, 0.5)
+    torch.manual_seed(0)
+
+    assert torch.equal(Smoother(features, train, seed=0).draw(train, 0.5), expected)

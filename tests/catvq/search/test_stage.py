@@ -5,7 +5,7 @@ import torch
 from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
 from catvq.features.rows import RunData
-from catvq.features.table import split_rows
+from catvq.features.split import split_rows
 from catvq.grouping.categories import Categories
 from catvq.search.stage import SearchStage, needs_search
 

@@ -10,7 +10,7 @@ from catvq.comparison import compare as module
 from catvq.comparison.compare import compare
 from catvq.comparison.learnt_model import LearntModel
 from catvq.config import TrainingSettings
-from catvq.features.table import split_rows
+from catvq.features.split import split_rows
 from catvq.training.run import TrainingRun
 
 

@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.requests.jobs.dry_run import FieldError, InvalidPlanError, resolve_plan
+from app.requests.jobs.estimate import BYTES_PER_ROW
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 from tests.app.requests.jobs.plain_dataset import FAMILIES, FEATURES, dataset
@@ -189,12 +190,23 @@ def test_a_larger_run_is_estimated_to_take_more():
     assert "cpu" in small.basis
 
 
+def test_the_memory_of_a_long_table_grows_by_what_is_kept_of_each_row_not_by_its_values():
+    features = [f"a{number}" for number in range(298)]
+    long, longer = (
+        resolve_plan(configuration(), dataset(rows, features=features)).estimate
+        for rows in (10_000_000, 20_000_000)
+    )
+
+    assert longer.memory_bytes - long.memory_bytes == 10_000_000 * BYTES_PER_ROW
+    assert long.memory_bytes < 3 << 30
+
+
 def test_the_settings_that_drive_the_memory_are_named_the_first_most():
     wide = {"latent_dim": 512, "codebook_size": 4096, "categories": 5}
     assert list(resolve(model=wide).estimate.driven_by) == [
         *("model.levels", "model.categories", "model.latent_dim", "model.codebook_size")
     ]
-    assert resolve(rows=50_000_000).estimate.driven_by == {"rows": 50_000_000, "features": 5}
+    assert resolve(rows=100_000_000).estimate.driven_by == {"rows": 100_000_000}
     assert resolve().estimate.driven_by == {}
 
 
