@@ -7,12 +7,10 @@ Shapes: N rows, D uploaded features, D' active ones, C' their columns, G categor
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from time import monotonic
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,8 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
+from catvq.comparison.conditions import allowed_categories, rows_learnt, sample_rows, static_settings
 from catvq.comparison.learnt_model import LearntModel
 from catvq.comparison.probes import probe_labels
+from catvq.comparison.result import Comparison, Probe, Stability
 from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
 from catvq.comparison.verdict import LEARNT, NO_GROUPS, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
@@ -31,7 +31,6 @@ from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.prefixes import prepare_table
 from catvq.features.rows import RunData
-from catvq.features.split import RowSplit
 from catvq.features.table import FeatureTable
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.blocks import Blocks
@@ -40,7 +39,7 @@ from catvq.grouping.together import leaders, set_of_feature, tie
 from catvq.model.losses import squared_error
 from catvq.model.metrics import summarize_assignment
 from catvq.model.routing import HardRouting
-from catvq.recipe import choose_batch_size, choose_epochs
+from catvq.recipe import choose_epochs
 from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import RunProgress
@@ -55,8 +54,6 @@ METHODS = (
     "random",
 )
 TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between trainings
-MAX_TRAIN_ROWS, MAX_TEST_ROWS = 4000, 2000
-MAX_STEPS = 1000  # of each training, to bound the duration of a comparison
 EVALUATION_ROWS = 1024
 
 
@@ -67,7 +64,7 @@ def compare(
     *,
     labels: Mapping[str, NDArray[np.object_]] = MappingProxyType({}),
     should_stop: Callable[[], bool],
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare a model's grouping with those of simpler methods.
 
     Args:
@@ -77,23 +74,22 @@ def compare(
         labels: Keys of the table's rows that its codes may tell, text by name, None where missing.
         should_stop: Called before every step.
 
-    Returns:
-        Measurements and a verdict as text, in JSON's types, see `verdict.judge`; and `stability` and
-        `probes`, see `stability.resampled_agreement` and `probes.probe_labels`.
-
     Raises:
         Interrupted: `should_stop` returned true.
     """
     started = monotonic()
-    comparison = _Comparison(table, config, learnt, should_stop=should_stop)
-    contestants = comparison.contestants()
-    times, codecs = (comparison.times(), comparison.codecs()) if contestants else (None, {})
-    result = judge(contestants, comparison.terms, times, codecs)
-    result |= {"stability": comparison.stability(), "probes": comparison.probes(labels)}
-    return result | {"seconds": round(monotonic() - started, 1)}
+    contest = _Contest(table, config, learnt, should_stop=should_stop)
+    contestants = contest.contestants()
+    times, codecs = (contest.times(), contest.codecs()) if contestants else (None, {})
+    return Comparison(
+        verdict=judge(contestants, contest.terms, times, codecs),
+        stability=contest.stability(),
+        probes=contest.probes(labels),
+        seconds=round(monotonic() - started, 1),
+    )
 
 
-class _Comparison:
+class _Contest:
     """Trains models with different groupings, on the same rows and with the same settings."""
 
     def __init__(
@@ -109,7 +105,7 @@ class _Comparison:
         bits = float(np.log2([learnt.codebook_sizes[category] for category in used]).mean())
         table = prepare_table(table, config)
         whole = table.split(config.training)
-        rows, split = _sample(whole, seed=config.training.seed)
+        rows, split = sample_rows(whole, seed=config.training.seed)
         values, weights = table.take(rows), table.all_weights
         family = table.family_of_feature()[active]
         device = resolve_device(config.training.device)
@@ -120,7 +116,9 @@ class _Comparison:
         self._leader = None if leader is None else learnt.cleaner.position[leader[active]]
         self._learnt = grouping.astype(np.int64)
         blocks = Blocks.of(table, config)
-        self._allowed = _allowed(self._learnt, None if blocks is None else blocks.of_feature[active])
+        self._allowed = allowed_categories(
+            self._learnt, None if blocks is None else blocks.of_feature[active]
+        )
         self._data = RunData(
             torch.from_numpy(learnt.cleaner.normalize(values)).to(device),
             split,
@@ -131,11 +129,11 @@ class _Comparison:
             is_channel=learnt.cleaner.is_channel,
             is_gap=learnt.cleaner.is_gap,
         )
-        self._config = _static(config, codebook_size=round(2**bits), rows=len(split.train))
+        self._config = static_settings(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}
         self._training_seconds = learnt.training_seconds
         self._static_seconds: list[float] = []
-        self._larger = _rows_learnt(config, len(whole.train)) / _rows_learnt(self._config, len(split.train))
+        self._larger = rows_learnt(config, len(whole.train)) / rows_learnt(self._config, len(split.train))
         self.terms = Terms(
             train_rows=len(split.train),
             test_rows=len(split.test),
@@ -189,7 +187,7 @@ class _Comparison:
         rebuilt = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)
         return found | {"principal_components": self._test_error(rebuilt)}
 
-    def stability(self) -> dict[str, Any] | None:
+    def stability(self) -> Stability | None:
         """How far the grouping depends on the rows; None where it is not found by a start alone."""
         if self._given_config.assignment.resolved_init() not in FOUND_STARTS:
             return None
@@ -202,7 +200,7 @@ class _Comparison:
             should_stop=self._should_stop,
         )
 
-    def probes(self, labels: Mapping[str, NDArray[np.object_]]) -> list[dict[str, Any]]:
+    def probes(self, labels: Mapping[str, NDArray[np.object_]]) -> list[Probe]:
         """How well the model's codes tell the labels."""
         if self._weights is None or not labels:
             return []
@@ -299,45 +297,3 @@ def _row_errors(reconstructed: Tensor, data: RunData) -> NDArray[np.float64]:
     error = squared_error(reconstructed, data.features[rows], data.cells(rows)).mean(dim=1)
     errors: NDArray[np.float64] = error.double().cpu().numpy()
     return errors * data.owners.per_feature
-
-
-def _sample(split: RowSplit, *, seed: int) -> tuple[NDArray[np.int64], RowSplit]:
-    """Sample rows of each part of the run's split; return them, and their own split."""
-    generator = np.random.default_rng([seed, 2])
-    parts = [
-        np.sort(generator.permutation(rows)[:most])
-        for rows, most in (
-            (split.train, MAX_TRAIN_ROWS),
-            (split.test, MAX_TEST_ROWS),
-            (split.validation, MAX_TEST_ROWS),
-        )
-    ]
-    rows = np.concatenate(parts)
-    train, test, validation = np.split(np.arange(len(rows)), np.cumsum([len(part) for part in parts])[:-1])
-    return rows, RowSplit(train, validation, test)
-
-
-def _allowed(grouping: Grouping, block: NDArray[np.int64] | None) -> NDArray[np.bool_]:
-    """Return which categories each feature may join, [D', G]: all, or those of its block of families."""
-    if block is None:
-        return np.ones((len(grouping), int(grouping.max()) + 1), dtype=bool)
-    of_block = np.zeros((int(block.max()) + 1, int(grouping.max()) + 1), dtype=bool)
-    of_block[block, grouping] = True
-    return of_block[block]
-
-
-def _rows_learnt(config: RunConfig, rows: int) -> int:
-    """How many rows a run sees in all its epochs."""
-    return choose_epochs(config.training, rows) * rows
-
-
-def _static(config: RunConfig, *, codebook_size: int, rows: int) -> RunConfig:
-    """The settings that all contestants train by: the run's own, but for what must be equal, or short."""
-    training = config.training
-    most_epochs = math.ceil(MAX_STEPS / (rows // choose_batch_size(training, rows)))
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, codebook_size=codebook_size, levels=config.model.num_levels),
-        assignment=dataclasses.replace(config.assignment, mode="static", surplus_categories=0),
-        training=dataclasses.replace(training, epochs=min(choose_epochs(training, rows), most_epochs)),
-    )

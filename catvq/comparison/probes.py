@@ -4,7 +4,6 @@ Shapes: N rows, S streams.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
+from catvq.comparison.result import Probe
 from catvq.errors import Interrupted
 from catvq.features.split import RowSplit
 
@@ -28,7 +28,7 @@ def probe_labels(
     split: RowSplit,
     *,
     should_stop: Callable[[], bool],
-) -> list[dict[str, Any]]:
+) -> list[Probe]:
     """Fit probes to one-hot codes and to decoded rows of training rows, and count their hits on test rows.
 
     Codes are names: a linear probe of few rows cannot learn what each of hundreds means, while decoded rows
@@ -42,9 +42,7 @@ def probe_labels(
         should_stop: Polled before each label.
 
     Returns:
-        For each label its `key`, the accuracies of a linear probe and of trees of one-hot codes (`linear`,
-        `trees`) and of a linear probe of decoded rows (`decoded`), and `commonest`, the share of the value
-        that is the commonest in training rows.
+        One for each label that is not left out.
 
     Raises:
         Interrupted: `should_stop` returned true.
@@ -65,12 +63,12 @@ def probe_labels(
         rebuilt = LogisticRegression(max_iter=MAX_ITERATIONS).fit(decoded[train], fitted)
         trees = ExtraTreesClassifier(TREES, random_state=0).fit(inputs, fitted)
         found.append(
-            {
-                "key": name,
-                "linear": float(linear.score(held_out, judged)),
-                "decoded": float(rebuilt.score(decoded[test], judged)),
-                "trees": float(trees.score(held_out, judged)),
-                "commonest": float((judged == values[counts.argmax()]).mean()),
-            }
+            Probe(
+                key=name,
+                linear=float(linear.score(held_out, judged)),
+                decoded=float(rebuilt.score(decoded[test], judged)),
+                trees=float(trees.score(held_out, judged)),
+                commonest=float((judged == values[counts.argmax()]).mean()),
+            )
         )
     return found

@@ -4,13 +4,13 @@ Shapes: N rows, D' active features.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from catvq.cleaning.cleaner import FeatureCleaner
+from catvq.comparison.result import Stability
 from catvq.config import RunConfig
 from catvq.features.table import FeatureTable
 from catvq.grouping.choose_initial import choose_start
@@ -28,7 +28,7 @@ def resampled_agreement(
     grouping: NDArray[np.int64],
     *,
     should_stop: Callable[[], bool],
-) -> dict[str, Any]:
+) -> Stability:
     """Find the initial grouping anew from random halves of the rows, and compare it with the model's.
 
     Args:
@@ -38,9 +38,6 @@ def resampled_agreement(
         config: The run's, with one of `FOUND_STARTS`.
         grouping: The model's, int64 [D'].
         should_stop: Polled regularly.
-
-    Returns:
-        `agreement`, the mean adjusted Rand index; `agreements`, one for each half; `rows` of a half.
 
     Raises:
         Interrupted: `should_stop` returned true.
@@ -52,4 +49,4 @@ def resampled_agreement(
         found = start_categories(table, cleaner, half, config, None)
         found, _ = choose_start(config, found, half, should_stop)
         agreements.append(float(adjusted_rand_score(grouping, found.grouping)))
-    return {"agreement": float(np.mean(agreements)), "agreements": agreements, "rows": rows}
+    return Stability(float(np.mean(agreements)), agreements, rows)

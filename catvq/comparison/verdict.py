@@ -5,11 +5,12 @@ Shapes: D' active features, T trainings of each grouping, B test rows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
+
+from catvq.comparison.result import CodecResult, ComparedRows, ContestantResult, Outcome, Verdict
 
 LEARNT = "model"  # the contestant that is evaluated
 NO_GROUPS = "no_groups"  # the contestant whose features are all in one category, with as many codes in all
@@ -23,8 +24,6 @@ NAMES = {
 }
 CLEAR = 2.0  # standard errors; a smaller difference is not significant
 MIN_TEST_ROWS = 2  # fewer have no standard error
-
-Outcome = Literal["better", "as_good", "worse", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +107,7 @@ class Difference:
 
 def judge(
     contestants: Sequence[Contestant], terms: Terms, times: Times | None, codecs: Mapping[str, float]
-) -> dict[str, Any]:
+) -> Verdict:
     """Compare the first contestant, the model's grouping, with the best of the others.
 
     Args:
@@ -116,12 +115,6 @@ def judge(
         terms: Settings shared by all contestants.
         times: None if nothing was trained.
         codecs: Test errors of classical quantisers by name; empty if nothing was trained.
-
-    Returns:
-        `outcome` ("better", "as_good", "worse", or "none" without a comparison), `best` (the best of the
-        other groupings with as many categories), `contestants` (each with `name`, `test_error`, `test_errors`
-        of each training, `agreement` with the model's grouping as adjusted Rand index, `difference` and its
-        `standard_error`), the terms, `training_seconds`, `static_seconds`, and `verdict`, a text.
     """
     outcome: Outcome = "none"
     best, verdict = None, _no_verdict(terms)
@@ -141,34 +134,34 @@ def judge(
         verdict += f" {_untrained(codecs)}"
     if times is not None:
         verdict += f" {_cost(times)}"
-    return {
-        "outcome": outcome,
-        "best": best,
-        "contestants": [
-            {
-                "name": contestant.name,
-                "test_error": contestant.test_error,
-                "test_errors": contestant.row_errors.mean(axis=1).tolist(),
-                "agreement": float(adjusted_rand_score(contestants[0].grouping, contestant.grouping)),
-                "difference": difference.mean,
-                "standard_error": difference.standard_error,
-            }
+    return Verdict(
+        outcome=outcome,
+        best=best,
+        contestants=[
+            ContestantResult(
+                name=contestant.name,
+                test_error=contestant.test_error,
+                test_errors=contestant.row_errors.mean(axis=1).tolist(),
+                agreement=float(adjusted_rand_score(contestants[0].grouping, contestant.grouping)),
+                difference=difference.mean,
+                standard_error=difference.standard_error,
+            )
             for contestant, difference in zip(contestants, differences, strict=True)
         ],
-        "codecs": [{"name": name, "test_error": error} for name, error in codecs.items()],
-        "rows": {"train": terms.train_rows, "test": terms.test_rows},
-        "categories": terms.categories,
-        "levels": terms.levels,
-        "codebook_size": terms.codebook_size,
-        "bits_per_row": terms.bits_per_row,
-        "epochs": terms.epochs,
-        "seeds": list(terms.seeds),
-        "has_structure": terms.has_structure,
-        "model_test_error": terms.model_test_error,
-        "training_seconds": None if times is None else times.training,
-        "static_seconds": None if times is None else round(times.static, 1),
-        "verdict": verdict,
-    }
+        codecs=[CodecResult(name, error) for name, error in codecs.items()],
+        rows=ComparedRows(terms.train_rows, terms.test_rows),
+        categories=terms.categories,
+        levels=terms.levels,
+        codebook_size=terms.codebook_size,
+        bits_per_row=terms.bits_per_row,
+        epochs=terms.epochs,
+        seeds=list(terms.seeds),
+        has_structure=terms.has_structure,
+        model_test_error=terms.model_test_error,
+        training_seconds=None if times is None else times.training,
+        static_seconds=None if times is None else round(times.static, 1),
+        verdict=verdict,
+    )
 
 
 def _differences(contestants: Sequence[Contestant]) -> list[Difference]:

@@ -56,7 +56,7 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         if config.assignment.take == "weights":  # its features are in the order of the model it went on from
             table = StartModel.read(store.models.directory(model_id)).align(table)
         labels = load_labels(store, claim.dataset_id, config)
-        document = compare(table, config, learnt, labels=labels, should_stop=is_stopping.is_set)
+        found = compare(table, config, learnt, labels=labels, should_stop=is_stopping.is_set)
     except Interrupted:
         store.comparisons.release(claim)
         _log.info("comparison of %s was released", model_id)
@@ -68,8 +68,8 @@ def _make(store: Store, claim: ComparisonClaim, is_stopping: threading.Event) ->
         _log.exception("comparison of %s failed", model_id)
         store.comparisons.fail(claim, describe_failure(error).text)
     else:
-        store.comparisons.finish(claim, document)
-        _log.info("comparison of %s: %s", model_id, document["outcome"])
+        store.comparisons.finish(claim, found.to_dict())
+        _log.info("comparison of %s: %s", model_id, found.verdict.outcome)
 
 
 def _load_table_or_none(store: Store, dataset_id: str, config: RunConfig) -> FeatureTable | None:

@@ -21,11 +21,11 @@ def test_labels_that_codes_tell_are_told_and_others_are_guessed():
 
     told, guessed = probe_labels(codes, codes.astype(np.float32), labels, SPLIT, should_stop=lambda: False)
 
-    assert (told["key"], told["linear"], told["trees"]) == ("told", 1, 1)
-    assert told["commonest"] < 0.7
-    assert told["decoded"] > 0.9
-    assert guessed["key"] == "chance"
-    assert guessed["linear"] < 0.7
+    assert (told.key, told.linear, told.trees) == ("told", 1, 1)
+    assert told.commonest < 0.7
+    assert told.decoded > 0.9
+    assert guessed.key == "chance"
+    assert guessed.linear < 0.7
 
 
 def test_names_constants_and_missing_labels_are_no_labels():

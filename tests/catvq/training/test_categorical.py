@@ -276,8 +276,8 @@ def test_a_table_without_numbers_is_learnt_from(train, table, config):
 
 def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config, monkeypatch):
     monkeypatch.setattr("catvq.comparison.compare.TRAININGS", 2)
-    monkeypatch.setattr("catvq.comparison.compare.MAX_STEPS", 20)
-    result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False)
+    monkeypatch.setattr("catvq.comparison.conditions.MAX_STEPS", 20)
+    result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False).verdict
 
-    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS, "no_groups"]
-    assert all(0 < contestant["test_error"] < 1 for contestant in result["contestants"])
+    assert [contestant.name for contestant in result.contestants] == ["model", *METHODS, "no_groups"]
+    assert all(0 < contestant.test_error < 1 for contestant in result.contestants)

@@ -231,11 +231,11 @@ def test_families_of_another_shape_are_not_encoded(directory, table):
 
 def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config, monkeypatch):
     monkeypatch.setattr("catvq.comparison.compare.TRAININGS", 2)
-    monkeypatch.setattr("catvq.comparison.compare.MAX_STEPS", 10)
-    result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False)
+    monkeypatch.setattr("catvq.comparison.conditions.MAX_STEPS", 10)
+    result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False).verdict
 
-    assert [contestant["name"] for contestant in result["contestants"]] == ["model", *METHODS, "no_groups"]
-    assert all(0 < contestant["test_error"] < 2 for contestant in result["contestants"])
+    assert [contestant.name for contestant in result.contestants] == ["model", *METHODS, "no_groups"]
+    assert all(0 < contestant.test_error < 2 for contestant in result.contestants)
 
 
 def test_prefixes_of_training_rows_train_too(table, make_config, train, tmp_path):

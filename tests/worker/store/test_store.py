@@ -76,5 +76,5 @@ def test_an_unreachable_database_is_reported_as_unavailable(tmp_path):
 
 def test_the_store_needs_neither_torch_nor_celery():
     imports = "import sys, worker.store, worker.contract.settings"
-    code = f"{imports}; print({{'torch', 'celery', 'catvq'}} & set(sys.modules))"
+    code = f"{imports}; print({{'torch', 'celery', 'sklearn'}} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
