@@ -13,7 +13,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: bench-series bench-tables vendor help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
+.PHONY: bench-long bench-series bench-tables vendor help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,9 @@ bench-learning: $(INSTALLED) ## Measure how well the assignment is learnt on pla
 bench-series: $(INSTALLED) ## Measure planted categories and codes of real sets of series and grids
 	$(BIN)/python -m pip install --quiet --no-deps --requirement benchmarks/requirements.txt
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.series
+
+bench-long: $(INSTALLED) ## Measure memory and time of runs on long tables and on many series
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.long_tables
 
 bench-encode: $(INSTALLED) ## Compare engines of the frozen encoder with their bare matrix products
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.encode

@@ -21,6 +21,7 @@ import torch
 
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
+from catvq.features import spooled
 from catvq.features.sequences import Series
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
@@ -42,8 +43,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps that are timed; 0: a whole epoch")
     parser.add_argument("--directory", type=Path, help="where the tables lie; they are kept there")
     parser.add_argument("--without-freeze", action="store_true")
+    parser.add_argument("--in-memory", action="store_true", help="what would lie in files does not")
     parser.add_argument("--one", choices=["rows", "series"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.in_memory:
+        spooled.IN_MEMORY_BYTES = sys.maxsize
     if arguments.one:
         sizes = arguments.rows if arguments.one == "rows" else arguments.series
         learn(
@@ -61,6 +65,7 @@ def main() -> None:
                 own = ["--one", kind, f"--{kind}", str(size), "--steps", str(arguments.steps)]
                 own += ["--directory", str(arguments.directory or temporary)]
                 own += ["--without-freeze"] if arguments.without_freeze else []
+                own += ["--in-memory"] if arguments.in_memory else []
                 subprocess.run([sys.executable, "-m", "benchmarks.long_tables", *own], check=True)
 
 

@@ -66,7 +66,9 @@ class OnnxCodes:
 
     @classmethod
     def join(cls, parts: Sequence["OnnxCodes"]) -> "OnnxCodes":
-        """Of one part's rows after another's."""
+        """Of one part's rows after another's; of one part alone just that."""
+        if len(parts) == 1:
+            return parts[0]
         names = [field.name for field in fields(cls)]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 

@@ -118,7 +118,8 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     if not np.array_equal(encoded.codes[vector], vector_codes):
         raise FreezeError("the exported encoder gives other codes of the test vector than the frozen model")
     codes = torch.from_numpy(encoded.codes)
-    usage = _count_usage(codes[inputs.data.split.train], weights)
+    train = torch.from_numpy(inputs.data.split.train)
+    usage = _count_usage(codes, train, weights)
     grouping_document = describe_grouping(inputs.table, inputs.categories.names, inputs.soft)
     report = {
         "losses": inputs.state.losses,
@@ -133,7 +134,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "search": inputs.search,
         "freeze_check": asdict(check) | {"of": whole.table.num_rows},
         "codebook": _describe_usage(usage, model),
-        "tokens": _describe_tokens(codes[inputs.data.split.train]),
+        "tokens": _describe_tokens(codes[train[:TOKEN_ROWS]]),
         "topographic_similarity": _topography(inputs.data.split, features, codes, weights),
         "assignment": asdict(inputs.state.assignment),
         "doubtful": _describe_doubtful(inputs, model, grouping_document["features"]),
@@ -146,7 +147,7 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
         "collapse": [asdict(each) for each in inputs.state.collapses],
         "rows": _count_rows(whole.data.split),
         "measured_rows": _count_rows(inputs.data.split),
-        "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.tobytes()).hexdigest()},
+        "codes": {"rows": len(codes), "sha256": hashlib.sha256(encoded.codes.data).hexdigest()},
         "cleaning": inputs.cleaner.report(inputs.table.features),
         "training": {
             "epochs": inputs.state.epoch,
@@ -183,11 +184,13 @@ def freeze(inputs: FreezeInputs) -> FrozenModel:
     )
 
 
-def _count_usage(codes: Tensor, weights: FrozenWeights) -> Tensor:
-    """How often each code was used: int64 [N, S] -> float32 [S, K]."""
+def _count_usage(codes: Tensor, rows: Tensor, weights: FrozenWeights) -> Tensor:
+    """How often some rows use each code: int64 [N, S] -> float32 [S, K]."""
     streams, codebook_size, _ = weights.codes.shape
-    flat = (codes + torch.arange(streams) * codebook_size).flatten()
-    return torch.bincount(flat, minlength=streams * codebook_size).view(streams, codebook_size).float()
+    first, counts = torch.arange(streams) * codebook_size, torch.zeros(streams * codebook_size)
+    for part in torch.split(rows, CHUNK_ROWS):
+        counts += torch.bincount((codes[part] + first).flatten(), minlength=len(counts))
+    return counts.view(streams, codebook_size)
 
 
 def _errors(
@@ -301,7 +304,7 @@ def _describe_tokens(codes: Tensor) -> dict[str, float]:
         `distinct`, rows of codes that differ; `commonest`, rows that have the commonest row of codes;
         `shared`, rows whose codes another row has, too.
     """
-    rows = codes[:TOKEN_ROWS].numpy()
+    rows = codes.numpy()
     counts = np.unique(rows, axis=0, return_counts=True)[1]
     return {
         "distinct": len(counts) / len(rows),
