@@ -4,9 +4,12 @@ Shapes: N rows.
 """
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from catvq.features.rows import RunData
 from catvq.features.samples import draw_sample
@@ -31,12 +34,17 @@ def choose_rows(table: FeatureTable, data: RunData) -> tuple[FeatureTable, RunDa
     drawn = {name: draw_sample(rows, round(share * len(rows))) for name, rows in parts.items()}
     rows = np.sort(np.concatenate(list(drawn.values())))
     places = {name: np.searchsorted(rows, own) for name, own in drawn.items()}
-    present = None if data.present is None else gather(data.present.cpu().numpy(), rows, table.spool_dir)
-    features = gather(data.features.cpu().numpy(), rows, table.spool_dir)
     return table.keep(rows), dataclasses.replace(
         data,
-        features=torch.from_numpy(features).to(data.device),
+        features=_gather(data.features, rows, table.spool_dir),
         split=RowSplit(**places),
-        present=None if present is None else torch.from_numpy(present).to(data.device),
+        present=None if data.present is None else _gather(data.present, rows, table.spool_dir),
         weights=None if data.weights is None else data.weights[rows],
     )
+
+
+def _gather(values: Tensor, rows: NDArray[np.int64], directory: Path | None) -> Tensor:
+    """Some rows, on the device of all; in a file where they are many and in this process's memory."""
+    if values.device.type != "cpu":
+        return values[torch.from_numpy(rows).to(values.device)]
+    return torch.from_numpy(gather(values.numpy(), rows, directory))
