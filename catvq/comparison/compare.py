@@ -30,6 +30,7 @@ from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.prefixes import prepare_table
+from catvq.features.row_lengths import RowLengths
 from catvq.features.rows import RunData
 from catvq.features.table import FeatureTable
 from catvq.grouping.baselines import Grouping, group_within
@@ -128,6 +129,7 @@ class _Contest:
             None if weights is None else weights[rows],
             is_channel=learnt.cleaner.is_channel,
             is_gap=learnt.cleaner.is_gap,
+            lengths=RowLengths.of(table, active).select(rows),
         )
         self._config = static_settings(config, codebook_size=round(2**bits), rows=len(split.train))
         self._errors: dict[bytes, NDArray[np.float64]] = {}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.features.owners import ColumnOwners
+from catvq.features.row_lengths import RowLengths
 from catvq.features.row_weights import Weights
 from catvq.features.samples import draw_sample
 from catvq.features.scores import feature_scores
@@ -36,6 +37,7 @@ class RunData:
         leader: The feature that each follows into its category, int64 [D']; None where none follows another.
         is_channel: Which features are channels, bool [D']; none of them when not given.
         is_gap: Which columns tell of missing values, bool [C']; none of them when not given.
+        lengths: Of the rows' series; None where there are none.
     """
 
     features: Tensor
@@ -47,6 +49,7 @@ class RunData:
     leader: NDArray[np.int64] | None = None
     is_channel: NDArray[np.bool_] | None = None
     is_gap: NDArray[np.bool_] | None = None
+    lengths: RowLengths | None = None
 
     @property
     def device(self) -> torch.device:
@@ -68,8 +71,10 @@ class RunData:
         observed = self.features[rows]
         if self.present is not None:
             observed = observed.masked_fill(~self.present[rows], torch.nan)
-        owner = self.owners.owner.cpu().numpy()
-        return feature_scores(observed.cpu().numpy(), owner, self.is_channel, self.is_gap)
+        owner, columns = self.owners.owner.cpu().numpy(), observed.cpu().numpy()
+        if self.lengths is not None:
+            self.lengths.take_out(columns, owner, rows.cpu().numpy())
+        return feature_scores(columns, owner, self.is_channel, self.is_gap)
 
     @cached_property
     def train_rows(self) -> Tensor:

@@ -21,6 +21,7 @@ from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.prefixes import prepare_table
+from catvq.features.row_lengths import RowLengths
 from catvq.features.rows import RunData
 from catvq.features.samples import draw_sample
 from catvq.features.scores import feature_scores
@@ -85,6 +86,7 @@ class TrainingRun:
             categories.active_leader(cleaner),
             cleaner.is_channel,
             cleaner.is_gap,
+            RowLengths.of(table, cleaner.active),
         )
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
@@ -126,6 +128,7 @@ class TrainingRun:
             split.train, choose_sample_size(len(cleaner.active_columns)), seed=config.training.seed
         )
         observed = cleaner.observed(table.take(sample))
+        RowLengths.of(table, cleaner.active).take_out(observed, cleaner.feature_of_column, sample)
         scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel, cleaner.is_gap)
         categories = start_categories(table, cleaner, scores, config, groups)
         categories, report = choose_start(config, categories, scores, should_stop, rows=len(split.train))
