@@ -63,6 +63,7 @@ class DatasetWarning(Body):
         "missing_words",
         "empty_column",
         "constant_column",
+        "id_column",
         "categorical",
         "left_out",
         "lists",

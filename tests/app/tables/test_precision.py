@@ -51,7 +51,7 @@ def test_what_float32_would_round_away_is_float64(values, limits):
     matrix, report = stored_columns(limits, WAVE, values)
     assert matrix.dtype == np.float64
     np.testing.assert_array_equal(matrix[:, 1], values.astype(np.float64))
-    assert not report.warnings
+    assert {warned.code for warned in report.warnings} <= {"id_column"}  # some columns count the rows
 
 
 def test_missing_cells_do_not_hide_it(limits):
@@ -99,4 +99,4 @@ def test_times_are_seconds_since_the_first(limits):
     options = ReadOptions(types={"when": "datetime"})
     matrix, report = stored(open_table(io.BytesIO(text.encode()), Format.CSV, options, limits), limits)
     np.testing.assert_allclose(matrix[:, 1], ROWS / 1000, atol=1e-6)
-    assert not report.warnings
+    assert {warned.code for warned in report.warnings} <= {"id_column"}  # some columns count the rows

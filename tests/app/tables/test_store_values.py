@@ -56,6 +56,34 @@ def test_constant_and_empty_columns_are_said(limits):
     assert [(w.code, w.column) for w in report.warnings] == [("constant_column", "a"), ("empty_column", "b")]
 
 
+@pytest.mark.parametrize(
+    ("numbers", "is_id"),
+    [
+        (np.arange(1, 201), True),
+        (np.random.default_rng(0).permutation(200) + 5_000_000, True),
+        (np.arange(200) - 100, True),
+        (np.arange(99), False),  # so few may well follow each other
+        (np.arange(200) * 2, False),
+        (np.arange(200) / 4, False),
+        (np.arange(200) + 0.5, False),
+        (np.append(np.arange(199), np.nan), False),
+        (np.append(np.arange(199), 7), False),
+        (np.repeat([0, 199], 100), False),
+        (np.concatenate([[0], np.full(198, 99.5), [199]]), False),
+    ],
+)
+def test_numbers_that_count_the_rows_may_be_ids_and_are_said(numbers, is_id, limits):
+    blocks = np.column_stack([numbers.astype(float), np.sin(numbers)])
+    report, _ = written([blocks[:70], blocks[70:]], limits)
+    assert [w.column for w in report.warnings if w.code == "id_column"] == ["a"] * is_id
+
+
+def test_times_that_follow_each_other_are_no_ids(limits):
+    days = np.arange(200.0)[:, None]
+    report, _ = written([days], limits, ("when",), origins={"when": "2020-01-01"})
+    assert report.warnings == ()
+
+
 def test_a_column_that_changes_between_blocks_is_not_constant(limits):
     report, _ = written([np.array([[1, 1.0]]), np.array([[1, 2.0]])], limits)
     assert [w.column for w in report.warnings] == ["a"]
