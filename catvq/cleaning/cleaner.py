@@ -5,7 +5,7 @@ D' active features (those that are kept), C' active columns.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -252,29 +252,6 @@ class FeatureCleaner(KeptColumns):
         rows *= self.scale
         rows += self.restored_centre
         return self.columns.collapse(rows)
-
-    def report(self, features: Sequence[str]) -> list[dict[str, Any]]:
-        """Tell for each uploaded feature what was done to it, in JSON's types; numbers of numeric ones.
-
-        Of a channel, `clipped` counts descriptors.
-        """
-        clipped = np.bincount(self.columns.feature, self.clipped)
-        is_number = (self.num_values == 0) & (self.num_descriptors == 0)
-        is_duplicate = (self.stands_on != CONSTANT) & (self.stands_on != np.arange(len(features)))
-        return [
-            {
-                "name": name,
-                "status": self.status(index),
-                "duplicate_of": features[self.stands_on[index]] if is_duplicate[index] else None,
-                "missing": int(self.missing[column]),
-                "clipped": int(clipped[index]),
-            }
-            | {
-                field: float(getattr(self, field)[column]) if is_number[index] else None
-                for field in ("fill", "lower", "upper", "centre", "scale")
-            }
-            for index, (name, column) in enumerate(zip(features, self.columns.first, strict=True))
-        ]
 
     def to_dict(self) -> dict[str, Any]:
         """Every field in JSON's types; numbers come back exactly."""

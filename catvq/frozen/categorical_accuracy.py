@@ -3,7 +3,7 @@
 Shapes: N rows, S streams.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,6 +17,20 @@ from catvq.frozen.weights import FrozenWeights
 MAX_ROWS = 20_000  # of test rows: an accuracy is then known to half a percentage point
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValueAccuracy:
+    """How often a feature's values come back.
+
+    Attributes:
+        accuracy: Share of the rows with a value whose decoded value is the same; None without such rows.
+        commonest: What the share would be of always the value that is commonest in training.
+    """
+
+    name: str
+    accuracy: float | None
+    commonest: float | None
+
+
 def describe_values(
     table: FeatureTable,
     cleaner: FeatureCleaner,
@@ -24,8 +38,8 @@ def describe_values(
     split: RowSplit,
     *,
     codes: NDArray[np.int64],
-) -> list[dict[str, Any]]:
-    """Tell of each categorical feature how good its decoded values are on test rows, in JSON's types.
+) -> list[ValueAccuracy]:
+    """Tell of each categorical feature how good its decoded values are on test rows.
 
     Args:
         table: The uploaded table.
@@ -33,10 +47,6 @@ def describe_values(
         weights: The frozen weights.
         split: Of its rows.
         codes: int64 [N, S], of all rows.
-
-    Returns:
-        `name`; `accuracy`, the share of the rows with a value whose decoded value is the same; `commonest`,
-        what the share would be of always the value that is commonest in training. Both None without rows.
     """
     categorical = np.flatnonzero(cleaner.num_values)
     if not len(categorical):
@@ -53,10 +63,10 @@ def describe_values(
         right = int((restored[own, feature] == values[own, feature]).sum())
         usual = int((values[own, feature] == commonest[feature]).sum())
         found.append(
-            {
-                "name": table.features[feature],
-                "accuracy": right / count if count else None,
-                "commonest": usual / count if count else None,
-            }
+            ValueAccuracy(
+                name=table.features[feature],
+                accuracy=right / count if count else None,
+                commonest=usual / count if count else None,
+            )
         )
     return found

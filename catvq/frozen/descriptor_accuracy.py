@@ -3,7 +3,8 @@
 Shapes: N rows, C' active columns, S streams.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,6 +19,19 @@ from catvq.recipe import choose_sample_size
 MAX_ROWS = 20_000  # of test rows
 
 
+@dataclass(frozen=True)
+class ChannelAccuracy:
+    """How well a channel comes back.
+
+    Attributes:
+        rebuilt: By descriptor the share of its variance that comes back on test rows, 1 where it does exactly
+            and 0 or less where its mean would be as good; None for one that does not vary there.
+    """
+
+    name: str
+    rebuilt: Mapping[str, float | None]
+
+
 def describe_channels(
     table: FeatureTable,
     cleaner: FeatureCleaner,
@@ -25,8 +39,8 @@ def describe_channels(
     data: RunData,
     *,
     codes: Tensor,
-) -> list[dict[str, Any]]:
-    """Tell of each channel that is learnt from how well its descriptors are rebuilt, in JSON's types.
+) -> list[ChannelAccuracy]:
+    """Tell of each channel that is learnt from how well its descriptors are rebuilt.
 
     Args:
         table: The uploaded table.
@@ -36,8 +50,6 @@ def describe_channels(
         codes: int64 [N, S].
 
     Returns:
-        `name`, and `rebuilt`: by descriptor the share of its variance that comes back on test rows, 1 where
-        it does exactly and 0 or less where its mean would be as good; None for one that does not vary there.
         Empty without test rows.
     """
     rows = torch.from_numpy(data.split.test[: min(MAX_ROWS, choose_sample_size(data.features.shape[1]))])
@@ -56,13 +68,13 @@ def describe_channels(
     names = [family.descriptors for family in table.channel_families for _ in family.channels]
     channels = np.flatnonzero(cleaner.num_descriptors)
     return [
-        {
-            "name": table.features[channel],
-            "rebuilt": {
+        ChannelAccuracy(
+            table.features[channel],
+            {
                 name: rebuilt.get(int(cleaner.columns.first[channel]) + place)
                 for place, name in enumerate(own)
             },
-        }
+        )
         for channel, own in zip(channels, names, strict=True)
         if cleaner.status(int(channel)) == "kept"
     ]

@@ -40,27 +40,38 @@ class Swap:
     cost: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class DoubtfulFeature:
+    """A feature with an uncertain category; the last two are None where no other is possible."""
+
+    name: str
+    category: int
+    confidence: float
+    runner_up: int | None
+    swap_cost: float | None
+
+
 def describe_doubtful(
     features: Sequence[Mapping[str, Any]], swaps: Sequence[Swap | None]
-) -> list[dict[str, Any]]:
-    """Return the features with an uncertain category, cheapest swap first, in JSON's types.
+) -> list[DoubtfulFeature]:
+    """Return the features with an uncertain category, cheapest swap first.
 
     Args:
         features: Name, category and confidence of each feature, as in the grouping.
         swaps: Swaps of the same features; None if no other category is possible.
     """
     doubtful = [
-        {
-            "name": feature["name"],
-            "category": feature["category"],
-            "confidence": feature["confidence"],
-            "runner_up": None if swap is None else swap.runner_up,
-            "swap_cost": None if swap is None else swap.cost,
-        }
+        DoubtfulFeature(
+            name=feature["name"],
+            category=feature["category"],
+            confidence=feature["confidence"],
+            runner_up=None if swap is None else swap.runner_up,
+            swap_cost=None if swap is None else swap.cost,
+        )
         for feature, swap in zip(features, swaps, strict=True)
         if feature["confidence"] <= CONFIDENT or (swap is not None and swap.cost <= CHEAP_SWAP)
     ]
-    return sorted(doubtful, key=lambda each: math.inf if each["swap_cost"] is None else each["swap_cost"])
+    return sorted(doubtful, key=lambda each: math.inf if each.swap_cost is None else each.swap_cost)
 
 
 @torch.no_grad()

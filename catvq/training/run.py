@@ -38,7 +38,8 @@ from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.cleaned_rows import clean_rows
-from catvq.training.freeze import FreezeInputs, freeze
+from catvq.training.freeze import freeze
+from catvq.training.freeze_inputs import FreezeInputs
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.pruning import without_empty

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from catvq.features.table import FeatureTable
-from catvq.frozen.uncertain_features import CHEAP_SWAP, Swap, describe_doubtful, ridge_errors
+from catvq.frozen.uncertain_features import CHEAP_SWAP, DoubtfulFeature, Swap, describe_doubtful, ridge_errors
 
 
 def described(name, confidence):
@@ -106,9 +106,9 @@ def test_doubt_is_a_low_confidence_or_a_cheap_swap_and_the_cheapest_come_first()
 
     found = describe_doubtful(features, swaps)
 
-    assert [each["name"] for each in found] == ["swap", "unsure", "alone"]
-    assert found[0] == {"name": "swap", "category": 0, "confidence": 1.0, "runner_up": 3, "swap_cost": -0.1}
-    assert (found[2]["runner_up"], found[2]["swap_cost"]) == (None, None)
+    assert [each.name for each in found] == ["swap", "unsure", "alone"]
+    assert found[0] == DoubtfulFeature(name="swap", category=0, confidence=1.0, runner_up=3, swap_cost=-0.1)
+    assert (found[2].runner_up, found[2].swap_cost) == (None, None)
 
 
 def test_ridge_errors_by_hand():
