@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from catvq_client.errors import CatvqError
 from catvq_client.tables.body import CHUNK_BYTES, CSV, Body, csv_line
-from catvq_client.tables.families import family_arrays, has_channels
+from catvq_client.tables.families import family_arrays, has_channels, is_awkward
 from catvq_client.tables.files import file_body
 
 NPY = "application/x-npy"
@@ -76,6 +76,8 @@ def table_body(table: Table, columns: Sequence[str] | None = None) -> Body:
     if isinstance(table, DataFrameLike):
         names = [str(label) for label in table.columns]
         return _array_body(frame_values(table), names)
+    if is_awkward(table):
+        raise CatvqError("series need a name: send {name: array}")
     return _array_body(_numbers(np.asanyarray(table)), names_of_labels(table) if columns is None else columns)
 
 

@@ -56,7 +56,7 @@ def family_arrays(table: Mapping[str, Any]) -> Families:
     found = Families()
     for name, values in table.items():
         if _is_ragged(values):
-            steps = [np.asarray(row) for row in _rows_of(values)]
+            steps = _rows_of(name, values)
             found.arrays[f"{name}.values"] = _join(name, steps)
             found.arrays[f"{name}.offsets"] = np.concatenate([[0], np.cumsum([len(row) for row in steps])])
             continue
@@ -74,20 +74,32 @@ def count_values(table: Mapping[str, Any]) -> int:
     return sum(int(array.size) for array in family_arrays(table).arrays.values())
 
 
-def _rows_of(values: Any) -> list[Any]:
-    return [row.to_numpy() for row in values] if _is_awkward(values) else list(values)
+def _rows_of(name: str, values: Any) -> list[Array]:
+    if not is_awkward(values):
+        return [np.asanyarray(row) for row in values]
+    awkward = import_module("awkward")
+    try:  # a row that is missing as a whole has no steps
+        return [awkward.to_numpy(row) for row in awkward.fill_none(values, [], axis=0)]
+    except ValueError as error:
+        raise _wrong_rows(name) from error
+
+
+def _wrong_rows(name: str) -> CatvqError:
+    return CatvqError(f"family {name}: each row needs [steps] or [steps, channels] with the same channels")
 
 
 def _join(name: str, steps: list[Array]) -> Array:
     shapes = {row.shape[1:] for row in steps if len(row)}
     if len(shapes) > 1 or any(len(shape) > 1 for shape in shapes):
-        raise CatvqError(f"family {name}: each row needs [steps] or [steps, channels] with the same channels")
+        raise _wrong_rows(name)
     shape = shapes.pop() if shapes else ()
-    return np.concatenate([row.reshape(-1, *shape) for row in steps])
+    is_masked = any(isinstance(row, np.ma.MaskedArray) for row in steps)
+    joined: Array = (np.ma if is_masked else np).concatenate([row.reshape(-1, *shape) for row in steps])
+    return joined
 
 
 def _is_ragged(values: Any) -> bool:
-    if _is_awkward(values):
+    if is_awkward(values):
         return not _is_regular_awkward(values)
     if not isinstance(values, Sequence) or isinstance(values, str):
         return False
@@ -99,7 +111,8 @@ def _ndim(values: Any) -> int:
     return int(getattr(values, "ndim", None) or np.ndim(values))
 
 
-def _is_awkward(values: Any) -> bool:
+def is_awkward(values: Any) -> bool:
+    """Whether it is an array of awkward."""
     return type(values).__module__.partition(".")[0] == "awkward"
 
 

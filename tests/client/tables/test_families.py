@@ -71,3 +71,37 @@ def test_rows_to_encode_are_cut_so_that_no_request_is_too_large(monkeypatch):
     parts = [np.load(io.BytesIO(b"".join(body.chunks()))) for body in bodies]
     assert len(parts) > 1
     assert sum(len(part["a"]) for part in parts) == 10
+
+
+def test_what_is_masked_in_series_and_grids_is_missing():
+    wave = np.ma.masked_array(np.arange(8).reshape(2, 2, 2), mask=[[[1, 0], [0, 0]], [[0, 0], [0, 1]]])
+    arrays, _ = sent({"wave": wave, "many": [wave[0], wave[1, :1]]})
+    nan = np.nan
+    expected = [[[nan, 1], [2, 3]], [[4, 5], [6, nan]]]
+    assert np.array_equal(arrays["wave"], expected, equal_nan=True)
+    assert np.array_equal(arrays["many.values"], [[nan, 1], [2, 3], [4, 5]], equal_nan=True)
+
+
+def test_awkward_arrays_are_series_with_missing_values_and_rows():
+    awkward = pytest.importorskip("awkward")
+    wave = awkward.Array([[1.0, None, 3], None, [4]])
+    pair = awkward.Array([[[1.0, 2], [3, 4]], [], [[5, None]]])
+    arrays, _ = sent({"wave": wave, "pair": pair})
+    assert np.array_equal(arrays["wave.values"], [1, np.nan, 3, 4], equal_nan=True)
+    assert arrays["wave.offsets"].tolist() == [0, 3, 3, 4]
+    assert np.array_equal(arrays["pair.values"], [[1, 2], [3, 4], [5, np.nan]], equal_nan=True)
+    with pytest.raises(CatvqError, match="wave"):
+        sent({"wave": awkward.Array([[[1.0, 2], [3]], [[4, 5]]])})
+    with pytest.raises(CatvqError, match="name"):
+        table_body(wave)
+
+
+def test_a_dataset_of_xarray_is_its_arrays_with_the_labels_of_their_channels():
+    xarray = pytest.importorskip("xarray")
+    wave = (("row", "time", "channel"), np.ones((2, 3, 2)))
+    dataset = xarray.Dataset(
+        {"wave": wave, "table": (("row", "f"), np.ones((2, 4)))}, {"channel": ["x", "y"]}
+    )
+    arrays, params = sent(dataset)
+    assert (arrays["wave"].shape, arrays["table"].shape) == ((2, 3, 2), (2, 4))
+    assert params == {"channels": '{"wave":["x","y"]}'}
