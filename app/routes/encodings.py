@@ -215,7 +215,8 @@ def _whole_numbers(codes: NDArray[Any], width: int) -> NDArray[Any]:
         raise InvalidError(detail, [Place(detail=detail, field="codes")], code="wrong_width")
     check_has_rows(len(codes), "codes")
     if codes.dtype.kind not in "iu":
-        raise InvalidError(f"codes must be integers, not {codes.dtype}", code="not_integer")
+        place = Place(detail=f"not integers but {codes.dtype}", field="codes")
+        raise InvalidError(f"codes must be integers, not {codes.dtype}", [place], code="not_integer")
     return codes
 
 

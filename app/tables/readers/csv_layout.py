@@ -64,11 +64,12 @@ def read_layout(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Cs
         place = Place(detail="there is nothing", field="rows", line=1)
         raise InvalidError("the table is empty: no header line and no rows", [place], code="no_rows")
     if len(start) == MAX_HEADER_BYTES and lines.used == len(text):
-        raise InvalidError(f"the header line is longer than {MAX_HEADER_BYTES} bytes", code="invalid_csv")
+        raise _of_header(f"is longer than {MAX_HEADER_BYTES} bytes")
     try:
         header_bytes = len(text[:used].encode("utf-8"))
     except UnicodeEncodeError:
-        raise NotParseableError("the header line is not UTF-8 text; save the file as UTF-8") from None
+        place = Place(detail="not UTF-8; save the file as UTF-8", line=lines_before + 1)
+        raise NotParseableError(f"the header line is {place.detail}", [place]) from None
     check_width(len(header), limits)  # before so many names are made
     if not options.has_header:
         names = _names_for(len(header), options, limits)
@@ -113,8 +114,14 @@ def _next_row(lines: "_CountedLines", delimiter: str) -> tuple[list[str] | None,
     except StopIteration:
         return None, lines.used
     except csv.Error as error:
-        raise InvalidError(f"the header line cannot be read: {error}", code="invalid_csv") from None
+        raise _of_header(f"cannot be read: {error}") from None
     return row, lines.used
+
+
+def _of_header(detail: str) -> InvalidError:
+    return InvalidError(
+        f"the header line {detail}", [Place(detail=detail, field="columns")], code="invalid_csv"
+    )
 
 
 def _names_for(width: int, options: ReadOptions, limits: TableLimits) -> tuple[str, ...]:

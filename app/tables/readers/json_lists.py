@@ -11,7 +11,7 @@ from app.tables.channels.lists import MAX_DEPTH
 from app.tables.columns.frame import as_array
 from app.tables.columns.options import ReadOptions
 from app.tables.readers.arrow_columns import table_of
-from app.tables.table import Table, TableLimits
+from app.tables.table import SPACES, Table, TableLimits
 
 
 def read_lists(
@@ -28,7 +28,7 @@ def read_lists(
     wanted = {
         name: lists
         for name, lists in families.items()
-        if options.known is None or name in options.kinds or name in options.known
+        if options.known is None or name.strip(SPACES) in {*options.kinds, *options.known}
     }
     rows = {"rows": len(next(iter(columns.values())))} if columns else {}
     for name, lists in wanted.items():

@@ -113,7 +113,11 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     if has_families or (may_have_lists and not is_regular and _has_lists(rows, layout)):
         table = _with_lists(document, rows, layout, options, limits)
     elif has_kinds:
-        raise InvalidError("kinds= and channels= need lists, or families of lists", code="no_such_family")
+        said = {"kinds": options.kinds, "channels": options.channels}
+        faults = [Place(detail="the rows hold no lists", field=name) for name in said if said[name]]
+        raise InvalidError(
+            "kinds= and channels= need lists, or families of lists", faults, code="no_such_family"
+        )
     elif is_regular and (looks_at_columns or not _has_only(rows, _CELLS)):
         table = _typed(rows, _names(names, width, options, limits), options)
     else:

@@ -60,9 +60,8 @@ def read_matrix(file: BinaryIO) -> NDArray[Any]:
     array = _open_array(_bytes_of(file), "the body", "rows")
     check_number_type(array.dtype)
     if array.ndim not in {1, 2}:
-        raise InvalidError(
-            f"the array has {array.ndim} dimensions; it needs two: rows and features", code="not_a_matrix"
-        )
+        detail = f"the array has {array.ndim} dimensions; it needs two: rows and features"
+        raise InvalidError(detail, [Place(detail=detail, field="rows")], code="not_a_matrix")
     return array[:, np.newaxis] if array.ndim == 1 else array
 
 
@@ -113,7 +112,7 @@ def _bytes_of(file: IO[bytes]) -> memoryview:
 
 def _open_array(body: memoryview, name: str, field: str) -> NDArray[Any]:
     """View the array in an NPY file, unless it would need unpickling."""
-    header = _read_header(body, name)
+    header = _read_header(body, name, field)
     shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
         detail = "it holds Python objects; save numbers, and send text as columns of CSV, Arrow or Parquet"
@@ -122,25 +121,30 @@ def _open_array(body: memoryview, name: str, field: str) -> NDArray[Any]:
     count = math.prod(shape)
     surplus = len(body) - header.size - count * dtype.itemsize
     if surplus > 0:
-        raise NotParseableError(f"{name} is followed by {surplus} bytes that do not belong to it")
+        raise _damaged(f"{name} is followed by {surplus} bytes that do not belong to it", field)
     if surplus < 0:
-        raise NotParseableError(f"{name} is damaged: {-surplus} bytes of it are missing")
+        raise _damaged(f"{name} is damaged: {-surplus} bytes of it are missing", field)
     try:
         if count == 0 or dtype.itemsize == 0:
             return np.empty(shape, dtype)
         flat = np.frombuffer(body, dtype, count, header.size)
         return flat.reshape(shape, order="F" if header.is_fortran else "C")
     except ValueError as error:
-        raise NotParseableError(f"{name} is damaged: {str(error)[:200]}") from None
+        raise _damaged(f"{name} is damaged: {str(error)[:200]}", field) from None
 
 
-def _read_header(body: memoryview, name: str) -> "_Header":
+def _damaged(detail: str, field: str) -> NotParseableError:
+    return NotParseableError(detail, [Place(detail="damaged", field=field)])
+
+
+def _read_header(body: memoryview, name: str, field: str) -> "_Header":
     try:
         header = _parse_header(bytes(body[: _header_size(body)]))
     except Exception as error:  # noqa: BLE001 - numpy lets the errors of Python's parser and tokenizer out
-        raise NotParseableError(f"{name} is not an NPY file that can be read: {str(error)[:200]}") from None
+        detail = f"{name} is not an NPY file that can be read: {str(error)[:200]}"
+        raise _damaged(detail, field) from None
     if any(length < 0 for length in header.shape):
-        raise NotParseableError(f"{name} says that its shape is {header.shape}")
+        raise _damaged(f"{name} says that its shape is {header.shape}", field)
     return header
 
 
@@ -194,7 +198,10 @@ def _unpack_all(file: BinaryIO, target: IO[bytes], limits: TableLimits) -> dict[
         for member in archive.infolist():
             name = str(PurePosixPath(member.filename).with_suffix(""))
             if name in places:
-                raise InvalidError(f"the file holds the array {name!r} twice", code="duplicate_family")
+                fault = Place(detail="there twice", field=name)
+                raise InvalidError(
+                    f"the file holds the array {name!r} twice", [fault], code="duplicate_family"
+                )
             start = target.tell()
             for block in _unpacked(archive, member):
                 room -= len(block)

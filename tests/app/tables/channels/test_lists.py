@@ -249,6 +249,12 @@ def test_kinds_are_for_lists(limits):
     assert caught.value.code == "no_such_family"
 
 
+def test_spaces_around_the_name_of_a_family_are_no_part_of_it_in_rows_of_a_model_either(limits):
+    body = io.BytesIO(orjson.dumps({"families": {" s ": [[1, 2], [3]]}}))
+    options = ReadOptions(known={}, kinds={"s": "series"})
+    assert list(open_table(body, Format.JSON, options, limits).channels) == ["s"]
+
+
 @pytest.mark.parametrize("way", WAYS, indirect=True)
 def test_a_model_of_series_alone_reads_no_columns(read, way):
     columns = {"s": pa.array([[1.0], [2.0, 3.0]])} | ({} if way == "json" else {"a": [1, 2]})

@@ -97,6 +97,18 @@ def test_spaces_around_the_names_of_arrays_are_taken_off_and_said(limits):
         read_npz(npz(**{"a": np.ones((2, 1)), "a ": np.ones((2, 1))}), ReadOptions(), limits)
 
 
+def test_a_damaged_array_is_named(limits):
+    whole, body = npz(a=np.ones((2, 1)), b=np.ones((2, 1))), io.BytesIO()
+    with zipfile.ZipFile(whole) as read, zipfile.ZipFile(body, "w") as write:
+        write.writestr("a.npy", read.read("a.npy"))
+        write.writestr("b.npy", read.read("b.npy")[:-1])
+    with pytest.raises(
+        NotParseableError, match="the array 'b' is damaged: 1 bytes of it are missing"
+    ) as caught:
+        read_npz(body, ReadOptions(), limits)
+    assert [place.field for place in caught.value.places] == ["b"]
+
+
 def test_an_array_of_text_is_named_with_what_it_holds_and_what_to_do(limits):
     arrays = {"a": np.ones((2, 1)), "who": np.array(["p", "qq"])}
     with pytest.raises(InvalidError) as caught:
