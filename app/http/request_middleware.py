@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.connections import ConnectionLimit
+from app.http.cross_origin import CrossOrigin
 from app.http.heads import HeadChecker
 from app.http.transfer import SlowReaderError
 from app.problems import ApiError, problem_response
@@ -67,6 +68,7 @@ class RequestMiddleware:
         self._app = app
         self._telemetry = telemetry
         self._heads = HeadChecker(settings)
+        self._origins = settings.cors_origins
         self._connections = connections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +103,7 @@ class RequestMiddleware:
                 await self._app(scope, receive, send_with_id)
             except ApiError as refusal:
                 refusal.headers = {**(refusal.headers or {}), "Connection": "close"}
-                await problem_response(Request(scope), refusal)(scope, receive, send_with_id)
+                await self._answer(scope, refusal)(scope, receive, send_with_id)
             except SlowReaderError:
                 _log.info("request %s: the client stopped reading its response", request_id)
                 self._connections.give_up(scope["client"])
@@ -110,10 +112,17 @@ class RequestMiddleware:
                 if status:
                     raise
                 error = ApiError("internal error; the service's log has the reason under this request id")
-                await problem_response(Request(scope), error)(scope, receive, send_with_id)
+                await self._answer(scope, error)(scope, receive, send_with_id)
             finally:
                 route = getattr(scope.get("route"), "path", None)
                 self._telemetry.count_request(scope["method"], route, status, perf_counter() - started)
+
+    def _answer(self, scope: Scope, error: ApiError) -> ASGIApp:
+        """Render an error that `CrossOrigin` does not see, so that listed origins may read it."""
+        answer = problem_response(Request(scope), error)
+        if not self._origins or scope["method"] == "OPTIONS":  # of a preflight nobody reads the body
+            return answer
+        return CrossOrigin(answer, self._origins)
 
 
 def common_headers(given: Iterable[tuple[bytes, bytes]], path: str = "") -> list[tuple[bytes, bytes]]:

@@ -65,6 +65,15 @@ def test_common_requests_are_marked_too(shared, monkeypatch):
             assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (200, expected)
 
 
+def test_what_is_refused_before_the_routes_is_marked_too(shared):
+    too_large = {"a": "b" * 65_500}
+    for origin, expected in ((ORIGIN, ORIGIN), (OTHER, None)):
+        answer = shared.client.get("/v1", headers={"origin": origin} | too_large)
+        assert (answer.status_code, answer.json()["code"]) == (431, "head_too_large")
+        assert answer.headers.get("access-control-allow-origin") == expected
+        assert answer.headers.get_list("x-request-id") == [answer.json()["instance"].rpartition(":")[2]]
+
+
 def test_by_default_no_answer_is_marked(client):
     answer = client.get("/v1", headers={"origin": ORIGIN})
     assert not [name for name in answer.headers if name.startswith("access-control")]
