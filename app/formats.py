@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from email.message import Message
 from enum import Enum
+from functools import lru_cache
 
 from app.problems import NotAcceptableError, NotParseableError, UnsupportedMediaTypeError
 
@@ -38,11 +39,13 @@ ASSIGNMENT_FORMATS = (*ARRAY_FORMATS, *PICTURE_FORMATS)
 METRIC_FORMATS = (Format.JSON, Format.CSV, Format.ARROW, *PICTURE_FORMATS)
 GROUPING_FORMATS = (Format.JSON, *PICTURE_FORMATS)
 
+HEADERS_REMEMBERED = 64  # of each kind; programs send the same ones again and again
 _TEXT_FORMATS = {Format.JSON, Format.CSV}
 _UTF8 = {"utf-8", "utf8", "us-ascii"}
 
 
-def sent_format(content_type: str | None, offered: Sequence[Format]) -> Format:
+@lru_cache(HEADERS_REMEMBERED)
+def sent_format(content_type: str | None, offered: tuple[Format, ...]) -> Format:
     """Return the format that a `Content-Type` header names.
 
     Raises:
@@ -63,6 +66,7 @@ def sent_format(content_type: str | None, offered: Sequence[Format]) -> Format:
     raise UnsupportedMediaTypeError(f"the content type {media_type} is not supported; send one of {listing}")
 
 
+@lru_cache(HEADERS_REMEMBERED)
 def media_parameter(content_type: str | None, name: str) -> str | None:
     """Return a parameter of a `Content-Type` header, such as `header` of `text/csv; header=absent`."""
     message = Message()
@@ -71,7 +75,8 @@ def media_parameter(content_type: str | None, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def asked_format(accept: str | None, offered: Sequence[Format]) -> Format:
+@lru_cache(HEADERS_REMEMBERED)
+def asked_format(accept: str | None, offered: tuple[Format, ...]) -> Format:
     """Return the offered format that an `Accept` header prefers; the first one without a preference.
 
     Raises:

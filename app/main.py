@@ -124,7 +124,7 @@ def create_app(settings: ApiSettings | None = None) -> FastAPI:
         page,
     )
     documentation = page.documentation_router(is_open=settings.open_docs)
-    for router in (service.health, inference.health, documentation, *(module.router for module in modules)):
+    for router in (*(module.router for module in modules), service.health, inference.health, documentation):
         app.include_router(router)
     return app
 

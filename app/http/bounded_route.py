@@ -151,6 +151,5 @@ def _with_whole_numbers(value: Any) -> Any:
 
 def _query_names(dependant: Dependant) -> Iterator[str]:
     for parameter in dependant.query_params:
-        yield parameter.alias
-    for part in dependant.dependencies:
-        yield from _query_names(part)
+        fields = getattr(parameter.field_info.annotation, "model_fields", None)
+        yield from [parameter.alias] if fields is None else fields

@@ -26,7 +26,7 @@ def list_answer(request: Request, items: Sequence[Any], next_cursor: str | None)
 
 
 def array_answer(
-    request: Request, answer: Answer, formats: Sequence[Format], headers: Mapping[str, str] | None = None
+    request: Request, answer: Answer, formats: tuple[Format, ...], headers: Mapping[str, str] | None = None
 ) -> Response:
     """Answer with an array in the format that the request accepts.
 

@@ -15,6 +15,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.formats import Format
 from app.http.bounded_route import GZIP, BoundedRequest
+from app.http.transfer import body_length
 from app.problems import NotParseableError, TooLargeError
 
 PIECE_BYTES = 1 << 20  # this much is collected before a thread writes it
@@ -68,6 +69,9 @@ async def received(
     request.max_bytes, request.may_be_packed = max_bytes, True
     services = request.app.state.services
     memory: BodyMemory = services.body_memory
+    length = body_length(request.scope["headers"])
+    if length is not None:
+        memory_bytes = min(memory_bytes, length)
     if not memory.take(memory_bytes):
         memory_bytes = 0
     digest = hashlib.sha256()

@@ -1,11 +1,13 @@
 """The query of an upload."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import BaseModel
 
 from app.formats import media_parameter
+from app.requests.levels import Levels
 from app.tables.columns.options import ReadOptions, parse_names, parse_options
 from catvq.names import Name
 
@@ -18,8 +20,7 @@ KeysOfRows = Annotated[
 ]
 
 
-@dataclass
-class UploadQuery:
+class UploadQuery(BaseModel):
     """How a table is to be read and called."""
 
     name: Annotated[Name | None, Query(description="A name for people.")] = None
@@ -98,8 +99,7 @@ class UploadQuery:
         return parse_options({**vars(self), "header": header})
 
 
-@dataclass
-class RowsQuery:
+class RowsQuery(BaseModel):
     """How rows to encode are to be read."""
 
     columns: Annotated[
@@ -129,6 +129,7 @@ class RowsQuery:
     header: Annotated[
         str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
     ] = None
+    levels: Levels = None
 
     def options(self, content_type: str | None, model: ReadOptions) -> ReadOptions:
         """How to read the rows.

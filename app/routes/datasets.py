@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -52,7 +52,7 @@ router = APIRouter(
 async def create_dataset(
     request: BoundedRequest,
     api: Api,
-    query: Annotated[UploadQuery, Depends()],
+    query: Annotated[UploadQuery, Query()],
 ) -> Response:
     """Upload a table: the body is the file itself, also packed with gzip.
 

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -62,8 +62,7 @@ async def create_encodings(
     request: BoundedRequest,
     api: Api,
     model_id: ModelId,
-    query: Annotated[RowsQuery, Depends()],
-    levels: Levels = None,
+    query: Annotated[RowsQuery, Query()],
 ) -> Response:
     """Encode rows.
 
@@ -82,7 +81,7 @@ async def create_encodings(
     file_format = sent_format(request.headers.get("content-type"), ROW_FORMATS)
     asked = asked_format(request.headers.get("accept"), ENCODING_FORMATS)
     model = await api.models.find(model_id)
-    kept_tokens = tokens_of_levels(model, levels)
+    kept_tokens = tokens_of_levels(model, query.levels)
     max_bytes = api.settings.max_json_bytes if file_format is Format.JSON else api.settings.max_body_bytes
     async with received(request, api.scratch_dir, max_bytes=max_bytes, memory_bytes=MEMORY_BYTES) as upload:
         here = is_quick(upload.size_bytes, file_format, asked)
@@ -106,7 +105,7 @@ async def create_encodings(
             rows, kept = await call(here, read, api, encoder, upload.file, file_format)
             encoded = await encode(api, state, encoder, rows, with_doubt=with_doubt)
     tokens = [encoder.tokens[token] for token in kept_tokens]
-    if levels is not None:
+    if query.levels is not None:
         encoded = encoded._replace(codes=encoded.codes.take(kept_tokens, axis=1))
     answer = answer_of(model.record.id, tokens, encoded, kept)
     headers = result_headers(model_id, model.record.id)

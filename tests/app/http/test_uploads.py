@@ -1,6 +1,8 @@
 """Bodies are counted while they arrive, refused at once when they say too much, and leave nothing behind."""
 
+import asyncio
 import dataclasses
+import io
 import os
 import socket
 import subprocess
@@ -11,7 +13,8 @@ import time
 import httpx
 import pytest
 
-from app.http.uploads import BodyMemory
+from app.http.bounded_route import BoundedRequest
+from app.http.uploads import BodyMemory, received
 from tests.app.common_requests import CODES, codes_of, encode
 
 HEAD = "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\n{more}\r\n\r\n"
@@ -200,3 +203,25 @@ def test_without_room_in_memory_a_body_is_encoded_from_a_file(api, client, model
         assert codes_of(encode(client, model_id).content) == CODES
     finally:
         api.app.state.services = services
+
+
+def test_a_small_body_takes_no_more_room_in_memory_than_it_needs(api):
+    services = api.app.state.services
+    api.app.state.services = dataclasses.replace(services, body_memory=BodyMemory(4))
+    try:
+        assert asyncio.run(kept_in(io.BytesIO, api.app, b"1234"))
+        assert not asyncio.run(kept_in(io.BytesIO, api.app, b"12345"))
+    finally:
+        api.app.state.services = services
+
+
+async def kept_in(kind, app, body):
+    """Whether a body is received into such a file."""
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    head = {"headers": [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/x-npy")]}
+    request = BoundedRequest({"type": "http", "app": app, **head}, receive)
+    async with received(request, None, max_bytes=8, memory_bytes=8) as upload:
+        return isinstance(upload.file, kind)
