@@ -15,6 +15,7 @@ from app.inference.channels import ChannelValues, ModelFamily, cut_batches
 from app.inference.encoded import Doubt, Encoded, join, mark_invalid, take
 from app.problems import ApiError
 from app.process.malloc import release_free_memory
+from catvq.onnx_session import open_session
 from worker.store import StoreUnavailable
 
 ENCODER_FILE = "encoder.onnx"
@@ -214,14 +215,7 @@ def _values_of(family: ModelFamily, rows: list[Any]) -> ChannelValues:
 
 def _load(path: Path, threads: int) -> ort.InferenceSession:
     _share_arena()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only; warnings about the graph were seen when it was exported
-    # A spinning thread would take the core from the event loop.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "1")
-    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return open_session(path, threads=threads, entries={"session.use_env_allocators": "1"})
 
 
 @cache

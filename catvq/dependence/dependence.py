@@ -56,25 +56,6 @@ class DependenceGrouping:
     separation: float
 
 
-def dependence_affinity(values: NDArray[np.float32], *, seed: int) -> NDArray[np.float64]:
-    """Affinity between features from 0 to 1, derived from their dependence.
-
-    Symmetric, with a zero diagonal; rows of features without significant dependence are zero.
-
-    Args:
-        values: Normalised rows [N, D'], NaN where missing.
-        seed: Chooses the rows if there are more than 20,000.
-
-    Returns:
-        [D', D'].
-    """
-    evidence = _Evidence.of(values, seed=seed)
-    takes_part = evidence.takes_part
-    affinity = np.zeros_like(evidence.strength)
-    affinity[np.ix_(takes_part, takes_part)] = evidence.affinity(takes_part)
-    return affinity
-
-
 def group_by_dependence(
     values: NDArray[np.float32], num_categories: int | None, *, seed: int
 ) -> DependenceGrouping:

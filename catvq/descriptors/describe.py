@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from catvq.descriptors.family import ChannelFamily
 from catvq.onnx_builder import Graph
+from catvq.onnx_session import open_session
 
 OUTPUT = "/descriptors"
 
@@ -28,14 +28,8 @@ class Describer:
         self._names = family.input_names
         graph = Graph()
         graph.add("Identity", family.describe(graph), output=OUTPUT)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            graph.build("catvq_descriptors", family.inputs(), [family.output(OUTPUT)]),
-            options,
-            providers=["CPUExecutionProvider"],
-        )
+        model = graph.build("catvq_descriptors", family.inputs(), [family.output(OUTPUT)])
+        self._session = open_session(model, threads=threads)
 
     def describe(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """From inputs, those of the family among them, to float32 [B, C, M]; NaN where no value is there."""

@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
@@ -25,6 +24,7 @@ from catvq.features.precision import Values
 from catvq.features.sequences import Sequences
 from catvq.frozen.artifact import token_names
 from catvq.frozen.weights import FrozenWeights
+from catvq.onnx_session import open_session
 
 ROWS_ON_CPU = 256  # activations then stay in a core's cache
 ROWS_ON_GPU = 4096  # bounds the memory of all distances at once
@@ -118,12 +118,7 @@ class TableEncoder:
 
 
 def _onnx(directory: Path) -> Callable[[Inputs], Codes]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(
-        directory / "encoder.onnx", options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(directory / "encoder.onnx", threads=torch.get_num_threads())
 
     def run(inputs: Inputs) -> Codes:
         codes: Codes = session.run(["codes"], dict(inputs))[0]

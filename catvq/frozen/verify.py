@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from catvq.features.sequences import Sequences
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
+from catvq.onnx_session import open_session
 
 CHUNK_ROWS = 1024  # bounds the memory of all distances at once
 ENCODED_ROWS = 256  # rows per run of the graphs, so that activations stay in a core's cache
@@ -82,13 +82,8 @@ class OnnxEncoder:
     """
 
     def __init__(self, encoder: bytes, doubt: bytes) -> None:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._encoder, self._doubt = (
-            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-            for content in (encoder, doubt)
+            open_session(content, threads=torch.get_num_threads()) for content in (encoder, doubt)
         )
 
     def encode(self, rows: Values, others: Mapping[str, Sequences] = MappingProxyType({})) -> OnnxCodes:
