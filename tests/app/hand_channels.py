@@ -22,6 +22,8 @@ DOCUMENT = {
     "levels": 1,
     "codebook_size": [[1000]],
     "latent_dim": [[1]],
+    "embedding_dim": 1,
+    "hidden_dim": 1,
     "metrics": {},
     "training_seconds": 2.0,
     "reading": {},

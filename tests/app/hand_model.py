@@ -182,6 +182,8 @@ DOCUMENT = {
     "levels": 1,
     "codebook_size": [[2], [3]],
     "latent_dim": [[1], [1]],
+    "embedding_dim": 1,
+    "hidden_dim": 1,
     "metrics": {"reconstruction_error": {"test": 0.5}},
     "training_seconds": 2.0,
     "reading": {},

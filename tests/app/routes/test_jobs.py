@@ -73,6 +73,13 @@ def test_a_dataset_to_test_on_that_is_not_there_is_named(api):
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "training.split.test")
 
 
+def test_a_job_that_goes_on_from_weights_of_other_sizes_is_refused_by_size(api):
+    start = {"init": "model", "model": api.model(), "take": "weights"}
+    answer = submit(api, assignment=start, model={"levels": 1, "embedding_dim": 2, "hidden_dim": 1})
+    assert answer.status_code == 422
+    assert [error["field"] for error in answer.json()["errors"]] == ["model.embedding_dim"]
+
+
 def test_a_whole_number_may_be_written_as_a_float(api):
     headers = {"content-type": "application/json"}
     body = f'{{"dataset": "{api.dataset()}", "training": {{"epochs": 7.0, "learning_rate": 1}}}}'
