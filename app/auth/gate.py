@@ -1,8 +1,8 @@
 """Admission of requests: API keys, host names and cross-site requests are checked here."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from starlette.types import Scope as Connection
 
@@ -15,6 +15,7 @@ from worker.store import KeyRecord, Scope, Store
 SAFE_METHODS = {"GET", "HEAD"}
 OWN_SITES = {"same-origin", "none"}  # values of Sec-Fetch-Site; "none" if the user typed the address
 MAX_HOST_LENGTH = 255  # of a name in the DNS
+_HOST = re.compile(r"([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 
 
 class NoKeysError(RuntimeError):
@@ -99,10 +100,10 @@ class Admission:
     def _is_own_name(self, host: str) -> bool:
         if host in {"127.0.0.1", "localhost"}:  # most requests
             return True
-        try:
-            name = urlsplit(f"//{host}").hostname or "" if len(host) <= MAX_HOST_LENGTH else ""
-        except ValueError:
+        match = _HOST.fullmatch(host) if len(host) <= MAX_HOST_LENGTH else None
+        if match is None:
             return False
+        name = match[1].strip("[]").lower()
         if name in self._allowed_hosts or name.endswith(".localhost") or is_loopback(name):
             return True
         return self._settings.trusted_network and _is_address(name)  # DNS rebinding needs a name

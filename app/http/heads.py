@@ -7,7 +7,9 @@ from starlette.types import Scope
 from app.problems import ApiError, NotParseableError
 from app.settings import ApiSettings
 
-_SINGLE = {b"host", b"origin", b"sec-fetch-site", b"authorization"}  # admission depends on these
+# Admission depends on the first four, and where a body ends on the last.
+_SINGLE = {b"host", b"origin", b"sec-fetch-site", b"authorization", b"transfer-encoding"}
+CHUNKED = b"chunked"
 FIELD_BYTES = 4  # `: ` after a name and CR LF after its value
 # C0 and C1 controls, DEL, Unicode's line separators, and the replacement for bytes that are not UTF-8.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
@@ -31,7 +33,7 @@ class HeadChecker:
         """Check the head of one request.
 
         Raises:
-            ApiError: It is too large, has no host or two, or its path is malformed.
+            ApiError: It is too large, has no host or two, its body is packed, or its path is malformed.
         """
         fields: list[tuple[bytes, bytes]] = scope["headers"]
         if len(fields) > self._max_fields:
@@ -40,9 +42,13 @@ class HeadChecker:
         if size + sum(len(name) + len(value) + FIELD_BYTES for name, value in fields) > self._max_bytes:
             raise HeadTooLargeError(f"the head is larger than {self._max_bytes} bytes")
         single = [(name, value) for name, value in fields if name in _SINGLE]
-        if len(dict(single)) < len(single):
-            raise NotParseableError("Host, Origin, Sec-Fetch-Site and Authorization may appear only once")
-        if not dict(single).get(b"host"):  # the server adds an empty one if it is missing
+        values = dict(single)
+        if len(values) < len(single):
+            names = ", ".join(sorted(name.decode() for name in _SINGLE))
+            raise NotParseableError(f"each of these headers may appear only once: {names}")
+        if values.get(b"transfer-encoding", CHUNKED).lower() != CHUNKED:
+            raise NotParseableError("of transfer encodings only `chunked` is read")
+        if not values.get(b"host"):  # the server adds an empty one if it is missing
             raise NotParseableError("a request needs exactly one Host header", code="invalid_host")
         if not scope["path"].startswith("/") or _CONTROLS.search(scope["path"]):
             raise NotParseableError(

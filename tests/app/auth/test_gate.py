@@ -42,7 +42,13 @@ def test_other_machines_need_keys_unless_the_network_is_trusted(
         ("evil.example", 403),
         ("127.0.0.1.evil.example", 403),
         ("192.0.2.7", 403),
+        ("LOCALHOST", 200),
         ("[", 403),
+        ("[::1].evil.example", 403),
+        ("evil.example@localhost", 403),
+        ("evil.example\\@localhost", 403),
+        ("localhost/.evil.example", 403),
+        ("localhost?.evil.example", 403),
     ],
 )
 def test_a_name_that_was_made_to_lead_here_is_refused(client, host, status):

@@ -49,6 +49,8 @@ def test_what_cannot_be_parsed_gets_a_bare_status(client, request_text, status):
         (HEAD.format("GET /livez", "Host: localhost\r\n"), 400, "not_parseable"),
         (HEAD.format("GET /v1", "Origin: http://localhost\r\nOrigin: http://a\r\n"), 400, "not_parseable"),
         (HEAD.format("GET /v1", "Authorization: a\r\nAuthorization: b\r\n"), 400, "not_parseable"),
+        (HEAD.format("POST /v1/jobs", "Transfer-Encoding: gzip, chunked\r\n"), 400, "not_parseable"),
+        (HEAD.format("POST /v1/jobs", "Transfer-Encoding: chunked\r\n" * 2), 400, "not_parseable"),
         (HEAD.format("GET /v1%0A", ""), 400, "invalid_path"),
         (HEAD.format("GET /v1/jobs/%C2%85", ""), 400, "invalid_path"),
         (HEAD.format("GET /v1/jobs/%E2%80%A8", ""), 400, "invalid_path"),
