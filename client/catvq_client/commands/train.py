@@ -1,6 +1,7 @@
 """Command `catvq train`: uploads a table, submits a training job and follows it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from catvq_client.job_files.config_file import read_config_file
 from catvq_client.job_files.family_file import FAMILY_SUFFIXES, HDF5_SUFFIXES, open_families
 from catvq_client.job_files.fitting import fit_job
 from catvq_client.job_files.published_data import read_published
-from catvq_client.job_files.run_file import PublishedData, RunFile
+from catvq_client.job_files.run_file import IgnoredKey, PublishedData, RunFile
 from catvq_client.job_files.settings import with_settings
 from catvq_client.records import Dataset, Job
 from catvq_client.synchronous.client import Client
@@ -91,7 +92,7 @@ def train(  # noqa: PLR0913 - options of a command
         uploaded = _uploaded(client, run_file, request)
         request["dataset"] = run_file.dataset if uploaded is None else uploaded.id
         if run_file.published is not None:
-            request = _fit(client, run_file, request, uploaded)
+            request = _fit(client, run_file, request, uploaded, strict=strict)
         if verbose or run_file.is_verbose or dry_run:
             say(yaml.safe_dump(client.jobs.plan(request).document(), sort_keys=False, allow_unicode=True))
         if dry_run:
@@ -122,13 +123,15 @@ def _with_training(run_file: RunFile, given: dict[str, Any], *, trim: bool) -> R
 
 
 def _fit(
-    client: Client, run_file: RunFile, request: dict[str, Any], uploaded: Dataset | None
+    client: Client, run_file: RunFile, request: dict[str, Any], uploaded: Dataset | None, *, strict: bool
 ) -> dict[str, Any]:
     """Fit a job in the published layout to its dataset and to the workers."""
     dataset = uploaded or client.datasets.get(request["dataset"])
     job, notes = fit_job(request, run_file, dataset, lambda: client.service().devices)
     for note in notes:
-        say(note, style="yellow")
+        if isinstance(note, str):
+            say(note, style="yellow")
+    _say_without_effect([note for note in notes if isinstance(note, IgnoredKey)], strict=strict)
     return job
 
 
@@ -145,12 +148,16 @@ def _write_model(client: Client, model: str, directory: Path) -> None:
 
 def _say_ignored(run_file: RunFile, *, strict: bool) -> None:
     """Tell of all keys without effect, and end there where there may be none."""
-    for ignored in run_file.ignored_keys:
-        say(f"no effect: {ignored}", style="yellow")
-    if strict and run_file.ignored_keys:
-        fail(f"--strict: {len(run_file.ignored_keys)} keys have no effect", ExitCode.USAGE)
+    _say_without_effect(run_file.ignored_keys, strict=strict)
     if run_file.dataset is not None and (run_file.families or run_file.family_names):
         say(f"no effect: families: {run_file.dataset} has its own", style="yellow")
+
+
+def _say_without_effect(keys: Sequence[IgnoredKey], *, strict: bool) -> None:
+    for key in keys:
+        say(f"no effect: {key}", style="yellow")
+    if strict and keys:
+        fail(f"--strict: {len(keys)} keys have no effect", ExitCode.USAGE)
 
 
 def _with_dataset(run_file: RunFile, dataset: str | None) -> RunFile:

@@ -8,7 +8,7 @@ from typing import Any
 
 from catvq_client.errors import ConfigFileError
 from catvq_client.job_files.published_data import FIELDS_SUFFIX
-from catvq_client.job_files.run_file import RunFile
+from catvq_client.job_files.run_file import IgnoredKey, RunFile
 from catvq_client.records import Dataset
 
 HELD_OUT = 0.2  # of the rows, for validation and test together, where the job says nothing
@@ -17,8 +17,8 @@ PYRAMID_LEVEL = re.compile(r"_p\d+$")  # of the published layout's families of s
 
 def fit_job(
     job: Mapping[str, Any], run_file: RunFile, dataset: Dataset, devices: Callable[[], Iterable[str]]
-) -> tuple[dict[str, Any], list[str]]:
-    """Return a job that the service takes for a dataset, and a sentence on each thing that was changed.
+) -> tuple[dict[str, Any], list[str | IgnoredKey]]:
+    """Return a job that the service takes for a dataset, and what was changed or has no effect with it.
 
     Args:
         job: Its sections.
@@ -33,11 +33,12 @@ def fit_job(
         name: dict(section) if isinstance(section, Mapping) else section for name, section in job.items()
     }
     training = fitted.setdefault("training", {})
-    notes = [*_fit_batch(training, dataset), *_fit_device(training, devices)]
+    notes: list[str | IgnoredKey] = [*_fit_batch(training, dataset), *_fit_device(training, devices)]
     notes += _fit_isolated(fitted.get("assignment") or {}, dataset)
     given = (fitted.get("model") or {}).get("categories")
     if run_file.category_ranges and isinstance(given, int):
-        notes.append(f"per_family_params: no effect beside {given} categories in all")
+        reason = f"there are {given} categories in all"
+        notes.append(IgnoredKey("per_family_params", run_file.category_ranges, reason))
     elif run_file.category_ranges:
         counts = _count_categories(run_file.category_ranges, dataset)
         fitted.setdefault("model", {})["categories"] = counts
@@ -68,7 +69,7 @@ def _fit_device(training: dict[str, Any], devices: Callable[[], Iterable[str]]) 
         yield f"training.device: no worker has {device}, there are {', '.join(found)}: auto is taken"
 
 
-def _fit_isolated(assignment: dict[str, Any], dataset: Dataset) -> Iterator[str]:
+def _fit_isolated(assignment: dict[str, Any], dataset: Dataset) -> Iterator[IgnoredKey]:
     """Keep a family's fields apart, too, and leave out families that the dataset does not have."""
     names = assignment.get("isolated_families")
     if not names:
@@ -76,7 +77,7 @@ def _fit_isolated(assignment: dict[str, Any], dataset: Dataset) -> Iterator[str]
     found = [each for name in names for each in (name, f"{name}{FIELDS_SUFFIX}") if each in dataset.families]
     assignment["isolated_families"] = found
     if unknown := [name for name in names if name not in dataset.families]:
-        yield f"isolated_families: the dataset has no family {', '.join(unknown)}"
+        yield IgnoredKey("isolated_families", unknown, "the dataset has no such family")
 
 
 def _count_categories(ranges: Mapping[str, tuple[int, int]], dataset: Dataset) -> dict[str, int]:

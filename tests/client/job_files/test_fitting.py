@@ -42,7 +42,9 @@ def test_a_device_that_no_worker_has_is_left_to_the_service():
 def test_families_that_the_dataset_lacks_are_not_kept_apart():
     job, notes = fit({"assignment": {"isolated_families": ["temporal", "missing"]}})
     assert job["assignment"]["isolated_families"] == ["temporal"]
-    assert notes == ["isolated_families: the dataset has no family missing"]
+    assert [str(note) for note in notes] == [
+        "isolated_families = ['missing']: the dataset has no such family"
+    ]
 
 
 def test_ranges_become_numbers_within_them_for_the_families_that_there_are():
@@ -57,7 +59,8 @@ def test_ranges_become_numbers_within_them_for_the_families_that_there_are():
 def test_a_number_in_all_comes_first():
     job, notes = fit({"model": {"categories": 4}}, category_ranges={"initial": (2, 5)})
     assert job["model"]["categories"] == 4
-    assert notes == ["per_family_params: no effect beside 4 categories in all"]
+    (note,) = notes
+    assert (note.key, note.reason) == ("per_family_params", "there are 4 categories in all")
 
 
 def test_a_file_of_categories_names_features_or_their_positions(tmp_path):

@@ -75,3 +75,18 @@ def test_the_example_runs_with_nothing_changed_but_the_path(catvq, data, tmp_pat
     refused = catvq("train", "--config", configuration(data, tmp_path), "--strict")
     assert refused.returncode != 0
     assert "have no effect" in refused.stderr
+
+
+def test_strict_refuses_what_has_no_effect_beside_the_dataset(catvq, data, tmp_path):
+    path = tmp_path / "run.yaml"
+    document = {
+        "dataset_path": str(data),
+        "families": {"initial": {"encoder": "identity"}},
+        "training": {"num_categories_auto": 2},
+        "category_assignment_config": {"per_family_params": {"initial": {"max_clusters": 3}}},
+    }
+    path.write_text(yaml.safe_dump(document))
+    assert catvq("train", "--config", path, "--dry-run").returncode == 0
+    refused = catvq("train", "--config", path, "--dry-run", "--strict")
+    assert refused.returncode != 0
+    assert "no effect: per_family_params" in refused.stderr
