@@ -122,6 +122,12 @@ class InvalidError(ApiError):
     default_code = "invalid"
 
 
+def together(errors: Sequence[InvalidError]) -> InvalidError:
+    """Return one error that names the places of several, with the text and the code of the first."""
+    places = [place for error in errors for place in error.places]
+    return InvalidError(str(errors[0].detail), places, code=errors[0].code)
+
+
 class TooManyError(ApiError):
     """A limit for one key was exceeded."""
 

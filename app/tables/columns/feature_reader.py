@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from app.problems import MAX_PLACES, InvalidError, Place
+from app.problems import MAX_PLACES, InvalidError, Place, together
 from app.tables.columns.frame import Frame
 from app.tables.columns.options import Kind, ReadOptions
 from app.tables.columns.text_cells import as_text, is_number, is_text, read_cells, shorten
@@ -50,9 +50,21 @@ class FeatureReader:
         for columns in self.frame.batches(features):
             rows = len(next(iter(columns.values()))) if columns else 0
             for start in range(0, rows, step):
-                parts = [self._numbers(name, columns[name].slice(start, step), row) for name in features]
-                yield np.column_stack(parts)
-                row += len(parts[0])
+                cells = {name: columns[name].slice(start, step) for name in features}
+                yield self._block(cells, row)
+                row += len(cells[features[0]])
+
+    def _block(self, columns: Mapping[str, pa.Array], rows_before: int) -> NDArray[np.float64]:
+        parts: list[NDArray[np.float64]] = []
+        errors: list[InvalidError] = []
+        for name, array in columns.items():
+            try:
+                parts.append(self._numbers(name, array, rows_before))
+            except InvalidError as error:
+                errors.append(error)
+        if errors:
+            raise together(errors)
+        return np.column_stack(parts)
 
     def _numbers(self, name: str, array: pa.Array, rows_before: int) -> NDArray[np.float64]:
         kind = self.kinds[name]

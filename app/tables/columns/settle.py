@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from app.problems import InvalidError, Place
+from app.problems import InvalidError, Place, together
 from app.tables.columns.feature_reader import FeatureReader
 from app.tables.columns.frame import STORED_INDEX, Columns, Frame, left_out_remark
 from app.tables.columns.options import Kind, ReadOptions, check_types_are_of
@@ -32,7 +32,7 @@ def settle(frame: Frame, options: ReadOptions) -> Table:
     wanted, left_out = _wanted(frame, options, asked)
     seen = _look(frame, wanted, asked, options)
     decisions = {name: _decide(name, frame, asked, seen.surveys.get(name)) for name in wanted}
-    _check(seen.surveys, decisions, frame)
+    _check(seen, decisions, frame)
     left_out += [LeftOut(name, str(d.reason)) for name, d in decisions.items() if d.kind == "ignore"]
     kinds = {name: decision.kind for name, decision in decisions.items() if decision.kind in FEATURES}
     values_of = {
@@ -104,6 +104,8 @@ def _settle_known(frame: Frame, options: ReadOptions, known: Mapping[str, tuple[
         faults = [Place(detail="no such column", field="keys", column=name) for name in missing]
         raise InvalidError(f"keys= names {missing[0]!r}, which is no column of the rows", faults)
     seen = _look(frame, list(options.types), options.types, options)
+    if seen.errors:
+        raise together(list(seen.errors.values()))
     return Table(
         columns=tuple(kinds),
         blocks=FeatureReader(frame, options, kinds, values_of, options.origins).blocks,
@@ -159,6 +161,28 @@ class _Seen:
     surveys: dict[str, TextSurvey] = field(default_factory=dict)
     keys: dict[str, list[pa.Array]] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, InvalidError] = field(default_factory=dict)
+
+    def look_at(
+        self, name: str, array: pa.Array, kind: Kind | None, rows_before: int, options: ReadOptions
+    ) -> None:
+        """Look at the next cells of a column.
+
+        Args:
+            kind: What it was said to be.
+
+        Raises:
+            InvalidError: A cell is none of that kind.
+        """
+        if kind == "key":
+            self.keys[name].append(as_text(name, array))
+        elif kind == "datetime":
+            read_seconds(name, array, options, rows_before)
+            if name not in self.origins and (origin := first_time(array, options)):
+                self.origins[name] = origin
+        elif kind == "categorical" or is_text(array.type):
+            cells = read_cells(as_text(name, array), options)
+            self.surveys.setdefault(name, TextSurvey()).add(cells)
 
 
 def _look(frame: Frame, wanted: Sequence[str], asked: Mapping[str, Kind], options: ReadOptions) -> _Seen:
@@ -171,16 +195,10 @@ def _look(frame: Frame, wanted: Sequence[str], asked: Mapping[str, Kind], option
     rows = 0
     for columns in frame.batches(looked_at) if looked_at else ():
         for name, array in columns.items():
-            kind = asked.get(name)
-            if kind == "key":
-                seen.keys[name].append(as_text(name, array))
-            elif kind == "datetime":
-                read_seconds(name, array, options, rows)
-                if name not in seen.origins and (origin := first_time(array, options)):
-                    seen.origins[name] = origin
-            elif kind == "categorical" or is_text(array.type):
-                cells = read_cells(as_text(name, array), options)
-                seen.surveys.setdefault(name, TextSurvey()).add(cells)
+            try:
+                seen.look_at(name, array, asked.get(name), rows, options)
+            except InvalidError as error:
+                seen.errors.setdefault(name, error)
         rows += len(columns[looked_at[0]])
     return seen
 
@@ -193,10 +211,10 @@ def _decide(name: str, frame: Frame, asked: Mapping[str, Kind], survey: TextSurv
     return Decision("numeric") if survey is None else survey.decide()
 
 
-def _check(surveys: Mapping[str, TextSurvey], decisions: Mapping[str, Decision], frame: Frame) -> None:
+def _check(seen: _Seen, decisions: Mapping[str, Decision], frame: Frame) -> None:
     """Raise one error that names every column that cannot be what it should be."""
-    faults: list[Place] = []
-    for name, survey in surveys.items():
+    errors, faults = list(seen.errors.values()), list[Place]()
+    for name, survey in seen.surveys.items():
         kind = decisions[name].kind
         if kind == "numeric" and survey.num_others:
             row = survey.others[0][0]
@@ -207,7 +225,10 @@ def _check(surveys: Mapping[str, TextSurvey], decisions: Mapping[str, Decision],
             faults.append(Place(detail=detail, column=name))
     if faults:
         first = faults[0]
-        raise InvalidError(f"column {first.column!r}: {first.detail}; {HINT}", faults, code="not_numeric")
+        detail = f"column {first.column!r}: {first.detail}; {HINT}"
+        errors.append(InvalidError(detail, faults, code="not_numeric"))
+    if errors:
+        raise together(errors)
 
 
 def _remarks(decisions: Mapping[str, Decision], surveys: Mapping[str, TextSurvey]) -> Iterator[Warned]:

@@ -84,6 +84,11 @@ def test_only_cells_that_are_there_count_in_a_rows_error(client, model_id):
     assert answer["status"] == ["ok", "imputed", "imputed"]
 
 
+def test_cells_that_are_no_numbers_are_named_in_all_columns_at_once(client, model_id):
+    refused = encode(client, model_id, b"a,b,c\n1,2,3\nx,2,3\n1,2,y\n", "text/csv").json()
+    assert [(error["column"], error["row"]) for error in refused["errors"]] == [("a", 2), ("c", 3)]
+
+
 @pytest.mark.parametrize("name", ["status", "first/0"])
 def test_a_key_named_like_a_column_of_the_answer_is_refused_where_they_would_stand_side_by_side(
     client, model_id, name

@@ -78,6 +78,18 @@ def test_columns_that_are_no_numbers_are_named_all_at_once(client):
     assert "na_values" in answer.json()["detail"]
 
 
+def test_columns_that_are_not_what_they_were_said_to_be_are_named_all_at_once(client):
+    body = "when,then,a,b\n2026-01-31,soon,1,x\nlater,2026-01-31,2,1\n2026-01-31,2026-01-31,3,2\n"
+    types = '{"when":"datetime","then":"datetime","b":"numeric"}'
+    answer = upload(client, body, types=types)
+    assert (answer.status_code, answer.json()["code"]) == (422, "not_a_time")
+    assert [(place["column"], place["row"]) for place in answer.json()["errors"]] == [
+        ("when", 2),
+        ("then", 1),
+        ("b", 1),
+    ]
+
+
 def test_a_packed_body_is_the_same_table(client):
     plain, packed = upload(client), upload(client, gzip.compress(MIXED.encode()))
     said = upload(client, gzip.compress(MIXED.encode()), {**CSV, "content-encoding": "gzip"})
