@@ -93,6 +93,7 @@ def test_a_model_of_series_tells_what_its_codes_keep_and_encodes_a_file(opened, 
     page = opened(f"#/datasets/{dataset}")
     expect(page.get_by_role("rowheader", name="wave/1", exact=True)).to_be_visible()
     assert page.get_by_role("button", name="Rows, CSV").count() == 0
+    assert page.get_by_role("button", name="All values, NPZ").count() == 1
     page.goto(page.url.partition("#")[0] + f"#/models/{job['model']}")
     page.get_by_label("Every descriptor of").select_option("wave/0")
     expect(page.get_by_role("rowheader", name="slope", exact=True)).to_be_visible()

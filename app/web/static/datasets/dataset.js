@@ -20,6 +20,7 @@ export function DatasetView({id}) {
   if (error) return html`<${Trouble} error=${error} what="This dataset" />`;
   if (!data) return html`<${Loading} what="the dataset" />`;
   const hasTable = Object.values(data.families).some(({kind}) => kind === 'tabular');
+  const hasChannels = Object.values(data.families).some(({kind}) => kind !== 'tabular');
   const remove = async () => {
     await call(path, {method: 'DELETE'});
     notify('The dataset is deleted.');
@@ -29,13 +30,15 @@ export function DatasetView({id}) {
     <div class="heading"><div><${Title} tab=${data.name || id}>${data.name || id}<//><p class="under"><code>
       ${id}</code>, made ${moment(data.created_at)}</p></div>
       <div class="actions">${hasTable && html`<${Download} path=${`${path}/rows`} accept="text/csv" name=${`${id}.csv`}>Rows, CSV<//>`}
+        ${hasChannels && html`<${Download} path=${`${path}/rows`} accept="application/x-npz" name=${`${id}.npz`}>All values, NPZ<//>`}
         <${Action} kind="danger" act=${remove} confirm="Delete this dataset? Models made from it stay.">Delete<//></div></div>
     <${ReadOnlyNote} />
     <${StartJob} dataset=${data} />
     <${Contents} found=${data} />
     <${ItsJobs} id=${id} />
     <${Snippet} requests=${[{path, python: `dataset = client.datasets.get("${id}")`},
-      ...(hasTable ? [{path: `${path}/rows`, accept: 'text/csv', output: 'rows.csv', python: `rows = client.datasets.rows("${id}")`}] : [])]} />`;
+      ...(hasTable ? [{path: `${path}/rows`, accept: 'text/csv', output: 'rows.csv', python: `rows = client.datasets.rows("${id}")`}] : []),
+      ...(hasChannels ? [{path: `${path}/rows`, accept: 'application/x-npz', output: 'values.npz', python: `client.datasets.download("${id}", Path("values.npz"))`}] : [])]} />`;
 }
 
 const familyChip = ([name, {features, kind}]) => html`<span class="chip">${name}, ${plural(features, 'feature')}${
