@@ -69,13 +69,18 @@ def _unknown(kind: Any, values: Mapping[str, Any], path: str) -> Iterator[str]:
     for name, value in values.items():
         if name not in known:
             yield path + name
-        for part in value if isinstance(value, list) else [value]:
+        for part in value if isinstance(value, list | tuple) else [value]:
             if name in known & _KINDS.keys() and isinstance(part, Mapping):
                 yield from _unknown(_KINDS[name], part, f"{path}{name}.")
 
 
 def _build(name: str, value: Any) -> Any:
-    """Settings in place of mappings, where the field `name` holds such."""
+    """Settings in place of mappings, where the field `name` holds such, and lists in place of tuples.
+
+    So a configuration is equal to what JSON makes of it.
+    """
     if name in _KINDS and isinstance(value, Mapping):
         return _KINDS[name](**{key: _build(key, item) for key, item in value.items()})
-    return [_build(name, item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, Mapping):
+        return {key: _build("", item) for key, item in value.items()}
+    return [_build(name, item) for item in value] if isinstance(value, list | tuple) else value

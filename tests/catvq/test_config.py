@@ -13,14 +13,14 @@ EXAMPLE = {
         "levels": [{"codebook_size": 8}, {}],
         "compression_ratios": [0.5, 2.0],
     },
-    "assignment": {"init": "user", "groups": {"x": ["f1", "f0"], "y": ["f2"]}, "estimator": "gumbel"},
+    "assignment": {"init": "user", "groups": {"x": ("f1", "f0"), "y": ["f2"]}, "estimator": "gumbel"},
     "training": {"epochs": 3, "gradient_clip_norm": None, "split": {"test": "ds_2"}},
     "cleaning": {"enabled": False},
 }
 
 
 def test_a_configuration_comes_back_from_plain_values_and_from_json():
-    config = RunConfig.from_dict(EXAMPLE)
+    config = RunConfig.from_dict(EXAMPLE | {"features": {"exclude": ("f3",)}})
 
     assert RunConfig.from_dict(config.to_dict()) == config
     assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
