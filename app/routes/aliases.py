@@ -12,8 +12,8 @@ from app.http.error_handlers import naming
 from app.http.responses import json_answer, list_answer
 from app.openapi import problems
 from app.problems import PreconditionFailedError
+from app.schemas.aliases import Alias, AliasRequest, to_alias
 from app.schemas.common import Cursor, ListPage, PageLimit
-from app.schemas.models import Alias, AliasRequest, to_alias
 from app.services import AliasName, Api, NewAliasName, Services
 from worker.store import AliasRecord, NotFound
 

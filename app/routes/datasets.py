@@ -17,7 +17,7 @@ from app.requests.store_upload import Sent, preview, store
 from app.requests.upload_query import UploadQuery
 from app.schemas.common import Cursor, ListPage, PageLimit
 from app.schemas.datasets import DATASET_EXAMPLE, Dataset, DatasetPreview, to_dataset
-from app.schemas.models import EncodingRequest
+from app.schemas.encodings import EncodingRequest
 from app.services import Api, DatasetId
 
 CSV_EXAMPLE = "p0,p1,m0\n0.5,1.0,2.0\n0.1,,1.5\n"

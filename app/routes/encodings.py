@@ -33,7 +33,7 @@ from app.requests.encode import (
 from app.requests.encode_channels import encode_channels, read_channels
 from app.requests.levels import Levels, tokens_of_levels
 from app.requests.upload_query import RowsQuery
-from app.schemas.models import DecodingRequest, Decodings, EncodingRequest, Encodings
+from app.schemas.encodings import DecodingRequest, Decodings, EncodingRequest, Encodings
 from app.services import Api, ModelId, Services
 from app.tables.readers.json_reader import load_rows, parse_codes
 from app.tables.readers.numpy_reader import read_matrix

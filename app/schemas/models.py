@@ -1,14 +1,13 @@
-"""Bodies of the model and alias routes."""
+"""Bodies of the model routes."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
 from app.schemas.datasets import Reading, reading_document
-from catvq.names import Name
-from worker.store import AliasRecord, ModelRecord
+from worker.store import ModelRecord
 
 MODEL_ID = "model_1b9e4c7d2a5f6e8b0c3d4a5b"
 
@@ -185,124 +184,6 @@ class Codebook(Body):
     categories: list[CodebookCategory]
 
 
-Nested = Annotated[
-    list[Any],
-    Field(description="A list with an item for each row: nested lists of numbers; null is missing."),
-]
-
-
-class EncodingRequest(Body):
-    """Rows to encode, in the dataset's units."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"rows": [[0.5, None, 2.0]], "columns": ["p0", "p1", "m0"]}}
-    )
-
-    rows: list[list[float | None]] | None = Field(None, description="May be left out beside `families`.")
-    families: dict[str, Nested] | None = Field(
-        None,
-        description="Series and grids by family: for each row [steps][channels], [steps] of one channel, or "
-        "[channels][height][width].",
-    )
-    columns: list[str] | None = Field(
-        None,
-        description="Column names, in any order; columns that are not features of the model are ignored. "
-        "Without names, a row holds the model's features in the dataset's order.",
-    )
-
-
-class Encodings(Body):
-    """Codes of rows."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": MODEL_ID,
-                "codes": [[3, 1], [-1, -1]],
-                "reconstruction_error": [0.18, None],
-                "distance_percentile": [41.5, None],
-                "status": ["imputed", "invalid"],
-            }
-        }
-    )
-
-    model: str
-    codes: list[list[int]] = Field(description="Category 0 level 0, category 0 level 1, ...")
-    reconstruction_error: list[float | None] = Field(
-        description="Mean squared error of the features that are there, in units of variance; null for none."
-    )
-    distance_percentile: list[float | None] = Field(
-        description="Percentage of the training rows that were nearer to their codes."
-    )
-    status: list[Literal["ok", "imputed", "invalid"]]
-    keys: dict[str, list[str | None]] | None = Field(
-        None, description="The columns that were asked for as keys; left out without."
-    )
-
-
-class DecodingRequest(Body):
-    """Codes to decode."""
-
-    model_config = ConfigDict(json_schema_extra={"example": {"codes": [[3, 1]]}})
-
-    codes: Annotated[list[list[int]], Field(min_length=1)]
-
-
-class DecodedFamily(Body):
-    """Descriptors of a family's channels."""
-
-    channels: list[str]
-    descriptors: list[str]
-    values: list[list[list[float]]] = Field(description="[rows, channels, descriptors], in raw units.")
-
-
-class Decodings(Body):
-    """Decoded rows, in the dataset's units."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"model": MODEL_ID, "features": ["p0", "p1", "m0"], "rows": [[0.4, 1.1, 2.2]]}
-        }
-    )
-
-    model: str
-    features: list[str]
-    rows: list[list[float | str | None]] = Field(description="Categories and times are text.")
-    families: dict[str, DecodedFamily] | None = Field(
-        None, description="Descriptors of series and grids, where the model knows some."
-    )
-
-
-class AliasRequest(Body):
-    """The model that an alias should refer to."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, json_schema_extra={"example": {"model": MODEL_ID}}
-    )
-
-    model: Name
-
-
-class Alias(Body):
-    """A name for a model that can be moved to another model."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "production",
-                "model": MODEL_ID,
-                "version": 1,
-                "updated_at": "2026-01-01T12:10:00Z",
-            }
-        }
-    )
-
-    name: str
-    model: str
-    version: int
-    updated_at: datetime
-
-
 def to_model(record: ModelRecord) -> dict[str, Any]:
     """Return the body of a model."""
     own = f"/v1/models/{record.id}"
@@ -337,14 +218,4 @@ def to_model(record: ModelRecord) -> dict[str, Any]:
         **{name: record.document[name] for name in shown},
         "reading": reading_document(record.document["reading"]),
         "links": {"self": own} | {part: f"{own}/{part}" for part in parts},
-    }
-
-
-def to_alias(record: AliasRecord) -> dict[str, Any]:
-    """Return the body of an alias."""
-    return {
-        "name": record.name,
-        "model": record.model_id,
-        "version": record.version,
-        "updated_at": record.updated_at,
     }

@@ -30,8 +30,8 @@ from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
 from catvq.errors import CatvqError, Interrupted
 from catvq.features.prefixes import prepare_table
-from catvq.features.row_lengths import RowLengths
 from catvq.features.rows import RunData
+from catvq.features.scores.row_lengths import RowLengths
 from catvq.features.table import FeatureTable
 from catvq.grouping.baselines import Grouping, group_within
 from catvq.grouping.blocks import Blocks

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.features.owners import ColumnOwners
-from catvq.features.row_lengths import RowLengths
 from catvq.features.row_weights import Weights
-from catvq.features.samples import draw_sample
-from catvq.features.scores import feature_scores
-from catvq.features.split import RowSplit
+from catvq.features.scores.feature_scores import feature_scores
+from catvq.features.scores.row_lengths import RowLengths
+from catvq.features.split import RowSplit, draw_sample
 from catvq.recipe import choose_sample_size
 
 CHUNK_ROWS = 4096  # at once: bounds memory

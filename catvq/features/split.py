@@ -104,3 +104,11 @@ def _shuffle_groups(
     ends = np.concatenate([[0], np.cumsum(sizes[shuffled])])
     moved = [int(ends[np.abs(ends - cut).argmin()]) for cut in cuts]
     return np.argsort(place[group], kind="stable"), moved
+
+
+def draw_sample(rows: NDArray[np.int64], most: int, *, seed: int = 0) -> NDArray[np.int64]:
+    """Return the rows as they are, or so many of them in random order: its first ones are a sample, too.
+
+    What is learnt of a sample does not grow with its table.
+    """
+    return rows if len(rows) <= most else np.random.default_rng(seed).permutation(rows)[:most]

@@ -21,10 +21,10 @@ from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError
 from catvq.features.prefixes import prepare_table
-from catvq.features.row_lengths import RowLengths
 from catvq.features.rows import RunData
-from catvq.features.samples import draw_sample
-from catvq.features.scores import feature_scores
+from catvq.features.scores.feature_scores import feature_scores
+from catvq.features.scores.row_lengths import RowLengths
+from catvq.features.split import draw_sample
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
 from catvq.frozen.start_model import StartModel
@@ -38,11 +38,11 @@ from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.cleaned_rows import clean_rows
-from catvq.training.freeze import freeze
-from catvq.training.freeze_inputs import FreezeInputs
+from catvq.training.freezing.freeze import freeze
+from catvq.training.freezing.inputs import FreezeInputs
+from catvq.training.freezing.pruning import without_empty
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
-from catvq.training.pruning import without_empty
 
 CHECKPOINT_FORMAT = 9  # rises when older checkpoints cannot be resumed from
 

@@ -6,7 +6,7 @@ Letters: N rows, D features, C columns.
 import numpy as np
 from numpy.typing import NDArray
 
-from catvq.features.channel_scores import channel_scores
+from catvq.features.scores.channel_scores import channel_scores
 
 # Rows of a value that count as much as what is expected without them: the mean of a rare value says little.
 PRIOR_ROWS = 10

@@ -23,10 +23,10 @@ from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.verify import OnnxCodes, OnnxEncoder, check_freeze
 from catvq.frozen.weights import FrozenWeights
 from catvq.model.routing import HardRouting
-from catvq.training.freeze_inputs import FreezeInputs
-from catvq.training.freeze_rows import choose_rows
-from catvq.training.measurements import count_usage
-from catvq.training.report import FrozenRun, describe_run
+from catvq.training.freezing.inputs import FreezeInputs
+from catvq.training.freezing.measurements import count_usage
+from catvq.training.freezing.report import FrozenRun, describe_run
+from catvq.training.freezing.rows import choose_rows
 
 
 def freeze(inputs: FreezeInputs) -> FrozenModel:

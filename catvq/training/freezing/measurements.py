@@ -17,7 +17,7 @@ from catvq.frozen.weights import FrozenWeights
 from catvq.model.losses import squared_error, topographic_similarity
 from catvq.model.metrics import stream_perplexity, stream_usage
 from catvq.model.vqvae import CategoricalVQVAE
-from catvq.training.freeze_inputs import FreezeInputs
+from catvq.training.freezing.inputs import FreezeInputs
 
 TOPOGRAPHIC_ROWS = 512
 LEVEL_ROWS = 10_000  # most rows that are decoded from fewer levels

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
-from catvq.training.freeze_inputs import FreezeInputs
+from catvq.training.freezing.inputs import FreezeInputs
 
 
 def without_empty(inputs: FreezeInputs) -> FreezeInputs:

@@ -30,8 +30,8 @@ from catvq.model.metrics import AssignmentSummary
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import RowCounts
 from catvq.training.collapse import Collapse
-from catvq.training.freeze_inputs import FreezeInputs
-from catvq.training.measurements import (
+from catvq.training.freezing.inputs import FreezeInputs
+from catvq.training.freezing.measurements import (
     TOKEN_ROWS,
     CodeUsage,
     LevelError,

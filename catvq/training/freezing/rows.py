@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.features.rows import RunData
-from catvq.features.samples import draw_sample
-from catvq.features.split import RowSplit
+from catvq.features.split import RowSplit, draw_sample
 from catvq.features.spooled import gather
 from catvq.features.table import FeatureTable
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from catvq.features.samples import draw_sample
+from catvq.features.split import draw_sample
 
 
 def test_few_rows_are_their_own_sample():

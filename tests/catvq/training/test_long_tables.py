@@ -62,8 +62,8 @@ def _everything_in_files(monkeypatch):
 def _small_samples(monkeypatch):
     monkeypatch.setattr("catvq.recipe.SAMPLE_CELLS", 0)
     monkeypatch.setattr("catvq.recipe.LEAST_SAMPLE_ROWS", 30)
-    monkeypatch.setattr("catvq.training.freeze_rows.MOST_ROWS", 100)
-    monkeypatch.setattr("catvq.training.freeze_rows.SAMPLED_ROWS", 90)
+    monkeypatch.setattr("catvq.training.freezing.rows.MOST_ROWS", 100)
+    monkeypatch.setattr("catvq.training.freezing.rows.SAMPLED_ROWS", 90)
 
 
 def frozen(run):

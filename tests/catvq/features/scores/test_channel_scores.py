@@ -1,7 +1,7 @@
 import numpy as np
 
-from catvq.features.channel_scores import channel_scores
-from catvq.features.scores import feature_scores
+from catvq.features.scores.channel_scores import channel_scores
+from catvq.features.scores.feature_scores import feature_scores
 
 rng = np.random.default_rng(0)
 ROWS, DESCRIPTORS = 600, 40

@@ -1,7 +1,7 @@
 import numpy as np
 
 from catvq.dependence.dependence import group_by_dependence
-from catvq.features.scores import feature_scores
+from catvq.features.scores.feature_scores import feature_scores
 
 rng = np.random.default_rng(0)
 ROWS = 1000

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from catvq.features.row_lengths import RowLengths
+from catvq.features.scores.row_lengths import RowLengths
 from catvq.features.sequences import Grids, Series
 from catvq.features.table import FeatureTable
 

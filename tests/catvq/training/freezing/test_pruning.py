@@ -9,7 +9,7 @@ import torch
 from catvq.frozen.verify import OnnxEncoder
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
-from catvq.training.pruning import select_categories
+from catvq.training.freezing.pruning import select_categories
 from catvq.training.run import TrainingRun
 
 GROUPS = {"a": ("f0", "f1", "f2", "f3"), "b": (), "c": ("f6", "f7", "f8"), "d": (), "e": ("f4", "f5")}

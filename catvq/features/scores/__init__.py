@@ -1,0 +1,1 @@
+"""One number for each feature, in place of many columns: what grouping starts from."""
