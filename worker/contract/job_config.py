@@ -5,10 +5,10 @@ run can be configured by is said in `catvq.config`; `app.requests.jobs.dry_run` 
 "auto", or, where the data must be seen, the core.
 """
 
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-import orjson
 from annotated_types import Len
 from pydantic import (
     AfterValidator,
@@ -76,10 +76,13 @@ class _Body(BaseModel):
 
 
 def _read(kind: type) -> BeforeValidator:
-    """Read a section as JSON: only there does a strict check take an object for a dataclass."""
+    """Read a section as JSON: only there does a strict check take an object for a dataclass.
+
+    It is written by `json`, which has integers of any size.
+    """
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     return BeforeValidator(
-        lambda value: value if isinstance(value, kind) else adapter.validate_json(orjson.dumps(value))
+        lambda value: value if isinstance(value, kind) else adapter.validate_json(json.dumps(value))
     )
 
 

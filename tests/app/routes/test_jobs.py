@@ -80,6 +80,14 @@ def test_a_job_that_goes_on_from_weights_of_other_sizes_is_refused_by_size(api):
     assert [error["field"] for error in answer.json()["errors"]] == ["model.embedding_dim"]
 
 
+@pytest.mark.parametrize("number", ["-2.2424109765012322e+145", "1" + "0" * 30, "1e300"])
+@pytest.mark.parametrize("name", ["epochs", "learning_rate", "split_by", "max_seconds"])
+def test_a_number_of_any_size_is_checked_and_no_fault_of_the_service(api, name, number):
+    body = f'{{"dataset": "{api.dataset()}", "training": {{"{name}": {number}}}}}'
+    answer = api.client.post("/v1/jobs", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, f"training.{name}")
+
+
 def test_a_whole_number_may_be_written_as_a_float(api):
     headers = {"content-type": "application/json"}
     body = f'{{"dataset": "{api.dataset()}", "training": {{"epochs": 7.0, "learning_rate": 1}}}}'
