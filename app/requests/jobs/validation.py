@@ -14,12 +14,7 @@ LISTED_NAMES = 5  # enough to see what went wrong, also with thousands of featur
 
 @dataclass(frozen=True)
 class FieldError:
-    """What is wrong with one field of the request.
-
-    Args:
-        field: Its path, such as `model.categories`.
-        row: Of the dataset, from 1, where it is one that does not fit.
-    """
+    """What is wrong with a field, a path such as `model.categories`, or with a row, from 1, of its column."""
 
     field: str
     message: str
