@@ -1,27 +1,35 @@
 """Reads rows written as JSON: strict JSON, cells are numbers, text, true, false or null."""
 
-from codecs import BOM_UTF8
-from collections import deque
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
-from itertools import chain, islice
-from typing import Any, BinaryIO, Literal
+from itertools import islice
+from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
-import simdjson
 from numpy.typing import NDArray
 
 from app.problems import MAX_PLACES, InvalidError, NotParseableError, Place
 from app.tables.columns.options import ReadOptions
+from app.tables.readers.json_arrays import (
+    CELLS,
+    NUMBERS,
+    TYPED_CELLS,
+    Layout,
+    explain,
+    has_only,
+    is_regular,
+    parse_matrix,
+    read_plain,
+    width_of,
+)
 from app.tables.table import (
     SPACES,
     SPACES_TAKEN_OFF,
     Table,
     TableLimits,
     array_blocks,
-    check_has_rows,
     check_width,
     give_names,
     numbered,
@@ -34,15 +42,6 @@ MAX_ROWS = 1_000_000
 MAX_LISTS = MAX_ROWS + 2  # the rows, the list of rows and that of the columns
 MAX_OBJECTS = 100_000  # a table is one of them, but names may have braces
 MAX_QUOTES = 4_000_000
-# The most that a kept parser has read: it takes 24 bytes for each value, and as many as the body has.
-KEPT_VALUES = 1 << 17
-KEPT_BODY_BYTES = 1 << 21
-PIECE_BYTES = 1 << 16  # what is compared at once stays in a core's cache
-
-_NUMBERS = {int, float}
-_CELLS = {int, float, type(None)}
-_TYPED_CELLS = {*_CELLS, str, bool}
-_KEPT_PARSER: deque[simdjson.Parser] = deque(maxlen=1)
 
 
 def load_json(body: bytes) -> Any:
@@ -92,7 +91,7 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
     body = file.read()
     looks_at_columns = options.changes_plain_numbers or options.has_categories
     has_kinds = options.known is None and bool(options.kinds or options.channels)
-    plain = None if looks_at_columns or has_kinds else _read_plain(body)
+    plain = None if looks_at_columns or has_kinds else read_plain(body)
     if plain is not None:
         check_width(plain.shape[1], limits)
         columns = _names(None, plain.shape[1], replace(options, known=None), limits)
@@ -106,11 +105,11 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
             "columns needs a list of names", [Place(detail="not a list of names", field="columns")]
         )
     rows = document.get("rows", [])
-    width = len(names) if names is not None else _width_of(rows)
-    layout = _Layout("rows", "column", names or (), width, allowed=_CELLS)
-    is_regular = _is_regular(rows, layout) and _has_only(rows, _TYPED_CELLS)
+    width = len(names) if names is not None else width_of(rows)
+    layout = Layout("rows", "column", names or (), width, allowed=CELLS)
+    is_plain_table = is_regular(rows, layout) and has_only(rows, TYPED_CELLS)
     may_have_lists = options.known is None or bool(options.kinds)
-    if has_families or (may_have_lists and not is_regular and _has_lists(rows, layout)):
+    if has_families or (may_have_lists and not is_plain_table and _has_lists(rows, layout)):
         table = _with_lists(document, rows, layout, options, limits)
     elif has_kinds:
         said = {"kinds": options.kinds, "channels": options.channels}
@@ -118,10 +117,10 @@ def read_json(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tabl
         raise InvalidError(
             "kinds= and channels= need lists, or families of lists", faults, code="no_such_family"
         )
-    elif is_regular and (looks_at_columns or not _has_only(rows, _CELLS)):
+    elif is_plain_table and (looks_at_columns or not has_only(rows, CELLS)):
         table = _typed(rows, _names(names, width, options, limits), options)
     else:
-        matrix = _parse_matrix(rows, layout)
+        matrix = parse_matrix(rows, layout)
         columns = _names(names, width, replace(options, known=None), limits)
         table = Table(columns, array_blocks(matrix), has_names=True)
     has_spaces = any(name != name.strip(SPACES) for name in names or ())
@@ -153,7 +152,7 @@ def _typed(rows: list[list[Any]], names: tuple[str, ...], options: ReadOptions) 
 
 
 def _with_lists(
-    document: dict[str, Any], rows: list[Any], layout: "_Layout", options: ReadOptions, limits: TableLimits
+    document: dict[str, Any], rows: list[Any], layout: Layout, options: ReadOptions, limits: TableLimits
 ) -> Table:
     """Read rows of which some cells are lists, or beside which there are families."""
     families = document.get("families", {})
@@ -165,7 +164,7 @@ def _with_lists(
             "rows needs a list of rows", [Place(detail="not a list", field="rows")], code="invalid_type"
         )
     if rows and not _has_lists(rows, layout):
-        raise _explain(rows, replace(layout, allowed={*_TYPED_CELLS, list}))
+        raise explain(rows, replace(layout, allowed={*TYPED_CELLS, list}))
     names = _names(document.get("columns"), layout.width, options, limits) if rows else ()
     columns = dict(zip(names, zip(*rows, strict=True), strict=True))
     read = import_module("app.tables.readers.json_lists").read_lists
@@ -173,9 +172,9 @@ def _with_lists(
     return table
 
 
-def _has_lists(rows: Any, layout: "_Layout") -> bool:
+def _has_lists(rows: Any, layout: Layout) -> bool:
     """Whether rows are regular, and their cells may be lists."""
-    return _is_regular(rows, layout) and _has_only(rows, {*_TYPED_CELLS, list})
+    return is_regular(rows, layout) and has_only(rows, {*TYPED_CELLS, list})
 
 
 def check_keys(document: Any, *, required: str, optional: Collection[str] = ()) -> None:
@@ -201,8 +200,8 @@ def parse_codes(document: Any, tokens: Sequence[str]) -> NDArray[np.float64]:
         InvalidError: It has another form or width, or something in it is not a whole number.
     """
     check_keys(document, required="codes")
-    layout = _Layout("codes", "token", tokens, len(tokens), allowed=_NUMBERS)
-    codes = _parse_matrix(document["codes"], layout)
+    layout = Layout("codes", "token", tokens, len(tokens), allowed=NUMBERS)
+    codes = parse_matrix(document["codes"], layout)
     is_broken = codes != np.floor(codes)
     if is_broken.any():
         row, token = divmod(int(is_broken.argmax()), len(tokens))
@@ -219,111 +218,4 @@ def parse_rows(rows: list[Any], features: Sequence[str]) -> NDArray[np.float64]:
     width = len(features)
     if rows and not isinstance(rows[0], list):
         rows = [rows[start : start + width] for start in range(0, len(rows), width)]
-    return _parse_matrix(rows, _Layout("data", "column", features, width, allowed=_CELLS))
-
-
-def _read_plain(body: bytes) -> NDArray[np.float64] | None:
-    """Return rows that have no names, are equally long and hold nothing but numbers, which most are.
-
-    Such are read straight into an array, five times as fast as by way of Python's objects. None stands for
-    all others, also those that are refused: they are looked at closely. One parser is kept with its memory
-    while that is little: to have as much cleared anew takes half as long as to parse.
-    """
-    try:
-        parser = _KEPT_PARSER.pop()
-    except IndexError:  # in use, or none was kept
-        parser = simdjson.Parser()
-    rows = _parse_plain(parser, body)
-    if rows is not None and rows.size <= KEPT_VALUES and len(body) <= KEPT_BODY_BYTES:
-        _KEPT_PARSER.append(parser)
-    return rows
-
-
-def _parse_plain(parser: simdjson.Parser, body: bytes) -> NDArray[np.float64] | None:
-    # The parser would skip the mark; and what it makes of objects takes ten times their memory.
-    if body.startswith(BOM_UTF8) or body.count(b"{") != 1:
-        return None
-    try:
-        document = parser.parse(body)
-        if not isinstance(document, simdjson.Object) or list(document.keys()) != ["rows"]:
-            return None
-        rows: Any = document["rows"]
-        widths = {len(row) for row in rows}
-        values = np.frombuffer(rows.as_buffer(of_type="d"), np.float64)
-        # What is nested deeper comes out flat, too, but has more brackets.
-        is_plain = len(widths) == 1 and _count_lists(body) == 1 + len(rows)
-        return values.reshape(len(rows), -1) if is_plain and values.size else None
-    except (ValueError, TypeError, AttributeError, RuntimeError):  # the last where it is nested too deep
-        return None
-
-
-def _count_lists(body: bytes) -> int:
-    """Return how many there are in JSON without strings; `bytes.count` takes four times as long for many."""
-    text = np.frombuffer(body, np.uint8)
-    pieces = (text[start : start + PIECE_BYTES] for start in range(0, len(text), PIECE_BYTES))
-    return sum(int(np.count_nonzero(piece == ord("["))) for piece in pieces)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """What a list of lists should look like, and what its columns are called in errors."""
-
-    field: str
-    kind: Literal["column", "token"]
-    names: Sequence[str]
-    width: int
-    allowed: set[type]
-
-    def fault_at(self, row: int, index: int, detail: str) -> InvalidError:
-        """Return the error about one cell; rows count from 1, the index from 0."""
-        name = self.names[index] if self.names else f"f{index}"
-        named = {self.kind: name}
-        place = Place(
-            detail=detail, field=self.field, row=row, column=named.get("column"), token=named.get("token")
-        )
-        return InvalidError(f"row {row}, {self.kind} {name!r}: {detail}", [place], code="not_numeric")
-
-
-def _parse_matrix(rows: Any, layout: _Layout) -> NDArray[np.float64]:
-    """Return a list of lists as float64 [rows, width], null as NaN.
-
-    Raises:
-        InvalidError: A row has another length, or a cell another type.
-    """
-    field = layout.field
-    if not isinstance(rows, list):
-        place = Place(detail="not a list", field=field)
-        raise InvalidError(f"{field} needs a list of rows", [place], code="invalid_type")
-    check_has_rows(len(rows), field)
-    # Whole-body checks first: they run in C, and looking for the place only starts when they fail.
-    if not _is_regular(rows, layout) or not _has_only(rows, layout.allowed):
-        raise _explain(rows, layout)
-    return np.array(rows, dtype=np.float64).reshape(len(rows), layout.width)
-
-
-def _is_regular(rows: Any, layout: _Layout) -> bool:
-    is_list = isinstance(rows, list) and all(type(row) is list for row in rows)
-    return is_list and set(map(len, rows)) == {layout.width}
-
-
-def _has_only(rows: list[list[Any]], allowed: set[type]) -> bool:
-    return set(map(type, chain.from_iterable(rows))) <= allowed
-
-
-def _explain(rows: list[Any], layout: _Layout) -> InvalidError:
-    for number, row in enumerate(rows, start=1):
-        if type(row) is not list:
-            place = Place(detail="not a list", field=layout.field, row=number)
-            return InvalidError(f"row {number} is not a list", [place], code="invalid_type")
-        if len(row) != layout.width:
-            detail = f"{len(row)} values, {layout.width} needed"
-            place = Place(detail=detail, field=layout.field, row=number)
-            return InvalidError(f"row {number} has {detail}", [place], code="wrong_width")
-        for index, cell in enumerate(row):
-            if type(cell) not in layout.allowed:
-                return layout.fault_at(number, index, "not a number")
-    raise AssertionError("the rows were refused although they are regular")
-
-
-def _width_of(rows: Any) -> int:
-    return len(rows[0]) if isinstance(rows, list) and rows and isinstance(rows[0], list) else 0
+    return parse_matrix(rows, Layout("data", "column", features, width, allowed=CELLS))

@@ -1,12 +1,8 @@
 """Jobs: submitted once per key, watched, listed by labels, cancelled, deleted."""
 
 import re
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
-import httpx
 import pytest
 
 from app.schemas.jobs import JobPlan
@@ -135,68 +131,6 @@ def test_a_name_or_label_with_a_character_that_cannot_be_seen_is_refused_by_its_
     assert answer.text.isascii()
 
 
-@pytest.fixture
-def add_worker(api):
-    """Has a worker of some memory report itself."""
-    names = []
-
-    def add(memory_bytes):
-        names.append(f"worker-{len(names)}")
-        api.report_worker(names[-1], memory_bytes=memory_bytes)
-
-    yield add
-    for name in names:
-        api.store.workers.leave(name)
-
-
-LARGE = {"model": {"categories": 3, "levels": 8, "codebook_size": 4096, "latent_dim": 512}}
-
-
-def test_a_job_beyond_the_memory_of_every_worker_is_refused_with_what_drives_it(api, add_worker):
-    add_worker(512 << 20)
-    add_worker(1 << 30)
-    before = len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"])
-    answer = submit(api, **LARGE)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (422, "too_large_for_workers")
-    assert "1024 MiB that the largest worker has" in problem["detail"]
-    assert "model.levels 8, model.codebook_size 4096, model.latent_dim 512" in problem["detail"]
-    fields = {error["field"] for error in problem["errors"]}
-    assert {"model.latent_dim", "model.codebook_size", "model.categories"} <= fields
-    assert len(api.client.get("/v1/jobs", params={"limit": 1000}).json()["items"]) == before
-    plan = submit(api, params={"dry_run": "true"}, **LARGE).json()
-    assert plan["warnings"][-1] == problem["detail"]
-    assert plan["estimate"]["memory_bytes"] > 1 << 30
-
-
-def test_where_not_even_a_small_job_fits_no_setting_is_blamed(api, add_worker):
-    add_worker(256 << 20)
-    problem = submit(api).json()
-    assert (problem["code"], problem["errors"]) == ("too_large_for_workers", [])
-    assert problem["detail"].endswith("any job takes most of that")
-
-
-def test_a_job_is_taken_where_a_worker_has_the_memory_or_none_is_there_to_tell(api, add_worker):
-    for memory_bytes in (None, 1 << 40):
-        if memory_bytes:
-            add_worker(1 << 30)
-            add_worker(memory_bytes)
-        answer = submit(api, **LARGE)
-        assert answer.status_code == 202, answer.text
-        api.client.post(f"/v1/jobs/{answer.json()['id']}/cancel")
-
-
-def test_an_ordinary_job_fits_into_2_gb(api, add_worker):
-    add_worker(2_000_000_000)
-    rows = "\n".join(",".join(f"{(row * 7 + column) % 10}" for column in range(60)) for row in range(3500))
-    names = ",".join(f"c{column}" for column in range(60))
-    headers = {"content-type": "text/csv"}
-    dataset = api.client.post("/v1/datasets", content=f"{names}\n{rows}\n", headers=headers).json()
-    answer = submit(api, dataset=dataset["id"])
-    assert answer.status_code == 202, answer.text
-    api.client.post(f"/v1/jobs/{answer.json()['id']}/cancel")
-
-
 def test_an_unknown_dataset_or_model_is_not_found_and_its_field_named(api):
     answer = submit(api, dataset="ds_0")
     assert (answer.status_code, answer.json()["code"]) == (404, "dataset_not_found")
@@ -265,77 +199,6 @@ def test_links_of_a_finished_job_all_answer(api, model_id):
     assert job["links"]["model"] == f"/v1/models/{model_id}"
     for link in job["links"].values():
         assert api.client.get(link).status_code == 200, link
-
-
-def test_a_job_that_is_as_before_is_not_sent_again(api):
-    claim = api.running_job()
-    path = f"/v1/jobs/{claim.job.id}"
-    tag = api.client.get(path).headers["etag"]
-    same = api.client.get(path, headers={"if-none-match": tag})
-    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
-    api.record(claim, 3, 3)
-    changed = api.client.get(path, headers={"if-none-match": tag})
-    assert changed.status_code == 200
-    assert changed.headers["etag"] != tag
-
-
-def test_a_place_in_the_queue_that_changes_is_a_change(api):
-    first, second = api.job(), api.job()
-    tag = api.client.get(f"/v1/jobs/{second}").headers["etag"]
-    api.client.post(f"/v1/jobs/{first}/cancel")
-    assert api.client.get(f"/v1/jobs/{second}", headers={"if-none-match": tag}).status_code == 200
-
-
-def test_a_long_poll_answers_at_the_next_change(api):
-    claim = api.running_job()
-    path = f"/v1/jobs/{claim.job.id}"
-    tag = api.client.get(path).headers["etag"]
-    timer = threading.Timer(0.5, api.record, (claim, 3, 3))
-    started = time.monotonic()
-    timer.start()
-    answer = api.client.get(path, headers={"if-none-match": tag, "prefer": "respond-async, wait=20"})
-    assert 0.4 < time.monotonic() - started < 5
-    assert (answer.status_code, answer.json()["progress"]["epoch"]) == (200, 3)
-    assert answer.headers["preference-applied"] == "wait=20"
-    timer.join()
-
-
-def test_a_long_poll_ends_with_its_time(api):
-    claim = api.running_job()
-    path = f"/v1/jobs/{claim.job.id}"
-    tag = api.client.get(path).headers["etag"]
-    started = time.monotonic()
-    answer = api.client.get(path, headers={"if-none-match": tag, "prefer": "wait=1"})
-    assert time.monotonic() - started >= 0.9
-    assert answer.status_code == 304
-
-
-def test_a_long_poll_does_not_wait_for_what_has_changed_or_ended(api):
-    claim = api.running_job()
-    path = f"/v1/jobs/{claim.job.id}"
-    started = time.monotonic()
-    assert api.client.get(path, headers={"if-none-match": '"old"', "prefer": "wait=20"}).status_code == 200
-    api.store.leases.fail(claim, "x", "y")
-    assert api.client.get(path, headers={"prefer": "wait=20"}).status_code == 200
-    assert time.monotonic() - started < 5
-
-
-def test_long_polls_do_not_hold_up_other_requests(api):
-    claim = api.running_job()
-    url = f"{api.client.base_url}/v1/jobs/{claim.job.id}"
-    more_than_there_are_threads = 50
-    with (
-        httpx.Client(headers={"prefer": "wait=20"}, timeout=30) as client,
-        ThreadPoolExecutor(more_than_there_are_threads) as pool,
-    ):
-        waiting = [pool.submit(client.get, url) for _ in range(more_than_there_are_threads)]
-        time.sleep(1)
-        started = time.monotonic()
-        assert api.client.get("/v1/jobs?limit=1").status_code == 200
-        assert time.monotonic() - started < 10
-        assert not any(answer.done() for answer in waiting)
-        api.record(claim, 3, 3)
-        assert {answer.result().json()["progress"]["epoch"] for answer in waiting} == {3}
 
 
 def test_jobs_are_listed_by_state_label_and_dataset(api):

@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 from app.problems import InvalidError, NotParseableError
 from app.tables.columns.options import ReadOptions
 from app.tables.open_table import collect_rows
-from app.tables.readers.json_reader import (
-    _KEPT_PARSER,
-    KEPT_BODY_BYTES,
-    KEPT_VALUES,
-    _read_plain,
-    parse_codes,
-    read_json,
-)
+from app.tables.readers.json_arrays import _KEPT_PARSER, KEPT_BODY_BYTES, KEPT_VALUES, read_plain
+from app.tables.readers.json_reader import parse_codes, read_json
 
 
 def read(document, limits):
@@ -46,12 +40,12 @@ VALUES = st.one_of(CELLS, st.lists(CELLS, max_size=3))
 
 @given(st.lists(st.lists(NUMBERS, min_size=2, max_size=2), min_size=1, max_size=5))
 def test_plain_rows_are_read_to_the_very_numbers(rows):
-    np.testing.assert_array_equal(_read_plain(orjson.dumps({"rows": rows})), np.array(rows, np.float64))
+    np.testing.assert_array_equal(read_plain(orjson.dumps({"rows": rows})), np.array(rows, np.float64))
 
 
 @given(st.lists(st.one_of(VALUES, st.lists(VALUES, max_size=3)), max_size=4))
 def test_only_rows_that_a_close_look_accepts_are_plain(rows):
-    plain = _read_plain(orjson.dumps({"rows": rows}))
+    plain = read_plain(orjson.dumps({"rows": rows}))
     is_regular = all(isinstance(row, list) for row in rows) and len({len(row) for row in rows}) == 1
     cells = [cell for row in rows for cell in row] if is_regular else []
     is_plain = bool(cells) and all(type(cell) in {int, float} for cell in cells)
@@ -75,27 +69,25 @@ def test_only_rows_that_a_close_look_accepts_are_plain(rows):
     ],
 )
 def test_other_documents_are_not_plain(body):
-    assert _read_plain(body) is None
+    assert read_plain(body) is None
 
 
 def test_documents_read_at_the_same_time_are_not_mixed_up():
     drawn = np.random.default_rng(0).normal(size=(16, 40, 50))
     bodies = [orjson.dumps({"rows": rows.tolist()}) for rows in drawn]
     with ThreadPoolExecutor(8) as threads:
-        for rows, plain in zip(
-            np.tile(drawn, (20, 1, 1)), threads.map(_read_plain, bodies * 20), strict=True
-        ):
+        for rows, plain in zip(np.tile(drawn, (20, 1, 1)), threads.map(read_plain, bodies * 20), strict=True):
             np.testing.assert_array_equal(plain, rows)
 
 
 def test_a_parser_is_kept_after_plain_rows_only():
     _KEPT_PARSER.clear()
-    first = _read_plain(b'{"rows": [[1, 2], [3, 4]]}')
+    first = read_plain(b'{"rows": [[1, 2], [3, 4]]}')
     (parser,) = _KEPT_PARSER
-    second = _read_plain(b'{"rows": [[5, 6], [7, 8]]}')
+    second = read_plain(b'{"rows": [[5, 6], [7, 8]]}')
     assert list(_KEPT_PARSER) == [parser]
     np.testing.assert_array_equal([first, second], [[[1, 2], [3, 4]], [[5, 6], [7, 8]]])
-    assert _read_plain(b'{"rows": [[9, null]]}') is None
+    assert read_plain(b'{"rows": [[9, null]]}') is None
     assert not _KEPT_PARSER
 
 
@@ -103,7 +95,7 @@ def test_a_parser_is_kept_after_plain_rows_only():
 def test_a_parser_that_has_become_large_is_not_kept(values, separator):
     _KEPT_PARSER.clear()
     body = f'{{"rows": [[{separator.join("1" * values)}]]}}'
-    np.testing.assert_array_equal(_read_plain(body.encode()), np.ones((1, values)))
+    np.testing.assert_array_equal(read_plain(body.encode()), np.ones((1, values)))
     assert not _KEPT_PARSER
 
 
