@@ -65,7 +65,10 @@ def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
 
     def typed() -> Table:
         numbers = _find_numbers(file, layout, options)
-        mixed = replace(frame, numbers=numbers, batches=partial(_batches, file, layout, numbers=numbers))
+        words = options.missing_numbers
+        mixed = replace(
+            frame, numbers=numbers, batches=partial(_batches, file, layout, numbers=numbers, words=words)
+        )
         return replace(settle(mixed, options), has_names=has_names, typed=by_text)
 
     if options.changes_plain_numbers or options.decimal != "." or options.has_categories:
@@ -102,7 +105,7 @@ def _find_numbers(file: BinaryIO, layout: CsvLayout, options: ReadOptions) -> fr
 
     The words that stand for missing cells are counted, so that a column with any is none of these.
     """
-    if options.known is not None or options.decimal != "." or options.na_values:
+    if options.known is not None or options.decimal != ".":
         return frozenset()
     wanted = [name for name in layout.names if options.types.get(name, "numeric") == "numeric"]
     first = next(_batches(file, layout, wanted), {})
@@ -126,9 +129,16 @@ def _plain_blocks(file: BinaryIO, layout: CsvLayout, wanted: Sequence[str]) -> I
 
 
 def _batches(
-    file: BinaryIO, layout: CsvLayout, wanted: Sequence[str], numbers: frozenset[str] = frozenset()
+    file: BinaryIO,
+    layout: CsvLayout,
+    wanted: Sequence[str],
+    numbers: frozenset[str] = frozenset(),
+    words: Sequence[float] = (),
 ) -> Iterator[Columns]:
     """Read columns as text, but for those that hold nothing but numbers.
+
+    Args:
+        words: Numbers that stand for a missing cell, and so are none.
 
     Raises:
         InvalidError: A row has too many cells or too few, or is no UTF-8.
@@ -139,7 +149,8 @@ def _batches(
         for batch in _open(file, layout, kinds):
             columns = zip(wanted, batch.columns, strict=True)
             yield {
-                name: _only_numbers(cells) if name in numbers else _unquote(cells) for name, cells in columns
+                name: _only_numbers(cells, words) if name in numbers else _unquote(cells)
+                for name, cells in columns
             }
     except pa.ArrowInvalid as error:
         if numbers.intersection(wanted):
@@ -148,9 +159,12 @@ def _batches(
         raise csv_faults.find_fault(file, layout) or InvalidError(reason, code="invalid_csv") from None
 
 
-def _only_numbers(cells: pa.Array) -> pa.Array:
-    """Return cells unless one is NaN, which is a word."""
-    if pc.any(pc.is_nan(cells)).as_py():
+def _only_numbers(cells: pa.Array, words: Sequence[float]) -> pa.Array:
+    """Return cells unless one is NaN or stands for a missing one: such are counted as words."""
+    is_word = pc.is_nan(cells)
+    if words:
+        is_word = pc.or_kleene(is_word, pc.is_in(cells, value_set=pa.array(words, pa.float64())))
+    if pc.any(is_word).as_py():
         raise NotPlainError
     return cells
 
