@@ -54,7 +54,7 @@ METHODS = (
     "spectral_information",
     "random",
 )
-TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between trainings
+TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between them
 EVALUATION_ROWS = 1024
 
 

@@ -128,8 +128,8 @@ class CodebookBank(nn.Module):
         self.usage_counts += counts
 
     @torch.no_grad()
-    def observe(self, sums: Tensor, counts: Tensor) -> None:
-        """Process one training batch: count usage and, with "ema", move the used codes.
+    def update(self, sums: Tensor, counts: Tensor) -> None:
+        """Update the codebooks by one training batch: count usage and, with "ema", move the used codes.
 
         Args:
             sums: float32 [S, K, E], from `batch_centroids`.

@@ -121,7 +121,7 @@ class Learner:
         else:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
             self._model_optimizer.step()
-            self.model.codebooks.observe(centroids.sums.detach(), centroids.counts)
+            self.model.codebooks.update(centroids.sums.detach(), centroids.counts)
         if self.hard_routing is None and learning is not Learning.MODEL:
             torch.nn.utils.clip_grad_norm_(self.assignment.parameters(), self._clip_norm)
             self._assignment_optimizer.step()

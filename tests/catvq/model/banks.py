@@ -17,4 +17,4 @@ def bank_of(codes, **settings_):
 
 def take_in(bank, latents):
     latents = torch.tensor([latents])
-    bank.observe(*bank.batch_centroids(latents, bank.nearest(latents)))
+    bank.update(*bank.batch_centroids(latents, bank.nearest(latents)))

@@ -45,7 +45,7 @@ def test_a_padded_code_is_never_chosen_and_padding_stays_zero(streams, scale):
     for _ in range(2):
         codes = bank.nearest(latents)
         assert (codes < torch.tensor(sizes).unsqueeze(1)).all()
-        bank.observe(*bank.batch_centroids(latents, codes))
+        bank.update(*bank.batch_centroids(latents, codes))
         bank.start_from(latents)
         bank.revive_dead(latents)
 
@@ -100,7 +100,7 @@ def test_an_unused_code_does_not_move_by_a_single_bit_over_thousands_of_steps():
     sums, counts = bank.batch_centroids(latents, bank.nearest(latents) % 2)
 
     for _ in range(10_000):  # long enough for the unused counts to leave float32's range
-        bank.observe(sums, counts)
+        bank.update(sums, counts)
 
     assert bank.ema_shares[0, 2] < 1e-40
     assert torch.equal(bank.codes[0, 2:], before[0, 2:])
@@ -109,7 +109,7 @@ def test_an_unused_code_does_not_move_by_a_single_bit_over_thousands_of_steps():
 def test_a_code_used_again_after_a_long_rest_moves_to_its_latents():
     bank = bank_of([[0.0], [5.0]], decay=0.99)
     for _ in range(10_000):
-        bank.observe(torch.tensor([[[0.0], [0.0]]]), torch.tensor([[4.0, 0.0]]))
+        bank.update(torch.tensor([[[0.0], [0.0]]]), torch.tensor([[4.0, 0.0]]))
 
     take_in(bank, [[5.5], [6.5]])
 
@@ -156,7 +156,7 @@ def test_usage_adds_up_until_a_new_window_is_opened():
 def test_the_codebook_survives_a_reload():
     bank, other = CodebookBank([3], [2]), CodebookBank([3], [2])
     bank.start_from(torch.randn(1, 9, 2))
-    bank.observe(torch.randn(1, 3, 2), torch.tensor([[1.0, 0.0, 2.0]]))
+    bank.update(torch.randn(1, 3, 2), torch.tensor([[1.0, 0.0, 2.0]]))
 
     other.load_state_dict(bank.state_dict())
 

@@ -55,7 +55,7 @@ def test_after_k_means_an_unused_code_stays_where_it_was_put():
     before = bank.codes.clone()
     counts = torch.zeros(1, 5)
 
-    bank.observe(torch.zeros(1, 5, 1), counts)
+    bank.update(torch.zeros(1, 5, 1), counts)
 
     assert torch.equal(bank.codes, before)
 
