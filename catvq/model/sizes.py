@@ -39,9 +39,8 @@ def resolve_shape(
     model = config.model
     counted = np.ones(len(grouping)) if is_channel is None else np.where(is_channel, CHANNEL_FEATURES, 1)
     sizes = np.bincount(grouping, counted, minlength=num_categories).clip(min=1)
-    # Ratios of another number than the levels are refused by the shape.
     levels = list(
-        zip(model.sizes_of_levels(), model.ratios(), shares_of_levels(model.num_levels), strict=False)
+        zip(model.sizes_of_levels(), model.ratios(), shares_of_levels(model.num_levels), strict=True)
     )
     streams = [(int(size) * ratio, share, *of_level) for size in sizes for of_level, ratio, share in levels]
     codes = [

@@ -48,6 +48,26 @@ def test_every_level_sees_its_whole_category_unless_ratios_were_given():
     assert ModelSettings(levels=2, compression_ratios=[0.5, 1.5]).ratios() == [0.5, 1.5]
 
 
+def test_ratios_that_are_not_one_per_level_are_refused():
+    with pytest.raises(ConfigError, match="one ratio per level: 2"):
+        ModelSettings(levels=2, compression_ratios=[1.0])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"groups": {"a": ["x"]}}, "groups belongs to init 'user'"),
+        ({"init": "user"}, "needs groups"),
+        ({"init": "model"}, "needs model"),
+        ({"take": "weights"}, "take 'weights' belongs to init 'model'"),
+        ({"surplus_categories": 1, "per_family": True}, "surplus_categories needs a start"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_by_the_core_too(changes, named):
+    with pytest.raises(ConfigError, match=named):
+        AssignmentSettings(**changes)
+
+
 @pytest.mark.parametrize(
     ("wanted", "epochs", "expected"),
     [("auto", 100, 40), ("auto", 1, 1), ("auto", 0, 1), (None, 10, 10), (0, 10, 0), (3, 10, 3), (30, 10, 10)],
