@@ -50,8 +50,9 @@ class TrainingSettings(Settings):
     given."""
 
     early_stopping_patience: Annotated[int, Ge(1), Le(100_000)] | None = None
-    """End after so many epochs without a smaller validation error, counted once the assignment is hard. Null:
-    a fifth of the epochs, once the learning rate falls."""
+    """End after so many epochs without a smaller validation error, counted once the assignment is hard, or
+    from the start where it is so only at the end. Null: a fifth of the epochs, once the learning rate
+    falls."""
 
     early_stopping_min_delta: Annotated[float, Ge(0), Le(1e6)] = 0.0
     """By how much the validation error needs to fall to count as smaller."""

@@ -336,21 +336,22 @@ class ModelStage:
             self._best.offer(self._successor)
         error = (self._best.offer if progress.is_hardened else self._best.judge)(self._learner)
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
-        progress.is_stopped_early |= self._is_done_early()
+        progress.is_stopped_early |= self._is_done_early(error)
 
-    def _is_done_early(self) -> bool:
+    def _is_done_early(self, error: float | None) -> bool:
         progress, training = self._progress, self._config.training
-        least = progress.best_error
-        if least is None or not progress.is_hardened or not training.stops_early:
+        patience, least, epoch = training.early_stopping_patience, progress.best_error, progress.best_epoch
+        if not progress.is_hardened:  # only a given patience ends what would be soft to the end
+            is_judged = patience is not None and self._freeze_epoch >= self._epochs
+            least, epoch = error if is_judged else None, progress.epoch
+        if least is None or not training.stops_early:
             return False
-        if (
-            progress.improved_error is None
-            or least < progress.improved_error - training.early_stopping_min_delta
-        ):
-            progress.improved_error, progress.improved_epoch = least, progress.best_epoch
+        so_far = progress.improved_error
+        if so_far is None or least < so_far - training.early_stopping_min_delta:
+            progress.improved_error, progress.improved_epoch = least, epoch
         since = progress.improved_epoch or 0
-        if training.early_stopping_patience is not None:
-            return progress.epoch >= since + training.early_stopping_patience
+        if patience is not None:
+            return progress.epoch >= since + patience
         return progress.epoch >= max(since, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
 
     def _join_surplus(self, due: int) -> None:

@@ -250,6 +250,16 @@ def test_a_run_stops_early_where_that_is_asked_for(make_table, make_config, epoc
     assert run._progress.best_epoch == 1
 
 
+def test_a_patience_ends_what_would_be_soft_to_the_end(make_table, make_config):
+    training = {"epochs": 30, "early_stopping_patience": 4, "early_stopping_min_delta": 100.0}
+    config = make_config(training=training, assignment={"freeze_after_epochs": None, "estimator": "softmax"})
+    run = TrainingRun.start(make_table(), config)
+    while not run.is_finished:
+        run.train_epoch()
+
+    assert run.epoch == 5  # nothing falls by so much after the first
+
+
 @pytest.mark.parametrize(("least_fall", "last"), [(0.0, 12), (0.5, 9)])
 def test_a_run_ends_when_its_patience_does(make_table, make_config, least_fall, last):
     training = {"epochs": 40, "early_stopping_patience": 5, "early_stopping_min_delta": least_fall}
