@@ -19,6 +19,19 @@ KeysOfRows = Annotated[
     ),
 ]
 
+Delimiter = Annotated[str | None, Query(description="Of CSV: one character, `tab` or `space`.")]
+Decimal = Annotated[str | None, Query(description="Of CSV: `.` or `,`.")]
+DateOrder = Annotated[
+    str | None,
+    Query(
+        description="What dates in text begin with: `year` (2026-01-31), `day` (31/01/2026) or `month` "
+        "(01/31/2026). Those that begin with the year are always read."
+    ),
+]
+Header = Annotated[
+    str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
+]
+
 
 class UploadQuery(BaseModel):
     """How a table is to be read and called."""
@@ -71,18 +84,10 @@ class UploadQuery(BaseModel):
             examples=['["-",-999]'],
         ),
     ] = None
-    delimiter: Annotated[str | None, Query(description="Of CSV: one character, `tab` or `space`.")] = None
-    decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
-    date_order: Annotated[
-        str | None,
-        Query(
-            description="What dates in text begin with: `year` (2026-01-31), `day` (31/01/2026) or `month` "
-            "(01/31/2026). Those that begin with the year are always read."
-        ),
-    ] = None
-    header: Annotated[
-        str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
-    ] = None
+    delimiter: Delimiter = None
+    decimal: Decimal = None
+    date_order: DateOrder = None
+    header: Header = None
     strict: Annotated[bool, Query(description="Refuse what would be a warning.")] = False
     dry_run: Annotated[bool, Query(description="Say how the table would be read, and store nothing.")] = False
 
@@ -117,18 +122,10 @@ class RowsQuery(BaseModel):
     na_values: Annotated[
         str | None, Query(description="JSON list of what else stands for a missing cell.")
     ] = None
-    delimiter: Annotated[str | None, Query(description="Of CSV: one character, `tab` or `space`.")] = None
-    decimal: Annotated[str | None, Query(description="Of CSV: `.` or `,`.")] = None
-    date_order: Annotated[
-        str | None,
-        Query(
-            description="What dates in text begin with: `year` (2026-01-31), `day` (31/01/2026) or `month` "
-            "(01/31/2026). Those that begin with the year are always read."
-        ),
-    ] = None
-    header: Annotated[
-        str | None, Query(description="Of CSV: `absent` where the first line holds values already.")
-    ] = None
+    delimiter: Delimiter = None
+    decimal: Decimal = None
+    date_order: DateOrder = None
+    header: Header = None
     levels: Levels = None
 
     def options(self, content_type: str | None, model: ReadOptions) -> ReadOptions:

@@ -1,6 +1,6 @@
 """Reads Arrow streams and files and Parquet files: typed columns, batch by batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -26,16 +26,12 @@ def read_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Tab
         NotParseableError: It is no Arrow stream, or a damaged one (also while the blocks are read).
         InvalidError: Its columns cannot be used.
     """
-    kind = "an Arrow stream"
-    with readable(kind):
-        schema, _ = _open_stream(file)
 
-    def batches(_: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
-        with readable(kind):
-            schema, messages = _open_stream(file)
-            yield from read_batches(messages, schema)
+    def batches() -> Iterator[pa.RecordBatch]:
+        schema, messages = _open_stream(file)
+        return read_batches(messages, schema)
 
-    return table_of(schema, batches, options, limits)
+    return _read_stream(file, options, limits, batches)
 
 
 def has_references(file: BinaryIO) -> bool:
@@ -61,15 +57,26 @@ def read_referring_arrow(file: BinaryIO, options: ReadOptions, limits: TableLimi
         NotParseableError: It is no Arrow stream, or a damaged one (also while the blocks are read).
         InvalidError: Its columns cannot be used.
     """
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in pa.ipc.open_stream(mapped(file)):
+            batch.validate(full=True)
+            yield batch
+
+    return _read_stream(file, options, limits, batches)
+
+
+def _read_stream(
+    file: BinaryIO, options: ReadOptions, limits: TableLimits, read: Callable[[], Iterator[pa.RecordBatch]]
+) -> Table:
+    """Read a stream whose batches `read` yields."""
     kind = "an Arrow stream"
     with readable(kind):
         schema, _ = _open_stream(file)
 
     def batches(_: Sequence[str] | None) -> Iterator[pa.RecordBatch]:
         with readable(kind):
-            for batch in pa.ipc.open_stream(mapped(file)):
-                batch.validate(full=True)
-                yield batch
+            yield from read()
 
     return table_of(schema, batches, options, limits)
 
