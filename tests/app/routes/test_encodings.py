@@ -2,8 +2,6 @@
 
 import io
 import json
-import subprocess
-import sys
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -272,24 +270,6 @@ def test_rows_of_too_many_numbers_are_too_many_however_they_come(serve, base_set
 
 def as_npy(rows):
     return {"content": npy(np.array(rows)), "headers": {"content-type": NPY}}
-
-
-def test_an_api_that_has_encoded_has_loaded_no_torch(api, model_id):
-    program = """
-import sys
-from pathlib import Path
-import numpy as np
-import app.main
-from app.inference.encoder import Encoder
-app.main.create_app().openapi()
-encoded = Encoder(lambda: Path(sys.argv[1]), threads=1).encode(np.zeros((1, 3), np.float32), with_doubt=True)
-assert encoded.codes.shape == (1, 2)
-loaded = {"torch", "catvq.model", "sklearn", "scipy", "pyarrow", "h5py", "pandas", "onnx"} & set(sys.modules)
-assert not loaded, loaded
-"""
-    command = [sys.executable, "-c", program, str(api.store.models.directory(model_id))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
 
 
 def npz(arrays):
