@@ -224,8 +224,8 @@ def test_dead_codes_are_revived_when_due_but_not_at_the_end(make_table, make_con
 def test_usage_is_counted_over_the_epoch_and_not_over_its_last_batch(make_table, make_config):
     run = TrainingRun.start(make_table(), make_config(training={"dead_code_interval_epochs": 100}))
     books, counted = run._training.model.codebooks, []
-    observe = books.observe
-    books.observe = lambda sums, counts: counted.append(counts) or observe(sums, counts)
+    count = books.count
+    books.count = lambda counts: counted.append(counts) or count(counts)
 
     state = run.train_epoch()
 
