@@ -2,6 +2,10 @@
 
 import pytest
 
+from app.requests.jobs.dry_run import InvalidPlanError, resolve_plan
+from tests.app.requests.jobs.plain_dataset import dataset
+from worker.contract.job_config import JobRequest
+
 FIELD = "training.sample_weight"
 
 
@@ -61,3 +65,17 @@ def test_weights_of_which_some_are_zero_are_taken(api, is_key):
 def test_what_else_is_wrong_is_named_beside_it(api):
     answer = post(api, weights_with(-1), is_key=True, batch_size=50)
     assert [error["field"] for error in answer.json()["errors"]] == ["training.batch_size", FIELD]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a1", "is learnt from"), ("a2", "is categorical"), ("w", "is no column")]
+)
+def test_what_cannot_weigh_rows_is_refused(name, said):
+    columns = [("a2", "categorical", ["x"]), ("key", "key", None)]
+    sections = {"training": {"sample_weight": name}, "features": {"exclude": ["a0", "a2"]}}
+    with pytest.raises(InvalidPlanError, match=said) as raised:
+        resolve_plan(JobRequest(dataset="ds_1", **sections).config, dataset(columns=columns))
+    assert [error.field for error in raised.value.errors] == ["training.sample_weight"]
+    for fine in ("a0", "key"):
+        sections["training"]["sample_weight"] = fine
+        assert resolve_plan(JobRequest(dataset="ds_1", **sections).config, dataset(columns=columns))
