@@ -60,7 +60,7 @@ def read_channels(
         faults = [Place(detail="missing", field=name) for name in names]
         raise InvalidError(detail, faults, code="missing_family")
     check_keys_have_names(file_format, options)
-    check_channels_have_families(encoder, options)
+    check_channels_have_families(encoder, file_format, options)
     options = replace(options, kinds={family.name: family.kind for family in encoder.families})
     table = open_table(file, file_format, options, api.table_limits(file))
     if missing := [name for name in names if name not in table.channels]:

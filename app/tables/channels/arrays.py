@@ -49,7 +49,8 @@ def sort_arrays(arrays: Mapping[str, Array], options: ReadOptions, limits: Table
             more than the limits.
     """
     found = Sorted()
-    for name in _families(arrays):
+    families = _families(arrays)
+    for name in families:
         if options.known is not None and name not in options.kinds and _is_channels(name, arrays):
             continue
         if (flat := arrays.get(name + VALUES)) is not None:
@@ -69,7 +70,8 @@ def sort_arrays(arrays: Mapping[str, Array], options: ReadOptions, limits: Table
             continue
         check_kind(name, "series", options)
         found.channels[name] = series
-    check_families(options, found.tables, found.channels)
+    unread = families if options.known is not None else ()
+    check_families(options, found.tables, found.channels, unread)
     return found
 
 

@@ -39,24 +39,27 @@ def check_kind(family: str, kind: FamilyKind, options: ReadOptions) -> None:
         raise InvalidError(f"family {family!r}: {detail}", [place], code="wrong_kind")
 
 
-def check_families(options: ReadOptions, tables: Collection[str], channels: Collection[str]) -> None:
+def check_families(
+    options: ReadOptions, tables: Collection[str], channels: Collection[str], unread: Collection[str] = ()
+) -> None:
     """Raise `InvalidError` where something was said of a family that is not there.
 
     Args:
         tables: Families of which a kind may have been said although they are no series and no grids.
         channels: Series and grids.
+        unread: Families that a model may not know.
     """
-    if options.known is not None:  # the model's, which are looked for by those who know it
-        return
+    there = ", ".join(repr(name) for name in [*channels][:5]) or "none"
     faults = [
         Place(detail="no such family", field=f"kinds.{name}")
         for name in options.kinds
-        if name not in tables and name not in channels
+        # Those of a model are looked for by those who know it.
+        if options.known is None and name not in tables and name not in channels
     ]
     faults += [
-        Place(detail="no such family of series or grids", field=f"channels.{name}")
+        Place(detail=f"no such family of series or grids; there are {there}", field=f"channels.{name}")
         for name in options.channels
-        if name not in channels
+        if name not in channels and name not in unread
     ]
     if faults:
         raise InvalidError(f"{faults[0].field}: {faults[0].detail}", faults, code="no_such_family")

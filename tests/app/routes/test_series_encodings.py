@@ -158,11 +158,19 @@ def test_more_channels_than_the_model_has_need_names(client, model_id):
 def test_names_of_channels_of_an_unknown_family_are_refused(client, model_id, api):
     refused = encode(client, model_id, npz(PAIRED), NPZ, channels='{"waves":["x","y"]}')
     assert (refused.status_code, refused.json()["code"]) == (422, "no_such_family")
-    assert refused.json()["detail"].endswith("its own are 'wave', 'field'")
+    assert refused.json()["detail"].endswith("there are 'wave', 'field'")
     assert [error["field"] for error in refused.json()["errors"]] == ["channels.waves"]
+    refused = encode(client, model_id, arrow(), ARROW, channels='{"waves":["x","y"]}').json()
+    assert refused["detail"].endswith("its own are 'wave', 'field'")
     body = b"a,b,c\n1,2,3\n"
     refused = encode(client, api.model(), body, "text/csv", channels='{"waves":["x","y"]}').json()
     assert (refused["code"], refused["detail"].split("; ")[1]) == ("no_such_family", "it has none")
+
+
+def test_a_family_of_the_file_that_the_model_does_not_know_may_have_names(client, model_id):
+    more = {**PAIRED, "other": np.ones((5, 4, 2))}
+    answer = encode(client, model_id, npz(more), NPZ, channels='{"other":["u","v"]}')
+    assert answer.json()["codes"] == CODES
 
 
 def test_codes_come_in_other_formats(client, model_id):
