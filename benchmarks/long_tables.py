@@ -31,8 +31,8 @@ CHANNELS, LEAST_LENGTH, MOST_LENGTH = 64, 100, 300
 WRITTEN_ROWS = 4096  # at once
 SAMPLE_S = 0.02
 MIB = 2**20
-HEAD = """| table | phase | s | ms a step | anonymous MiB, at most | of files MiB, at most |
-|---|---|---|---|---|---|"""
+HEAD = """| table | phase | s | s of CPU | ms of CPU a step | anonymous MiB, at most | of files MiB, at most |
+|---|---|---|---|---|---|---|"""
 
 
 def main() -> None:
@@ -109,14 +109,15 @@ def measured(table: str, phase: str, steps: Callable[[], int] = lambda: 0) -> It
 
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
-    started = time.monotonic()
+    started, busy_before = time.monotonic(), time.process_time()
     yield
-    seconds = time.monotonic() - started
+    seconds, busy = time.monotonic() - started, time.process_time() - busy_before
     is_over.set()
     sampler.join()
-    of_step = f"{1000 * seconds / steps():.1f}" if steps() else ""
+    of_step = f"{1000 * busy / steps():.1f}" if steps() else ""
     anonymous, of_files = (most[field] / MIB for field in most)
-    print(f"| {table} | {phase} | {seconds:.1f} | {of_step} | {anonymous:.0f} | {of_files:.0f} |", flush=True)
+    sizes = f"{anonymous:.0f} | {of_files:.0f}"
+    print(f"| {table} | {phase} | {seconds:.1f} | {busy:.1f} | {of_step} | {sizes} |", flush=True)
 
 
 def write_rows(directory: Path, rows: int) -> FeatureTable:

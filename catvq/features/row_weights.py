@@ -14,7 +14,7 @@ from catvq.errors import ConfigError, ShapeError
 
 Weights = NDArray[np.float64]
 
-BLOCK_ROWS, WINDOW_BLOCKS = 64, 1024  # rows that are read together, and blocks whose rows are mixed
+BLOCK_ROWS, WINDOW_BLOCKS = 256, 256  # rows that are read together, and blocks whose rows are mixed
 WINDOW_ROWS = BLOCK_ROWS * WINDOW_BLOCKS  # up to here all rows are mixed
 
 

@@ -44,7 +44,7 @@ from catvq.training.freezing.pruning import without_empty
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
 
-CHECKPOINT_FORMAT = 9  # rises when older checkpoints cannot be resumed from
+CHECKPOINT_FORMAT = 10  # rises when older checkpoints cannot be resumed from
 
 
 class TrainingRun:
