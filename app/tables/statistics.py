@@ -40,6 +40,8 @@ class Statistics:
 
     def add(self, block: NDArray[Any], values: NDArray[np.floating[Any]]) -> None:
         """Look at a block as it came and as it is written."""
+        if not len(block):
+            return
         self.rows += len(block)
         missing = np.isnan(values).sum(axis=0)
         self.missing += missing
@@ -51,7 +53,8 @@ class Statistics:
             self.rounding = np.fmax(self.rounding, rounding)
         if self.first is None:
             self.first = np.nan_to_num(exact[0])
-        with np.errstate(over="ignore"):  # squares beyond float64 belong to values beyond float32
+        # Squares beyond float64 belong to values beyond float32.
+        with np.errstate(over="ignore", invalid="ignore"):
             centred = exact - self.first
             if missing.any():
                 centred[np.isnan(centred)] = 0

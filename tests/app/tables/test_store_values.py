@@ -84,6 +84,14 @@ def test_times_that_follow_each_other_are_no_ids(limits):
     assert report.warnings == ()
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_blocks_without_rows_and_numbers_at_the_ends_of_their_type_are_no_trouble(dtype, limits):
+    most = np.finfo(dtype).max
+    blocks = [np.empty((0, 2), dtype), np.array([[most, 1], [-most, 2]], dtype)]
+    report, stored = written(blocks, limits)
+    assert (report.rows, report.warnings, len(stored)) == (2, (), 2)
+
+
 def test_a_column_that_changes_between_blocks_is_not_constant(limits):
     report, _ = written([np.array([[1, 1.0]]), np.array([[1, 2.0]])], limits)
     assert [w.column for w in report.warnings] == ["a"]
