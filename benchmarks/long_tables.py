@@ -6,6 +6,7 @@ pages of files, which the system takes back when it needs them.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import torch
 from catvq.config import RunConfig
 from catvq.errors import Interrupted
 from catvq.features import spooled
+from catvq.features.row_weights import order_rows
 from catvq.features.sequences import Series
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
@@ -30,6 +32,7 @@ FEATURES, CAUSES = 298, 10
 CHANNELS, LEAST_LENGTH, MOST_LENGTH = 64, 100, 300
 WRITTEN_ROWS = 4096  # at once
 SAMPLE_S = 0.02
+BATCH_ROWS, READ_BATCHES = 1024, 64
 MIB = 2**20
 HEAD = """| table | phase | s | s of CPU | ms of CPU a step | anonymous MiB, at most | of files MiB, at most |
 |---|---|---|---|---|---|---|"""
@@ -43,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="steps that are timed; 0: a whole epoch")
     parser.add_argument("--directory", type=Path, help="where the tables lie; they are kept there")
     parser.add_argument("--without-freeze", action="store_true")
+    parser.add_argument("--read", type=int, help="time batches of a file of so many rows as well")
     parser.add_argument("--in-memory", action="store_true", help="what would lie in files does not")
     parser.add_argument("--one", choices=["rows", "series"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -58,8 +62,10 @@ def main() -> None:
             freezes=not arguments.without_freeze,
         )
         return
-    print(HEAD, flush=True)
     with tempfile.TemporaryDirectory() as temporary:
+        if arguments.read:
+            read_batches(arguments.directory or Path(temporary), arguments.read)
+        print(HEAD, flush=True)
         for kind, sizes in (("rows", arguments.rows), ("series", arguments.series)):
             for size in sizes:
                 own = ["--one", kind, f"--{kind}", str(size), "--steps", str(arguments.steps)]
@@ -85,6 +91,23 @@ def learn(kind: str, size: int, directory: Path, steps: int, *, freezes: bool) -
     if freezes:
         with measured(name, "freeze"):
             run.freeze()
+
+
+def read_batches(directory: Path, rows: int) -> None:
+    """Print how long it takes to read a batch from a file, in the order of an epoch and at random."""
+    write_rows(directory, rows)
+    path, random = directory / f"rows-{rows}.npy", np.random.default_rng(0)
+    for order, name in ((order_rows(rows, None, random), "an epoch"), (random.permutation(rows), "chance")):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        values = np.load(path, mmap_mode="r")
+        for state in ("not in memory", "in memory"):
+            started = time.monotonic()
+            for batch in range(READ_BATCHES):
+                values[order[batch * BATCH_ROWS : (batch + 1) * BATCH_ROWS]]
+            milliseconds = 1000 * (time.monotonic() - started) / READ_BATCHES
+            print(f"{rows:,} rows, {state}, order of {name}: {milliseconds:.1f} ms a batch", flush=True)
+        del values
 
 
 def take_steps(run: TrainingRun, most: int) -> int:
