@@ -18,6 +18,7 @@ from catvq.features.table import FeatureTable
 
 MOST_ROWS = 1_000_000  # that are all verified: some minutes of one core
 SAMPLED_ROWS = 200_000  # of more: what is wrong in one row of 50,000 is then found with a probability of 98%
+MOST_CELLS, SAMPLED_CELLS = 2**30, 2**28  # values of series and grids that take as long
 PARTS = ("train", "validation", "test")
 
 
@@ -26,10 +27,13 @@ def choose_rows(table: FeatureTable, data: RunData) -> tuple[FeatureTable, RunDa
 
     The first rows of a part of a sample are a sample, too.
     """
-    if table.num_rows <= MOST_ROWS:
+    others = [other for part in table.parts for other in part.others.values()]
+    cells = sum(int(other.cells.sum()) for other in others)
+    if table.num_rows <= MOST_ROWS and cells <= MOST_CELLS:
         return table, data
     parts = {name: getattr(data.split, name) for name in PARTS}
-    share = SAMPLED_ROWS / sum(map(len, parts.values()))
+    most = min(SAMPLED_ROWS, SAMPLED_CELLS * table.num_rows // max(1, cells))
+    share = min(1.0, most / sum(map(len, parts.values())))
     drawn = {name: draw_sample(rows, round(share * len(rows))) for name, rows in parts.items()}
     rows = np.sort(np.concatenate(list(drawn.values())))
     places = {name: np.searchsorted(rows, own) for name, own in drawn.items()}

@@ -114,6 +114,18 @@ def test_the_report_of_a_long_table_says_of_how_many_rows_it_is(table, config):
     assert all(error is not None for error in report["reconstruction_error"].values())
 
 
+def test_a_table_with_many_values_of_series_is_verified_on_some_rows_too(table, config, monkeypatch):
+    monkeypatch.setattr("catvq.training.freezing.rows.MOST_CELLS", 100)
+    monkeypatch.setattr("catvq.training.freezing.rows.SAMPLED_CELLS", 300)
+
+    run = TrainingRun.start(table, config)
+    check = frozen(run).report["freeze_check"]
+
+    cells = sum(int(part.others["walk"].cells.sum()) for part in run.table.parts)
+    assert check["of"] == run.table.num_rows
+    assert abs(check["rows"] - 300 * check["of"] / cells) <= 2
+
+
 def test_all_rows_of_a_short_table_are_verified_and_the_report_says_so(expected):
     check = expected.report["freeze_check"]
 
