@@ -32,7 +32,7 @@ from catvq.training.run import TrainingRun
 
 LENGTHS = ((8, 64), (8, 512), (64, 4096))
 PLANTED_ROWS = 800
-PARTS = ["speed", "planted", "real"]
+PARTS = ["speed", "starts", "planted", "real"]
 SPEED_STEPS = 2**18  # of four channels
 
 
@@ -50,6 +50,11 @@ def main() -> None:
     if "speed" in arguments.parts:
         for length in (16, 256, 4096):
             print(f"series of {length}: {time_descriptors(length):.0f} ns of CPU a value", flush=True)
+    if "starts" in arguments.parts:
+        print("| lengths | agreement of the start, 3 given | auto |\n|---|---|---|")
+        for shortest, longest in LENGTHS:
+            row = " | ".join(map(_mean, start(arguments.rows, shortest, longest, arguments.seeds)))
+            print(f"| {shortest} to {longest} | {row} |", flush=True)
     if "planted" in arguments.parts:
         print("| lengths | agreement, 3 given | agreement, auto | s of CPU |\n|---|---|---|---|")
         for shortest, longest in LENGTHS:
@@ -102,10 +107,28 @@ def plant(rows: int, shortest: int, longest: int, seeds: list[int]) -> tuple[lis
     return given, auto, seconds
 
 
+def start(rows: int, shortest: int, longest: int, seeds: list[int]) -> tuple[list[float], ...]:
+    """Agreement of the groupings that runs start from, with 3 categories given and with "auto"."""
+    given, auto = [], []
+    for seed in seeds:
+        planted = draw_channels(rows, seed=seed, shortest=shortest, longest=longest)
+        for found, categories in ((given, 3), (auto, "auto")):
+            config = configure(seed, {"categories": categories})
+            run = TrainingRun.start(planted.table, config)
+            category = planted.category[run.cleaner.active]
+            found.append(adjusted_rand_score(category, run.categories.grouping))
+    return given, auto
+
+
+def configure(seed: int, model: dict[str, object]) -> RunConfig:
+    """Settings of a run whose test rows are 30%."""
+    training = {"seed": seed, "device": "cpu", "test_fraction": 0.3}
+    return RunConfig.from_dict({"model": model, "training": training})
+
+
 def train(table: FeatureTable, seed: int, model: dict[str, object]) -> tuple[TrainingRun, FrozenModel]:
     """Train to the end on one thread."""
-    config = {"model": model, "training": {"seed": seed, "device": "cpu", "test_fraction": 0.3}}
-    run = TrainingRun.start(table, RunConfig.from_dict(config))
+    run = TrainingRun.start(table, configure(seed, model))
     while not run.is_finished:
         run.train_epoch()
     return run, run.freeze()
