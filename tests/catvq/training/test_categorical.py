@@ -165,9 +165,9 @@ def test_the_error_is_a_mean_over_features(model, directory, table, run):
     features = model.cleaner.normalize(table.values)
     decoded = model.weights.decode(torch.from_numpy(inputs["codes"])).numpy()
     squares = np.square(features - decoded)
-    by_hand = squares.sum(axis=1) / 8
     present = ~np.isnan(model.cleaner.observed(table.values))
     first = np.unique(model.cleaner.feature_of_column, return_index=True)[1]
+    by_hand = (squares * present).sum(axis=1) / present[:, first].sum(axis=1)
     train = run._data.split.train
     cells = present[train][:, first].sum()  # of features
 
