@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
-from catvq.comparison.conditions import allowed_categories, rows_learnt, sample_rows, static_settings
+from catvq.comparison.conditions import METHODS, allowed_categories, rows_learnt, sample_rows, static_settings
 from catvq.comparison.learnt_model import LearntModel
 from catvq.comparison.probes import probe_labels
 from catvq.comparison.result import Comparison, Probe, Stability
@@ -45,15 +45,6 @@ from catvq.training.build import family_one_hot, resolve_device
 from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import RunProgress
 
-# The initial grouping of a static job, common methods, and random groups.
-METHODS = (
-    "clustering",
-    "feature_agglomeration",
-    "spectral_coclustering",
-    "spectral_correlation",
-    "spectral_information",
-    "random",
-)
 TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between them
 EVALUATION_ROWS = 1024
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from catvq.comparison.compare import METHODS, compare
-from catvq.comparison.conditions import sample_rows
+from catvq.comparison.compare import compare
+from catvq.comparison.conditions import METHODS, sample_rows
 from catvq.comparison.learnt_model import LearntModel
 from catvq.comparison.result import ComparedRows
 from catvq.config import TrainingSettings

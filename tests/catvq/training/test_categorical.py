@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 import torch
 
-from catvq.comparison.compare import METHODS, compare
+from catvq.comparison.compare import compare
+from catvq.comparison.conditions import METHODS
 from catvq.comparison.learnt_model import LearntModel
 from catvq.errors import CheckpointError
 from catvq.features.table import FeatureTable
