@@ -1,4 +1,4 @@
-"""Real tables of series and grids with labels: the samples that aeon and scikit-learn ship."""
+"""Real series and grids with labels: samples that aeon, sktime, scikit-learn and scikit-image ship."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class RealSeries:
         return padded.reshape(own.num_rows, -1)
 
 
-def read_ts(name: str) -> RealSeries:
-    """Read the training and test rows of a set that aeon ships."""
-    found = [file for file in files("aeon") or [] if file.parts[-2:-1] == (name,)]
+def read_ts(name: str, package: str = "aeon") -> RealSeries:
+    """Read the training and test rows of a set that a package ships."""
+    found = [file for file in files(package) or [] if file.parts[-2:-1] == (name,)]
     rows, labels = [], []
     for part in ("TRAIN", "TEST"):
         (file,) = [each for each in found if each.name == f"{name}_{part}.ts"]
@@ -54,6 +54,15 @@ def read_digits() -> RealSeries:
     return RealSeries(Grids(digits.images[:, None].astype(np.float32)), digits.target.astype(str))
 
 
+def read_faces() -> RealSeries:
+    """Faces, and pictures of none, as scikit-image ships them."""
+    (file,) = [each for each in files("scikit-image") or [] if each.name == "lfw_subset.npy"]
+    images = np.load(Path(str(file.locate())))
+    return RealSeries(
+        Grids(images[:, None].astype(np.float32)), np.repeat(["face", "none"], len(images) // 2)
+    )
+
+
 REAL_SERIES: dict[str, Callable[[], RealSeries]] = {
     **{
         name: lambda name=name: read_ts(name)
@@ -65,5 +74,7 @@ REAL_SERIES: dict[str, Callable[[], RealSeries]] = {
             "PickupGestureWiimoteZ",
         )
     },
+    "PLAID": lambda: read_ts("PLAID", "sktime"),
     "digits": read_digits,
+    "faces": read_faces,
 }
