@@ -66,8 +66,12 @@ def _pairs_within(sizes: Any) -> float:
 
 
 def _match(counts: Counts) -> dict[int, int]:
-    """Return the other category that each category is matched with, where they share a feature."""
-    columns = lap.lapjv(-counts.astype(float), extend_cost=True, return_cost=False)[0]
+    """Return the other category that each category is matched with, where they share a feature.
+
+    Of matches that keep as many features, that of the earlier categories is taken.
+    """
+    later = np.arange(len(counts)) / len(counts) ** 2  # in all less than one feature
+    columns = lap.lapjv(later[:, None] - counts, extend_cost=True, return_cost=False)[0]
     pairs = enumerate(columns.tolist())  # -1 where there are fewer of the other
     return {row: column for row, column in pairs if column >= 0 and counts[row, column]}
 
