@@ -57,7 +57,8 @@ def test_a_full_disk_is_said_to_be_full_and_deleting_makes_room(serving, small_d
         small_disk.fill()
         assert readiness(client) == (503, "disk_full")
         assert client.get("/v2/health/ready").json()["code"] == "disk_full"
-        for refused in (upload(client, f"{LARGE}1,2\n"), submit_until_full(client, small)):
+        written = client.get(f"/v1/datasets/{large}/rows", headers={"accept": "application/x-hdf5"})
+        for refused in (upload(client, f"{LARGE}1,2\n"), written, submit_until_full(client, small)):
             assert (refused.status_code, refused.json()["code"]) == (507, "disk_full")
         for job_id in jobs:
             assert client.post(f"/v1/jobs/{job_id}/cancel").status_code == 202
