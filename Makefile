@@ -133,8 +133,8 @@ backup: $(INSTALLED) ## Copy everything into a new directory while the service r
 restore: $(INSTALLED) ## Fill an empty data directory from a backup: make restore DATA=dir FROM=copy
 	@CATVQ_DATA_DIR='$(DATA)' $(BIN)/python -m worker.store restore '$(FROM)'
 
-chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins
-	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)')
+chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins; HOSTS=1 on two machines
+	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)') $(if $(HOSTS),--hosts)
 
 fuzz: $(INSTALLED) ## Send generated requests and damaged files by the thousand
 	$(BIN)/python -m tests.fuzz

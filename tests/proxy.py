@@ -8,11 +8,16 @@ import sqlalchemy as sa
 
 
 class Proxy:
-    """Passes bytes on between clients and a server, until it is told to be silent."""
+    """Passes bytes on between clients and a server, until it is told to be silent.
 
-    def __init__(self, server):
+    Args:
+        server: Its host and port, or the path of its Unix socket.
+        host: Where clients come in.
+    """
+
+    def __init__(self, server, host="127.0.0.1"):
         self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self._is_talking = threading.Event()
         self._is_talking.set()
         self._sockets = [self._listener]
@@ -25,18 +30,31 @@ class Proxy:
     def close(self):
         self._is_talking.set()
         for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+            shut(each)
             each.close()
 
     def _accept(self):
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
+                try:
+                    server = self._connect()
+                except OSError:  # it is down at the moment
+                    client.close()
+                    continue
                 self._sockets += [client, server]
-                for source, target in ((client, server), (server, client)):
-                    threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
+                self._join(client, server)
+
+    def _connect(self):
+        if not isinstance(self._server, str):
+            return socket.create_connection(self._server)
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._server)
+        return server
+
+    def _join(self, client, server):
+        for source, target in ((client, server), (server, client)):
+            threading.Thread(target=self._pass_on, args=(source, target), daemon=True).start()
 
     def _pass_on(self, source, target):
         with suppress(OSError):
@@ -44,6 +62,12 @@ class Proxy:
                 self._is_talking.wait()
                 target.sendall(piece)
             target.shutdown(socket.SHUT_WR)
+
+
+def shut(each):
+    """Have whoever waits for this socket see its end."""
+    with suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from tests.proxy import Proxy, shut
+
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "hidden-key-id",
     "AWS_SECRET_ACCESS_KEY": "hidden-secret",
@@ -69,61 +71,42 @@ class S3:
 
 
 @contextmanager
-def new_bucket(server):
-    proxy = FaultyProxy(server)
+def new_bucket(server, host="127.0.0.1"):
+    proxy = FaultyProxy(server, host)
     try:
-        bucket = S3(f"bucket-{uuid.uuid4().hex[:12]}", f"http://127.0.0.1:{proxy.port}", proxy)
+        bucket = S3(f"bucket-{uuid.uuid4().hex[:12]}", f"http://{host}:{proxy.port}", proxy)
         httpx.put(f"{bucket.endpoint}/{bucket.bucket}").raise_for_status()
         yield bucket
     finally:
         proxy.close()
 
 
-class FaultyProxy:
+class FaultyProxy(Proxy):
     """Passes bytes on, each piece after a delay, until `is_away`.
 
     The next `errors` requests are answered with `error`, and the next `cuts` answers end in their middle.
     """
 
-    def __init__(self, server):
-        self._server = server
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._sockets = [self._listener]
-        self.port = self._listener.getsockname()[1]
+    def __init__(self, server, host="127.0.0.1"):
         self.errors = self.cuts = 0
         self.error = FAILURE
         self.delay_s = 0.0
         self.is_away = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(server, host)
 
-    def close(self):
-        for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+    def _join(self, client, server):
+        for source, target, act in ((client, server, self._refuse), (server, client, self._cut)):
+            threading.Thread(target=self._pass_or_act, args=(source, target, act), daemon=True).start()
 
-    def _accept(self):
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._server)
-                self._sockets += [client, server]
-                for source, target, act in (
-                    (client, server, self._refuse),
-                    (server, client, self._cut),
-                ):
-                    threading.Thread(target=self._pass_on, args=(source, target, act), daemon=True).start()
-
-    def _pass_on(self, source, target, act):
+    def _pass_or_act(self, source, target, act):
         with suppress(OSError):
             while piece := source.recv(1 << 16):
                 time.sleep(self.delay_s)
                 if self.is_away or act(source, target, piece):
                     break
                 target.sendall(piece)
-        for each in (source, target):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+        shut(source)
+        shut(target)
 
     def _refuse(self, client, _server, piece):
         if self.errors > 0 and piece.split(b" ")[0] in {b"GET", b"PUT", b"POST", b"HEAD", b"DELETE"}:

@@ -1,6 +1,7 @@
 """`python -m tests.chaos [--database URL]`: the long form of the experiment, with a report."""
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -8,7 +9,9 @@ import time
 from pathlib import Path
 
 from tests.chaos.experiment import Plan, find_faults, run
-from tests.chaos.service import running
+from tests.chaos.service import running, running_on_hosts
+
+IN_NETWORK = "CATVQ_CHAOS_IN_NETWORK"
 
 
 def main():
@@ -18,7 +21,17 @@ def main():
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--blows", type=int, default=60, help="of each kind")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two blows")
+    parser.add_argument(
+        "--hosts",
+        action="store_true",
+        help="on two machines, network namespaces, that share PostgreSQL (by ?host=/directory/of/its/socket),"
+        " Redis and an object storage; needs root and iproute2",
+    )
     arguments = parser.parse_args()
+    if arguments.hosts and IN_NETWORK not in os.environ:
+        # A namespace of its own for what the hosts share; it is gone with this process.
+        os.environ[IN_NETWORK] = "1"
+        os.execvp("unshare", ["unshare", "--net", sys.executable, "-m", "tests.chaos", *sys.argv[1:]])
     plan = Plan(arguments.seeds, arguments.jobs, arguments.blows, arguments.pause)
     started = time.monotonic()
 
@@ -28,7 +41,8 @@ def main():
     directory = Path(tempfile.mkdtemp(prefix="catvq-chaos-"))
     say(f"logs and data are in {directory}; they stay there unless all goes well")
     database = arguments.database or f"sqlite:///{directory / 'catvq.db'}"
-    with running(directory, database) as service:
+    start = running_on_hosts if arguments.hosts else running
+    with start(directory, database) as service:
         outcome = run(service, plan, say)
         faults = find_faults(service, plan, outcome)
         attempts = attempts_of(service.store, outcome)

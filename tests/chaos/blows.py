@@ -1,5 +1,6 @@
 """What is done to the running program: parts killed or frozen, messages lost, doubled or made up."""
 
+import os
 import secrets
 import signal
 import time
@@ -23,9 +24,25 @@ class Blows:
         self._service = service
         self._random = random
         self._frozen = []
+        self._later = []  # when to undo what was done for a while, and how
 
     @property
     def kinds(self):
+        """Each kind of blow by its name; on several machines there are more."""
+        return self._kinds_anywhere | (self._kinds_of_hosts if len(self._service.machines) > 1 else {})
+
+    @property
+    def _kinds_of_hosts(self):
+        return {
+            "link of a host cut": self.cut_link,
+            "host lost, with its disk": self.lose_host,
+            "storage away": self.lose_storage,
+            "storage answers 500": lambda: self._spoil_storage(errors=3),
+            "answers of the storage cut off": lambda: self._spoil_storage(cuts=3),
+        }
+
+    @property
+    def _kinds_anywhere(self):
         return {
             "kill -9 of a worker": self.kill_worker,
             "kill -9 of a training process": self.kill_training,
@@ -56,28 +73,56 @@ class Blows:
         return False
 
     def freeze_worker(self):
-        """Stop a worker with its training process for longer than the lease; `thaw` lets both go on."""
+        """Stop a worker with its training process for longer than the lease."""
         busy = self._busy()
         if not busy:
             return False
         worker, child = self._random.choice(busy)
-        self._frozen.append((time.monotonic() + FROZEN_S, [worker.process, child]))
-        for process in (worker.process, child):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(signal.SIGSTOP)
+        frozen = (worker.process, child)
+        self._frozen.append(frozen)
+        _signal(frozen, signal.SIGSTOP)
+        self._undo_later(lambda: (self._frozen.remove(frozen), _signal(frozen, signal.SIGCONT)))
         return True
 
     def thaw(self, *, everything=False):
-        """Let go on what was stopped for long enough."""
-        for until, processes in list(self._frozen):
+        """Undo what was done for long enough."""
+        for each in list(self._later):
+            until, undo = each
             if everything or time.monotonic() > until:
-                self._frozen.remove((until, processes))
-                for process in processes:
-                    with suppress(psutil.NoSuchProcess):
-                        process.send_signal(signal.SIGCONT)
+                self._later.remove(each)
+                undo()
+
+    def cut_link(self):
+        """Nothing goes to or from a host for longer than a lease."""
+        if self._later:  # not both hosts at once, and not while the storage is away
+            return False
+        host = self._random.choice(self._service.machines)
+        host.cut()
+        self._undo_later(lambda: host.cut(is_cut=False))
+        return True
+
+    def lose_host(self):
+        """End all processes of a host and empty its disk; it comes back, unknown to all, after a lease."""
+        if not self.cut_link():
+            return False
+        host = next(host for host in self._service.machines if host.is_cut)
+        for part in self._service.parts_of(host):
+            with suppress(ProcessLookupError):
+                os.killpg(part.process.pid, signal.SIGKILL)
+            part.process.wait()
+        host.wipe()
+        return True
+
+    def lose_storage(self):
+        """No connection to the object storage lasts, for longer than a lease."""
+        if self._later:
+            return False
+        self._service.faults.is_away = True
+        self._undo_later(lambda: setattr(self._service.faults, "is_away", False))
+        return True
 
     def kill_api(self):
-        return self._kill(self._service.api.process)
+        return self._kill(self._random.choice(self._service.apis).process)
 
     def kill_redis(self):
         return self._kill(self._service.redis_part.process)
@@ -119,13 +164,21 @@ class Blows:
     def _busy(self):
         """The workers that hold a job, each with the process that trains it; frozen ones are left alone."""
         holders = self._service.store.outbox.held_jobs()
-        frozen = {process for _, processes in self._frozen for process in processes}
+        frozen = {process for processes in self._frozen for process in processes}
         return [
             (worker, child)
             for worker in self._service.workers
             for child in worker.training_processes()
             if any(f".{child.pid}." in name for name in holders) and child not in frozen
         ]
+
+    def _undo_later(self, undo):
+        self._later.append((time.monotonic() + FROZEN_S, undo))
+
+    def _spoil_storage(self, **faults):
+        for name, count in faults.items():
+            setattr(self._service.faults, name, count)
+        return True
 
     def _announce(self, job_id, times):
         with suppress(Exception):  # Redis is away for a moment
@@ -145,3 +198,9 @@ class Blows:
                 process.kill()
                 return True
         return False
+
+
+def _signal(processes, number):
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)

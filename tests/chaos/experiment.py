@@ -153,7 +153,7 @@ def find_faults(service, plan, outcome):
         if job.status is not JobStatus.SUCCEEDED or per_job[job.id] != 1:
             faults.append(f"{job.id} is {job.status} ({job.status_reason}) with {per_job[job.id]} models")
         faults += stale_writes(job.id, store.jobs.events(job.id, limit=100_000))
-    files = {path.name for path in store.models.directory("x").parent.iterdir()}
+    files = set(store.models._files.names("models"))
     if files != {model.id for model in models}:
         faults.append(f"{len(files)} directories of models, {len(models)} models")
     by_job = {model.job_id: model.id for model in models}

@@ -1,6 +1,7 @@
-"""The real program in parts that can be killed one by one: Redis, the API and two workers."""
+"""The real program in parts that can be killed one by one: Redis, APIs and workers, on one machine or two."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,17 +10,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 from catvq_client import Client
 
 from app.embedded.guard import Guard
 from app.embedded.ports import free_port
 from app.embedded.redis import PrivateRedis
+from tests.chaos.machines import GATEWAY, Host, Machine, make_network
+from tests.proxy import Proxy
+from tests.s3 import CREDENTIALS, new_bucket, running_s3
 from worker.contract.announcer import Announcer
 from worker.contract.settings import ServiceSettings
 from worker.store import Store
 
 LEASE_S = 6.0
 READY_S = 180.0
+CLIENT_TIMEOUT_S = 10.0  # of a machine whose link is cut nothing is heard
 # Whoever is killed every few seconds loses more attempts in a row than a real worker in its life.
 MAX_ATTEMPTS = 1000
 
@@ -27,7 +33,8 @@ MAX_ATTEMPTS = 1000
 class Part:
     """One process, started again whenever it has ended."""
 
-    def __init__(self, name, words, directory, environment, guard):
+    def __init__(self, name, words, directory, environment, guard, machine=None):
+        self.machine = machine
         self.name = name
         self._words = words
         self._directory = directory
@@ -59,41 +66,56 @@ class Part:
 
 
 class Service:
-    """Everything that runs, and the ways to it."""
+    """Everything that runs, and the ways to it.
 
-    def __init__(self, directory, database_url, guard):
+    Args:
+        machines: What runs where; by default an API and two workers here.
+        shared: Settings of all of them, such as where files are kept.
+        redis_host: Where the queue is asked for, if not on loopback.
+    """
+
+    def __init__(self, directory, database_url, guard, *, machines=None, shared=None, redis_host=None):
         self.settings = ServiceSettings(
             data_dir=directory / "data",
             database_url=database_url,
             redis_url="redis://unused",
             lease_s=LEASE_S,
             max_attempts=MAX_ATTEMPTS,
+            **shared or {},
         )
+        port = free_port()
+        here = Machine(
+            "machine", self.settings.data_dir, f"http://127.0.0.1:{port}", ("worker-1", "worker-2"),
+            environment={"CATVQ_PORT": str(port)},
+        )  # fmt: skip
+        self.machines = machines or [here]
         self.redis = PrivateRedis.prepare(directory)
         self.log_dir = directory / "logs"
         self.log_dir.mkdir()
         self.store = Store.open(self.settings)
         self.announcer = Announcer(self.redis.url)
-        self.port = free_port()
         self._guard = guard
-        redis = Part("redis", self.redis.command, self.redis.directory, self.redis.environment, guard)
-        self.redis_part, self.api = redis, self._python("api", ["app"])
-        self.workers = [self._worker(name) for name in ("worker-1", "worker-2")]
+        self._proxy = Proxy(("127.0.0.1", self.redis.port), redis_host) if redis_host else None
+        self.redis_part = Part(
+            "redis", self.redis.command, self.redis.directory, self.redis.environment, guard
+        )
+        self.apis = [self._python(machine, f"api-{machine.name}", ["app"]) for machine in self.machines]
+        self.workers = [self._worker(machine, name) for machine in self.machines for name in machine.workers]
 
     @property
     def parts(self):
-        return [self.redis_part, self.api, *self.workers]
+        return [self.redis_part, *self.apis, *self.workers]
 
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
+    def parts_of(self, machine):
+        """What runs on a machine."""
+        return [part for part in (*self.apis, *self.workers) if part.machine is machine]
 
     def keep_running(self):
         for part in self.parts:
             part.keep_running(self.log_dir)
 
     def client(self):
-        return Client(self.url)
+        return Client(random.choice(self.machines).url, timeout_s=CLIENT_TIMEOUT_S)
 
     def wait_until_ready(self):
         deadline = time.monotonic() + READY_S
@@ -108,16 +130,20 @@ class Service:
             with suppress(ProcessLookupError):
                 os.killpg(part.process.pid, signal.SIGKILL)
             part.process.wait()
+        if self._proxy is not None:
+            self._proxy.close()
         self.announcer.close()
         self.store.close()
 
     def _answers(self):
-        with suppress(Exception), self.client() as client:
-            client.jobs.list()
+        with suppress(Exception):
+            for machine in self.machines:
+                with Client(machine.url) as client:
+                    client.jobs.list()
             return True
         return False
 
-    def _worker(self, name):
+    def _worker(self, machine, name):
         options = [
             "--hostname",
             f"{name}@chaos",
@@ -126,30 +152,73 @@ class Service:
             "--without-gossip",
             "--without-mingle",
         ]
-        return self._python(name, ["celery", "-A", "worker.queue.celery_app", "worker", *options])
+        words = ["celery", "-A", "worker.queue.celery_app", "worker", *options]
+        return self._python(machine, name, words)
 
-    def _python(self, name, words):
+    def _python(self, machine, name, words):
+        redis_url = self.redis.url
+        if self._proxy is not None:
+            redis_url = redis_url.replace(f"127.0.0.1:{self.redis.port}", f"{GATEWAY}:{self._proxy.port}")
         environment = os.environ | {
-            "CATVQ_DATA_DIR": str(self.settings.data_dir),
+            "CATVQ_DATA_DIR": str(machine.data_dir),
             "CATVQ_DATABASE_URL": self.settings.sqlalchemy_url,
-            "CATVQ_REDIS_URL": self.redis.url,
+            "CATVQ_REDIS_URL": redis_url,
             "CATVQ_LEASE_S": str(LEASE_S),
-            "CATVQ_PORT": str(self.port),
+            "CATVQ_DATABASE_TIMEOUT_S": str(self.settings.database_timeout_s),
             "CATVQ_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
             "CATVQ_WORKER_NAME": name,
             "CATVQ_THREADS": "1",
             "OMP_WAIT_POLICY": "passive",
         }
-        return Part(name, [sys.executable, "-m", *words], Path(__file__).parents[2], environment, self._guard)
+        words = [*machine.command, sys.executable, "-m", *words]
+        root = Path(__file__).parents[2]
+        return Part(name, words, root, environment | machine.environment, self._guard, machine)
 
 
 @contextmanager
 def running(directory, database_url):
     """The whole service for the length of a `with` block."""
     with Guard() as guard:
-        service = Service(directory, database_url, guard)
+        yield from _run(Service(directory, database_url, guard))
+
+
+@contextmanager
+def running_on_hosts(directory, database_url):
+    """The service on two machines that share a database, a queue and an object storage, and nothing else.
+
+    The process is in a network namespace of its own, in which nothing listens yet.
+
+    Args:
+        database_url: Of PostgreSQL, by the directory of its Unix socket, which is reached from anywhere.
+    """
+    make_network()
+    url = sa.make_url(database_url)
+    database = Proxy(f"{url.query['host']}/.s.PGSQL.{url.port or 5432}", GATEWAY)
+    shared_url = url.difference_update_query(["host"]).set(host=GATEWAY, port=database.port)
+    os.environ.update(CREDENTIALS)
+    with Guard() as guard, running_s3() as server, new_bucket(server, GATEWAY) as bucket:
+        own = {name: value for name, value in bucket.environment.items() if name.startswith("CATVQ_")}
+        hosts = [Host(number, directory, own) for number in (1, 2)]
         try:
-            service.wait_until_ready()
-            yield service
+            service = Service(
+                directory,
+                shared_url.render_as_string(hide_password=False),
+                guard,
+                machines=hosts,
+                shared=bucket.settings | {"database_timeout_s": LEASE_S / 3},
+                redis_host=GATEWAY,
+            )
+            service.faults = bucket.faults
+            yield from _run(service)
         finally:
-            service.stop()
+            for host in hosts:
+                host.close()
+            database.close()
+
+
+def _run(service):
+    try:
+        service.wait_until_ready()
+        yield service
+    finally:
+        service.stop()
