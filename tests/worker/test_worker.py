@@ -255,10 +255,10 @@ def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
 
 
 def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process(service, dataset):
-    comparisons = service.store.comparisons
+    store = service.store
 
     def wait_for_process(but_not=()):
-        (name,) = wait_until(lambda: comparisons.busy_workers() - set(but_not), "a comparison to begin")
+        (name,) = wait_until(lambda: store.pieces.busy_workers() - set(but_not), "a comparison to begin")
         return name
 
     # The job is over after its first epoch, but each training of its comparison takes 240 steps.
@@ -271,7 +271,7 @@ def test_a_comparison_yields_to_jobs_and_outlives_the_loss_of_its_process(servic
     assert service.wait_for_end(urgent).status is JobStatus.SUCCEEDED
     wait_for_process(but_not=[killed, second])
     model_id = service.store.jobs.get(job.id).model_id
-    done = wait_until(lambda: comparisons.get(model_id).document, "the end of the comparison")
+    done = wait_until(lambda: store.comparisons.get(model_id).document, "the end of the comparison")
     assert done["outcome"] in {"better", "as_good", "worse"}
     assert done["rows"] == {"train": 52, "test": 6}
 

@@ -18,8 +18,18 @@ class DivergedError(ArithmeticError):
     """A loss is no longer finite, so training cannot continue."""
 
 
+class PieceFailedError(Exception):
+    """A part of the job failed, in this process or in another worker's."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.text)
+        self.error = error
+
+
 def describe_failure(error: Exception) -> JobError:
     """Return the code and text that describe an exception."""
+    if isinstance(error, PieceFailedError):
+        return error.error
     code = _code(error)
     text = str(error) or type(error).__name__
     if code == "internal_error":

@@ -1,4 +1,4 @@
-"""Renews the lease of a running job, and reads what its user asked for."""
+"""Renews the lease of a running job or piece of work, and reads what is asked of it."""
 
 import logging
 import signal
@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
-from worker.store import Claim, LeaseLost, RequestedAction, StorageUnavailable, StoreUnavailable
-from worker.store.jobs.leases import Leases
+from worker.store import LeaseLost, RequestedAction, StorageUnavailable, StoreUnavailable
 
 LONGEST_INTERVAL_S = 0.5  # so that a cancelled job ends within a second
 PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker may claim the job
@@ -21,12 +20,34 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
-class Heartbeat:
+class Named(Protocol):
+    """A claim."""
+
+    @property
+    def name(self) -> str:
+        """For logs."""
+
+
+Claimed = TypeVar("Claimed", bound=Named)
+Renewed_contra = TypeVar("Renewed_contra", contravariant=True)
+
+
+class Renewable(Protocol[Renewed_contra]):
+    """Where claims are renewed: `Leases` those of jobs, `Pieces` those of pieces of work."""
+
+    def heartbeat(self, claim: Renewed_contra, /) -> RequestedAction:
+        """Extend a claim by a lease, and return what is asked."""
+
+    def cancel(self, claim: Renewed_contra, /) -> None:
+        """End a claim as was asked."""
+
+
+class Heartbeat(Generic[Claimed]):
     """A thread that renews the lease of a claim; use it as a context manager around the work.
 
-    It ends a cancelled job itself, so that the user does not wait for a step that cannot be interrupted; the
-    work then finds the job lost. While the store does not answer, another worker may own the job, so the
-    work waits until the store answers.
+    It ends a cancelled claim itself, so that the user does not wait for a step that cannot be interrupted;
+    the work then finds it lost. While the store does not answer, another worker may own it, so the work
+    waits until the store answers.
 
     Args:
         leases: Where the claim is renewed.
@@ -35,7 +56,9 @@ class Heartbeat:
         is_stopping: Set when the job must be requeued, by this thread or by others.
     """
 
-    def __init__(self, leases: Leases, claim: Claim, *, lease_s: float, is_stopping: threading.Event) -> None:
+    def __init__(
+        self, leases: Renewable[Claimed], claim: Claimed, *, lease_s: float, is_stopping: threading.Event
+    ) -> None:
         self._leases = leases
         self._claim = claim
         self._answer_timeout_s = PAUSE_AFTER * lease_s
@@ -89,7 +112,7 @@ class Heartbeat:
                 if self._is_given_up or (is_storage and self._is_stopping.is_set()):
                     raise
                 if is_storage:
-                    _log.warning("job %s: waiting for the object storage: %s", self._claim.job.id, error)
+                    _log.warning("%s: waiting for the object storage: %s", self._claim.name, error)
                 time.sleep(RETRY_AFTER_S)
 
     @property
@@ -117,10 +140,10 @@ class Heartbeat:
                 self._is_taken.set()
             except StoreUnavailable as error:
                 if not is_silent:  # log once, it may last for hours
-                    _log.warning("job %s: waiting for the database: %s", self._claim.job.id, error)
+                    _log.warning("%s: waiting for the database: %s", self._claim.name, error)
                 is_silent = True
             except Exception:  # noqa: BLE001 - without this thread the training would never stop
-                _log.exception("job %s: the heartbeat failed", self._claim.job.id)
+                _log.exception("%s: the heartbeat failed", self._claim.name)
                 self._is_taken.set()
 
     def _beat(self) -> None:

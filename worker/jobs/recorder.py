@@ -32,7 +32,7 @@ class Recorder:
     job.
     """
 
-    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
         self._store = store
         self._claim = claim
         self._heartbeat = heartbeat

@@ -19,7 +19,7 @@ _ATTEMPTS: dict[JobKind, type[TrainingAttempt] | type[EncodingAttempt]] = {
 _log = logging.getLogger(__name__)
 
 
-def run_claim(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+def run_claim(store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
     """Run a job until it ends, is requeued, or is lost; failures are recorded, not raised."""
     job = claim.job
     _log.info("job %s: attempt %d started", job.id, job.attempt.number)
@@ -31,7 +31,7 @@ def run_claim(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
     _log.info("job %s: attempt %d ended", job.id, job.attempt.number)
 
 
-def _run(store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+def _run(store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
     try:
         _ATTEMPTS[claim.job.kind](store, claim, heartbeat).run()
     except Interrupted:

@@ -3,7 +3,7 @@
 from catvq.training.run import TrainingRun
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.recorder import Recorder
-from worker.store import Steering
+from worker.store import Claim, Steering
 
 
 class SteeringReplay:
@@ -18,7 +18,12 @@ class SteeringReplay:
     """
 
     def __init__(
-        self, changes: tuple[Steering, ...], run: TrainingRun, *, recorder: Recorder, heartbeat: Heartbeat
+        self,
+        changes: tuple[Steering, ...],
+        run: TrainingRun,
+        *,
+        recorder: Recorder,
+        heartbeat: Heartbeat[Claim],
     ) -> None:
         self._run = run
         self._recorder = recorder

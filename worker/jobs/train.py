@@ -36,7 +36,7 @@ def model_id_of(job_id: str, token: int) -> str:
 class TrainingAttempt:
     """One attempt at a training job."""
 
-    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat) -> None:
+    def __init__(self, store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
         self._store = store
         self._claim = claim
         self._heartbeat = heartbeat

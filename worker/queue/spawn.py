@@ -26,7 +26,7 @@ from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_k
 from worker.store import Store, StoreUnavailable
 
 # Torch loads its compiler with the first optimiser of a process.
-PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.compare", "torch._dynamo"]
+PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.pieces", "torch._dynamo"]
 
 # On other systems, threads that system libraries start when loaded do not survive a fork.
 _context = (
@@ -127,9 +127,9 @@ def _run(job_id: str, worker_process_id: int) -> None:
 def _work(
     store: Store, settings: WorkerSettings, job_id: str, name: str, is_stopping: threading.Event
 ) -> None:
-    """Run the job, or the one that has waited longest if another worker took it; then make comparisons.
+    """Run the job, or the one that has waited longest if another worker took it; then do pieces of work.
 
-    Comparisons are made only while no job is queued.
+    Those are done only while no job is queued.
     """
     threads = settings.threads or find_free_cores()
     claim = store.leases.claim(job_id, name, threads=threads)
@@ -141,7 +141,7 @@ def _work(
             from worker.jobs.run_job import run_claim  # noqa: PLC0415
 
             run_claim(store, claim, heartbeat)
-    if store.comparisons.first_due() is not None:
-        from worker.jobs.compare import compare_while_idle  # noqa: PLC0415
+    if store.pieces.first_due() is not None:
+        from worker.jobs.pieces import work_on_pieces  # noqa: PLC0415
 
-        compare_while_idle(store, settings, name, is_stopping)
+        work_on_pieces(store, settings, name, is_stopping)

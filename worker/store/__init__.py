@@ -11,7 +11,8 @@ from worker.store.database.errors import (
     WrongFormat,
     is_disk_full,
 )
-from worker.store.jobs.comparisons import ComparisonClaim, ComparisonRecord
+from worker.store.jobs.comparisons import ComparisonRecord
+from worker.store.jobs.pieces import PieceRecord, PieceStatus
 from worker.store.jobs.statistics import Statistics
 from worker.store.keys import KeyRecord, KeyRing, NewKey, Scope
 from worker.store.records import (
@@ -37,7 +38,6 @@ __all__ = [
     "CancelRequested",
     "CheckpointRecord",
     "Claim",
-    "ComparisonClaim",
     "ComparisonRecord",
     "DatasetRecord",
     "EventRecord",
@@ -52,6 +52,8 @@ __all__ = [
     "NewFiles",
     "NewKey",
     "NotFound",
+    "PieceRecord",
+    "PieceStatus",
     "Progress",
     "QuotaExceeded",
     "RequestedAction",

@@ -236,6 +236,11 @@ class Claim:
     job: JobRecord
     token: int
 
+    @property
+    def name(self) -> str:
+        """For logs."""
+        return f"job {self.job.id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord:

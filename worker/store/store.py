@@ -17,6 +17,7 @@ from worker.store.jobs.job_controls import Controls
 from worker.store.jobs.job_recorder import Recordings
 from worker.store.jobs.jobs import Jobs
 from worker.store.jobs.leases import Leases
+from worker.store.jobs.pieces import Pieces
 from worker.store.jobs.quotas import JobQuotas
 from worker.store.jobs.requeue import Outbox
 from worker.store.jobs.webhook_outbox import WebhookOutbox
@@ -58,7 +59,8 @@ class Store:
         self.recordings = Recordings(database, files)
         self.outbox = Outbox(database, grace_s=settings.lease_s / 4)
         self.webhook_outbox = WebhookOutbox(database)
-        self.comparisons = Comparisons(database, lease_s=settings.lease_s)
+        self.comparisons = Comparisons(database)
+        self.pieces = Pieces(database, lease_s=settings.lease_s)
         self.models = Models(database, files)
         self.workers = Workers(database)
         self.aliases = Aliases(database, data_dir / "aliases.journal")
@@ -113,12 +115,12 @@ class Store:
             os.fsync(file.fileno())
 
     def has_work(self) -> bool:
-        """Whether a job is queued or a comparison is due.
+        """Whether a job is queued or a piece of work is due.
 
         Raises:
             StoreUnavailable: The database does not answer.
         """
-        return self.outbox.count_queued() > 0 or self.comparisons.first_due() is not None
+        return self.outbox.count_queued() > 0 or self.pieces.first_due() is not None
 
     def prepare(self) -> None:
         """Create missing tables and directories."""

@@ -109,18 +109,18 @@ class Reconciler:
     def _drain(self) -> None:
         prefix = process_prefix(self._settings.worker_name, self._process_id)
         self._store.outbox.drain_workers(prefix)
-        self._store.comparisons.drain_workers(prefix)
+        self._store.pieces.drain_workers(prefix)
 
     def _release_dead_workers(self) -> None:
-        for name in self._store.outbox.held_jobs().keys() | self._store.comparisons.busy_workers():
+        for name in self._store.outbox.held_jobs().keys() | self._store.pieces.busy_workers():
             with dead_holder(self._settings.workers_dir, name) as is_dead:
                 if is_dead:
-                    self._store.comparisons.release_worker(name)
+                    self._store.pieces.release_worker(name)
                     for job_id in self._store.outbox.release_worker(name):
                         _log.warning("job %s was requeued: %s died", job_id, name)
 
     def _expire_leases(self) -> None:
-        self._store.comparisons.expire_claims()
+        self._store.pieces.expire_leases()
         for job_id in self._store.outbox.expire_leases():
             _log.warning("job %s was requeued: its worker stopped answering", job_id)
 
@@ -135,15 +135,15 @@ class Reconciler:
         """Send a message for each waiting job that lacks one; a message may serve any of the jobs."""
         queued = self._store.outbox.count_queued()
         if queued == 0:
-            self._announce_comparison()
+            self._announce_piece()
             return
         missing = queued - self._announcer.count_waiting()
         if missing > 0:
             for job_id in self._store.outbox.take_due(missing):
                 self._announcer.announce(job_id)
 
-    def _announce_comparison(self) -> None:
-        """Send a message for a due comparison when no job is waiting."""
-        model_id = self._store.comparisons.first_due()
-        if model_id is not None and self._announcer.count_waiting() == 0:
-            self._announcer.announce(model_id)
+    def _announce_piece(self) -> None:
+        """Send a message for a due piece of work when no job is waiting."""
+        owner_id = self._store.pieces.first_due()
+        if owner_id is not None and self._announcer.count_waiting() == 0:
+            self._announcer.announce(owner_id)

@@ -8,6 +8,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from worker.store import JobError
+
 PARTS = ["", "/grouping", "/assignment", "/codebook", "/report", "/artifact"]
 
 
@@ -153,11 +155,11 @@ def test_a_report_is_kept_for_ever_only_once_the_comparison_is_over(client, api)
     pending = report_of(client, model_id)
     assert pending.json()["baselines"] == {"status": "pending"}
     assert pending.json()["verdict"].startswith("Not yet compared")
-    claim = api.store.comparisons.claim("w.1")
+    claim = api.store.pieces.claim("w.1")
     running = report_of(client, model_id)
     assert running.json()["baselines"] == {"status": "running"}
     found = {"outcome": "better", "best": "clustering", "verdict": "Better: yes."}
-    api.store.comparisons.finish(claim, found)
+    api.store.pieces.finish(claim, found)
     done = report_of(client, model_id)
     assert done.json()["verdict"] == "Better: yes."
     assert done.json()["baselines"] == {"status": "done", "outcome": "better", "best": "clustering"}
@@ -173,7 +175,9 @@ def test_a_report_is_kept_for_ever_only_once_the_comparison_is_over(client, api)
 
 def test_a_report_says_why_there_is_no_comparison(client, api):
     model_id = api.model(baselines=True)
-    api.store.comparisons.fail(api.store.comparisons.claim("w.1"), "its dataset was deleted")
+    api.store.pieces.fail(
+        api.store.pieces.claim("w.1"), JobError(code="not_found", text="its dataset was deleted")
+    )
     report = report_of(client, model_id).json()
     assert report["baselines"] == {"status": "failed", "reason": "its dataset was deleted"}
     assert report["verdict"] == "Not compared with simpler methods: its dataset was deleted."

@@ -11,7 +11,7 @@ from pyarrow import parquet
 from catvq.features.sequences import Grids, Series
 from catvq.frozen.table_encoder import TableEncoder
 from worker.contract.job_config import EncodingJobRequest, JobStatus
-from worker.jobs import encode
+from worker.jobs import row_codes
 from worker.store import NewDataset, NewFiles
 
 ROWS = 60
@@ -128,7 +128,8 @@ def test_channels_are_matched_by_name(store, encode_dataset, store_dataset, data
 
 
 def test_prefixes_have_a_row_each(store, encode_dataset, dataset, encoder, draw, monkeypatch):
-    monkeypatch.setattr(encode, "ROWS_PER_PART", 20)
+    monkeypatch.setattr(row_codes, "ROWS_AT_ONCE", 20)
+    monkeypatch.setattr(row_codes, "BATCHES_PER_PART", 2)
     age, steps, offsets, image = draw
     result = encode_dataset(dataset, prefixes=[3, 1, 500])
     codes = codes_of(store, result).reshape(ROWS, 3, -1)

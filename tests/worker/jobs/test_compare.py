@@ -10,8 +10,9 @@ import pytest
 
 from worker.contract.job_config import JobStatus
 from worker.contract.settings import WorkerSettings
-from worker.jobs.compare import DATASET_GONE, compare_while_idle
+from worker.jobs.compare import DATASET_GONE
 from worker.jobs.heartbeat import stopped_by_sigterm
+from worker.jobs.pieces import work_on_pieces
 
 SHORT = {
     "training": {"epochs": 2},
@@ -43,7 +44,7 @@ def publish(store, submit, run):
 def compare(store, settings):
     def while_idle():
         with stopped_by_sigterm() as is_stopping:
-            compare_while_idle(store, settings, "w.1.7", is_stopping)
+            work_on_pieces(store, settings, "w.1.7", is_stopping)
 
     return while_idle
 
@@ -55,7 +56,7 @@ def once_running(store):
 
     def watch(act):
         def wait():
-            while not store.comparisons.busy_workers():
+            while not store.pieces.busy_workers():
                 time.sleep(0.005)
             act()
 
@@ -76,32 +77,32 @@ def test_every_published_model_is_compared(store, publish, compare):
     assert plain.document["contestants"][1]["agreement"] == 1
     assert "a usual method, finds the same categories" in plain.document["verdict"]
     assert scrambled.document["contestants"][1]["difference"] < 0  # two features torn from their causes
-    assert store.comparisons.first_due() is None
+    assert store.pieces.first_due() is None
 
 
 def test_a_waiting_job_comes_first(store, publish, compare, once_running, submit):
     model_id = publish(**LONG)
     once_running(submit)
     compare()
-    assert store.comparisons.first_due() == model_id  # put back
+    assert store.pieces.first_due() == model_id  # put back
     compare()
-    assert store.comparisons.first_due() == model_id  # not even begun
+    assert store.pieces.first_due() == model_id  # not even begun
 
 
 def test_sigterm_releases_the_comparison(store, publish, compare, once_running):
     model_id = publish(**LONG)
     once_running(lambda: os.kill(os.getpid(), signal.SIGTERM))
     compare()
-    assert store.comparisons.first_due() == model_id
+    assert store.pieces.first_due() == model_id
 
 
 def test_a_draining_worker_stops_comparing(store, publish, compare, once_running):
     publish(**LONG)
     model_id = publish(**LONG)
-    once_running(lambda: store.comparisons.drain_workers("w.1."))
+    once_running(lambda: store.pieces.drain_workers("w.1."))
     compare()
     assert store.comparisons.get(model_id).document is None
-    assert store.comparisons.busy_workers() == set()
+    assert store.pieces.busy_workers() == set()
 
 
 def test_a_model_deleted_meanwhile_ends_its_comparison(store, publish, compare, once_running):

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import threading
+import time
+from functools import partial
 
 import numpy as np
 import onnxruntime
@@ -16,10 +18,12 @@ from pyarrow import parquet
 from catvq.frozen.table_encoder import TableEncoder, _torch
 from worker.contract.job_config import EncodingJobRequest, JobKind, JobStatus
 from worker.contract.settings import WorkerSettings
-from worker.jobs import encode
+from worker.jobs import encode, row_codes
 from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.model_rows import ModelRows
+from worker.jobs.pieces import work_on_pieces
 from worker.jobs.run_job import run_claim
-from worker.store import Store
+from worker.store import JobError, PieceStatus, Store
 from worker.store.database.errors import Conflict
 
 SHORT = {"training": {"epochs": 2}, "model": {"categories": 2, "levels": 2}, "assignment": {"mode": "static"}}
@@ -52,9 +56,9 @@ def ask(store, model, add_dataset):
 
 @pytest.fixture
 def in_small_parts(monkeypatch):
-    """Every part is recorded, so that a test need not be large to be stopped on its way."""
-    monkeypatch.setattr(encode, "ROWS_PER_PART", 10)
-    monkeypatch.setattr(encode, "RECORD_EVERY_S", 0)
+    """A test need not be large to be stopped on its way."""
+    monkeypatch.setattr(row_codes, "ROWS_AT_ONCE", 10)
+    monkeypatch.setattr(row_codes, "BATCHES_PER_PART", 1)
 
 
 def values_of(store, dataset_id):
@@ -77,6 +81,13 @@ def when_written(store, monkeypatch, rows, act):
             acts.pop()()
 
     monkeypatch.setattr(store.recordings, "record_rows", record_and_act)
+
+
+def wait_for(is_so):
+    until = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def test_the_result_is_a_dataset_of_codes(store, model, ask, run):
@@ -160,7 +171,7 @@ def test_keys_become_those_of_the_result(store, ask, run, dataset):
     assert np.array_equal(values_of(store, result.id), values_of(store, plain))
 
 
-def test_a_stopped_encoding_goes_on_behind_what_is_written(
+def test_a_stopped_encoding_goes_on_with_the_parts_that_are_left(
     store, model, ask, run, in_small_parts, monkeypatch
 ):
     held = ask()
@@ -184,7 +195,7 @@ def test_a_stopped_encoding_goes_on_behind_what_is_written(
     )
 
 
-def test_an_encoding_whose_file_is_gone_starts_anew(store, model, ask, run, in_small_parts, monkeypatch):
+def test_parts_whose_files_are_gone_are_encoded_again(store, model, ask, run, in_small_parts, monkeypatch):
     held = ask()
     when_written(store, monkeypatch, 300, lambda: os.kill(os.getpid(), signal.SIGTERM))
     stopped = run(held)
@@ -193,6 +204,98 @@ def test_an_encoding_whose_file_is_gone_starts_anew(store, model, ask, run, in_s
     assert np.array_equal(
         values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)
     )
+
+
+def test_workers_share_the_parts_and_the_result_is_that_of_one(
+    store, ask, run, settings, in_small_parts, monkeypatch
+):
+    claim = ask()
+    helping = Store.connect(settings)
+    done = {"w": 0, "helper": 0}
+
+    def count(piece, result, finish):
+        done[piece.worker_name] += 1
+        finish(piece, result)
+
+    for each in (store, helping):
+        finish = partial(count, finish=each.pieces.finish)
+        monkeypatch.setattr(each.pieces, "finish", finish)
+
+    def help_out():
+        while not store.jobs.get(claim.job.id).status.is_terminal:
+            work_on_pieces(helping, settings, "helper", threading.Event())
+
+    helper = threading.Thread(target=help_out)
+    helper.start()
+    shared = run(claim)
+    helper.join()
+    helping.close()
+    assert min(done.values()) > 0
+    assert sum(done.values()) == ROWS // 10
+    assert store.files.names(f"jobs/{shared.id}") == []
+    assert store.pieces.of_job(shared.id) == []
+    together = store.datasets.values_path(shared.result_dataset_id).read_bytes()
+    store.datasets.delete(shared.result_dataset_id)
+    monkeypatch.undo()
+    alone = run(ask(store.datasets.get(shared.dataset_id)))
+    assert store.datasets.values_path(alone.result_dataset_id).read_bytes() == together
+
+
+def test_a_worker_that_dies_loses_its_part_alone(store, model, ask, run, in_small_parts, monkeypatch):
+    held, lost = ask(), []
+    when_written(store, monkeypatch, 300, lambda: lost.append(store.pieces.claim("dead")))
+    when_written(store, monkeypatch, 900, lambda: store.pieces.release_worker("dead"))
+    job = run(held)
+    assert lost[0].task == {"start": 300, "stop": 310}
+    assert (job.status, job.attempt.history) == (JobStatus.SUCCEEDED, [])
+    assert np.array_equal(
+        values_of(store, job.result_dataset_id), codes_by_hand(store, model, job.dataset_id)
+    )
+
+
+def test_a_part_that_ends_every_worker_ends_the_job(store, ask, run, in_small_parts, monkeypatch):
+    held = ask()
+
+    def lose():
+        for number in range(held.job.attempt.max):
+            store.pieces.claim(f"dead-{number}")
+            store.pieces.release_worker(f"dead-{number}")
+
+    when_written(store, monkeypatch, 300, lose)
+    job = run(held)
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "worker_lost")
+    store.controls.retry(job.id)
+    assert run(store.leases.claim(job.id, "w", threads=1)).status is JobStatus.SUCCEEDED
+
+
+def test_what_fails_in_another_worker_fails_the_job_with_its_reason(
+    store, ask, run, in_small_parts, monkeypatch
+):
+    held, error = ask(), JobError(code="disk_full", text="No space left.")
+    when_written(store, monkeypatch, 300, lambda: store.pieces.fail(store.pieces.claim("other"), error))
+    job = run(held)
+    assert (job.status, job.error) == (JobStatus.FAILED, error)
+
+
+@pytest.mark.parametrize("act", ["cancel", "pause"])
+def test_parts_in_other_workers_stop_with_the_job(store, settings, ask, in_small_parts, monkeypatch, act):
+    held = ask()
+    store.pieces.divide(held, [{"start": 0, "stop": ROWS}])
+    seen = []
+
+    def act_once(self, start, stop, prefixes, encode=ModelRows.encode):
+        if not seen:
+            getattr(store.controls, act)(held.job.id)
+            wait_for(lambda: store.pieces.busy_workers() == set())  # taken from it by its heartbeat
+        seen.append(start)
+        return encode(self, start, stop, prefixes)
+
+    monkeypatch.setattr(ModelRows, "encode", act_once)
+    work_on_pieces(store, settings, "helper", threading.Event())
+    assert len(seen) < ROWS / 10
+    (part,) = store.pieces.of_job(held.job.id)
+    assert part.status is PieceStatus.DUE
+    assert store.pieces.claim("helper") is None  # the job does not run
 
 
 def test_a_lost_worker_does_not_write_into_its_successors_file(store, model, ask, run):

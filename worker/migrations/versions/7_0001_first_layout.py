@@ -169,17 +169,23 @@ def _create_models() -> None:
         sqlite_autoincrement=True,
     )
     op.create_table(
-        "comparisons",
-        sa.Column("model_id", sa.String(), nullable=False),
-        sa.Column("config", sa.JSON(), nullable=False),
+        "pieces",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=True),
+        sa.Column("model_id", sa.String(), nullable=True),
+        sa.Column("task", sa.JSON(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("max_attempts", sa.Integer(), nullable=False),
         sa.Column("worker_name", sa.String(), nullable=True),
-        sa.Column("claimed_until", sa.Double(), nullable=True),
-        sa.Column("document", sa.JSON(none_as_null=True), nullable=True),
-        sa.Column("error", sa.String(), nullable=True),
-        sa.Column("created_at", sa.Double(), nullable=False),
+        sa.Column("lease_expires_at", sa.Double(), nullable=True),
+        sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("model_id"),
+        sa.PrimaryKeyConstraint("seq"),
+        sa.UniqueConstraint("model_id"),
+        sqlite_autoincrement=True,
     )
 
 
@@ -240,3 +246,5 @@ def _create_indexes() -> None:
     op.create_index("ix_aliases_model_id", "aliases", ["model_id"], unique=False)
     op.create_index("ix_idempotency_keys_job_id", "idempotency_keys", ["job_id"], unique=False)
     op.create_index("job_labels_by_value", "job_labels", ["name", "value", "seq"], unique=False)
+    op.create_index("ix_pieces_job_id", "pieces", ["job_id"], unique=False)
+    op.create_index("pieces_by_status", "pieces", ["status", "seq"], unique=False)

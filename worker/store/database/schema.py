@@ -201,18 +201,23 @@ expired = sa.Table(
     _time("expired_at"),
 )
 
-# Finished, running and due comparisons of models with baselines. Due: no worker, document or error.
-comparisons = sa.Table(
-    "comparisons",
+# Work beside jobs that any worker may do: parts of encoding jobs, and comparisons of models with baselines.
+pieces = sa.Table(
+    "pieces",
     metadata,
-    sa.Column("model_id", sa.ForeignKey("models.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column("config", sa.JSON, nullable=False),
+    _seq(),
+    sa.Column("job_id", sa.ForeignKey("jobs.id", ondelete="CASCADE"), index=True),
+    sa.Column("model_id", sa.ForeignKey("models.id", ondelete="CASCADE"), unique=True),
+    sa.Column("task", sa.JSON, nullable=False),
+    sa.Column("status", Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("max_attempts", sa.Integer, nullable=False),
     sa.Column("worker_name", Text),
-    _time("claimed_until", nullable=True),
-    sa.Column("document", sa.JSON(none_as_null=True)),
-    sa.Column("error", Text),
-    _time("created_at"),
+    _time("lease_expires_at", nullable=True),
+    sa.Column("result", sa.JSON(none_as_null=True)),
+    sa.Column("error", sa.JSON(none_as_null=True)),
+    sa.Index("pieces_by_status", "status", "seq"),
+    sqlite_autoincrement=True,
 )
 
 # Running workers, by the name of each; one that stops without a word is not heard of again.

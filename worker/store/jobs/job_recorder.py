@@ -16,6 +16,7 @@ from worker.store.database.job_rows import append_event, read_job, update_held, 
 from worker.store.database.schema import DatabaseNow, checkpoints, job_assignments, job_events, job_metrics
 from worker.store.files.files import Files
 from worker.store.jobs.job_history import job_files_key, read_checkpoints
+from worker.store.jobs.pieces import PieceRecord
 from worker.store.records import Claim, RequestedAction, Steering
 from worker.store.run_records import CheckpointRecord, Progress
 
@@ -153,6 +154,25 @@ class Recordings:
                 )
                 update_held(connection, claim, values)
         return tuple(settled)
+
+    def publish_part(self, job_id: str, path: Path) -> None:
+        """Move the finished codes of a part, whose name is new, out of `Store.spool_dir`."""
+        self._files.publish(path, job_files_key(job_id, path.name))
+
+    def fetch_part(self, piece: PieceRecord) -> Path:
+        """Where the codes of a finished part can be read.
+
+        Raises:
+            FileNotFoundError: They are gone.
+        """
+        path = self._files.fetch(job_files_key(str(piece.job_id), (piece.result or {})["file"]))
+        if not path.exists():
+            raise FileNotFoundError(path)
+        return path
+
+    def remove_parts(self, job_id: str) -> None:
+        """Remove the codes of all parts."""
+        self._remove_files_except(job_id, set())
 
     def latest_checkpoints(self, claim: Claim) -> list[CheckpointRecord]:
         """The checkpoints to resume from, newest first."""

@@ -21,6 +21,7 @@ from worker.store.database.job_rows import (
 )
 from worker.store.database.schema import DatabaseNow, jobs, models
 from worker.store.jobs.comparisons import request_comparison
+from worker.store.jobs.pieces import forget_parts
 from worker.store.records import Claim, JobRecord, RequestedAction
 
 
@@ -118,13 +119,14 @@ class Leases:
             )
 
     def deliver(self, claim: Claim, dataset_id: str) -> None:
-        """Mark an encoding job succeeded, with its dataset of codes.
+        """Mark an encoding job succeeded, with its dataset of codes; its parts are forgotten.
 
         Raises:
             CancelRequested: The user cancelled the job first; nothing was written.
         """
         with self._database.write() as connection:
             _check_not_cancelled(self._current(connection, claim))
+            forget_parts(connection, claim.job.id)
             values = ended(JobStatus.SUCCEEDED, None, result_dataset_id=dataset_id)
             self._give_up(connection, claim, "delivered", values, {"dataset": dataset_id})
 
