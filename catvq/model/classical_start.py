@@ -3,6 +3,8 @@
 Shapes: B rows, D features, G categories, E latent_dim.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -24,6 +26,7 @@ def start_classically(
     routing: Routing | None = None,
     *,
     iterations: int = KMEANS_ITERATIONS,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> None:
     """Initialise linear paths and codebooks; set non-linear paths to zero. Uses torch's generator.
 
@@ -36,7 +39,11 @@ def start_classically(
         features: float32 [B, D], centred.
         grouping: int64 [D], the category of each feature.
         routing: Routing of the features to categories; by default hard, by the grouping.
-        iterations: Of k-means.
+        iterations: Of k-means, at most.
+        should_stop: Asked while codes are placed.
+
+    Raises:
+        Interrupted: `should_stop` said so; the model is not started.
     """
     encoder, decoder = model.encoder, model.decoder
     hard = HardRouting.from_grouping(grouping, model.shape.num_categories)
@@ -47,7 +54,7 @@ def start_classically(
     encoder.linear_weight.copy_(directions / gate.clamp_min(EPSILON).unsqueeze(2))
     model.eval()
     latents = model.latents(features, hard if routing is None else routing)
-    model.codebooks.start_from(latents, iterations)
+    model.codebooks.start_from(latents, iterations, should_stop)
     some = latents[:, : max(LEAST_ROWS, ROWS_PER_INPUT * len(decoder.valid))]
     rows = model.codebooks.lookup(model.codebooks.nearest(some))
     inputs = decoder.read(rows.view(len(some), -1, *some.shape[1:]).sum(dim=1)).double()

@@ -2,21 +2,21 @@
 
 A latent is quantised to the sum of one code from each level of its category. Codebooks may differ in size and
 width; they are padded to the largest and masked. Source of the moving average: van den Oord et al. 2017,
-arXiv:1711.00937, appendix A.1; of the initialisation: Arthur and Vassilvitskii 2007, k-means++.
+arXiv:1711.00937, appendix A.1.
 
 Shapes: G categories, L levels, S = G * L streams, B rows, K codebook_size, E latent_dim.
 """
 
+from collections.abc import Callable
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from catvq.errors import ConfigError
+from catvq.model.k_means import DISTANCES, k_means, nearest_codes, sums_by_code
 from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 KMEANS_ITERATIONS = 30  # 8 have 1 to 3% more error
-DISTANCES = 1 << 24  # held at once, at most: 64 MiB
-SEEDING_ROWS = 2048  # rows from which k-means++ draws the first codes
 # Squared distance over squared norm: ten times the rounding error of a float32 distance.
 TWIN_TOLERANCE = 1e-5
 # Relative to the squared norm of the category's largest code: ten times the rounding error of a latent.
@@ -120,7 +120,7 @@ class CodebookBank(nn.Module):
         Returns:
             Sums float32 [S, K, E] (with the targets' gradient) and counts float32 [S, K].
         """
-        return _sums_by_code(targets, codes, self.codes.shape[1])
+        return sums_by_code(targets, codes, self.codes.shape[1])
 
     @torch.no_grad()
     def count(self, counts: Tensor) -> None:
@@ -145,7 +145,12 @@ class CodebookBank(nn.Module):
         self.codes.copy_(torch.where((counts > 0).unsqueeze(2), moved, self.codes))
 
     @torch.no_grad()
-    def start_from(self, latents: Tensor, iterations: int = KMEANS_ITERATIONS) -> None:
+    def start_from(
+        self,
+        latents: Tensor,
+        iterations: int = KMEANS_ITERATIONS,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Initialise the codes by residual k-means on a sample of latents, float32 [G, B, E].
 
         Each level is fitted to the residuals of the coarser ones, in all categories at once. Codes without
@@ -153,7 +158,11 @@ class CodebookBank(nn.Module):
 
         Args:
             latents: As above.
-            iterations: Of k-means.
+            iterations: Of k-means, at most.
+            should_stop: Asked all the while.
+
+        Raises:
+            Interrupted: `should_stop` said so; the codes are not placed yet.
         """
         rest = latents.clone()
         for level in range(self._levels(latents)):
@@ -161,11 +170,12 @@ class CodebookBank(nn.Module):
             own = rest * self.latent_mask[streams].unsqueeze(1)
             squares = torch.zeros_like(self.code_mask[streams], dtype=own.dtype)
             squares.masked_fill_(~self.code_mask[streams], torch.inf)
-            codes, counts = _k_means(own, squares, iterations)
+            codes, counts = k_means(own, squares, iterations, should_stop)
             self.codes[streams] = codes
             shares = counts.clamp_min(1.0) / counts.sum(dim=1, keepdim=True)
             self.ema_shares[streams] = shares * self.code_mask[streams]
-            rest -= codes.gather(1, _nearest(own, codes, squares).unsqueeze(2).expand_as(own))
+            chosen = nearest_codes(own, codes, squares, should_stop)
+            rest -= codes.gather(1, chosen.unsqueeze(2).expand_as(own))
         self.ema_sums.copy_(self.codes * self.ema_shares.unsqueeze(2))
 
     @torch.no_grad()
@@ -231,55 +241,3 @@ class CodebookBank(nn.Module):
 
     def _levels(self, latents: Tensor) -> int:
         return len(self.codes) // len(latents)
-
-
-def _k_means(points: Tensor, squares: Tensor, iterations: int) -> tuple[Tensor, Tensor]:
-    """K-means with k-means++ seeding: codes and their member counts, [G, B, E] -> [G, K, E], [G, K].
-
-    Args:
-        points: float32 [G, B, E].
-        squares: float32 [G, K], 0, or inf for padding.
-        iterations: After the seeding.
-    """
-    groups, _, width = points.shape
-    size, group = squares.shape[1], torch.arange(groups, device=points.device)
-    codes = points.new_zeros(groups, size, width)
-    some = points[:, :SEEDING_ROWS]
-    nearest = some.new_full(some.shape[:2], torch.inf)
-    pick = torch.randint(some.shape[1], (groups,), device=points.device)
-    for code in range(size):
-        codes[:, code] = some[group, pick] * (squares[:, code] == 0).unsqueeze(1)
-        nearest = torch.minimum(nearest, (some - codes[:, code : code + 1]).square().sum(dim=2))
-        shares = nearest.cumsum(dim=1)
-        drawn = torch.rand(groups, 1, device=points.device) * shares[:, -1:]
-        pick = torch.searchsorted(shares, drawn).squeeze(1).clamp_max(some.shape[1] - 1)
-    counts = points.new_zeros(groups, size)
-    for _ in range(iterations):
-        sums, counts = _sums_by_code(points, _nearest(points, codes, squares), size)
-        codes = torch.where((counts > 0).unsqueeze(2), sums / counts.clamp_min(1.0).unsqueeze(2), codes)
-    return codes, counts
-
-
-def _nearest(points: Tensor, codes: Tensor, squares: Tensor) -> Tensor:
-    """Index of the nearest code, [G, B, E], [G, K, E], [G, K] -> int64 [G, B]."""
-    squares = squares + codes.square().sum(dim=2)
-    distances = torch.baddbmm(squares.unsqueeze(1), points, codes.transpose(1, 2), alpha=-2.0)
-    return distances.min(dim=2).indices  # argmin takes three times as long
-
-
-def _sums_by_code(points: Tensor, codes: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Return the sum and the number of the points assigned to each code: [S, K, E] and [S, K].
-
-    Args:
-        points: float32 [S, B, E].
-        codes: int64 [S, B].
-        size: K.
-    """
-    streams, _, width = points.shape
-    if points.is_cuda:  # index_add is not deterministic on CUDA
-        chosen = F.one_hot(codes, size).to(points.dtype)  # [S, B, K]
-        return torch.bmm(chosen.transpose(1, 2), points), chosen.sum(dim=1)
-    place = (codes + size * torch.arange(streams).unsqueeze(1)).flatten()
-    sums = points.new_zeros(streams * size, width).index_add(0, place, points.flatten(0, 1))
-    counts = torch.bincount(place, minlength=streams * size).to(points.dtype)
-    return sums.view(streams, size, width), counts.view(streams, size)

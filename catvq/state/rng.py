@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from catvq.errors import Interrupted
 from catvq.state.checkpoint import Checkpoint
 
 
@@ -38,6 +39,17 @@ class OwnRandomness:
                 self._cpu = torch.get_rng_state()
                 if self._accelerator is not None:
                     self._accelerator = torch.cuda.get_rng_state(self._device)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """As `scope`, for what begins again when it is interrupted: then nothing was drawn."""
+        before = self._cpu, self._accelerator
+        try:
+            with self.scope():
+                yield
+        except Interrupted:
+            self._cpu, self._accelerator = before
+            raise
 
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add the state to `tensors`."""

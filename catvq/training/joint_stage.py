@@ -238,7 +238,7 @@ class ModelStage:
             if should_stop():
                 raise Interrupted(f"stopped in epoch {epoch + 1}, before step {self.step + 1}")
             if self.step == 0:
-                self._start()
+                self._start(should_stop)
             if not self._progress.is_hardened:
                 self._learner.assignment.set_temperature(self.next_temperature())
             rows = batches[self._progress.step_in_epoch]
@@ -258,27 +258,26 @@ class ModelStage:
         """The rows that a step learns from: so often that there are enough of them."""
         return rows.repeat(math.ceil(MOVED_ROWS / len(rows)))
 
-    def _start(self) -> None:
+    def _start(self, should_stop: Callable[[], bool]) -> None:
         """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too.
 
-        A model that is gone on from is as it is, and may be the best.
+        A model that is gone on from is as it is, and may be the best. An interrupted start changes nothing.
         """
         if self._progress.given_sizes is not None:
             self._best.offer(self._learner)
             return
-        learner = self._successor or self._learner
-        with learner.randomness.scope():
-            spread = choose_spread(learner, self._data, seed=self._config.training.seed)
-            self._progress.spread = spread
-            self._start_in_grouping(learner)
-        if self._successor is not None:
-            with self._learner.randomness.scope():
-                self._learner.adopt(self._new_start(self._learner, spread).state_dict())
-
-    def _start_in_grouping(self, learner: Learner) -> None:
-        learner.adopt(self._new_start(learner, self._progress.spread or 0.0).state_dict())
-        self._best.offer(learner)
-        self._best.offer(learner, self._new_start(learner, 0.0))
+        hard = self._successor or self._learner
+        with hard.randomness.attempt():
+            spread = choose_spread(hard, self._data, seed=self._config.training.seed, should_stop=should_stop)
+            start = self._new_start(hard, spread, should_stop)
+            plain = self._new_start(hard, 0.0, should_stop)
+            if self._successor is not None:
+                with self._learner.randomness.attempt():
+                    self._learner.adopt(self._new_start(self._learner, spread, should_stop).state_dict())
+        self._progress.spread = spread
+        hard.adopt(start.state_dict())
+        self._best.offer(hard)
+        self._best.offer(hard, plain)
 
     def _start_anew_if_better(self) -> None:
         """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
@@ -295,8 +294,10 @@ class ModelStage:
             learner.adopt(start.state_dict())
         self._best.offer(learner, plain)
 
-    def _new_start(self, learner: Learner, spread: float) -> CategoricalVQVAE:
-        return learner.started_anew(start_rows(self._smoother, spread))
+    def _new_start(
+        self, learner: Learner, spread: float, should_stop: Callable[[], bool] = lambda: False
+    ) -> CategoricalVQVAE:
+        return learner.started_anew(start_rows(self._smoother, spread), should_stop=should_stop)
 
     def _drop_successor_if_moved(self) -> None:
         """Give up the model of the starting grouping once a feature has left it."""

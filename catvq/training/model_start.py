@@ -4,6 +4,7 @@ Shapes: N training rows, D features.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -24,7 +25,9 @@ PARTS = 4  # of the training rows; one at a time judges
 JUDGED = 0.98  # of them: one outlier may have more error than all others together
 
 
-def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
+def choose_spread(
+    learner: Learner, data: RunData, *, seed: int, should_stop: Callable[[], bool] = lambda: False
+) -> float:
     """The spread whose start has the least error on training rows that are set aside, one part after another.
 
     Larger ones are tried as long as the error falls.
@@ -33,6 +36,10 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
         learner: Stays as it is.
         data: What the run learns from.
         seed: Of the parts.
+        should_stop: Asked all the while.
+
+    Raises:
+        Interrupted: `should_stop` said so.
     """
     order = torch.from_numpy(np.random.default_rng([seed, 3]).permutation(len(data.split.train)))
     order = order[: choose_sample_size(data.features.shape[1])]
@@ -48,7 +55,9 @@ def choose_spread(learner: Learner, data: RunData, *, seed: int) -> float:
             learner.row_errors(
                 data.features[judges],
                 data.cells(judges),
-                model=learner.started_anew(start_rows(smoother, spread, TRIAL_ROWS), TRIAL_ITERATIONS),
+                model=learner.started_anew(
+                    start_rows(smoother, spread, TRIAL_ROWS), TRIAL_ITERATIONS, should_stop
+                ),
             )
             for smoother, judges in trials
         ]

@@ -5,7 +5,7 @@ Shapes: B rows, D features, C columns of them, G categories, S streams, F famili
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -127,11 +127,22 @@ class Learner:
             self._assignment_optimizer.step()
         return terms.stacked()
 
-    def started_anew(self, sample: Tensor, iterations: int = KMEANS_ITERATIONS) -> CategoricalVQVAE:
-        """A model that starts from a sample, float32 [B, C], in the present grouping."""
+    def started_anew(
+        self,
+        sample: Tensor,
+        iterations: int = KMEANS_ITERATIONS,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> CategoricalVQVAE:
+        """A model that starts from a sample, float32 [B, C], in the present grouping.
+
+        Raises:
+            Interrupted: `should_stop` said so, which is asked while codes are placed.
+        """
         model = copy.deepcopy(self.model)
         grouping = self._owners.spread(self.assignment.grouping())
-        start_classically(model, sample, grouping, self.routing(), iterations=iterations)
+        start_classically(
+            model, sample, grouping, self.routing(), iterations=iterations, should_stop=should_stop
+        )
         return model
 
     def adopt(self, state: Mapping[str, Tensor]) -> None:

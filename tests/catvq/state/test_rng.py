@@ -44,6 +44,17 @@ def test_what_was_drawn_before_an_interruption_is_not_drawn_again():
     assert torch.equal(draw(randomness, 3), draw(other, 6)[3:])
 
 
+def test_an_attempt_that_is_interrupted_has_drawn_nothing_and_one_that_ends_has():
+    randomness, other = OwnRandomness(3, CPU), OwnRandomness(3, CPU)
+    with suppress(Interrupted), randomness.attempt():
+        torch.rand(3)
+        raise Interrupted
+    with randomness.attempt():
+        first = torch.rand(3)
+
+    assert torch.equal(torch.cat([first, draw(randomness, 3)]), draw(other, 6))
+
+
 def test_it_goes_on_after_a_reload():
     randomness, other = OwnRandomness(3, CPU), OwnRandomness(8, CPU)
     draw(randomness, 5)

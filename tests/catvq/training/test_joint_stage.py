@@ -1,9 +1,11 @@
+import itertools
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
+from catvq.errors import Interrupted
 from catvq.model.losses import LOSS_NAMES
 from catvq.training.joint_stage import QUIET_EPOCHS
 from catvq.training.run import TrainingRun
@@ -45,6 +47,24 @@ def test_an_epoch_sees_no_row_twice_and_no_held_out_row(make_table, make_config)
         assert (counts > 0).sum() == 48
         assert counts[counts > 0].unique().numel() == 1
     assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("mode", ["learnable", "static"])
+def test_a_start_that_is_interrupted_anywhere_changes_nothing(make_table, make_config, mode):
+    config = make_config(assignment={"mode": mode}, training={"epochs": 1})
+    asked = itertools.count()
+    undisturbed = TrainingRun.start(make_table(), config)
+    undisturbed.train_epoch(lambda: next(asked) < 0)
+    times = next(asked) - undisturbed._training.steps_per_epoch
+    disturbed = TrainingRun.start(make_table(), config)
+    for last in (1, times // 3, times // 2, times - 1):
+        left = iter(range(last))
+        with pytest.raises(Interrupted):
+            disturbed.train_epoch(lambda left=left: next(left, None) is None)
+        assert disturbed._training.step == 0
+    disturbed.train_epoch()
+
+    assert disturbed.freeze().digest == undisturbed.freeze().digest
 
 
 @pytest.mark.parametrize(

@@ -199,14 +199,15 @@ def test_no_search_is_made_where_no_feature_has_a_choice(make_table, make_config
 
 def test_an_interrupted_epoch_stops_before_the_next_step(make_table, make_config):
     run = TrainingRun.start(make_table(), make_config())
+    run.train_epoch()
     answers = iter([False, False, True])
 
-    with pytest.raises(Interrupted, match="epoch 1, before step 3"):
+    with pytest.raises(Interrupted, match="epoch 2, before step 6"):
         run.train_epoch(lambda: next(answers))
 
-    assert (run.epoch, run.state().step) == (0, 2)
+    assert (run.epoch, run.state().step) == (1, 5)
     run.train_epoch()
-    assert run.state().step == 3
+    assert run.state().step == 6
 
 
 def test_a_memory_mapped_table_trains_like_one_in_memory(train, make_table, tmp_path):
