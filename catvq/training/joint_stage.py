@@ -23,8 +23,7 @@ from catvq.features.row_weights import order_rows
 from catvq.features.rows import RunData
 from catvq.frozen.weights import FrozenWeights
 from catvq.grouping.categories import Categories
-from catvq.grouping.choose_initial import feature_covariance, telling_bits
-from catvq.grouping.merging import Join, join_cheapest, joins_due
+from catvq.grouping.merging import joins_due
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.metrics import summarize_codebooks
 from catvq.model.routing import HardRouting
@@ -32,22 +31,21 @@ from catvq.model.smoothing import TRAINING_SPREAD, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.state.checkpoint import Checkpoint
-from catvq.state.rng import OwnRandomness
 from catvq.training.alternation import Learning, learning_in
 from catvq.training.best_model import BestModel
 from catvq.training.build import build_learner, temperature_schedule
 from catvq.training.collapse import record_signs
+from catvq.training.dead_codes import Reviver
+from catvq.training.early_stopping import is_done_early
 from catvq.training.epoch_signs import SignFinder
-from catvq.training.model_start import choose_spread, start_rows
+from catvq.training.joins import Joiner
+from catvq.training.model_start import Starter
 from catvq.training.progress import RunProgress, SoftToHardGap
-from catvq.training.trainer import DECAY_FROM, Learner
+from catvq.training.trainer import Learner
 
-SAMPLE_ROWS = 256  # rows whose latents revive codes
 MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
-PATIENCE = 0.2  # part of the epochs: none better for so long ends a run whose rate is falling
 QUIET_EPOCHS = 5
 SETTLED_ENTROPY = 0.01  # of the largest: in no measured run a feature moved later; below 0.02 in four of nine
-REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means
 
 
 class ModelStage:
@@ -67,9 +65,7 @@ class ModelStage:
         self._data = data
         self._progress = progress
         self._names = categories.names
-        bits = telling_bits(config, categories, rows=len(data.split.train))
-        lasting = len(categories.names) - config.assignment.surplus_categories
-        self._bits_per_feature = bits * lasting / len(categories.grouping)
+        self._joiner = Joiner(config, categories, rows=len(data.split.train))
         self._schedule = temperature_schedule(config)
         self._signs = SignFinder(config, data, progress, categories.sizes())
         self._learner = self._build_learner(categories)
@@ -78,9 +74,11 @@ class ModelStage:
         self._smoother = Smoother(
             data.features, data.train_rows, seed=config.training.seed, weights=data.train_weights
         )
+        self._starter = Starter(data, self._smoother, seed=config.training.seed)
         self._best = BestModel(data, progress)
         self._batch_size = choose_batch_size(config.training, len(data.split.train))
         self._epochs = choose_epochs(config.training, len(data.split.train))
+        self._reviver = Reviver(config.training, data, epochs=self._epochs)
         self._loss_sums = torch.zeros(len(LOSS_NAMES), device=data.device)
         self._frozen_soft = self._learner.assignment.soft().detach()
         if self._freeze_epoch == 0 and not progress.is_hardened:
@@ -154,7 +152,7 @@ class ModelStage:
 
     def harden(self) -> None:
         """Fix the grouping, and measure what going from soft to hard costs when it was learnt."""
-        self._join_surplus(self._config.assignment.surplus_categories)
+        self._join(self._config.assignment.surplus_categories)
         learner, data = self._learner, self._data
         self._frozen_soft = learner.assignment.soft().detach()
         if self._config.assignment.mode == "learnable" and self.step > 0:
@@ -172,7 +170,7 @@ class ModelStage:
             return
         learner.harden()
         if self.step > 0:
-            self._start_anew_if_better()
+            self._starter.begin_anew_if_better(learner, self._best, self._progress.spread or 0.0)
 
     def keep_best(self) -> None:
         """Go back to the best epoch on validation rows, where there are any."""
@@ -259,45 +257,13 @@ class ModelStage:
         return rows.repeat(math.ceil(MOVED_ROWS / len(rows)))
 
     def _start(self, should_stop: Callable[[], bool]) -> None:
-        """Start the models, on rows moved as far as it pays; a start on the rows themselves is kept, too.
-
-        A model that is gone on from is as it is, and may be the best. An interrupted start changes nothing.
-        """
+        """Start the models; one that is gone on from is as it is, and may be the best."""
         if self._progress.given_sizes is not None:
             self._best.offer(self._learner)
             return
-        hard = self._successor or self._learner
-        with hard.randomness.attempt():
-            spread = choose_spread(hard, self._data, seed=self._config.training.seed, should_stop=should_stop)
-            start = self._new_start(hard, spread, should_stop)
-            plain = self._new_start(hard, 0.0, should_stop)
-            if self._successor is not None:
-                with self._learner.randomness.attempt():
-                    self._learner.adopt(self._new_start(self._learner, spread, should_stop).state_dict())
-        self._progress.spread = spread
-        hard.adopt(start.state_dict())
-        self._best.offer(hard)
-        self._best.offer(hard, plain)
-
-    def _start_anew_if_better(self) -> None:
-        """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
-        learner, error = self._learner, self._best.offer(self._learner)
-        if error is None:
-            return
-        with OwnRandomness(self._config.training.seed + 2, self._data.device).scope():
-            start, plain = (
-                self._new_start(learner, self._progress.spread or 0.0),
-                self._new_start(learner, 0.0),
-            )
-        anew = self._best.offer(learner, start)
-        if anew is not None and anew < error:
-            learner.adopt(start.state_dict())
-        self._best.offer(learner, plain)
-
-    def _new_start(
-        self, learner: Learner, spread: float, should_stop: Callable[[], bool] = lambda: False
-    ) -> CategoricalVQVAE:
-        return learner.started_anew(start_rows(self._smoother, spread), should_stop=should_stop)
+        self._progress.spread = self._starter.begin(
+            self._learner, self._successor, self._best, should_stop=should_stop
+        )
 
     def _drop_successor_if_moved(self) -> None:
         """Give up the model of the starting grouping once a feature has left it."""
@@ -312,6 +278,17 @@ class ModelStage:
         order = self._config.assignment.stages
         return learning_in(order, self._progress.epoch, freeze_epoch=self._freeze_epoch)
 
+    def _join(self, due: int) -> None:
+        """Join categories until so many are gone."""
+        progress = self._progress
+        if len(progress.joins) < due:
+            progress.joins += self._joiner.join(
+                self._learner.assignment,
+                self._data.train_scores,
+                number=due - len(progress.joins),
+                epoch=progress.epoch,
+            )
+
     def _end_epoch(self) -> None:
         progress = self._progress
         means = (self._loss_sums / self.steps_per_epoch).tolist()
@@ -320,13 +297,17 @@ class ModelStage:
         progress.epoch += 1
         codebooks = self._learner.model.codebooks
         progress.codebook = summarize_codebooks(codebooks.usage_counts, codebooks.code_mask)
-        signs = self._signs.dead_codebooks(self._learner, self._revive_codes(self._learner))
+        # Codes that these rows do not use may mean something to those of the model that the run goes on from.
+        is_due = progress.given_sizes is None and self._reviver.is_due(progress.epoch)
+        revived = self._reviver.revive(self._learner) if is_due else None
+        signs = self._signs.dead_codebooks(self._learner, revived)
         codebooks.reset_usage()
         if self._successor is not None:
-            self._revive_codes(self._successor)
+            if is_due:
+                self._reviver.revive(self._successor)
             self._successor.model.codebooks.reset_usage()
         surplus = self._config.assignment.surplus_categories
-        self._join_surplus(joins_due(progress.epoch, surplus=surplus, freeze_epoch=self._freeze_epoch))
+        self._join(joins_due(progress.epoch, surplus=surplus, freeze_epoch=self._freeze_epoch))
         if progress.epoch == self._freeze_epoch and not progress.is_hardened:
             self.harden()
             signs += self._signs.flat_temperature(self._learner, self._frozen_soft)
@@ -337,47 +318,6 @@ class ModelStage:
             self._best.offer(self._successor)
         error = (self._best.offer if progress.is_hardened else self._best.judge)(self._learner)
         progress.losses = dict(zip(LOSS_NAMES, means, strict=True)) | {"validation": error}
-        progress.is_stopped_early |= self._is_done_early(error)
-
-    def _is_done_early(self, error: float | None) -> bool:
-        progress, training = self._progress, self._config.training
-        patience, least, epoch = training.early_stopping_patience, progress.best_error, progress.best_epoch
-        if not progress.is_hardened:  # only a given patience ends what would be soft to the end
-            is_judged = patience is not None and self._freeze_epoch >= self._epochs
-            least, epoch = error if is_judged else None, progress.epoch
-        if least is None or not training.stops_early:
-            return False
-        so_far = progress.improved_error
-        if so_far is None or least < so_far - training.early_stopping_min_delta:
-            progress.improved_error, progress.improved_epoch = least, epoch
-        since = progress.improved_epoch or 0
-        if patience is not None:
-            return progress.epoch >= since + patience
-        return progress.epoch >= max(since, DECAY_FROM * self._epochs) + PATIENCE * self._epochs
-
-    def _join_surplus(self, due: int) -> None:
-        """Join categories until so many are gone."""
-        joins = self._progress.joins
-        if len(joins) >= due:
-            return
-        covariance = feature_covariance(self._data.train_scores, seed=self._config.training.seed)
-        while len(joins) < due:
-            gone, into = join_cheapest(
-                self._learner.assignment, covariance, bits_per_feature=self._bits_per_feature
-            )
-            joins.append(Join(self._names[gone], self._names[into], self._progress.epoch))
-
-    def _revive_codes(self, learner: Learner) -> Tensor | None:
-        """Move unused codes when it is time to: their number in each stream, int64 [S], or None."""
-        epoch, interval = self._progress.epoch, self._config.training.dead_code_interval_epochs
-        is_due = epoch % interval == 0 and epoch < REVIVE_UNTIL * self._epochs
-        # Codes that these rows do not use may mean something to those of the model that the run goes on from.
-        if not is_due or self._progress.given_sizes is not None:
-            return None
-        with learner.randomness.scope():
-            return learner.revive_dead_codes(self._sample())
-
-    def _sample(self) -> Tensor:
-        """Some training rows, float32 [at most SAMPLE_ROWS, D']."""
-        rows = self._data.train_rows
-        return self._data.features[rows[torch.randperm(len(rows))[:SAMPLE_ROWS].to(rows.device)]]
+        progress.is_stopped_early |= is_done_early(
+            self._config.training, progress, error, epochs=self._epochs, freeze_epoch=self._freeze_epoch
+        )

@@ -13,7 +13,10 @@ from torch import Tensor
 from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
 from catvq.model.smoothing import SPREADS, Smoother
+from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_sample_size
+from catvq.state.rng import OwnRandomness
+from catvq.training.best_model import BestModel
 from catvq.training.trainer import Learner
 
 START_ROWS = 4096  # most rows that a model starts from
@@ -23,6 +26,71 @@ DRAWN_PER_ROW = 16  # around each training row: more would tell no more
 JUDGES = 512
 PARTS = 4  # of the training rows; one at a time judges
 JUDGED = 0.98  # of them: one outlier may have more error than all others together
+
+
+class Starter:
+    """Starts the models of a run on training rows, moved as far as it pays.
+
+    A start on the rows themselves is a candidate for the best model, too.
+
+    Args:
+        data: What the run learns from.
+        smoother: Of its training rows.
+        seed: Of the run.
+    """
+
+    def __init__(self, data: RunData, smoother: Smoother, *, seed: int) -> None:
+        self._data = data
+        self._smoother = smoother
+        self._seed = seed
+
+    def begin(
+        self,
+        learner: Learner,
+        successor: Learner | None,
+        best: BestModel,
+        *,
+        should_stop: Callable[[], bool],
+    ) -> float:
+        """Start both learners, and offer the hard one as the best model so far; returns how far rows moved.
+
+        Args:
+            learner: Trained by the present assignment.
+            successor: Trained by the hard starting grouping while the other is soft; else None.
+            best: Kept up to date.
+            should_stop: Asked all the while.
+
+        Raises:
+            Interrupted: `should_stop` said so; nothing has changed.
+        """
+        hard = successor or learner
+        with hard.randomness.attempt():
+            spread = choose_spread(hard, self._data, seed=self._seed, should_stop=should_stop)
+            start, plain = self._new(hard, spread, should_stop), self._new(hard, 0.0, should_stop)
+            if successor is not None:
+                with learner.randomness.attempt():
+                    learner.adopt(self._new(learner, spread, should_stop).state_dict())
+        hard.adopt(start.state_dict())
+        best.offer(hard)
+        best.offer(hard, plain)
+        return spread
+
+    def begin_anew_if_better(self, learner: Learner, best: BestModel, spread: float) -> None:
+        """Leave what the soft assignment has trained where a start in the fixed grouping is better."""
+        error = best.offer(learner)
+        if error is None:
+            return
+        with OwnRandomness(self._seed + 2, self._data.device).scope():
+            start, plain = self._new(learner, spread), self._new(learner, 0.0)
+        anew = best.offer(learner, start)
+        if anew is not None and anew < error:
+            learner.adopt(start.state_dict())
+        best.offer(learner, plain)
+
+    def _new(
+        self, learner: Learner, spread: float, should_stop: Callable[[], bool] = lambda: False
+    ) -> CategoricalVQVAE:
+        return learner.started_anew(start_rows(self._smoother, spread), should_stop=should_stop)
 
 
 def choose_spread(
