@@ -41,9 +41,9 @@ from catvq.model.losses import squared_error
 from catvq.model.metrics import summarize_assignment
 from catvq.model.routing import HardRouting
 from catvq.recipe import choose_epochs
-from catvq.training.build import family_one_hot, resolve_device
-from catvq.training.joint_stage import ModelStage
+from catvq.training.device import family_one_hot, resolve_device
 from catvq.training.progress import RunProgress
+from catvq.training.stage.joint_stage import ModelStage
 
 TRAININGS = 3  # of each grouping, with different seeds, to measure the variance between them
 EVALUATION_ROWS = 1024

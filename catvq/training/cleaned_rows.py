@@ -1,4 +1,4 @@
-"""Cleans the rows of all parts of a table, block by block, for a run to learn from.
+"""Cleans the rows of all parts of a table, block by block, and gives a run what it learns from.
 
 Shapes: N rows of all parts, C' active columns.
 """
@@ -11,9 +11,39 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.cleaning.cleaner import FeatureCleaner
+from catvq.config import RunConfig
 from catvq.features.precision import Values
+from catvq.features.rows import RunData
+from catvq.features.scores.row_lengths import RowLengths
 from catvq.features.spooled import blocks, new_array
 from catvq.features.table import FeatureTable
+from catvq.grouping.categories import Categories
+from catvq.training.device import family_one_hot, resolve_device
+
+
+def prepare_rows(
+    table: FeatureTable, config: RunConfig, cleaner: FeatureCleaner, categories: Categories
+) -> RunData:
+    """Return what a run learns from, on its device.
+
+    Raises:
+        ConfigError: Too few rows train, or the device is not there.
+    """
+    device = resolve_device(config.training.device)
+    family = torch.from_numpy(table.family_of_feature()[cleaner.active])
+    features, present = clean_rows(table, cleaner)
+    return RunData(
+        features.to(device),
+        table.split(config.training),
+        family_one_hot(family, len(table.families)).to(device),
+        cleaner.feature_of_column,
+        None if present is None else present.to(device),
+        table.all_weights,
+        categories.active_leader(cleaner),
+        cleaner.is_channel,
+        cleaner.is_gap,
+        RowLengths.of(table, cleaner.active),
+    )
 
 
 def clean_rows(table: FeatureTable, cleaner: FeatureCleaner) -> tuple[Tensor, Tensor | None]:

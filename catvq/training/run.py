@@ -19,32 +19,25 @@ from torch import Tensor
 
 from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.config import RunConfig
-from catvq.errors import CheckpointError
 from catvq.features.prefixes import prepare_table
-from catvq.features.rows import RunData
-from catvq.features.scores.feature_scores import feature_scores
-from catvq.features.scores.row_lengths import RowLengths
-from catvq.features.split import draw_sample
 from catvq.features.table import FeatureTable
 from catvq.frozen.artifact import FrozenModel
 from catvq.frozen.start_model import StartModel
 from catvq.grouping.categories import Categories
-from catvq.grouping.choose_initial import StartReport, choose_start
-from catvq.grouping.initial import fit_cleaner, start_categories
+from catvq.grouping.choose_initial import StartReport
 from catvq.model.metrics import summarize_assignment
 from catvq.model.sizes import StreamSizes
-from catvq.recipe import SEARCH_STEPS, choose_epochs, choose_sample_size
+from catvq.recipe import SEARCH_STEPS, choose_epochs
 from catvq.search.stage import SearchStage, needs_search
 from catvq.state.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from catvq.training.build import family_one_hot, resolve_device
-from catvq.training.cleaned_rows import clean_rows
+from catvq.training.cleaned_rows import prepare_rows
 from catvq.training.freezing.freeze import freeze
 from catvq.training.freezing.inputs import FreezeInputs
 from catvq.training.freezing.pruning import without_empty
-from catvq.training.joint_stage import ModelStage
 from catvq.training.progress import Move, RunProgress, RunState
-
-CHECKPOINT_FORMAT = 10  # rises when older checkpoints cannot be resumed from
+from catvq.training.run_origin import check_origin, describe_origin
+from catvq.training.settled_start import settle_start
+from catvq.training.stage.joint_stage import ModelStage
 
 
 class TrainingRun:
@@ -74,21 +67,8 @@ class TrainingRun:
         self.config = config
         self.cleaner = cleaner
         self.categories = categories
-        device = resolve_device(config.training.device)
-        family = torch.from_numpy(table.family_of_feature()[cleaner.active])
-        features, present = clean_rows(table, cleaner)
-        self._data = RunData(
-            features.to(device),
-            table.split(config.training),
-            family_one_hot(family, len(table.families)).to(device),
-            cleaner.feature_of_column,
-            None if present is None else present.to(device),
-            table.all_weights,
-            categories.active_leader(cleaner),
-            cleaner.is_channel,
-            cleaner.is_gap,
-            RowLengths.of(table, cleaner.active),
-        )
+        self._data = prepare_rows(table, config, cleaner, categories)
+        device = self._data.device
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
         summary = summarize_assignment(one_hot, self._grouping)
@@ -123,24 +103,15 @@ class TrainingRun:
         started = time.monotonic()
         table = prepare_table(table, config)
         groups = config.assignment.groups if start_groups is None else start_groups
-        split = table.split(config.training)
-        cleaner = fit_cleaner(table, split, config, groups) if start_model is None else start_model.cleaner
-        sample = draw_sample(
-            split.train, choose_sample_size(len(cleaner.active_columns)), seed=config.training.seed
-        )
-        observed = cleaner.observed(table.take(sample))
-        RowLengths.of(table, cleaner.active).take_out(observed, cleaner.feature_of_column, sample)
-        scores = feature_scores(observed, cleaner.feature_of_column, cleaner.is_channel, cleaner.is_gap)
-        categories = start_categories(table, cleaner, scores, config, groups)
-        categories, report = choose_start(config, categories, scores, should_stop, rows=len(split.train))
+        settled = settle_start(table, config, groups, start_model, should_stop)
         sizes = None if start_model is None else start_model.sizes
-        run = cls(table, config, cleaner=cleaner, categories=categories.tied(cleaner), sizes=sizes)
+        run = cls(table, config, cleaner=settled.cleaner, categories=settled.categories, sizes=sizes)
         if start_model is not None:
             run._training.take(start_model.weights)
             run._start_codes = start_model.weights.encode(run._data.held_out.cpu())
-        run._progress.start = asdict(report) | {"grouping": categories.members(table.features, cleaner)}
+        run._progress.start = settled.report
         run._progress.seconds = time.monotonic() - started
-        if needs_search(config, categories, epochs=run._epochs):
+        if needs_search(config, settled.categories, epochs=run._epochs):
             run._search = run._begin_search()
             run._progress.search_steps = SEARCH_STEPS
             run._summarize()
@@ -156,12 +127,7 @@ class TrainingRun:
         checkpoint = load_checkpoint(path)
         table = prepare_table(table, config)
         document = checkpoint.document
-        if document.get("format") != CHECKPOINT_FORMAT:
-            raise CheckpointError(f"checkpoint {path.name} is of another version; the job has to start anew")
-        is_of_table = document["features"] == list(table.features) and document["rows"] == table.num_rows
-        is_of_table &= document["values_of"] == {name: list(v) for name, v in table.values_of.items()}
-        if RunConfig.from_dict(document["config"]) != config or not is_of_table:
-            raise CheckpointError(f"checkpoint {path.name} belongs to another configuration or table")
+        check_origin(checkpoint, path, table, config)
         categories = Categories.from_tensors(document["categories"], checkpoint.section("categories"))
         cleaner = FeatureCleaner.from_dict(document["cleaner"])
         run = cls(table, config, cleaner=cleaner, categories=categories)
@@ -275,11 +241,7 @@ class TrainingRun:
         tensors |= {f"categories.{name}": value for name, value in self.categories.tensors().items()}
         (self._search or self._training).save_into(tensors)
         document = {
-            "format": CHECKPOINT_FORMAT,
-            "config": self.config.to_dict(),
-            "features": list(self.table.features),
-            "rows": self.table.num_rows,
-            "values_of": {name: list(values) for name, values in self.table.values_of.items()},
+            **describe_origin(self.table, self.config),
             "categories": list(self.categories.names),
             "cleaner": self.cleaner.to_dict(),
             "progress": self._progress.to_dict(),

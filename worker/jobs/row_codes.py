@@ -11,7 +11,7 @@ import numpy as np
 
 from catvq.errors import Interrupted
 from catvq.frozen.table_encoder import TableEncoder
-from catvq.training.build import resolve_device
+from catvq.training.device import resolve_device
 from worker.jobs.model_rows import ModelRows
 from worker.store import JobRecord, Store
 

@@ -134,5 +134,5 @@ def test_a_codebook_that_tells_rows_apart_no_longer_is_reported_with_what_was_do
 
 def test_watching_changes_nothing_of_what_is_learnt(train, make_config, monkeypatch):
     watched = train()
-    monkeypatch.setattr("catvq.training.epoch_signs.SignFinder.collapsed_categories", lambda *_: [])
+    monkeypatch.setattr("catvq.training.stage.epoch_signs.SignFinder.collapsed_categories", lambda *_: [])
     assert train().freeze().digest == watched.freeze().digest

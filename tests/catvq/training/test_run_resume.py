@@ -197,7 +197,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(checkpoint, make_table
 def test_a_checkpoint_of_another_version_is_refused(make_table, make_config, tmp_path, monkeypatch):
     run = TrainingRun.start(make_table(), make_config())
     with monkeypatch.context() as older:
-        older.setattr("catvq.training.run.CHECKPOINT_FORMAT", 1)
+        older.setattr("catvq.training.run_origin.CHECKPOINT_FORMAT", 1)
         run.save(tmp_path / "checkpoint")
 
     with pytest.raises(CheckpointError, match="another version; the job has to start anew"):

@@ -15,7 +15,7 @@ import torch
 from pyarrow import parquet
 
 from app.requests.jobs.dry_run import resolve_plan
-from catvq.training.joint_stage import QUIET_EPOCHS
+from catvq.training.stage.joint_stage import QUIET_EPOCHS
 from worker.contract.job_config import JobRequest, JobStatus
 from worker.contract.settings import WorkerSettings
 from worker.jobs import heartbeat

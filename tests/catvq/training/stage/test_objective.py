@@ -8,7 +8,7 @@ from catvq.model import losses
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.routing import SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
-from catvq.training.objective import ObjectiveWeights, add_assignment_terms, model_terms
+from catvq.training.stage.objective import ObjectiveWeights, add_assignment_terms, model_terms
 
 WEIGHTS = ObjectiveWeights(
     commitment=2.0,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from catvq.config import TrainingSettings
 from catvq.features.rows import RunData
-from catvq.training.trainer import Learner
+from catvq.training.stage.trainer import Learner
 
 SAMPLE_ROWS = 256  # rows whose latents revive codes
 REVIVE_UNTIL = 0.9  # part of the run: later there is no time left to learn what a moved code means

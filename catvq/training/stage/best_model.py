@@ -9,7 +9,7 @@ from catvq.features.rows import RunData
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.state.checkpoint import Checkpoint
 from catvq.training.progress import RunProgress
-from catvq.training.trainer import Learner
+from catvq.training.stage.trainer import Learner
 
 JUDGE_ROWS = 1024  # most validation rows that choose between starts and epochs
 

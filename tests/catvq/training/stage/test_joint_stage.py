@@ -7,8 +7,8 @@ import torch
 
 from catvq.errors import Interrupted
 from catvq.model.losses import LOSS_NAMES
-from catvq.training.joint_stage import QUIET_EPOCHS
 from catvq.training.run import TrainingRun
+from catvq.training.stage.joint_stage import QUIET_EPOCHS
 
 
 def test_losses_are_means_over_the_epochs_steps(make_table, make_config):

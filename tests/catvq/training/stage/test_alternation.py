@@ -1,6 +1,6 @@
 import pytest
 
-from catvq.training.alternation import Learning, learning_in
+from catvq.training.stage.alternation import Learning, learning_in
 
 B, M, A = Learning.BOTH, Learning.MODEL, Learning.ASSIGNMENT
 

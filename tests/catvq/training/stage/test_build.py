@@ -3,7 +3,8 @@ import torch
 
 from catvq.errors import ConfigError
 from catvq.grouping.categories import Categories
-from catvq.training.build import build_learner, family_one_hot, resolve_device, temperature_schedule
+from catvq.training.device import family_one_hot, resolve_device
+from catvq.training.stage.build import build_learner, temperature_schedule
 
 FAMILIES = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
 

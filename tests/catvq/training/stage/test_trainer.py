@@ -7,8 +7,8 @@ from catvq.model.assignment import ESTIMATORS, CategoryAssignment
 from catvq.model.losses import LOSS_NAMES
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
 from catvq.state.checkpoint import Checkpoint
-from catvq.training.alternation import Learning
-from catvq.training.trainer import FINAL_RATE, Learner, rate_factor
+from catvq.training.stage.alternation import Learning
+from catvq.training.stage.trainer import FINAL_RATE, Learner, rate_factor
 
 ROWS, FEATURES, CATEGORIES = 16, 6, 2
 
@@ -209,7 +209,7 @@ def test_the_reconstruction_error_does_not_depend_on_how_rows_are_chunked(build,
     features = torch.randn(100, FEATURES)
     whole = learner.reconstruction_error(features)
 
-    monkeypatch.setattr("catvq.training.trainer.EVALUATION_ROWS", 7)
+    monkeypatch.setattr("catvq.training.stage.trainer.EVALUATION_ROWS", 7)
 
     assert learner.reconstruction_error(features) == pytest.approx(whole, rel=1e-6)
 

@@ -2,7 +2,7 @@
 
 from catvq.config import TrainingSettings
 from catvq.training.progress import RunProgress
-from catvq.training.trainer import DECAY_FROM
+from catvq.training.stage.trainer import DECAY_FROM
 
 PATIENCE = 0.2  # part of the epochs: none better for so long ends a run whose rate is falling
 

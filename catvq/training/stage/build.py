@@ -1,24 +1,22 @@
-"""Builds the parts of a run from its configuration and its starting categories, seeded.
+"""Builds what a stage trains from the configuration and the starting categories, seeded.
 
 Shapes: D' active features, G categories, F families.
 """
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from catvq.config import RunConfig
 from catvq.config.assignment import TEMPERATURE_END, TEMPERATURE_SCHEDULE, TEMPERATURE_START
-from catvq.errors import ConfigError
 from catvq.features.owners import ColumnOwners
 from catvq.grouping.categories import Categories
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.sizes import StreamSizes, resolve_shape
 from catvq.model.temperature import TemperatureSchedule
 from catvq.model.vqvae import CategoricalVQVAE
-from catvq.training.trainer import Learner
+from catvq.training.stage.trainer import Learner
 
 
 def build_learner(
@@ -84,22 +82,3 @@ def temperature_schedule(config: RunConfig) -> TemperatureSchedule:
         TEMPERATURE_START if start is None else start,
         TEMPERATURE_END if end is None else end,
     )
-
-
-def family_one_hot(family_of_feature: Tensor, num_families: int) -> Tensor:
-    """Family of each feature, int64 [D'] -> float32 [D', F]."""
-    return F.one_hot(family_of_feature, num_families).float()
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device to compute on; "auto" takes a GPU where there is one.
-
-    Raises:
-        ConfigError: The device was asked for by name and is not there.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r} is not on this machine: it has {torch.cuda.device_count()} GPUs")
-    return device

@@ -21,8 +21,8 @@ from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 from catvq.state.rng import OwnRandomness
-from catvq.training.alternation import Learning
-from catvq.training.objective import ObjectiveWeights, add_assignment_terms, model_terms
+from catvq.training.stage.alternation import Learning
+from catvq.training.stage.objective import ObjectiveWeights, add_assignment_terms, model_terms
 
 EVALUATION_ROWS = 4096  # rows a chunk while evaluating: bounds memory, not results
 DECAY_FROM = 0.5  # part of the run after which the model's rate falls

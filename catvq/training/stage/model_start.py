@@ -16,8 +16,8 @@ from catvq.model.smoothing import SPREADS, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_sample_size
 from catvq.state.rng import OwnRandomness
-from catvq.training.best_model import BestModel
-from catvq.training.trainer import Learner
+from catvq.training.stage.best_model import BestModel
+from catvq.training.stage.trainer import Learner
 
 START_ROWS = 4096  # most rows that a model starts from
 TRIAL_ROWS, TRIAL_ITERATIONS = 2048, 8  # the same where only its spread is judged, and of its k-means

@@ -8,7 +8,7 @@ from catvq.features.rows import RunData
 from catvq.training import collapse
 from catvq.training.collapse import Sign
 from catvq.training.progress import RunProgress
-from catvq.training.trainer import Learner
+from catvq.training.stage.trainer import Learner
 
 
 class SignFinder:

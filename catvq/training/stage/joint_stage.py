@@ -31,17 +31,17 @@ from catvq.model.smoothing import TRAINING_SPREAD, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_batch_size, choose_epochs
 from catvq.state.checkpoint import Checkpoint
-from catvq.training.alternation import Learning, learning_in
-from catvq.training.best_model import BestModel
-from catvq.training.build import build_learner, temperature_schedule
 from catvq.training.collapse import record_signs
-from catvq.training.dead_codes import Reviver
-from catvq.training.early_stopping import is_done_early
-from catvq.training.epoch_signs import SignFinder
-from catvq.training.joins import Joiner
-from catvq.training.model_start import Starter
 from catvq.training.progress import RunProgress, SoftToHardGap
-from catvq.training.trainer import Learner
+from catvq.training.stage.alternation import Learning, learning_in
+from catvq.training.stage.best_model import BestModel
+from catvq.training.stage.build import build_learner, temperature_schedule
+from catvq.training.stage.dead_codes import Reviver
+from catvq.training.stage.early_stopping import is_done_early
+from catvq.training.stage.epoch_signs import SignFinder
+from catvq.training.stage.joins import Joiner
+from catvq.training.stage.model_start import Starter
+from catvq.training.stage.trainer import Learner
 
 MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
 QUIET_EPOCHS = 5
