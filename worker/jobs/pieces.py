@@ -12,10 +12,10 @@ from threadpoolctl import threadpool_limits
 from catvq.errors import Interrupted
 from worker.contract.settings import WorkerSettings
 from worker.jobs.compare import make_comparison
-from worker.jobs.encode_part import encode_part
+from worker.jobs.encoding.encode_part import encode_part
+from worker.jobs.encoding.row_codes import RowCodes
 from worker.jobs.failures import describe_failure
 from worker.jobs.heartbeat import Heartbeat
-from worker.jobs.row_codes import RowCodes
 from worker.process.cores import find_free_cores
 from worker.store import PieceRecord, StorageUnavailable, Store, StoreUnavailable
 

@@ -4,7 +4,7 @@ import logging
 
 from catvq.errors import Interrupted
 from worker.contract.job_config import JobKind
-from worker.jobs.encode import EncodingAttempt
+from worker.jobs.encoding.encode import EncodingAttempt
 from worker.jobs.failures import describe_failure
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.train import TrainingAttempt

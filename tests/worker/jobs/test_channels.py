@@ -11,7 +11,7 @@ from pyarrow import parquet
 from catvq.features.sequences import Grids, Series
 from catvq.frozen.table_encoder import TableEncoder
 from worker.contract.job_config import EncodingJobRequest, JobStatus
-from worker.jobs import row_codes
+from worker.jobs.encoding import row_codes
 from worker.store import NewDataset, NewFiles
 
 ROWS = 60

@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from worker.jobs.encoding.row_codes import RowCodes
 from worker.jobs.heartbeat import Heartbeat
-from worker.jobs.row_codes import RowCodes
 from worker.store import PieceRecord, Store
 
 

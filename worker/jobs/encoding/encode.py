@@ -17,13 +17,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from catvq.errors import Interrupted
-from worker.jobs.encode_part import encode_part
-from worker.jobs.encoded_keys import PREFIX_KEYS, read_keys, write_keys
+from worker.jobs.encoding.encode_part import encode_part
+from worker.jobs.encoding.encoded_keys import PREFIX_KEYS, read_keys, write_keys
+from worker.jobs.encoding.row_codes import STORED, RowCodes
 from worker.jobs.failures import PieceFailedError
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.pieces import do_piece
 from worker.jobs.recorder import Recorder
-from worker.jobs.row_codes import STORED, RowCodes
 from worker.store import (
     Claim,
     DatasetRecord,

@@ -12,7 +12,7 @@ import numpy as np
 from catvq.errors import Interrupted
 from catvq.frozen.table_encoder import TableEncoder
 from catvq.training.device import resolve_device
-from worker.jobs.model_rows import ModelRows
+from worker.jobs.encoding.model_rows import ModelRows
 from worker.store import JobRecord, Store
 
 ROWS_AT_ONCE = 16_384  # half a second of one core: the longest delay of a cancel or pause
