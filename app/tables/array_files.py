@@ -66,9 +66,10 @@ def open_array_file(
     _check_paths([*(each.name for each in arrays), *(f"{KEYS}/{name}" for name in keys)])
     file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - whoever reads it closes it
     try:
-        size_bytes = sum(prod(each.shape) * each.dtype.itemsize for each in arrays)
-        os.posix_fallocate(file.fileno(), 0, size_bytes + 1)  # a full disk is known before anything is sent
-        file.truncate(0)
+        if hasattr(os, "posix_fallocate"):  # a full disk is then known before anything is written
+            size_bytes = sum(prod(each.shape) * each.dtype.itemsize for each in arrays)
+            os.posix_fallocate(file.fileno(), 0, size_bytes + 1)
+            file.truncate(0)
         if file_format is Format.HDF5:
             _write_hdf5(file, arrays, keys)
         else:

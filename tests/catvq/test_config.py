@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from catvq.config import AssignmentSettings, AssignmentWeights, ModelSettings, RunConfig
+from catvq.config import AssignmentSettings, AssignmentWeights, CleaningSettings, ModelSettings, RunConfig
 from catvq.errors import ConfigError
 from catvq.model.assignment import ESTIMATORS
 
@@ -104,3 +104,21 @@ def test_the_assignments_own_terms_weigh_nothing_in_the_search_unless_asked_for(
     assert AssignmentSettings().own_weights() == AssignmentWeights(0.1, 0.0, 0.0)
     given = AssignmentSettings(orthogonality_weight=2.0, balance_weight=0.0, family_constraint_weight=3.0)
     assert given.search_weights() == given.own_weights() == AssignmentWeights(2.0, 0.0, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("variance_threshold", -1),
+        ("correlation_threshold", 0),
+        ("correlation_threshold", 1.5),
+        ("missing", "guess"),
+        ("outliers", "drop"),
+        ("outlier_threshold", 0),
+        ("outlier_percentiles", (99, 1)),
+        ("outlier_percentiles", (0, 101)),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_by_name(field, value):
+    with pytest.raises(ConfigError, match=field):
+        CleaningSettings(**{field: value})

@@ -28,6 +28,8 @@ def main():
         " Redis and an object storage; needs root and iproute2",
     )
     arguments = parser.parse_args()
+    if arguments.hosts and "host=" not in (arguments.database or ""):
+        parser.error("--hosts needs --database with ?host=/directory/of/the/server's/socket")
     if arguments.hosts and IN_NETWORK not in os.environ:
         # A namespace of its own for what the hosts share; it is gone with this process.
         os.environ[IN_NETWORK] = "1"

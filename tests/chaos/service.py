@@ -72,9 +72,13 @@ class Service:
         machines: What runs where; by default an API and two workers here.
         shared: Settings of all of them, such as where files are kept.
         redis_host: Where the queue is asked for, if not on loopback.
+        faults: What makes the object storage fail, where there is one.
     """
 
-    def __init__(self, directory, database_url, guard, *, machines=None, shared=None, redis_host=None):
+    def __init__(
+        self, directory, database_url, guard, *, machines=None, shared=None, redis_host=None, faults=None
+    ):
+        self.faults = faults
         self.settings = ServiceSettings(
             data_dir=directory / "data",
             database_url=database_url,
@@ -207,8 +211,8 @@ def running_on_hosts(directory, database_url):
                 machines=hosts,
                 shared=bucket.settings | {"database_timeout_s": LEASE_S / 3},
                 redis_host=GATEWAY,
+                faults=bucket.faults,
             )
-            service.faults = bucket.faults
             yield from _run(service)
         finally:
             for host in hosts:

@@ -12,6 +12,7 @@ from worker.store import DatasetRecord, NotFound, Store
 
 FIELD = "training.sample_weight"
 MAX_BYTES = 256 << 20  # of values that a request looks through for one column; beyond, the worker finds out
+ROWS_AT_ONCE = 2**16  # bounds the memory of cells
 WANTED = "a weight is a number of at least 0"
 
 
@@ -30,44 +31,42 @@ def find_wrong_weights(store: Store, name: str | None, datasets: Sequence[Datase
 
 
 def _faults(store: Store, name: str, dataset: DatasetRecord) -> Iterator[FieldError]:
+    rows, wrong, has_weight = 0, 0, False
+    first: tuple[int, Any] | None = None
     try:
-        cells = _cells(store, name, dataset)
+        for cells in _blocks(store, name, dataset):
+            weights = np.array([_number(cell) for cell in cells], np.float64)
+            places = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
+            if len(places) and first is None:
+                first = rows + int(places[0]), cells[int(places[0])]
+            rows, wrong = rows + len(cells), wrong + len(places)
+            has_weight |= bool(weights.any())
     except FileNotFoundError:  # deleted a moment ago
         raise NotFound("dataset", dataset.id) from None
-    if cells is None:
-        return
-    weights = np.array([_number(cell) for cell in cells], np.float64)
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
     at = f"{name!r} of the dataset {dataset.id}"
-    if len(wrong):
-        row = int(wrong[0])
-        shown = "is missing" if cells[row] in {None, ""} else f"is {cells[row]!r:.40}"
-        rows = (
-            f"1 row of {len(weights)} lacks"
-            if len(wrong) == 1
-            else f"{len(wrong)} of {len(weights)} rows lack"
-        )
-        detail = f"{at} {shown} in row {row + 1}; {WANTED}, which {rows}"
-        yield FieldError(FIELD, detail, row + 1)
-    elif not weights.any():
+    if first is not None:
+        row, cell = first
+        shown = "is missing" if cell in {None, ""} else f"is {cell!r:.40}"
+        lacking = f"1 row of {rows} lacks" if wrong == 1 else f"{wrong} of {rows} rows lack"
+        yield FieldError(FIELD, f"{at} {shown} in row {row + 1}; {WANTED}, which {lacking}", row + 1)
+    elif rows and not has_weight:
         yield FieldError(FIELD, f"{at} is 0 in every row: nothing would be learnt from")
 
 
-def _cells(store: Store, name: str, dataset: DatasetRecord) -> list[Any] | None:
-    """Return numbers or texts, None for those that are missing; None where they cannot be had cheaply."""
+def _blocks(store: Store, name: str, dataset: DatasetRecord) -> Iterator[list[Any]]:
+    """Yield numbers or texts, None for those that are missing; nothing where they cannot be had cheaply."""
     types = {column["name"]: column["type"] for column in dataset.columns}
     if types.get(name) == "key":
         # Loaded on its first use, as most processes never need it.
-        keys = import_module("app.tables.store_keys").read_keys(store.datasets.keys_path(dataset.id), [name])
-        cells: list[str | None] = keys[name]
-        return cells
-    if name not in dataset.features or name in types:
-        return None
-    place = dataset.features.index(name)
-    values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
-    if values.nbytes > MAX_BYTES or place >= values.shape[1]:
-        return None
-    return [None if math.isnan(cell) else cell for cell in values[:, place].tolist()]
+        module = import_module("app.tables.store_keys")
+        yield from module.read_key(store.datasets.keys_path(dataset.id), name, rows_at_once=ROWS_AT_ONCE)
+    elif name in dataset.features and name not in types:
+        place = dataset.features.index(name)
+        values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
+        if values.nbytes <= MAX_BYTES and place < values.shape[1]:
+            for start in range(0, len(values), ROWS_AT_ONCE):
+                column = values[start : start + ROWS_AT_ONCE, place].tolist()
+                yield [None if math.isnan(cell) else cell for cell in column]
 
 
 def _number(cell: str | float | None) -> float:

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from catvq.cleaning import statistics
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.cleaning.report import describe_cleaning
 from catvq.config import CleaningSettings
 from catvq.errors import ConfigError, ShapeError
 from catvq.features.columns import FeatureColumns
@@ -285,41 +283,6 @@ def test_rows_of_another_width_are_refused():
         cleaner.restore(np.zeros((2, 7), np.float32))
     with pytest.raises(ShapeError, match="rows and columns"):
         FeatureCleaner.fit(np.zeros((0, 5), np.float32), CleaningSettings())
-
-
-def test_the_report_says_what_was_done_to_each_feature():
-    values = np.stack([NOISE[:, 0], np.full(500, 2.0), NOISE[:, 0] * -3], axis=1).astype(np.float32)
-    values[0, 0] = np.nan
-    values[1, 0] = 1e5
-    cleaner = FeatureCleaner.fit(values, CleaningSettings(correlation_threshold=0.9))
-    report = describe_cleaning(cleaner, ["a", "b", "c"])
-
-    assert [(line.name, line.status, line.duplicate_of) for line in report] == [
-        ("a", "kept", None),
-        ("b", "constant", None),
-        ("c", "duplicate", "a"),
-    ]
-    assert (report[0].missing, report[0].clipped) == (1, 1)
-    assert (report[1].centre, report[1].scale) == (2.0, 1.0)
-    json.dumps([dataclasses.asdict(line) for line in report], allow_nan=False)
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("variance_threshold", -1),
-        ("correlation_threshold", 0),
-        ("correlation_threshold", 1.5),
-        ("missing", "guess"),
-        ("outliers", "drop"),
-        ("outlier_threshold", 0),
-        ("outlier_percentiles", (99, 1)),
-        ("outlier_percentiles", (0, 101)),
-    ],
-)
-def test_a_setting_out_of_range_is_refused_by_name(field, value):
-    with pytest.raises(ConfigError, match=field):
-        CleaningSettings(**{field: value})
 
 
 @pytest.mark.parametrize("missing", ["mean", "median"])

@@ -79,3 +79,13 @@ def test_what_cannot_weigh_rows_is_refused(name, said):
     for fine in ("a0", "key"):
         sections["training"]["sample_weight"] = fine
         assert resolve_plan(JobRequest(dataset="ds_1", **sections).config, dataset(columns=columns))
+
+
+@pytest.mark.parametrize("is_key", [True, False])
+def test_rows_are_counted_through_all_blocks(api, is_key, monkeypatch):
+    monkeypatch.setattr("app.requests.jobs.row_weights.ROWS_AT_ONCE", 7)
+    (error,) = post(api, weights_with(-1, row=25), is_key=is_key).json()["errors"]
+    assert error["row"] == 26
+    (error,) = post(api, ["0"] * 40, is_key=is_key).json()["errors"]
+    assert "is 0 in every row" in error["detail"]
+    assert post(api, ["0"] * 39 + ["1"], is_key=is_key).status_code == 200
