@@ -142,6 +142,14 @@ def runs(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def of_series(http, runs):
+    """A job that has learnt from series and grids."""
+    headers = {"content-type": "application/x-npz"}
+    dataset = http.post("/v1/datasets", content=runs.read_bytes(), headers=headers).json()["id"]
+    return wait_for_end(http, submit(http, dataset))
+
+
 def submit(http, dataset, **fields):
     answer = http.post("/v1/jobs", json={"dataset": dataset} | SMALL | fields)
     assert answer.status_code == 202, answer.text

@@ -14,14 +14,12 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import expect
 
-from tests.web.conftest import submit, wait_for_end
 from tests.web.table import FEATURES, IMAGE, SCRIPT, SMALL
 from worker.store.database.ids import new_id
 from worker.store.database.schema import job_assignments, jobs
 
 LOST = ("Failed to load resource: net::ERR_",)
 REFUSED = ("Failed to load resource: the server responded with a status of 401",)
-NPZ = "application/x-npz"
 FRAME_MS = 1000 / 30
 HIDE = """hidden => {
     Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
@@ -87,14 +85,11 @@ def test_from_a_dropped_file_to_the_codes_of_its_rows(opened, table):
     expect(codes.get_by_role("row")).to_have_count(4)
 
 
-def test_a_model_of_series_tells_what_its_codes_keep_and_encodes_a_file(opened, http, runs):
-    dataset = http.post("/v1/datasets", content=runs.read_bytes(), headers={"content-type": NPZ}).json()["id"]
-    job = wait_for_end(http, submit(http, dataset))
-    page = opened(f"#/datasets/{dataset}")
+def test_a_model_of_series_tells_what_its_codes_keep_and_encodes_a_file(opened, of_series, runs):
+    page = opened(f"#/datasets/{of_series['config']['dataset']}")
     expect(page.get_by_role("rowheader", name="wave/1", exact=True)).to_be_visible()
     assert page.get_by_role("button", name="Rows, CSV").count() == 0
-    assert page.get_by_role("button", name="All values, NPZ").count() == 1
-    page.goto(page.url.partition("#")[0] + f"#/models/{job['model']}")
+    page.goto(page.url.partition("#")[0] + f"#/models/{of_series['model']}")
     page.get_by_label("Every descriptor of").select_option("wave/0")
     expect(page.get_by_role("rowheader", name="slope", exact=True)).to_be_visible()
     page.set_input_files("input[type=file]", runs)
@@ -179,12 +174,12 @@ def test_hostile_names_are_text_everywhere(opened, done, dataset):
         assert page.locator("main script, main img").count() == 0
 
 
-def test_every_view_is_accessible_and_fits_a_narrow_screen(opened, done, dataset):
+def test_every_view_is_accessible_and_fits_a_narrow_screen(opened, done, dataset, of_series):
     job, other = done
     model = job["model"]
     axe = (Path(__file__).parent / "axe" / "axe.js").read_text()
     places = [f"#/jobs/{job['id']}", f"#/models/{model}", f"#/datasets/{dataset}"]
-    places += [f"#/compare?jobs={job['id']},{other['id']}", *VIEWS_OF_LISTS]
+    places += [f"#/compare?jobs={job['id']},{other['id']}", f"#/models/{of_series['model']}", *VIEWS_OF_LISTS]
     for scheme, width in (("light", 1280), ("dark", 360)):
         page = opened(color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True)
         for place in places:
