@@ -112,6 +112,8 @@ bench-serving: $(INSTALLED) .venv-peers ## Compare the service with other server
 	$(BIN)/python -m benchmarks.serving
 
 .venv-peers: benchmarks/serving/requirements.txt
+.venv-generator: tests/client/generated/requirements.txt
+.venv-peers .venv-generator:
 	$(PYTHON) -m venv $@
 	$@/bin/python -m pip install --quiet --requirement $<
 	@touch $@
