@@ -1,4 +1,4 @@
-"""Calls every operation of a generated client: `python calls.py URL ADMIN_KEY`, beside the package `generated`.
+"""Calls every operation of a generated client: `python calls.py URL ADMIN_KEY`, beside `generated`.
 
 Runs in the generator's environment, so it knows nothing of catvq but what the client says.
 """
@@ -109,7 +109,13 @@ def main():
     call("list_datasets")
     quick, steered = submit(dataset, 1), submit(dataset, 100_000)
     model = wait(quick, "succeeded").model
-    for name in ("get_job_assignment", "get_job_metrics", "get_temperature", "list_checkpoints", "list_events"):
+    for name in (
+        "get_job_assignment",
+        "get_job_metrics",
+        "get_temperature",
+        "list_checkpoints",
+        "list_events",
+    ):
         call(name, quick)
     use_model(model)
     other = steer(steered)

@@ -1,4 +1,4 @@
-"""openapi-python-client writes a client of the service from its document, and all that it writes can be called."""
+"""All that openapi-python-client writes from the document of the service can be called."""
 
 import subprocess
 import sys
