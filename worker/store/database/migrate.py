@@ -1,7 +1,8 @@
 """Creates and updates the database's tables, and refuses a store that was written in another format.
 
-A revision is named FORMAT_NUMBER, such as 5_0002. The format rises when old rows or files no longer fit; then
-the migrations start from a new first file.
+A new store gets its tables as `schema` has them; migrations bring older ones of the same format there. A
+revision is named FORMAT_NUMBER, such as 5_0002. The format rises when old rows or files no longer fit; then
+the migrations start from a new first file, which changes nothing.
 """
 
 import fcntl
@@ -13,13 +14,14 @@ import sqlalchemy as sa
 
 from worker.store.database.engine import Database
 from worker.store.database.errors import WrongFormat
+from worker.store.database.schema import metadata
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 ADVISORY_LOCK = 0x63617476  # "catv": any number that nothing else in the database uses
 
 
 def migrate(database: Database, directory: Path) -> None:
-    """Apply the missing migrations in one transaction; concurrent processes wait for each other.
+    """Create the tables, or apply the missing migrations, in one transaction; concurrent processes wait.
 
     Args:
         directory: Of the store's files.
@@ -97,7 +99,11 @@ def _upgrade(database: Database) -> None:
         if not database.is_sqlite:
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        if sa.inspect(connection).has_table("alembic_version"):
+            command.upgrade(config, "head")
+        else:
+            metadata.create_all(connection, checkfirst=False)
+            command.stamp(config, "head")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The SQLAlchemy tables, as the migrations create them.
+"""The SQLAlchemy tables of a store.
 
 Times are seconds since 1970 (UTC) by the database's clock, so that workers on different machines agree.
 `seq` orders lists and is their pagination cursor. JSON columns keep the order of keys.

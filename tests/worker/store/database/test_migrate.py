@@ -1,10 +1,12 @@
 """Databases that are made, recognised, or refused for their format."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+import worker
 from worker.contract.settings import ServiceSettings
 from worker.store import Store, WrongFormat
 from worker.store.database.engine import Database
@@ -28,8 +31,8 @@ STARTS = {
 }
 
 
-def run(arguments, settings):
-    """Run a command on a store; gives its exit status and all that it said."""
+def run(arguments, settings, cwd=None):
+    """Run a command on a store, of the code in `cwd`; gives its exit status and all that it said."""
     environment = os.environ | {
         "CATVQ_DATA_DIR": str(settings.data_dir),
         "CATVQ_DATABASE_URL": settings.sqlalchemy_url,
@@ -37,7 +40,12 @@ def run(arguments, settings):
         "CATVQ_PORT": "0",
     }
     done = subprocess.run(
-        [sys.executable, "-m", *arguments], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-m", *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.returncode, done.stdout + done.stderr
 
@@ -145,10 +153,34 @@ os._exit(0)
     assert (path.read_bytes(), wal.read_bytes()) == before
 
 
-def test_the_migrations_build_the_tables_that_the_code_expects(store, settings):
+def test_a_new_store_has_the_tables_that_the_code_expects(store, settings):
     with closing(Database(settings.sqlalchemy_url)) as database, database.read() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     assert differences == []
+
+
+def test_a_store_of_an_earlier_revision_gets_what_changed_since(closed_store, tmp_path):
+    """Of a later version of the code, which has one migration more."""
+    later = tmp_path / "later"
+    shutil.copytree(Path(worker.__file__).parent, later / "worker")
+    (later / "worker/migrations/versions" / f"{OURS}_9000_notes.py").write_text(
+        f"""
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "{OURS}_9000", "{newest_revision()}"
+
+
+def upgrade():
+    op.add_column("datasets", sa.Column("notes", sa.String))
+"""
+    )
+    status, said = run(["worker.store", "migrate"], closed_store, cwd=later)
+    assert (status, said) == (0, "The database is in the newest layout.\n")
+    with closing(Database(closed_store.sqlalchemy_url)) as database, database.read() as connection:
+        rows = connection.execute(sa.text("SELECT rows, notes FROM datasets")).all()
+        revision = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one()
+    assert (len(rows), rows[0].notes, revision) == (1, None, f"{OURS}_9000")
 
 
 def test_a_database_in_the_newest_layout_is_recognised_without_alembic(store, settings):
