@@ -9,10 +9,12 @@ import typer
 
 from catvq_client.calls import DEFAULT_URL
 from catvq_client.commands.delete import delete
-from catvq_client.records import Column, Dataset
+from catvq_client.records import Column, Dataset, Preview
+from catvq_client.synchronous.client import Client
 from catvq_client.tables.reading import Reading
-from catvq_client.terminal.display import print_fields, print_json, print_table
-from catvq_client.terminal.session import JsonOption, UrlOption, connected, say, wrote
+from catvq_client.terminal.command import Output, command, file_at, table_of
+from catvq_client.terminal.display import print_fields, print_table
+from catvq_client.terminal.session import JsonOption, UrlOption, say
 
 app = typer.Typer(help="Upload, download, list and delete datasets.")
 
@@ -21,18 +23,14 @@ app = typer.Typer(help="Upload, download, list and delete datasets.")
 def datasets(context: typer.Context, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
     """Upload, download, list and delete datasets; without a subcommand, list them."""
     if context.invoked_subcommand is None:
-        list_datasets(url, as_json=as_json)
+        list_datasets(url=url, as_json=as_json)
 
 
 @app.command("list")
-def list_datasets(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def list_datasets(client: Client) -> Output:
     """List the datasets."""
-    with connected(url) as client:
-        found = client.datasets.list()
-        if as_json:
-            print_json([dataset.document() for dataset in found])
-        else:
-            print_table(("id", "name", "rows", "features", "families"), map(_row, found))
+    return table_of(client.datasets.list(), ("id", "name", "rows", "features", "families"), _row)
 
 
 FileArgument = Annotated[
@@ -77,7 +75,9 @@ ChannelsOption = Annotated[
 
 
 @app.command()
+@command
 def check(  # noqa: PLR0913 - options of a command
+    client: Client,
     file: FileArgument,
     *,
     types: TypeOption = None,
@@ -92,26 +92,19 @@ def check(  # noqa: PLR0913 - options of a command
     date_order: DateOrderOption = None,
     kinds: KindsOption = None,
     channels: ChannelsOption = None,
-    url: UrlOption = DEFAULT_URL,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Show how a table would be read, and store nothing."""
     texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
     of_families = {"kinds": _pairs(kinds), "channels": _channels(channels)}
     reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts, **of_families})
-    with connected(url) as client:
-        found = client.datasets.check(file, families=families, columns=_names(columns), **reading)
-        if as_json:
-            print_json(found.document())
-            return
-        print_table(("column", "type", "family", "missing", "values"), map(_column, found.columns))
-        for column in found.left_out:
-            say(f"{column.name!r} is left out: {column.reason}", style="yellow")
-        print_fields({"rows": found.rows, "features": len(found.features)})
+    found = client.datasets.check(file, families=families, columns=_names(columns), **reading)
+    return Output(found.document, lambda: _show_check(found))
 
 
 @app.command()
+@command
 def upload(  # noqa: PLR0913 - options of a command
+    client: Client,
     file: FileArgument,
     *,
     name: Annotated[
@@ -130,50 +123,53 @@ def upload(  # noqa: PLR0913 - options of a command
     kinds: KindsOption = None,
     channels: ChannelsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse whatever would be a warning.")] = False,
-    url: UrlOption = DEFAULT_URL,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Upload a table."""
     texts = {"header": header, "delimiter": delimiter, "decimal": decimal, "date_order": date_order}
     of_families = {"kinds": _pairs(kinds), "channels": _channels(channels)}
     reading = _reading(types, na_values, {"include": include, "exclude": exclude, **texts, **of_families})
-    with connected(url) as client:
-        dataset = client.datasets.upload(
-            file,
-            name=name or file.stem,
-            families=families,
-            columns=_names(columns),
-            strict=strict,
-            **reading,
-        )
-        if as_json:
-            print_json(dataset.document())
-            return
-        for warning in dataset.warnings:
-            say(f"warning: {warning.detail}", style="yellow")
-        sizes = ", ".join(f"{family} {size.features}" for family, size in dataset.families.items())
-        print_fields(
-            {"id": dataset.id, "rows": dataset.rows, "features": len(dataset.features), "families": sizes}
-        )
+    dataset = client.datasets.upload(
+        file,
+        name=name or file.stem,
+        families=families,
+        columns=_names(columns),
+        strict=strict,
+        **reading,
+    )
+    return Output(dataset.document, lambda: _show_dataset(dataset))
 
 
 @app.command()
+@command
 def download(
+    client: Client,
     dataset: Annotated[str, typer.Argument(help="Id of a dataset, also of codes.")],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="CSV, Parquet, Arrow, NPY, NPZ or HDF5 file.")
     ],
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Write a dataset as a file; NPZ and HDF5 hold its series and grids, too."""
-    with connected(url) as client:
-        client.datasets.download(dataset, output)
-        wrote(output, as_json=as_json)
+    client.datasets.download(dataset, output)
+    return file_at(output)
 
 
 app.command("delete", help="Delete datasets that no job uses.")(delete)
+
+
+def _show_check(found: Preview) -> None:
+    print_table(("column", "type", "family", "missing", "values"), map(_column, found.columns))
+    for column in found.left_out:
+        say(f"{column.name!r} is left out: {column.reason}", style="yellow")
+    print_fields({"rows": found.rows, "features": len(found.features)})
+
+
+def _show_dataset(dataset: Dataset) -> None:
+    for warning in dataset.warnings:
+        say(f"warning: {warning.detail}", style="yellow")
+    sizes = ", ".join(f"{family} {size.features}" for family, size in dataset.families.items())
+    print_fields(
+        {"id": dataset.id, "rows": dataset.rows, "features": len(dataset.features), "families": sizes}
+    )
 
 
 def _row(dataset: Dataset) -> tuple[object, ...]:

@@ -1,6 +1,7 @@
 """Commands `catvq status`, `assignment`, `metrics` and `events`."""
 
 import json
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -8,7 +9,9 @@ from rich.console import Console
 
 from catvq_client.calls import DEFAULT_URL
 from catvq_client.records import Assignment, Job
-from catvq_client.terminal.display import number, print_fields, print_json, print_table
+from catvq_client.synchronous.client import Client
+from catvq_client.terminal.command import Output, command, fields_of, table_of
+from catvq_client.terminal.display import number, print_table
 from catvq_client.terminal.exit_codes import ExitCode
 from catvq_client.terminal.following import follow, measures
 from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
@@ -16,65 +19,49 @@ from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
 JobArgument = Annotated[str, typer.Argument(help="Id of a job.")]
 
 
+@command
 def status(
+    client: Client,
     job: Annotated[str | None, typer.Argument(help="Id of a job; by default all jobs are listed.")] = None,
     *,
     is_followed: Annotated[
         bool, typer.Option("--follow", help="Show progress until the job has ended.")
     ] = False,
-    url: UrlOption = DEFAULT_URL,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Show one job, or list all jobs."""
-    with connected(url) as client:
-        if job is None:
-            found = client.jobs.list()
-            if as_json:
-                print_json([each.document() for each in found])
-            else:
-                print_table(
-                    ("id", "name", "status", "epoch", "temperature, losses", "model"), map(_row, found)
-                )
-            return
-        one = follow(client, job, Console(stderr=True)) if is_followed else client.jobs.get(job)
-        if as_json:
-            print_json(one.document())
-        else:
-            print_fields(_fields(one))
-        if is_followed and one.status in {"failed", "cancelled"}:
-            raise typer.Exit(ExitCode.JOB_FAILED)
+    if job is None:
+        columns = ("id", "name", "status", "epoch", "temperature, losses", "model")
+        return table_of(client.jobs.list(), columns, _row)
+    one = follow(client, job, Console(stderr=True)) if is_followed else client.jobs.get(job)
+    has_failed = is_followed and one.status in {"failed", "cancelled"}
+    return replace(fields_of(one, _fields(one)), exit_code=ExitCode.JOB_FAILED if has_failed else 0)
 
 
-def assignment(job: JobArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def assignment(client: Client, job: JobArgument) -> Output:
     """Show the two most probable categories of each feature."""
-    with connected(url) as client:
-        found = client.jobs.assignment(job)
-        if as_json:
-            print_json(found.document())
-        elif found.matrix is None or found.features is None or found.categories is None:
-            say(f"{job} has no assignment yet")
-        else:
-            title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
-            print_table(("feature", "category", "share", "runner-up", "share"), _shares(found), title)
+    found = client.jobs.assignment(job)
+    if found.matrix is None or found.features is None or found.categories is None:
+        return Output(found.document, lambda: say(f"{job} has no assignment yet"))
+    columns = ("feature", "category", "share", "runner-up", "share")
+    title = f"epoch {found.epoch}, temperature {number(found.temperature)}"
+    return Output(found.document, lambda: print_table(columns, _shares(found), title))
 
 
+@command
 def metrics(
+    client: Client,
     job: JobArgument,
-    url: UrlOption = DEFAULT_URL,
     *,
     max_points: Annotated[int, typer.Option("--max-points", min=2, help="Evenly spaced epochs.")] = 20,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Show what was measured after each epoch."""
-    with connected(url) as client:
-        found = client.jobs.metrics(job, max_points=max_points)
-        if as_json:
-            print_json(found.document())
-        elif not found.points:
-            say(f"{job} has no metrics yet")
-        else:
-            columns = [name for name in found.columns if name not in {"step", "time"}]
-            print_table(columns, ([point.get(name) for name in columns] for point in found.points))
+    found = client.jobs.metrics(job, max_points=max_points)
+    if not found.points:
+        return Output(found.document, lambda: say(f"{job} has no metrics yet"))
+    columns = [name for name in found.columns if name not in {"step", "time"}]
+    rows = ([point.get(name) for name in columns] for point in found.points)
+    return Output(found.document, lambda: print_table(columns, rows))
 
 
 def events(

@@ -7,8 +7,9 @@ import typer
 
 from catvq_client.calls import DEFAULT_URL
 from catvq_client.records import Key
-from catvq_client.terminal.display import print_fields, print_json, print_table
-from catvq_client.terminal.session import JsonOption, UrlOption, connected, say
+from catvq_client.synchronous.client import Client
+from catvq_client.terminal.command import Output, command, fields_of, table_of
+from catvq_client.terminal.session import JsonOption, UrlOption, say
 
 app = typer.Typer(help="Create, list, rotate and revoke API keys; needs an admin key.")
 
@@ -27,54 +28,45 @@ class Scope(StrEnum):
 def keys(context: typer.Context, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
     """Create, list, rotate and revoke API keys; without a subcommand, list them."""
     if context.invoked_subcommand is None:
-        list_keys(url, as_json=as_json)
+        list_keys(url=url, as_json=as_json)
 
 
 @app.command("list")
-def list_keys(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def list_keys(client: Client) -> Output:
     """List the keys, without their secrets."""
-    with connected(url) as client:
-        found = client.keys.list()
-        if as_json:
-            print_json([key.document() for key in found])
-        else:
-            rows = ((key.id, key.name, key.scope, f"{key.created_at:%Y-%m-%d %H:%M}") for key in found)
-            print_table(("id", "name", "scope", "created"), rows)
+    return table_of(
+        client.keys.list(),
+        ("id", "name", "scope", "created"),
+        lambda key: (key.id, key.name, key.scope, f"{key.created_at:%Y-%m-%d %H:%M}"),
+    )
 
 
 @app.command()
+@command
 def create(
+    client: Client,
     scope: Annotated[Scope, typer.Option("--scope", help="What the key allows.")],
     name: Annotated[str | None, typer.Option("--name", help="A label for people.")] = None,
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Create a key; its secret is shown once."""
-    with connected(url) as client:
-        _show(client.keys.create(scope.value, name=name), as_json=as_json)
+    return _shown(client.keys.create(scope.value, name=name))
 
 
 @app.command()
-def rotate(key: KeyArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def rotate(client: Client, key: KeyArgument) -> Output:
     """Replace a key's secret; the old one is invalid within a second."""
-    with connected(url) as client:
-        _show(client.keys.rotate(key), as_json=as_json)
+    return _shown(client.keys.rotate(key))
 
 
 @app.command()
-def revoke(key: KeyArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def revoke(client: Client, key: KeyArgument) -> Output:
     """Revoke a key within a second."""
-    with connected(url) as client:
-        client.keys.revoke(key)
-        if as_json:
-            print_json({"revoked": key})
-        else:
-            say(f"revoked {key}")
+    client.keys.revoke(key)
+    return Output(lambda: {"revoked": key}, lambda: say(f"revoked {key}"))
 
 
-def _show(key: Key, *, as_json: bool) -> None:
-    if as_json:
-        print_json(key.document())
-    else:
-        print_fields({"id": key.id, "name": key.name, "scope": key.scope, "secret": key.secret})
+def _shown(key: Key) -> Output:
+    return fields_of(key, {"id": key.id, "name": key.name, "scope": key.scope, "secret": key.secret})

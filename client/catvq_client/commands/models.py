@@ -1,40 +1,41 @@
 """Commands `catvq models`, `grouping`, `report`, `diff`, `encode`, `decode` and `artifact`."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from catvq_client.calls import DEFAULT_URL
 from catvq_client.errors import CatvqError
 from catvq_client.records import Grouping, ModelDiff
-from catvq_client.terminal.display import number, print_fields, print_json, print_table
-from catvq_client.terminal.session import JsonOption, UrlOption, connected, wrote
+from catvq_client.synchronous.client import Client
+from catvq_client.terminal.command import Output, command, file_at, table_of
+from catvq_client.terminal.display import number, print_fields, print_table
 
+COLUMNS = ("category", "name", "size", "families", "features")  # of a grouping
 ModelArgument = Annotated[str, typer.Argument(help="Id of a model, or @alias.")]
+ArrayOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="NPY or CSV file; by default CSV on standard output.")
+]
 
 
-def models(url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def models(client: Client) -> Output:
     """List the models."""
-    with connected(url) as client:
-        found = client.models.list()
-        if as_json:
-            print_json([model.document() for model in found])
-        else:
-            rows = ((model.id, model.job, model.dataset, model.levels, model.digest[:19]) for model in found)
-            print_table(("id", "job", "dataset", "levels", "digest"), rows)
+    return table_of(
+        client.models.list(),
+        ("id", "job", "dataset", "levels", "digest"),
+        lambda model: (model.id, model.job, model.dataset, model.levels, model.digest[:19]),
+    )
 
 
-def grouping(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def grouping(client: Client, model: ModelArgument) -> Output:
     """Show the frozen category of each feature."""
-    with connected(url) as client:
-        found = client.models.grouping(model)
-        if as_json:
-            print_json(found.document())
-        else:
-            columns = ("category", "name", "size", "families", "features")
-            print_table(columns, grouping_rows(found), f"{found.model}, {found.digest}")
+    found = client.models.grouping(model)
+    title = f"{found.model}, {found.digest}"
+    return Output(found.document, lambda: print_table(COLUMNS, grouping_rows(found), title))
 
 
 def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
@@ -49,98 +50,75 @@ def grouping_rows(found: Grouping) -> list[tuple[object, ...]]:
     return rows
 
 
-def report(model: ModelArgument, url: UrlOption = DEFAULT_URL, *, as_json: JsonOption = False) -> None:
+@command
+def report(client: Client, model: ModelArgument) -> Output:
     """Show a model's report: comparison with simpler methods, training, cleaning of the features."""
-    with connected(url) as client:
-        found = client.models.report(model).document()
-        if as_json:
-            print_json(found)
-        else:
-            _print_report(found)
+    found = client.models.report(model)
+    return Output(found.document, lambda: _print_report(found.document()))
 
 
+@command
 def diff(
+    client: Client,
     model: ModelArgument,
     other: Annotated[str, typer.Argument(help="Id of the model to compare with, or @alias.")],
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Compare the groupings of two models: which category became which, and what moved."""
-    with connected(url) as client:
-        found = client.models.diff(model, other)
-        if as_json:
-            print_json(found.document())
-        else:
-            _print_diff(found)
+    found = client.models.diff(model, other)
+    return Output(found.document, lambda: _print_diff(found))
 
 
+@command
 def encode(
+    client: Client,
     model: ModelArgument,
     file: Annotated[Path, typer.Argument(help="Rows: CSV, Parquet, Arrow or NPY.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="NPY or CSV file; by default CSV on standard output."),
-    ] = None,
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+    output: ArrayOption = None,
+) -> Output:
     """Encode the rows of a file."""
-    with connected(url) as client:
-        kind = _kind_of(output)
-        if as_json and output is None:
-            print_json(client.models.encodings(model, file).document())
-            return
-        content = client.models.encode_file(model, file, as_csv=kind == "csv")
-        if output is None:
-            typer.echo(content, nl=False)
-        else:
-            output.write_bytes(content)
-            wrote(output, as_json=as_json)
+    if output is None:
+        return Output(
+            lambda: client.models.encodings(model, file).document(),
+            lambda: typer.echo(client.models.encode_file(model, file, as_csv=True), nl=False),
+        )
+    output.write_bytes(client.models.encode_file(model, file, as_csv=_kind_of(output) == "csv"))
+    return file_at(output)
 
 
+@command
 def artifact(
+    client: Client,
     model: ModelArgument,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="ONNX file; by default MODEL.onnx.")
     ] = None,
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output:
     """Write a model's encoder as one ONNX file, which runs without the service."""
-    with connected(url) as client:
-        path = output or Path(f"{model.removeprefix('@')}.onnx")
-        path.write_bytes(client.models.artifact(model))
-        wrote(path, as_json=as_json)
+    path = output or Path(f"{model.removeprefix('@')}.onnx")
+    path.write_bytes(client.models.artifact(model))
+    return file_at(path)
 
 
+@command
 def decode(
+    client: Client,
     model: ModelArgument,
     file: Annotated[Path, typer.Argument(help="Codes: NPY or CSV, as `catvq encode` writes them.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="NPY or CSV file; by default CSV on standard output."),
-    ] = None,
-    url: UrlOption = DEFAULT_URL,
-    *,
-    as_json: JsonOption = False,
-) -> None:
+    output: ArrayOption = None,
+) -> Output:
     """Decode the codes in a file to rows in the dataset's units."""
-    with connected(url) as client:
-        kind = _kind_of(output)
-        content = client.models.decode_file(model, file, kind="json" if as_json and output is None else kind)
-        if output is None:
-            typer.echo(content, nl=False)
-        else:
-            output.write_bytes(content)
-            wrote(output, as_json=as_json)
+    if output is None:
+        return Output(
+            lambda: json.loads(client.models.decode_file(model, file, kind="json")),
+            lambda: typer.echo(client.models.decode_file(model, file, kind="csv"), nl=False),
+        )
+    output.write_bytes(client.models.decode_file(model, file, kind=_kind_of(output)))
+    return file_at(output)
 
 
-def _kind_of(output: Path | None) -> Literal["npy", "csv"]:
-    """Return the format of an output file; CSV for standard output."""
-    suffix = ".csv" if output is None else output.suffix.lower()
+def _kind_of(output: Path) -> Literal["npy", "csv"]:
+    """Return the format of an output file."""
+    suffix = output.suffix.lower()
     if suffix not in {".npy", ".csv"}:
         raise CatvqError(f"{output}: the output file must end in .npy or .csv")
     return "npy" if suffix == ".npy" else "csv"

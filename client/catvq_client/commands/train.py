@@ -10,7 +10,6 @@ import typer
 import yaml
 from rich.console import Console
 
-from catvq_client.calls import DEFAULT_URL
 from catvq_client.errors import ApiError, ConfigFileError
 from catvq_client.job_files.config_file import read_config_file
 from catvq_client.job_files.family_file import FAMILY_SUFFIXES, HDF5_SUFFIXES, open_families
@@ -22,15 +21,17 @@ from catvq_client.records import Dataset, Job
 from catvq_client.synchronous.client import Client
 from catvq_client.tables.bodies import MAX_URL_JSON
 from catvq_client.tables.files import MEDIA_TYPES
-from catvq_client.terminal.display import print_json
+from catvq_client.terminal.command import Output, command
 from catvq_client.terminal.exit_codes import ExitCode
 from catvq_client.terminal.following import follow
-from catvq_client.terminal.session import JsonOption, UrlOption, connected, fail, say
+from catvq_client.terminal.session import fail, say
 
 NO_DATASET = "ds_0"  # of no dataset
 
 
+@command
 def train(  # noqa: PLR0913 - options of a command
+    client: Client,
     table: Annotated[
         str | None, typer.Argument(help="A table to upload, or the id of a dataset; overrides the file's.")
     ] = None,
@@ -74,36 +75,33 @@ def train(  # noqa: PLR0913 - options of a command
     ] = False,
     dataset: Annotated[str | None, typer.Option("--dataset", help="The same as TABLE.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the job.")] = None,
-    url: UrlOption = DEFAULT_URL,
-    as_json: JsonOption = False,
-) -> None:
+) -> Output | None:
     """Train a model on a table, with the defaults, a configuration file or single settings."""
     if table is not None and dataset is not None:
         fail("give the table once: as an argument, or with --dataset", ExitCode.USAGE)
     if table is None and dataset is None and config is None:
         fail("give a table, the id of a dataset, or a --config that names one", ExitCode.USAGE)
-    with connected(url) as client:
-        run_file = RunFile(job={}) if config is None else read_config_file(config)
-        run_file = with_settings(_with_dataset(run_file, table or dataset), settings or ())
-        given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "device": device}
-        run_file = _with_training(run_file, given, trim=trim)
-        _say_ignored(run_file, strict=strict)
-        request = _request(run_file, learnable=learnable, name=name)
-        uploaded = _uploaded(client, run_file, request)
-        request["dataset"] = run_file.dataset if uploaded is None else uploaded.id
-        if run_file.published is not None:
-            request = _fit(client, run_file, request, uploaded, strict=strict)
-        if verbose or run_file.is_verbose or dry_run:
-            say(yaml.safe_dump(client.jobs.plan(request).document(), sort_keys=False, allow_unicode=True))
-        if dry_run:
-            return
-        job = client.jobs.submit(request)
-        say(f"{job.id} is {job.status}")
-        if output is not None or (config is None if is_followed is None else is_followed):
-            job = follow(client, job.id, Console(stderr=True))
-        if output is not None and job.model is not None:
-            _write_model(client, job.model, output)
-        _finish(job, as_json=as_json)
+    run_file = RunFile(job={}) if config is None else read_config_file(config)
+    run_file = with_settings(_with_dataset(run_file, table or dataset), settings or ())
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "device": device}
+    run_file = _with_training(run_file, given, trim=trim)
+    _say_ignored(run_file, strict=strict)
+    request = _request(run_file, learnable=learnable, name=name)
+    uploaded = _uploaded(client, run_file, request)
+    request["dataset"] = run_file.dataset if uploaded is None else uploaded.id
+    if run_file.published is not None:
+        request = _fit(client, run_file, request, uploaded, strict=strict)
+    if verbose or run_file.is_verbose or dry_run:
+        say(yaml.safe_dump(client.jobs.plan(request).document(), sort_keys=False, allow_unicode=True))
+    if dry_run:
+        return None
+    job = client.jobs.submit(request)
+    say(f"{job.id} is {job.status}")
+    if output is not None or (config is None if is_followed is None else is_followed):
+        job = follow(client, job.id, Console(stderr=True))
+    if output is not None and job.model is not None:
+        _write_model(client, job.model, output)
+    return Output(job.document, lambda: _tell(job), ExitCode.JOB_FAILED if _has_failed(job) else 0)
 
 
 def _with_training(run_file: RunFile, given: dict[str, Any], *, trim: bool) -> RunFile:
@@ -224,12 +222,12 @@ def _upload_published(client: Client, path: Path, wanted: PublishedData) -> Data
     return client.datasets.upload(table.arrays, name=path.stem, columns=columns, channels=channels)
 
 
-def _finish(job: Job, *, as_json: bool) -> None:
-    has_failed = job.status in {"failed", "cancelled"}
-    if as_json:
-        print_json(job.document())
-        raise typer.Exit(ExitCode.JOB_FAILED if has_failed else 0)
-    if has_failed:
+def _has_failed(job: Job) -> bool:
+    return job.status in {"failed", "cancelled"}
+
+
+def _tell(job: Job) -> None:
+    if _has_failed(job):
         fail(f"{job.id} {job.status}: {job.reason or 'no reason was given'}", ExitCode.JOB_FAILED)
     if job.model is not None:
         say(f"model {job.model}: `catvq grouping {job.model}`, `catvq encode {job.model} ROWS`")

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -75,14 +74,6 @@ def fail(text: str, code: ExitCode = ExitCode.FAILED, problem: dict[str, Any] | 
     else:
         say(f"error: {text}", style="red")
     raise typer.Exit(code) from None
-
-
-def wrote(path: Path, *, as_json: bool) -> None:
-    """Say that a file was written."""
-    if as_json:
-        print_json({"file": str(path)})
-    else:
-        say(f"wrote {path}")
 
 
 def say(text: str, style: str | None = None) -> None:
