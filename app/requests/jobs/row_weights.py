@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.requests.jobs.validation import FieldError
 from worker.store import DatasetRecord, NotFound, Store
 
 FIELD = "training.sample_weight"
-MAX_BYTES = 256 << 20  # of values that a request looks through for one column; beyond, the worker finds out
 ROWS_AT_ONCE = 2**16  # bounds the memory of cells
 WANTED = "a weight is a number of at least 0"
 
@@ -34,8 +34,7 @@ def _faults(store: Store, name: str, dataset: DatasetRecord) -> Iterator[FieldEr
     rows, wrong, has_weight = 0, 0, False
     first: tuple[int, Any] | None = None
     try:
-        for cells in _blocks(store, name, dataset):
-            weights = np.array([_number(cell) for cell in cells], np.float64)
+        for weights, cells in _blocks(store, name, dataset):
             places = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
             if len(places) and first is None:
                 first = rows + int(places[0]), cells[int(places[0])]
@@ -53,20 +52,23 @@ def _faults(store: Store, name: str, dataset: DatasetRecord) -> Iterator[FieldEr
         yield FieldError(FIELD, f"{at} is 0 in every row: nothing would be learnt from")
 
 
-def _blocks(store: Store, name: str, dataset: DatasetRecord) -> Iterator[list[Any]]:
-    """Yield numbers or texts, None for those that are missing; nothing where they cannot be had cheaply."""
+def _blocks(
+    store: Store, name: str, dataset: DatasetRecord
+) -> Iterator[tuple[NDArray[np.float64], Sequence[Any]]]:
+    """Yield weights, NaN for what is none, and the cells that they are of."""
     types = {column["name"]: column["type"] for column in dataset.columns}
     if types.get(name) == "key":
         # Loaded on its first use, as most processes never need it.
         module = import_module("app.tables.store_keys")
-        yield from module.read_key(store.datasets.keys_path(dataset.id), name, rows_at_once=ROWS_AT_ONCE)
+        for cells in module.read_key(store.datasets.keys_path(dataset.id), name, rows_at_once=ROWS_AT_ONCE):
+            yield np.array([_number(cell) for cell in cells], np.float64), cells
     elif name in dataset.features and name not in types:
-        place = dataset.features.index(name)
-        values = np.load(store.datasets.values_path(dataset.id), mmap_mode="r", allow_pickle=False)
-        if values.nbytes <= MAX_BYTES and place < values.shape[1]:
-            for start in range(0, len(values), ROWS_AT_ONCE):
-                column = values[start : start + ROWS_AT_ONCE, place].tolist()
-                yield [None if math.isnan(cell) else cell for cell in column]
+        path, place = store.datasets.values_path(dataset.id), dataset.features.index(name)
+        rows, width = np.load(path, mmap_mode="r", allow_pickle=False).shape
+        for start in range(0, rows if place < width else 0, ROWS_AT_ONCE):
+            values = np.load(path, mmap_mode="r", allow_pickle=False)  # anew, so that pages are let go
+            weights = values[start : start + ROWS_AT_ONCE, place].astype(np.float64)
+            yield weights, [None if math.isnan(cell) else cell for cell in weights.tolist()]
 
 
 def _number(cell: str | float | None) -> float:

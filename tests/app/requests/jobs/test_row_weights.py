@@ -1,5 +1,6 @@
 """Weights of rows are looked at before a job is accepted."""
 
+import numpy as np
 import pytest
 
 from app.requests.jobs.dry_run import InvalidPlanError, resolve_plan
@@ -89,3 +90,19 @@ def test_rows_are_counted_through_all_blocks(api, is_key, monkeypatch):
     (error,) = post(api, ["0"] * 40, is_key=is_key).json()["errors"]
     assert "is 0 in every row" in error["detail"]
     assert post(api, ["0"] * 39 + ["1"], is_key=is_key).status_code == 200
+
+
+def test_a_weight_far_behind_in_a_large_table_is_found(api):
+    rows, features = 700_000, 100  # 280 MB, of which the disk holds the last page only
+    dataset_id = post(api, weights_with(0, row=9), is_key=False).json()["config"]["dataset"]
+    path = api.store.datasets.values_path(dataset_id)
+    values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(rows, features))
+    values[-1, 2] = -1
+    values.flush()
+    body = {
+        "dataset": dataset_id,
+        "training": {"sample_weight": "w"},
+        "features": {"exclude": ["w"]},
+    }
+    (error,) = api.client.post("/v1/jobs", json=body, params={"dry_run": "true"}).json()["errors"]
+    assert error["row"] == rows
