@@ -14,6 +14,7 @@ from worker.store import LeaseLost, RequestedAction, StorageUnavailable, StoreUn
 LONGEST_INTERVAL_S = 0.5  # so that a cancelled job ends within a second
 PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker may claim the job
 RETRY_AFTER_S = 0.5
+TIME_TO_END_S = 2.0  # for work whose claim is gone; some of its steps take minutes and cannot be interrupted
 
 Result = TypeVar("Result")
 
@@ -49,15 +50,24 @@ class Heartbeat(Generic[Claimed]):
     the work then finds it lost. While the store does not answer, another worker may own it, so the work
     waits until the store answers.
 
+    Work that goes on for long after its claim is gone is abandoned: nothing of it can be kept.
+
     Args:
         leases: Where the claim is renewed.
         claim: The claim of this process.
         lease_s: How long a claim is valid without renewal.
         is_stopping: Set when the job must be requeued, by this thread or by others.
+        abandon: Called when the claim is gone and the work has not ended soon; ends the process.
     """
 
     def __init__(
-        self, leases: Renewable[Claimed], claim: Claimed, *, lease_s: float, is_stopping: threading.Event
+        self,
+        leases: Renewable[Claimed],
+        claim: Claimed,
+        *,
+        lease_s: float,
+        is_stopping: threading.Event,
+        abandon: Callable[[], object] = lambda: None,
     ) -> None:
         self._leases = leases
         self._claim = claim
@@ -69,6 +79,7 @@ class Heartbeat(Generic[Claimed]):
         self._is_stopping = is_stopping
         self._is_steered = threading.Event()
         self._is_over = threading.Event()
+        self._abandon = abandon
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -145,6 +156,8 @@ class Heartbeat(Generic[Claimed]):
             except Exception:  # noqa: BLE001 - without this thread the training would never stop
                 _log.exception("%s: the heartbeat failed", self._claim.name)
                 self._is_taken.set()
+        if not self._is_over.wait(TIME_TO_END_S):
+            self._abandon()
 
     def _beat(self) -> None:
         action = self._leases.heartbeat(self._claim)

@@ -135,7 +135,13 @@ def _work(
     claim = store.leases.claim(job_id, name, threads=threads)
     claim = claim or store.leases.claim_next(name, threads=threads)
     if claim is not None:
-        heartbeat = Heartbeat(store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping)
+        heartbeat = Heartbeat(
+            store.leases,
+            claim,
+            lease_s=settings.lease_s,
+            is_stopping=is_stopping,
+            abandon=lambda: os._exit(1),
+        )
         with log_context(job_id=claim.job.id), heartbeat:
             # The fork server has loaded it; without one, the job is already shown as running meanwhile.
             from worker.jobs.run_job import run_claim  # noqa: PLC0415

@@ -5,7 +5,7 @@ import pytest
 
 from worker.contract.job_config import JobStatus
 from worker.contract.settings import ServiceSettings
-from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.heartbeat import TIME_TO_END_S, Heartbeat
 from worker.store import Store
 
 
@@ -43,6 +43,32 @@ def test_a_cancelled_job_is_ended_even_while_its_training_is_busy(store, claim, 
     soon(heartbeat.should_stop)
     assert heartbeat.is_cancelled
     assert heartbeat.is_lost
+
+
+@pytest.mark.parametrize("end", ["cancel", "loss"])
+def test_work_that_does_not_end_when_its_claim_is_gone_is_abandoned(store, claim, end):
+    is_abandoned = threading.Event()
+    with Heartbeat(
+        store.leases, claim, lease_s=8.0, is_stopping=threading.Event(), abandon=is_abandoned.set
+    ) as heartbeat:
+        if end == "cancel":
+            store.controls.cancel(claim.job.id)
+        else:
+            store.outbox.release_worker("w")
+        soon(heartbeat.should_stop)
+        assert not is_abandoned.is_set()
+        soon(is_abandoned.is_set)
+
+
+def test_work_that_ends_when_its_claim_is_gone_is_not_abandoned(store, claim):
+    is_abandoned = threading.Event()
+    with Heartbeat(
+        store.leases, claim, lease_s=8.0, is_stopping=threading.Event(), abandon=is_abandoned.set
+    ) as heartbeat:
+        store.controls.cancel(claim.job.id)
+        soon(heartbeat.should_stop)
+    time.sleep(TIME_TO_END_S + 0.2)
+    assert not is_abandoned.is_set()
 
 
 def test_a_drained_job_stops_but_is_still_held(store, claim, heartbeat):
