@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from app.schemas.common import Body
 from app.schemas.models import MODEL_ID
+from catvq.compared import CodecResult, ComparedRows, ContestantResult, Outcome, Probe, Stability
 from worker.store import ComparisonRecord
 
 Status = Literal["pending", "running", "done", "off", "failed"]
@@ -19,62 +20,20 @@ VERDICTS: dict[Status, str] = {
 }
 
 
-class Contestant(Body):
-    """A grouping that took part in the comparison."""
-
-    name: Literal[
-        "model",
-        "clustering",
-        "feature_agglomeration",
-        "spectral_coclustering",
-        "spectral_correlation",
-        "spectral_information",
-        "random",
-        "no_groups",
-    ] = Field(
-        description="`model` is the model's grouping, `clustering` the initial grouping of a static job, "
-        "`no_groups` one category of all features with as many codes as all categories have together."
-    )
-    test_error: float = Field(description="Mean squared error of normalised features after quantisation.")
-    test_errors: list[float] = Field(description="`test_error` of each training.")
-    agreement: float = Field(description="Adjusted Rand index with the model's grouping.")
-    difference: float = Field(description="`test_error` minus the model's; above 0 the model is better.")
-    standard_error: float = Field(
-        description="Standard error of the difference, over test rows and trainings."
-    )
-
-
-class Codec(Body):
-    """A classical quantiser with as many bits as the contestants."""
-
-    name: Literal["residual_k_means", "ungrouped_residual_k_means", "principal_components"] = Field(
-        description="Residual k-means in the model's categories or on whole rows, each followed by one ridge "
-        "regression of all features; or principal components with scalar codes."
-    )
-    test_error: float = Field(description="Mean squared error of normalised features after quantisation.")
-
-
-class BaselineRows(Body):
-    """Number of rows used by the comparison."""
-
-    train: int
-    test: int
-
-
 class Baselines(Body):
     """Comparison of the model's grouping with those of simpler methods."""
 
     status: Status
     reason: str | None = Field(None, description="Why the comparison failed.")
-    outcome: Literal["better", "as_good", "worse", "none"] | None = Field(
+    outcome: Outcome | None = Field(
         None, description="The model against `best`; `none` if no comparison was possible."
     )
     best: str | None = Field(
         None, description="The other contestant with as many categories that has the lowest error."
     )
-    contestants: list[Contestant] | None = None
-    codecs: list[Codec] | None = None
-    rows: BaselineRows | None = None
+    contestants: list[ContestantResult] | None = None
+    codecs: list[CodecResult] | None = None
+    rows: ComparedRows | None = None
     categories: int | None = Field(None, description="Number of categories of every contestant.")
     levels: int | None = None
     codebook_size: int | None = Field(None, description="Size of every codebook of every contestant.")
@@ -91,24 +50,6 @@ class Baselines(Body):
         description="Duration of a static training of that size, estimated from those of the comparison.",
     )
     seconds: float | None = Field(None, description="Duration of the comparison.")
-
-
-class Stability(Body):
-    """How far the categories depend on the rows: their start, found anew from random halves of these."""
-
-    agreement: float = Field(description="Mean adjusted Rand index with the model's grouping.")
-    agreements: list[float] = Field(description="The index for each half.")
-    rows: int = Field(description="Number of rows of a half.")
-
-
-class Probe(Body):
-    """How well the codes of test rows tell a key of the dataset, which nothing was trained on."""
-
-    key: str
-    linear: float = Field(description="Accuracy of a logistic regression of one-hot codes.")
-    decoded: float = Field(description="The same of decoded rows, off which few rows read more.")
-    trees: float = Field(description="The same of extremely randomised trees of one-hot codes.")
-    commonest: float = Field(description="The same of always guessing the commonest value.")
 
 
 class Reconstruction(Body):

@@ -18,13 +18,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from catvq.compared import CodecName, Comparison, ContestantName, Probe, Stability
 from catvq.comparison.classical_codecs import principal_components, residual_k_means
-from catvq.comparison.conditions import METHODS, allowed_categories, rows_learnt, sample_rows, static_settings
+from catvq.comparison.conditions import allowed_categories, rows_learnt, sample_rows, static_settings
 from catvq.comparison.learnt_model import LearntModel
 from catvq.comparison.probes import probe_labels
-from catvq.comparison.result import Comparison, Probe, Stability
 from catvq.comparison.stability import FOUND_STARTS, resampled_agreement
-from catvq.comparison.verdict import LEARNT, NO_GROUPS, Contestant, Terms, Times, judge
+from catvq.comparison.verdict import LEARNT, NAMES, NO_GROUPS, Contestant, Terms, Times, judge
 from catvq.config import RunConfig
 from catvq.dependence.available import Presence, standardised
 from catvq.dependence.dependence import group_by_dependence
@@ -146,9 +146,9 @@ class _Contest:
         """Train models with the learnt grouping and all others; empty if no comparison is possible."""
         if not self.terms.can_judge:
             return []
-        found = {LEARNT: self._learnt}
+        found: dict[ContestantName, Grouping] = {LEARNT: self._learnt}
         filled = standardised(self._train_scores, Presence.of(self._train_scores))
-        for name in METHODS:
+        for name in NAMES:
             self._check()
             grouping = group_within(name, filled, self._allowed, seed=self.terms.seeds[0])
             found[name] = tie(grouping, self._leader)
@@ -160,7 +160,7 @@ class _Contest:
         errors = np.stack([self._train(whole, seed, categories=1) for seed in self.terms.seeds])
         return [*contestants, Contestant(name=NO_GROUPS, grouping=whole, row_errors=errors)]
 
-    def codecs(self) -> dict[str, float]:
+    def codecs(self) -> dict[CodecName, float]:
         """Test errors of classical quantisers with as many bits."""
         owners, seed = self._data.owners, self.terms.seeds[0]
         train: NDArray[np.float32] = self._data.train.cpu().numpy()
@@ -168,11 +168,12 @@ class _Contest:
         levels, codes = self.terms.levels, self.terms.codebook_size
         learnt = self._learnt[owners.owner.cpu().numpy()]
         groups = [np.flatnonzero(learnt == category) for category in range(self.terms.categories)]
-        found = {}
-        for name, own, depth in (
-            ("residual_k_means", groups, levels),
-            ("ungrouped_residual_k_means", [np.arange(len(learnt))], levels * len(groups)),
-        ):
+        grouped: Mapping[CodecName, tuple[list[NDArray[np.int64]], int]] = {
+            "residual_k_means": (groups, levels),
+            "ungrouped_residual_k_means": ([np.arange(len(learnt))], levels * len(groups)),
+        }
+        found: dict[CodecName, float] = {}
+        for name, (own, depth) in grouped.items():
             self._check()
             rebuilt = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
             found[name] = self._test_error(rebuilt)

@@ -14,15 +14,6 @@ from catvq.features.split import RowSplit
 from catvq.grouping.baselines import Grouping
 from catvq.recipe import choose_batch_size, choose_epochs
 
-# The initial grouping of a static job, common methods, and random groups.
-METHODS = (
-    "clustering",
-    "feature_agglomeration",
-    "spectral_coclustering",
-    "spectral_correlation",
-    "spectral_information",
-    "random",
-)
 MAX_TRAIN_ROWS, MAX_TEST_ROWS = 4000, 2000
 MAX_STEPS = 1000  # of each training, to bound the duration of a comparison
 

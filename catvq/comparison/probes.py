@@ -11,7 +11,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 
-from catvq.comparison.result import Probe
+from catvq.compared import Probe
 from catvq.errors import Interrupted
 from catvq.features.split import RowSplit
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from catvq.cleaning.cleaner import FeatureCleaner
-from catvq.comparison.result import Stability
+from catvq.compared import Stability
 from catvq.config import RunConfig
 from catvq.features.table import FeatureTable
 from catvq.grouping.choose_initial import choose_start

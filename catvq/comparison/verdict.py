@@ -10,11 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
-from catvq.comparison.result import CodecResult, ComparedRows, ContestantResult, Outcome, Verdict
+from catvq.compared import (
+    CodecName,
+    CodecResult,
+    ComparedRows,
+    ContestantName,
+    ContestantResult,
+    Outcome,
+    Verdict,
+)
 
-LEARNT = "model"  # the contestant that is evaluated
-NO_GROUPS = "no_groups"  # the contestant whose features are all in one category, with as many codes in all
-NAMES = {
+LEARNT: ContestantName = "model"  # the contestant that is evaluated
+NO_GROUPS: ContestantName = "no_groups"  # all features are in one category, with as many codes in all
+# The initial grouping of a static job, common methods, and random groups.
+NAMES: Mapping[ContestantName, str] = {
     "clustering": "Ward clustering of correlation",
     "feature_agglomeration": "FeatureAgglomeration",
     "spectral_coclustering": "SpectralCoclustering",
@@ -36,7 +45,7 @@ class Contestant:
         row_errors: float64 [T, B], error of each test row in each training.
     """
 
-    name: str
+    name: ContestantName
     grouping: NDArray[np.int64]
     row_errors: NDArray[np.float64]
 
@@ -106,7 +115,7 @@ class Difference:
 
 
 def judge(
-    contestants: Sequence[Contestant], terms: Terms, times: Times | None, codecs: Mapping[str, float]
+    contestants: Sequence[Contestant], terms: Terms, times: Times | None, codecs: Mapping[CodecName, float]
 ) -> Verdict:
     """Compare the first contestant, the model's grouping, with the best of the others.
 
@@ -261,7 +270,7 @@ def _without_groups(contestant: Contestant, difference: Difference) -> str:
     )
 
 
-def _untrained(codecs: Mapping[str, float]) -> str:
+def _untrained(codecs: Mapping[CodecName, float]) -> str:
     return (
         f"With as many bits and no training, residual k-means in the model's categories has test error "
         f"{codecs['residual_k_means']:.4f}, without categories {codecs['ungrouped_residual_k_means']:.4f}, "

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from catvq.compared import ComparedRows
 from catvq.comparison.compare import compare
 from catvq.comparison.conditions import METHODS, sample_rows
 from catvq.comparison.learnt_model import LearntModel
-from catvq.comparison.result import ComparedRows
 from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
 from catvq.features.split import split_rows

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from catvq.comparison.result import CodecResult, ComparedRows
+from catvq.compared import CodecResult, ComparedRows
 from catvq.comparison.verdict import LEARNT, Contestant, Terms, Times, judge
 
 GROUPING = np.array([0, 0, 1, 1])
