@@ -7,8 +7,9 @@ import pytest
 
 from catvq.compared import ComparedRows
 from catvq.comparison.compare import compare
-from catvq.comparison.conditions import METHODS, sample_rows
+from catvq.comparison.conditions import sample_rows
 from catvq.comparison.learnt_model import LearntModel
+from catvq.comparison.verdict import NAMES
 from catvq.config import TrainingSettings
 from catvq.errors import Interrupted
 from catvq.features.split import split_rows
@@ -47,7 +48,7 @@ def test_every_method_is_compared_on_the_models_terms(published, make_table, mak
     document = json.loads(json.dumps(comparison.to_dict(), allow_nan=False))
     assert (document["outcome"], document["probes"]) == (comparison.verdict.outcome, [])
     result = comparison.verdict
-    assert [contestant.name for contestant in result.contestants] == ["model", *METHODS, "no_groups"]
+    assert [contestant.name for contestant in result.contestants] == ["model", *NAMES, "no_groups"]
     assert result.rows == ComparedRows(48, 6)
     assert (result.categories, result.levels, result.epochs, result.seeds) == (3, 2, 4, [0, 1])
     model_bits = np.log2(published.codebook_sizes).sum()
