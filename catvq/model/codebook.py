@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from catvq.errors import ConfigError
-from catvq.model.k_means import DISTANCES, k_means, nearest_codes, sums_by_code
+from catvq.model.k_means import k_means, nearest_codes, sums_by_code
+from catvq.model.least import rows_at_once
 from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 KMEANS_ITERATIONS = 30  # 8 have 1 to 3% more error
@@ -84,7 +85,7 @@ class CodebookBank(nn.Module):
         """
         beam = TRAINING_BEAM if self.training else BEAM
         codes, squares = self.codes.detach(), self.squares()
-        rows = max(1, DISTANCES // (len(latents) * beam * codes.shape[1]))
+        rows = rows_at_once(len(latents) * beam * codes.shape[1], latents.device)
         parts = torch.split(latents, rows, dim=1)
         return torch.cat([search_codes(codes, squares, part, beam=beam)[0] for part in parts], dim=1)
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from catvq.errors import Interrupted
+from catvq.model.least import least, rows_at_once
 
-DISTANCES = 1 << 24  # held at once, at most: 64 MiB
 SEEDING_ROWS = 2048  # rows from which k-means++ draws the first codes
 
 
@@ -66,10 +66,9 @@ def nearest_codes(
     """
     squares = (squares + codes.square().sum(dim=2)).unsqueeze(1)
     across, chosen = codes.transpose(1, 2), []
-    for part in torch.split(points, max(1, DISTANCES // squares.numel()), dim=1):
+    for part in torch.split(points, rows_at_once(squares.numel(), points.device), dim=1):
         _raise_if(should_stop)
-        # argmin takes three times as long
-        chosen.append(torch.baddbmm(squares, part, across, alpha=-2.0).min(dim=2).indices)
+        chosen.append(least(torch.baddbmm(squares, part, across, alpha=-2.0)))
     return torch.cat(chosen, dim=1)
 
 

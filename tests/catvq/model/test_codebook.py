@@ -26,7 +26,7 @@ def test_codes_do_not_depend_on_how_many_rows_are_looked_at_at_once(monkeypatch)
     latents = torch.randn(2, 50, 3)
     whole = bank.nearest(latents)
 
-    monkeypatch.setattr("catvq.model.codebook.DISTANCES", 200)
+    monkeypatch.setattr("catvq.model.least.CPU_DISTANCES", 200)
 
     assert torch.equal(bank.nearest(latents), whole)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from catvq.errors import Interrupted
-from catvq.model import k_means as module
+from catvq.model import least
 from catvq.model.k_means import k_means, nearest_codes
 
 POINTS = torch.randn(3, 200, 4, generator=torch.Generator().manual_seed(0))
@@ -41,5 +41,5 @@ def test_it_stops_between_two_codes_and_between_two_iterations(after):
 def test_distances_in_parts_are_those_at_once(monkeypatch):
     codes, squares = POINTS[:, :7], torch.zeros(3, 7)
     whole = nearest_codes(POINTS, codes, squares)
-    monkeypatch.setattr(module, "DISTANCES", 3 * 7 * 30)
+    monkeypatch.setattr(least, "CPU_DISTANCES", 3 * 7 * 30)
     assert torch.equal(nearest_codes(POINTS, codes, squares), whole)
