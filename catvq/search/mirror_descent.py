@@ -25,11 +25,10 @@ from torch import Tensor
 
 from catvq.config import AssignmentWeights
 from catvq.features.owners import ColumnOwners
-from catvq.model.adam import Adam
 from catvq.model.losses import assignment_balance_loss, assignment_family_loss, assignment_orthogonality_loss
 from catvq.recipe import SEARCH_RESTARTS, SEARCH_STEPS
 from catvq.search.scorer import HeldOutScorer
-from catvq.state.checkpoint import Checkpoint
+from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 
 LEARNING_RATE = 0.004
 WARM_UP_STEPS = 50
@@ -96,7 +95,7 @@ class AssignmentSearch:
         self._scorer = HeldOutScorer(
             restarts=restarts, num_categories=num_categories, num_features=num_features, owners=owners
         ).to(device)
-        self._optimizer = Adam(self._scorer.parameters(), LEARNING_RATE)
+        self._optimizer = torch.optim.Adam(self._scorer.parameters(), lr=LEARNING_RATE, fused=True)
         self._errors = 1 + 0.01 * torch.randn(restarts, num_features, num_categories).to(device)
         self._prior = torch.zeros(restarts, num_features, num_categories, device=device)
         for restart, start in enumerate(starts[:restarts]):
@@ -116,12 +115,13 @@ class AssignmentSearch:
             cells: float32 [B, C], how much each cell counts; all alike when not given.
         """
         self._scorer.train()
-        self._optimizer.learning_rate = LEARNING_RATE * self._rate_factor()
+        for group in self._optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * self._rate_factor()
         assignments = self._log_assignments.exp()
         errors = self._scorer(features, assignments, cells).transpose(1, 2)  # [R, D, G]
         own = (assignments * errors).sum(dim=2).mean(dim=1)
         loss = (own + ALL_PAIRS_WEIGHT * errors.mean(dim=(1, 2))).sum()
-        self._optimizer.zero_grad()
+        self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
         self.step_count += 1
@@ -177,7 +177,7 @@ class AssignmentSearch:
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add the state of the search to `tensors`."""
         tensors |= {f"search.scorer.{name}": value for name, value in self._scorer.state_dict().items()}
-        tensors |= self._optimizer.tensors("search.optimizer")
+        tensors |= flatten_optimizer(self._optimizer, "search.optimizer")
         tensors["search.errors"] = self._errors
         tensors["search.progress"] = torch.tensor([self.step_count, self.winner])
         tensors["search.order"] = self._order
@@ -186,7 +186,7 @@ class AssignmentSearch:
     def restore_from(self, checkpoint: Checkpoint) -> None:
         """Restore the state that `save_into` saved."""
         self._scorer.load_state_dict(checkpoint.section("search.scorer"))
-        self._optimizer.restore(checkpoint.section("search.optimizer"))
+        restore_optimizer(self._optimizer, checkpoint.section("search.optimizer"))
         self._errors = checkpoint.tensors["search.errors"].to(self._errors.device)
         self.step_count, self.winner = checkpoint.tensors["search.progress"].tolist()
         self._order = checkpoint.tensors["search.order"].to(self._errors.device)

@@ -25,7 +25,8 @@ from worker.process.liveness_lock import held_lock, process_prefix
 from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_memory_kill
 from worker.store import Store, StoreUnavailable
 
-PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.pieces"]
+# Torch loads its compiler with the first optimiser of a process.
+PRELOADED = ["worker.queue.fork_server", "worker.jobs.run_job", "worker.jobs.pieces", "torch._dynamo"]
 
 # On other systems, threads that system libraries start when loaded do not survive a fork.
 _context = (

@@ -13,14 +13,13 @@ from torch import Tensor
 from catvq.config import RunConfig
 from catvq.config.assignment import ASSIGNMENT_LR
 from catvq.features.owners import ColumnOwners
-from catvq.model.adam import Adam
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
 from catvq.model.codebook import KMEANS_ITERATIONS
 from catvq.model.losses import squared_error
 from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
-from catvq.state.checkpoint import Checkpoint
+from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 from catvq.state.rng import OwnRandomness
 from catvq.training.stage.alternation import Learning
 from catvq.training.stage.objective import ObjectiveWeights, add_assignment_terms, model_terms
@@ -66,9 +65,9 @@ class Learner:
         self._learning_rate = config.training.learning_rate
         clip_norm, assignment_lr = config.training.gradient_clip_norm, config.assignment.assignment_lr
         self._clip_norm = math.inf if clip_norm is None else clip_norm
-        self._model_optimizer = Adam(self.model.parameters(), self._learning_rate)
-        self._assignment_optimizer = Adam(
-            assignment.parameters(), ASSIGNMENT_LR if assignment_lr is None else assignment_lr
+        self._model_optimizer = self._new_model_optimizer()
+        self._assignment_optimizer = torch.optim.Adam(
+            assignment.parameters(), lr=ASSIGNMENT_LR if assignment_lr is None else assignment_lr, fused=True
         )
         self.randomness = OwnRandomness(config.training.seed, device)
 
@@ -101,9 +100,10 @@ class Learner:
         """
         self.model.train()
         self.assignment.train()
-        self._model_optimizer.learning_rate = self._learning_rate * rate_factor(progress)
-        self._model_optimizer.zero_grad()
-        self._assignment_optimizer.zero_grad()
+        for group in self._model_optimizer.param_groups:
+            group["lr"] = self._learning_rate * rate_factor(progress)
+        self._model_optimizer.zero_grad(set_to_none=True)
+        self._assignment_optimizer.zero_grad(set_to_none=True)
         terms, centroids = model_terms(
             features,
             self.model,
@@ -148,7 +148,7 @@ class Learner:
     def adopt(self, state: Mapping[str, Tensor]) -> None:
         """Go on with a model of the same shape, given as its tensors; its optimiser begins anew."""
         self.model.load_state_dict(state)
-        self._model_optimizer = Adam(self.model.parameters(), self._learning_rate)
+        self._model_optimizer = self._new_model_optimizer()
 
     def revive_dead_codes(self, sample: Tensor) -> Tensor:
         """Move the codes that the window never used onto latents of a sample, float32 [B, C].
@@ -210,20 +210,23 @@ class Learner:
         grouping = self._owners.spread(self.assignment.grouping())
         return HardRouting.from_grouping(grouping, self.assignment.logits.shape[1])
 
+    def _new_model_optimizer(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.model.parameters(), lr=self._learning_rate, fused=True)
+
     def save_into(self, tensors: dict[str, Tensor]) -> None:
         """Add everything a resumed learner needs to `tensors`."""
         tensors |= {f"model.{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"assignment.{name}": value for name, value in self.assignment.state_dict().items()}
-        tensors |= self._model_optimizer.tensors("model_optimizer")
-        tensors |= self._assignment_optimizer.tensors("assignment_optimizer")
+        tensors |= flatten_optimizer(self._model_optimizer, "model_optimizer")
+        tensors |= flatten_optimizer(self._assignment_optimizer, "assignment_optimizer")
         self.randomness.save_into(tensors)
 
     def restore_from(self, checkpoint: Checkpoint, *, hardened: bool) -> None:
         """Put back what `save_into` took."""
         self.model.load_state_dict(checkpoint.section("model"))
         self.assignment.load_state_dict(checkpoint.section("assignment"))
-        self._model_optimizer.restore(checkpoint.section("model_optimizer"))
-        self._assignment_optimizer.restore(checkpoint.section("assignment_optimizer"))
+        restore_optimizer(self._model_optimizer, checkpoint.section("model_optimizer"))
+        restore_optimizer(self._assignment_optimizer, checkpoint.section("assignment_optimizer"))
         self.randomness.restore_from(checkpoint)
         if hardened:
             self.harden()

@@ -10,7 +10,9 @@ from catvq.errors import CheckpointError
 from catvq.state.checkpoint import (
     FORMAT,
     Checkpoint,
+    flatten_optimizer,
     load_checkpoint,
+    restore_optimizer,
     save_checkpoint,
     write_atomically,
 )
@@ -129,6 +131,38 @@ def test_a_write_makes_the_directories_it_needs(tmp_path):
     write_atomically(tmp_path / "a" / "b" / "file", b"new")
 
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"new"
+
+
+def stepped_optimizer():
+    parameter = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = torch.optim.Adam([parameter], lr=0.1, fused=True)
+    for _ in range(3):
+        parameter.grad = parameter.detach().clone()
+        optimizer.step()
+    return parameter, optimizer
+
+
+def test_an_optimiser_goes_on_after_a_reload_as_if_never_stopped(tmp_path):
+    parameter, optimizer = stepped_optimizer()
+    save_checkpoint(tmp_path / "file", Checkpoint(flatten_optimizer(optimizer, "adam"), {}))
+    copy = torch.nn.Parameter(parameter.detach().clone())
+    resumed = torch.optim.Adam([copy], lr=0.1, fused=True)
+    restore_optimizer(resumed, load_checkpoint(tmp_path / "file").section("adam"))
+
+    for one, its in ((parameter, optimizer), (copy, resumed)):
+        one.grad = torch.ones(2)
+        its.step()
+
+    assert torch.equal(parameter, copy)
+
+
+def test_an_optimiser_that_never_stepped_comes_back_empty():
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(2))])
+    flat = flatten_optimizer(optimizer, "adam")
+    restore_optimizer(optimizer, flat)
+
+    assert flat == {}
+    assert optimizer.state_dict()["state"] == {}
 
 
 def test_a_checkpoint_is_never_a_pickle(saved):

@@ -47,10 +47,14 @@ def build(make_config):
     return make
 
 
+def parameters_of(optimizer):
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
 @pytest.mark.parametrize("update", ["ema", "gradient"])
 def test_every_parameter_is_in_exactly_one_optimiser_and_no_buffer_in_any(build, update):
     learner = build(update=update)
-    model, assignment = learner._model_optimizer.parameters, learner._assignment_optimizer.parameters
+    model, assignment = parameters_of(learner._model_optimizer), parameters_of(learner._assignment_optimizer)
     ids = [id(parameter) for parameter in model + assignment]
     codes = learner.model.codebooks.codes
 
