@@ -71,6 +71,11 @@ class ReadOptions:
         return tuple(float(value) for value in self.na_values if not isinstance(value, str))
 
     @property
+    def missing_numerals(self) -> tuple[float, ...]:
+        """Numbers of which some spelling stands for a missing cell."""
+        return tuple(float(value) for value in self.na_values if _is_numeral(value))
+
+    @property
     def of_cells(self) -> dict[str, Any]:
         """What is said of cells, in JSON's types: a model goes by it as its dataset did."""
         return {"na_values": list(self.na_values), "date_order": self.date_order}
@@ -150,6 +155,14 @@ def check_types_are_of(names: Sequence[str], types: Mapping[str, Kind]) -> None:
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
     return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_numeral(value: str | float) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse_types(text: str | None) -> dict[str, Kind]:

@@ -60,14 +60,16 @@ def read_cells(array: pa.Array, options: ReadOptions) -> Cells:
 
 
 def _read_plain(array: pa.Array, options: ReadOptions) -> Cells | None:
-    """Read cells that are numbers or empty, several times as fast as others; None where some are neither."""
-    if options.decimal != "." or any(isinstance(value, str) for value in options.na_values):
-        return None
+    """Read cells that are numbers or missing, much faster than others; None where some are neither."""
     text = pc.fill_null(array.cast(pa.string()), "")
+    words = pa.array(options.missing_words, pa.string())
+    numerals = pc.if_else(pc.is_in(text, value_set=words), pa.scalar(None, pa.string()), text)
+    if options.decimal == ",":
+        if pc.any(pc.match_substring(numerals, ".")).as_py():
+            return None
+        numerals = pc.replace_substring(numerals, ",", ".")
     try:
-        numbers = _to_numpy(
-            pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).cast(pa.float64())
-        )
+        numbers = _to_numpy(numerals.cast(pa.float64()))
     except pa.ArrowInvalid:
         return None
     for number in options.missing_numbers:

@@ -37,6 +37,7 @@ class CsvLayout:
     offset: int
     lines_before: int
     delimiter: str
+    decimal: str
     has_header: bool
     indices: int
     has_spaces: bool
@@ -73,7 +74,7 @@ def read_layout(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Cs
     check_width(len(header), limits)  # before so many names are made
     if not options.has_header:
         names = _names_for(len(header), options, limits)
-        return CsvLayout(names, offset, lines_before, delimiter, False, indices=0, has_spaces=False)
+        return CsvLayout(names, offset, lines_before, delimiter, options.decimal, False, 0, has_spaces=False)
     _check_delimiter(text[:used], text[used : used + MAX_HEADER_BYTES], header, delimiter)
     first_row, _ = _next_row(lines, delimiter)
     has_extra = first_row is not None and len(first_row) == len(header) + 1 and len(header) > 1
@@ -84,6 +85,7 @@ def read_layout(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Cs
         offset + header_bytes,
         lines_before + sum(1 for _ in io.StringIO(text[:used], newline="")),
         delimiter,
+        options.decimal,
         has_header=True,
         indices=indices,
         has_spaces=any(name != name.strip(SPACES) for name in header),

@@ -65,10 +65,8 @@ def read_csv(file: BinaryIO, options: ReadOptions, limits: TableLimits) -> Table
 
     def typed() -> Table:
         numbers = _find_numbers(file, layout, options)
-        words = options.missing_numbers
-        mixed = replace(
-            frame, numbers=numbers, batches=partial(_batches, file, layout, numbers=numbers, words=words)
-        )
+        batches = partial(_batches, file, layout, numbers=numbers, words=options.missing_numerals)
+        mixed = replace(frame, numbers=numbers, batches=batches)
         return replace(settle(mixed, options), has_names=has_names, typed=by_text)
 
     if options.changes_plain_numbers or options.decimal != "." or options.has_categories:
@@ -105,7 +103,7 @@ def _find_numbers(file: BinaryIO, layout: CsvLayout, options: ReadOptions) -> fr
 
     The words that stand for missing cells are counted, so that a column with any is none of these.
     """
-    if options.known is not None or options.decimal != ".":
+    if options.known is not None:
         return frozenset()
     wanted = [name for name in layout.names if options.types.get(name, "numeric") == "numeric"]
     first = next(_batches(file, layout, wanted), {})
@@ -196,5 +194,6 @@ def _open(file: BinaryIO, layout: CsvLayout, kinds: Mapping[str, pa.DataType]) -
             column_types={position[name]: kind for name, kind in kinds.items()},
             include_columns=[position[name] for name in kinds],
             null_values=_BLANK_CELLS,
+            decimal_point=layout.decimal,
         ),
     )

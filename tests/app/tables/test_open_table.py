@@ -241,13 +241,13 @@ def test_a_table_is_read_again_in_whole_when_a_cell_is_text(late, is_on_disk, li
 
 
 @pytest.mark.parametrize("late", [0, 1500, 1999])
-@pytest.mark.parametrize("word", ["NA", "NaN", "-9.99e2"])
+@pytest.mark.parametrize("word", ["NA", "NaN", "-9.99e2", "0001", "1e9"])
 def test_words_for_missing_are_counted_wherever_they_stand_beside_text(late, word, limits, monkeypatch):
     monkeypatch.setattr(csv_faults, "MAX_ROW_CHARACTERS", 1 << 12)
     rows = (f"{'ab'[row % 2]},{word if row == late else row},{row}\n" for row in range(2000))
     body = io.BytesIO(("site,x,y\n" + "".join(rows)).encode())
     table, values = read_blocks(
-        open_table(body, Format.CSV, ReadOptions(na_values=(-999,)), limits),
+        open_table(body, Format.CSV, ReadOptions(na_values=(-999, "0001", "1e9")), limits),
         lambda table: np.concatenate([*table.blocks()]),
     )
     assert [(warned.code, warned.column, warned.count) for warned in table.remarks] == [
