@@ -111,17 +111,19 @@ def measure(
     ]
     groups = [np.flatnonzero(category == number) for number in np.unique(category)]
     tokens = LEVELS * table.num_categories
-    errors = [
-        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN, seed=seed).mean(),
-        principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN, seed=seed).mean(),
+    codes = frozen.weights.encode(torch.from_numpy(rows))
+    rebuilt = (
+        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN, seed=seed),
+        principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN, seed=seed),
         faiss_residual(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
         faiss_product(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
-        frozen.report["reconstruction_error"]["test"],
-    ]
+        frozen.weights.decode(codes[split.test]).numpy(),
+    )
+    observed = frozen.cleaner.observed(table.values[split.test])
+    errors = [None if each is None else float(np.nanmean(np.square(each - observed))) for each in rebuilt]
     probes: list[float | None] = [None, None]
     if table.labels is not None:
-        codes = frozen.weights.encode(torch.from_numpy(rows)).numpy()
-        probes = list(probe(codes, table.labels, split.train, split.test))
+        probes = list(probe(codes.numpy(), table.labels, split.train, split.test))
     moved = float((category != start).sum())
     return errors, [moved, *probes, frozen.report["topographic_similarity"]["quantized"], seconds]
 

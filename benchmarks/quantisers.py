@@ -1,7 +1,6 @@
-"""Quantisers of whole rows by faiss, at so many codes a row; their error on held-out rows.
+"""Quantisers of whole rows by faiss, at so many codes a row.
 
-All take standardised rows, and return the mean squared error of the test rows, in units of the features'
-variance.
+All are fitted to standardised rows, and return the test rows after quantisation.
 """
 
 import faiss
@@ -13,15 +12,16 @@ LEAST_ROWS = 256  # a product quantiser's rotation is trained with codebooks of 
 Rows = NDArray[np.float32]
 
 
-def faiss_residual(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -> float:
+def faiss_residual(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -> Rows:
     """Faiss's residual quantiser."""
     quantiser = faiss.ResidualQuantizer(train.shape[1], tokens, bits_of_token)
     quantiser.cp.min_points_per_centroid = 1  # it would warn of each codebook
     quantiser.train(np.ascontiguousarray(train))
-    return _error(quantiser.decode(quantiser.compute_codes(np.ascontiguousarray(test))), test)
+    rebuilt: Rows = quantiser.decode(quantiser.compute_codes(np.ascontiguousarray(test)))
+    return rebuilt
 
 
-def faiss_product(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -> float | None:
+def faiss_product(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -> Rows | None:
     """Faiss's optimised product quantiser; None where it has too few rows to be trained."""
     if len(train) < LEAST_ROWS:
         return None
@@ -34,8 +34,5 @@ def faiss_product(train: Rows, test: Rows, *, tokens: int, bits_of_token: int) -
     quantiser.cp.min_points_per_centroid = 1
     quantiser.train(rotation.apply(np.ascontiguousarray(train)))
     codes = quantiser.compute_codes(rotation.apply(np.ascontiguousarray(test)))
-    return _error(rotation.reverse_transform(quantiser.decode(codes)), test)
-
-
-def _error(rebuilt: Rows, test: Rows) -> float:
-    return float(np.square(rebuilt - test).mean())
+    rebuilt: Rows = rotation.reverse_transform(quantiser.decode(codes))
+    return rebuilt
