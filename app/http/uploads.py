@@ -1,7 +1,6 @@
-"""Receives a body into a temporary file while hashing it; memory holds only a piece of it."""
+"""Receives a body into a temporary file; memory holds only a piece of it."""
 
 import gzip
-import hashlib
 import io
 import tempfile
 import zlib
@@ -26,10 +25,9 @@ BODY_MEMORY_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Upload:
-    """A complete body; `digest` is its SHA-256."""
+    """A complete body, unpacked."""
 
     file: BinaryIO
-    digest: str
     size_bytes: int
 
 
@@ -74,7 +72,6 @@ async def received(
         memory_bytes = min(memory_bytes, length)
     if not memory.take(memory_bytes):
         memory_bytes = 0
-    digest = hashlib.sha256()
     file: BinaryIO = io.BytesIO() if memory_bytes else _spool(directory)
     try:
         async for piece in _pieces(request):
@@ -83,16 +80,16 @@ async def received(
                 spool.write(file.getbuffer())
                 file = spool
             if isinstance(file, io.BytesIO) and len(piece) <= SHORT_BYTES:
-                _append(file, digest, piece)  # faster than waking a thread
+                file.write(piece)  # faster than waking a thread
             else:
-                await run_in_threadpool(_append, file, digest, piece)
+                await run_in_threadpool(file.write, piece)
         file.flush()
         if _is_packed(request, file):
             packed, file = file, _spool(directory)
             with packed:
                 limit = min(max_bytes, services.max_unpacked_bytes(packed.tell()))
                 await run_in_threadpool(_unpack, packed, file, limit)
-        yield Upload(file, digest.hexdigest(), file.tell())
+        yield Upload(file, file.tell())
     finally:
         memory.give_back(memory_bytes)
         # Memory is freed with its last reference: an error on its way up may hold an array that views it.
@@ -142,11 +139,6 @@ async def _pieces(request: BoundedRequest) -> AsyncIterator[bytes]:
             yield bytes(piece)
             piece.clear()
     yield bytes(piece)
-
-
-def _append(file: BinaryIO, digest: "hashlib._Hash", piece: bytes) -> None:
-    digest.update(piece)
-    file.write(piece)
 
 
 def _spool(directory: Path) -> BinaryIO:

@@ -27,22 +27,16 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that is ready to encode."""
+    """A model that is ready to encode.
+
+    Args:
+        options: How to read its rows: its features, and what was said of the cells of its dataset.
+    """
 
     record: ModelRecord
     encoder: Encoder
     version: str
-
-    @property
-    def options(self) -> ReadOptions:
-        """How to read its rows: its features, and what was said of the cells of its dataset."""
-        reading = self.record.document["reading"]
-        return ReadOptions(
-            known=self.encoder.values_of,
-            origins=self.encoder.origins,
-            na_values=tuple(reading.get("na_values", ())),
-            date_order=reading.get("date_order", "year"),
-        )
+    options: ReadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +59,7 @@ class ModelLookup:
         self._encoders = encoders
         self._aliases: dict[str, _Alias] = {}
         self._records: dict[str, ModelRecord] = {}
+        self._options: dict[str, ReadOptions] = {}
 
     def resolve_at_once(self, key: str) -> Named | None:
         """Resolve an id or `@alias` from the cache; None if the database must be read."""
@@ -80,7 +75,10 @@ class ModelLookup:
         named = self.resolve_at_once(key)
         encoder = named and self._encoders.loaded(named.model_id)
         record = named and self._records.get(named.model_id)
-        return ServedModel(record, encoder, named.version) if named and encoder and record else None
+        options = named and self._options.get(named.model_id)
+        if not (named and encoder and record and options):
+            return None
+        return ServedModel(record, encoder, named.version, options)
 
     async def find(self, key: str) -> ServedModel:
         """Return the model of an id or `@alias`; load it if necessary.
@@ -102,8 +100,16 @@ class ModelLookup:
             except NotFound:
                 self.forget(named.model_id)
                 raise
-            self._records[record.id] = record
-        return ServedModel(record, self._encoders.get(record.id), named.version)
+        encoder = self._encoders.get(record.id)
+        reading = record.document["reading"]
+        self._options[record.id] = ReadOptions(
+            known=encoder.values_of,
+            origins=encoder.origins,
+            na_values=tuple(reading.get("na_values", ())),
+            date_order=reading.get("date_order", "year"),
+        )
+        self._records[record.id] = record
+        return ServedModel(record, encoder, named.version, self._options[record.id])
 
     def _resolve(self, key: str) -> Named:
         if not key.startswith(ALIAS_MARK):
@@ -117,6 +123,7 @@ class ModelLookup:
     def forget(self, model_id: str) -> None:
         """Remove a deleted model from the caches."""
         self._records.pop(model_id, None)
+        self._options.pop(model_id, None)
         self._encoders.drop(model_id)
 
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from app.formats import Format
-from app.requests.encode import CODES_ONLY
+from app.requests.encode import CODES_ONLY, MAX_BYTES_AT_ONCE
 from app.requests.open_inference import JSON_BYTES_HEADER
 
 MAX_FIELDS, MAX_FIELD_BYTES = 32, 4096  # of headers, all together with the path
+MAX_BYTES = 8 << 20  # of a body of numbers, which may lie in memory; larger ones are worth a file
 HEADS_REMEMBERED = 256
 FORMATS = {option.value.encode(): option for option in (Format.JSON, *CODES_ONLY)}
 _FORMATS_ASKED = FORMATS | {b"*/*": Format.JSON, b"": Format.JSON}
@@ -26,15 +27,14 @@ class CommonRequest:
     Args:
         route: The documented route that would answer it.
         key: Id or alias of a model.
-        part: Of a model's documents; None where rows are sent.
+        part: Of the model's path: `encodings`, `infer`, or a document, whose `length` is 0.
         length: Of the body, in bytes.
         json_bytes: Length of the JSON before binary tensors; None where there are none.
     """
 
     route: str
     key: str
-    is_inference: bool = False
-    part: str | None = None
+    part: str
     length: int = 0
     sent: Format = Format.JSON
     asked: Format = Format.JSON
@@ -61,20 +61,19 @@ def _read_head(
     method: str, path: str, content_type: bytes, accept: bytes, length: bytes, json_bytes: bytes | None
 ) -> CommonRequest | None:
     match = _PATH.fullmatch(path)
-    if not match or not _NUMBER.fullmatch(length):
+    if not match or not all(map(_NUMBER.fullmatch, (length, b"0" if json_bytes is None else json_bytes))):
         return None
     version, key, part = match.groups()
-    is_plain = part != "grouping" or _FORMATS_ASKED.get(accept) is Format.JSON  # or a picture is asked for
-    if method == "GET" and version == "v1" and part in _DOCUMENTS and is_plain and not int(length):
-        route = "/v1/models/{model_id}" + ("/{document}" if part else "")
-        return CommonRequest(route, key, part=part or "")
-    if method != "POST" or not int(length):
-        return None
-    if (version, part) == ("v1", "encodings") and content_type in FORMATS and accept in _FORMATS_ASKED:
-        route, asked = "/v1/models/{model_id}/encodings", _FORMATS_ASKED[accept]
-        return CommonRequest(route, key, length=int(length), sent=FORMATS[content_type], asked=asked)
-    if (version, part) == ("v2", "infer") and (json_bytes is None or _NUMBER.fullmatch(json_bytes)):
-        route = "/v2/models/{model_id}/infer"
-        tail_at = None if json_bytes is None else int(json_bytes)
-        return CommonRequest(route, key, is_inference=True, length=int(length), json_bytes=tail_at)
+    route = f"/{version}/models/{{model_id}}" + (f"/{part}" if part else "")
+    size, sent, asked = int(length), FORMATS.get(content_type), _FORMATS_ASKED.get(accept)
+    tail_at = None if json_bytes is None else int(json_bytes)
+    if (method, version, size) == ("GET", "v1", 0) and part in _DOCUMENTS:
+        is_picture = part == "grouping" and asked is not Format.JSON
+        return None if is_picture else CommonRequest(route, key, part or "")
+    if (method, version, part) == ("POST", "v1", "encodings") and sent and asked and size:
+        is_short = size <= (MAX_BYTES if {sent, asked} <= CODES_ONLY else MAX_BYTES_AT_ONCE)
+        return CommonRequest(route, key, part, size, sent, asked) if is_short else None
+    if (method, version, part) == ("POST", "v2", "infer") and size:
+        is_short = size <= MAX_BYTES and (size if tail_at is None else tail_at) <= MAX_BYTES_AT_ONCE
+        return CommonRequest(route, key, part, size, json_bytes=tail_at) if is_short else None
     return None

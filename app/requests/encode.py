@@ -222,20 +222,19 @@ async def encode(
     rows: Rows,
     *,
     with_doubt: bool,
-    is_alone: bool = False,
 ) -> Encoded:
     """Encode rows together with those of other requests.
 
     Args:
-        state: The request's, where its key is and what is left of the key's quota will be.
-        is_alone: No other rows are on their way: a single one is encoded sooner than a thread is woken.
+        state: The request's, where its key is and what is left of the key's quota will be. Where it says
+            `is_alone`, no other rows are on their way: a single one is encoded sooner than a thread is woken.
 
     Raises:
         TooManyError: The key has encoded enough rows in this minute.
     """
     api.quotas.count(state, "rows", len(rows))
     started = perf_counter()
-    if is_alone and api.batcher.is_instant(encoder, rows):
+    if state.get("is_alone") and api.batcher.is_instant(encoder, rows):
         encoded = encoder.encode(rows, with_doubt=with_doubt)
     else:
         encoded = await api.batcher.encode(encoder, rows, with_doubt=with_doubt)

@@ -71,11 +71,7 @@ def read_raw(file: BinaryIO, width: int) -> NDArray[np.float32]:
     Raises:
         InvalidError: The bytes are not whole rows.
     """
-    return rows_of(_bytes_of(file), width)
-
-
-def rows_of(body: bytes | memoryview, width: int) -> NDArray[np.float32]:
-    """Return bytes as the rows that `read_raw` reads."""
+    body = _bytes_of(file)
     if len(body) % (4 * width):
         detail = f"{len(body)} bytes are not whole rows of {width} single floats"
         raise InvalidError(detail, [Place(detail=detail, field="rows")], code="wrong_width")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.auth.keys import FRESH_S
-from app.requests import fast_path
+from app.requests import common_requests
 from tests.app.common_requests import CODES, RAW, ROWS, Connection, codes_of, count, encode, request
 from worker.store import Scope, Store
 
@@ -38,10 +38,8 @@ def test_common_requests_do_not_reach_the_framework(client, loaded_id, routed):
 def test_what_would_keep_the_loop_busy_is_for_the_routes(
     client, loaded_id, routed, monkeypatch, content_type, accept, rows, is_fast
 ):
-    monkeypatch.setattr(fast_path, "MAX_JSON_BYTES", 1000)
-    monkeypatch.setattr(fast_path, "MAX_ROWS_AS_JSON", 10)
-    monkeypatch.setattr(fast_path, "MAX_BODY_BYTES", 300 * 12)
-    monkeypatch.setattr(fast_path, "MAX_BYTES_AT_ONCE", 100)
+    monkeypatch.setattr(common_requests, "MAX_BYTES_AT_ONCE", 10 * 12)
+    monkeypatch.setattr(common_requests, "MAX_BYTES", 300 * 12)
     values = np.tile(ROWS[1], (rows, 1))
     body = json.dumps({"rows": values.tolist()}).encode() if content_type != RAW else values.tobytes()
     headers = {"content-type": content_type, "accept": accept}
@@ -50,8 +48,7 @@ def test_what_would_keep_the_loop_busy_is_for_the_routes(
     assert (answer.json()["codes"] if accept != RAW else codes_of(answer.content)) == [CODES[1]] * rows
 
 
-def test_long_json_that_is_refused_is_refused_by_the_route(client, loaded_id, routed, monkeypatch):
-    monkeypatch.setattr(fast_path, "MAX_BYTES_AT_ONCE", 10)
+def test_json_that_is_refused_is_refused_by_the_route(client, loaded_id, routed):
     answer = client.post(f"/v1/models/{loaded_id}/encodings", json={"rows": [[1, 2, 3], [4, "x", 6]]})
     assert (answer.status_code, answer.json()["errors"][0]["row"], routed) == (
         422,
