@@ -21,5 +21,9 @@ class Interrupted(CatvqError):  # noqa: N818 - a requested stop, not an error
     """The caller requested a stop within an epoch; the last checkpoint remains valid."""
 
 
+class RankLost(CatvqError, RuntimeError):  # noqa: N818 - as LeaseLost
+    """A process that computes a part of each step does not answer; the last checkpoint remains valid."""
+
+
 class FreezeError(CatvqError, RuntimeError):
     """A frozen model gives other codes than the trained model; it must not be published."""

@@ -41,6 +41,10 @@ class TrainingSettings(Settings):
     test_fraction: Annotated[float, Ge(0), Le(0.45)] = 0.1
     seed: Annotated[int, Ge(0), Le(2**53 - 1)] = 0
     device: str = field(default="auto", metadata={"pattern": r"^(auto|cpu|cuda(:\d{1,2})?)$"})
+    devices: Annotated[int, Ge(1), Le(64)] | Literal["all"] = 1
+    """GPUs, or processes on a CPU, that each compute a part of every step. 'all': the GPUs of the job's
+    machine; one on a CPU."""
+
     checkpoint_every_epochs: Annotated[int, Ge(1), Le(100_000)] = 1
     dead_code_interval_epochs: Annotated[int, Ge(1), Le(100_000)] = 10
     max_seconds: Annotated[float, Gt(0), Le(1e8)] | None = None
@@ -71,6 +75,8 @@ class TrainingSettings(Settings):
     0 or more."""
 
     def __post_init__(self) -> None:
+        if self.devices != 1 and ":" in self.device:
+            raise ConfigError(f"devices are the first ones: device {self.device!r} is a single one")
         given = [self.split_by, self.split_by_order_of, self.split]
         if sum(way is not None for way in given) > 1:
             raise ConfigError("split_by, split_by_order_of and split exclude each other")

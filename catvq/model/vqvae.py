@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from catvq.errors import ConfigError
+from catvq.model.batch_part import BatchPart, dropout
 from catvq.model.codebook import CodebookBank
 from catvq.model.quantizer import Quantization, quantize
 from catvq.model.routing import Routing
@@ -97,16 +98,16 @@ class CategoryEncoder(nn.Module):
         linear = torch.randn(shape.num_categories, shape.num_features, latent_dim) * members**-0.5
         self.linear_weight = nn.Parameter(linear)
 
-    def forward(self, features: Tensor, routing: Routing) -> Tensor:
-        """Compute the latents of all categories: float32 [B, D] -> [G, B, E]."""
+    def forward(self, features: Tensor, routing: Routing, part: BatchPart | None = None) -> Tensor:
+        """Compute the latents of all categories: float32 [B, D] -> [G, B, E]; `part` as in the model."""
         latents = routing.project_own(features, self.linear_weight) + self.head_bias.unsqueeze(1)
-        latents = torch.baddbmm(latents, self.embed(features, routing), self.head_weight)
+        latents = torch.baddbmm(latents, self.embed(features, routing, part), self.head_weight)
         return latents * self.latent_mask.unsqueeze(1)
 
-    def embed(self, features: Tensor, routing: Routing) -> Tensor:
+    def embed(self, features: Tensor, routing: Routing, part: BatchPart | None = None) -> Tensor:
         """Compute the embeddings of all categories: float32 [B, D] -> [G, B, H]."""
         embedding = F.relu(routing.project(features, self.feature_weight) + self.bias.unsqueeze(1))
-        return F.dropout(embedding, self.dropout, self.training)
+        return dropout(embedding, self.dropout if self.training else 0.0, part)
 
 
 class SharedDecoder(nn.Module):
@@ -129,10 +130,10 @@ class SharedDecoder(nn.Module):
         self.output = nn.Linear(hidden_dim, num_features)
         self.dropout = dropout
 
-    def forward(self, quantized: Tensor) -> Tensor:
-        """Reconstruct features: float32 [G, B, E] -> [B, D]."""
+    def forward(self, quantized: Tensor, part: BatchPart | None = None) -> Tensor:
+        """Reconstruct features: float32 [G, B, E] -> [B, D]; `part` as in the model."""
         flat = self.read(quantized)
-        hidden = F.dropout(F.gelu(self.hidden(flat)), self.dropout, self.training)
+        hidden = dropout(F.gelu(self.hidden(flat)), self.dropout if self.training else 0.0, part)
         reconstructed: Tensor = self.linear(flat) + self.output(hidden)
         return reconstructed
 
@@ -176,10 +177,10 @@ class CategoricalVQVAE(nn.Module):
         self.partial_output = _uniform(streams, PARTIAL_HIDDEN_DIM, shape.num_features)
         self.partial_output_bias = nn.Parameter(torch.zeros(streams, shape.num_features))
 
-    def forward(self, features: Tensor, routing: Routing) -> Output:
-        """Encode, quantise and decode a batch, float32 [B, D]."""
-        quantization = quantize(self.codebooks, self.encoder(features, routing))
-        return Output(quantization, self.decoder(quantization.quantized))
+    def forward(self, features: Tensor, routing: Routing, part: BatchPart | None = None) -> Output:
+        """Encode, quantise and decode a batch, float32 [B, D], or the given part of one."""
+        quantization = quantize(self.codebooks, self.encoder(features, routing, part))
+        return Output(quantization, self.decoder(quantization.quantized, part))
 
     def own_errors(
         self, features: Tensor, quantization: Quantization, routing: Routing, cells: Tensor | None = None

@@ -38,6 +38,7 @@ from catvq.training.progress import Move, RunProgress, RunState
 from catvq.training.run_origin import check_origin, describe_origin
 from catvq.training.settled_start import settle_start
 from catvq.training.stage.joint_stage import ModelStage
+from catvq.training.stage.ranks import Ranks, count_ranks
 
 
 class TrainingRun:
@@ -69,6 +70,8 @@ class TrainingRun:
         self.categories = categories
         self._data = prepare_rows(table, config, cleaner, categories)
         device = self._data.device
+        number = count_ranks(config.training, device)
+        self._ranks = Ranks(number) if number > 1 else None
         self._grouping = torch.from_numpy(categories.grouping).to(device)
         one_hot = torch.eye(len(categories.names), device=device)[self._grouping]
         summary = summarize_assignment(one_hot, self._grouping)
@@ -263,6 +266,8 @@ class TrainingRun:
         if not self._progress.is_hardened:
             self._training.harden()
             self._note_moves(self._grouping, self._training.grouping())
+        if self._ranks is not None:
+            self._ranks.close()
         self._training.keep_best()
         self._training.model.codebooks.retire_twins(len(self.categories.names))
         inputs = FreezeInputs(
@@ -290,7 +295,9 @@ class TrainingRun:
         return SearchStage(self.config, self.categories, data=self._data)
 
     def _begin_training(self) -> ModelStage:
-        return ModelStage(self.config, self.categories, data=self._data, progress=self._progress)
+        return ModelStage(
+            self.config, self.categories, data=self._data, progress=self._progress, ranks=self._ranks
+        )
 
     def _go_on_searching(self, search: SearchStage, should_stop: Callable[[], bool]) -> None:
         if not (self._progress.is_stopped_early or search.is_done):

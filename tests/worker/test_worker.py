@@ -232,6 +232,52 @@ def test_the_job_of_a_killed_worker_goes_on_once_it_is_back_and_can_be_cancelled
     ]
 
 
+def ranks_of(service, job):
+    """The processes that compute a part of the job's steps, besides its own."""
+    return service.training_process(job).children()
+
+
+def test_a_job_that_loses_a_rank_goes_on_and_ends_as_one_that_lost_none(service, dataset):
+    training = {"epochs": 30, "batch_size": 8, "devices": 2}
+    twin = service.wait_for_end(service.submit(dataset, **training))
+    assert (twin.status, twin.attempt.number) == (JobStatus.SUCCEEDED, 1)
+    job = service.submit(dataset, **training)
+    service.wait_for_epoch(job, 3)
+    (rank,) = ranks_of(service, job)
+    rank.kill()
+    ended = service.wait_for_end(job)
+    assert (ended.status, ended.attempt.number) == (JobStatus.SUCCEEDED, 2)
+    (loss,) = ended.attempt.history
+    assert (loss["number"], loss["reason"]) == (1, "one of its processes died")
+    directories = [service.store.models.directory(each.model_id) for each in (twin, ended)]
+    documents = [json.loads((directory / "grouping.json").read_text()) for directory in directories]
+    assert documents[0]["digest"] == documents[1]["digest"]
+    reports = [json.loads((directory / "report.json").read_text()) for directory in directories]
+    assert [report["training"]["devices"] for report in reports] == [2, 2]
+
+
+@pytest.mark.parametrize("end", ["cancelled", "its process killed", "its worker killed"])
+def test_no_rank_outlives_its_job(service, dataset, end):
+    job = service.submit(dataset, **LONG, devices=3)
+    service.wait_for_epoch(job, 2)
+    ranks = ranks_of(service, job)
+    assert len(ranks) == 2
+    for rank in ranks:
+        rank.send_signal(signal.SIGTERM)  # they leave that to their job
+    if end == "its worker killed":
+        service.kill()
+    elif end == "its process killed":
+        service.training_process(job).kill()
+    else:
+        service.store.controls.cancel(job.id)
+    assert psutil.wait_procs(ranks, timeout=PATIENCE_S)[1] == []
+    if end != "cancelled":
+        service.store.controls.cancel(job.id)
+    if not service.is_running:
+        service.start()
+    assert service.wait_for_end(job).status is JobStatus.CANCELLED
+
+
 def test_a_stopping_worker_saves_its_job_and_loses_no_step(service, dataset):
     job = service.submit(dataset, **LONG)
     service.wait_for_epoch(job, 2)

@@ -2,7 +2,7 @@
 
 import logging
 
-from catvq.errors import Interrupted
+from catvq.errors import Interrupted, RankLost
 from worker.contract.job_config import JobKind
 from worker.jobs.encoding.encode import EncodingAttempt
 from worker.jobs.failures import describe_failure
@@ -41,6 +41,11 @@ def _run(store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
         heartbeat.persist(lambda: store.leases.cancel(claim))
     except LeaseLost:
         raise
+    except RankLost as error:  # this attempt has crashed, although not in this process
+        _log.warning("job %s: %s", claim.job.id, error)
+        heartbeat.persist(
+            lambda: store.outbox.release_worker(claim.job.worker_name, "one of its processes died")
+        )
     except StoreUnavailable as error:  # while something was read
         reason = str(error) if isinstance(error, StorageUnavailable) else "the database did not answer"
         heartbeat.persist(lambda: store.leases.release(claim, reason))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
+from app.requests.jobs.devices import choose_device, count_devices
 from app.requests.jobs.estimate import Estimate, RunSize, count_columns, estimate, guess_categories
 from app.requests.jobs.start_weights import find_misfits
 from app.requests.jobs.validation import FieldError, InvalidPlanError, find_errors, rows_of, select
@@ -56,7 +57,7 @@ def resolve_plan(
         start_groups: With init "model", the groups of that model.
         start_document: With take "weights", the document of that model.
         held_out: The datasets that validate or test.
-        devices: What the workers have, such as "cpu" and "cuda".
+        devices: What the workers have, such as "cpu" and "cuda:0".
         found: What a look at the data told already.
 
     Raises:
@@ -72,7 +73,7 @@ def resolve_plan(
     resolved = fill_in(config, rows.train)
     batch_size = choose_batch_size(config.training, rows.train)
     epochs = choose_epochs(config.training, rows.train)
-    device = _choose_device(config.training.device, devices)
+    device, number = choose_device(config.training, devices), count_devices(config.training, devices)
     is_searched = _may_move(resolved) and resolved.assignment.estimator == "mirror"
     size = RunSize(
         rows=rows.train + rows.validation + rows.test,
@@ -84,9 +85,11 @@ def resolve_plan(
         search_steps=SEARCH_STEPS if is_searched else 0,
         training_steps=epochs * (rows.train // batch_size),
         device=device,
+        devices=number,
     )
+    training = replace(resolved.training, device=device, devices=number)
     return Plan(
-        config=replace(resolved, training=replace(resolved.training, device=device)).to_dict(),
+        config=replace(resolved, training=training).to_dict(),
         rows=rows,
         steps_per_epoch=rows.train // batch_size,
         search_steps=size.search_steps,
@@ -102,12 +105,6 @@ def _may_move(config: RunConfig) -> bool:
     has_choice = wanted != 1 if not isinstance(wanted, Mapping) else max(wanted.values()) > 1
     has_choice |= config.assignment.surplus_categories > 0
     return has_choice and config.assignment.freeze_after_epochs != 0
-
-
-def _choose_device(wanted: str, devices: Sequence[str]) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda" if any(device.startswith("cuda") for device in devices) else "cpu"
 
 
 def _warnings(given: RunConfig, resolved: RunConfig, rows: RowCounts) -> Iterator[str]:

@@ -37,6 +37,7 @@ PROCESS_BYTES = 700 << 20  # measured: interpreter, torch and its compiler, befo
 # Measured for small and middling models; a machine may well be half or twice as fast.
 FLOPS_PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
 STEP_OVERHEAD_S = {"cpu": 0.008, "cuda": 0.006}
+RANK_BYTES = 300 << 20  # measured: of each further process, before the first large tensor
 START_S = 4.0  # a process that loads torch, the cleaning, the freeze
 FLOPS_PER_WEIGHT = 6  # multiply and add, forward once and backward twice
 
@@ -83,6 +84,7 @@ class RunSize:
     search_steps: int
     training_steps: int
     device: str
+    devices: int
 
 
 def count_columns(dataset: DatasetRecord) -> int:
@@ -136,7 +138,8 @@ def _stages(config: RunConfig, size: RunSize) -> list[tuple[int, "_StepCost"]]:
 def _memory_bytes(config: RunConfig, size: RunSize) -> int:
     sample = COPIES_OF_SAMPLE * min(size.rows, choose_sample_size(size.columns)) * size.columns
     largest = max(cost.floats for _, cost in _stages(config, size))  # they come one after the other
-    return PROCESS_BYTES + BYTES_PER_ROW * size.rows + FLOAT_BYTES * (sample + largest)
+    own = PROCESS_BYTES + BYTES_PER_ROW * size.rows + FLOAT_BYTES * (sample + largest)
+    return own + (size.devices - 1) * (RANK_BYTES + FLOAT_BYTES * largest)
 
 
 def _find_drivers(config: RunConfig, size: RunSize) -> dict[str, int | str]:

@@ -1,12 +1,11 @@
 """Fits a job's configuration to its dataset, and says what does not fit."""
 
-from collections.abc import Iterator, Sequence
-
 import orjson
 
 from app.http.error_handlers import naming
 from app.problems import InvalidError, Place
-from app.requests.jobs.dry_run import FieldError, InvalidPlanError, Plan, resolve_plan
+from app.requests.jobs.devices import find_missing_devices
+from app.requests.jobs.dry_run import InvalidPlanError, Plan, resolve_plan
 from app.requests.jobs.row_weights import find_wrong_weights
 from app.services import Services
 from catvq.config import HeldOutPart
@@ -38,17 +37,11 @@ def plan_of(api: Services, request: JobRequest) -> Plan:
             start_document=document,
             held_out=held_out,
             devices=api.devices,
-            found=[*wrong, *_missing_device(request.training.device, api.devices)],
+            found=[*wrong, *find_missing_devices(request.training, api.devices)],
         )
     except InvalidPlanError as error:
         faults = [Place(detail=fault.message, field=fault.field, row=fault.row) for fault in error.errors]
         raise InvalidError(str(error), faults, code="invalid_config") from None
-
-
-def _missing_device(wanted: str, devices: Sequence[str]) -> Iterator[FieldError]:
-    """Yield that no worker has the device; nothing where there are no workers yet."""
-    if devices and wanted != "auto" and not any(d == wanted or d.startswith(f"{wanted}:") for d in devices):
-        yield FieldError("training.device", f"no worker has {wanted!r}; there are {', '.join(devices)}")
 
 
 def find_shortage(api: Services, plan: Plan) -> InvalidError | None:

@@ -45,6 +45,7 @@ from catvq.training.freezing.measurements import (
     measure_usage,
 )
 from catvq.training.progress import Move, SoftToHardGap
+from catvq.training.stage.ranks import count_ranks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +81,7 @@ class TrainingSummary:
     seed: int
     torch: str
     threads: int
+    devices: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,6 +194,7 @@ def describe_run(whole: FreezeInputs, inputs: FreezeInputs, frozen: FrozenRun) -
             seed=inputs.config.training.seed,
             torch=torch.__version__,
             threads=torch.get_num_threads(),
+            devices=count_ranks(inputs.config.training, inputs.data.device),
         ),
         warnings=_warnings(inputs, frozen.model),
     )

@@ -41,6 +41,7 @@ from catvq.training.stage.early_stopping import is_done_early
 from catvq.training.stage.epoch_signs import SignFinder
 from catvq.training.stage.joins import Joiner
 from catvq.training.stage.model_start import Starter
+from catvq.training.stage.ranks import Ranks
 from catvq.training.stage.trainer import Learner
 
 MOVED_ROWS = 128  # least rows of a step where they are moved: small batches are drawn around more than once
@@ -56,14 +57,22 @@ class ModelStage:
         categories: Where the assignment starts.
         data: What to learn from.
         progress: Kept up to date: epoch, step, losses, codebook, gap and whether hardened.
+        ranks: The processes that divide each step; this one alone when not given.
     """
 
     def __init__(
-        self, config: RunConfig, categories: Categories, *, data: RunData, progress: RunProgress
+        self,
+        config: RunConfig,
+        categories: Categories,
+        *,
+        data: RunData,
+        progress: RunProgress,
+        ranks: Ranks | None = None,
     ) -> None:
         self._config = config
         self._data = data
         self._progress = progress
+        self._ranks = ranks
         self._names = categories.names
         self._joiner = Joiner(config, categories, rows=len(data.split.train))
         self._schedule = temperature_schedule(config)
@@ -215,7 +224,7 @@ class ModelStage:
         return self._config.assignment.freeze_epoch(self._epochs)
 
     def _build_learner(self, categories: Categories) -> Learner:
-        return build_learner(
+        learner = build_learner(
             self._config,
             categories,
             family_one_hot=self._data.family_one_hot,
@@ -225,6 +234,9 @@ class ModelStage:
             leader=self._data.leader,
             sizes=self._progress.given_sizes,
         )
+        if self._ranks is not None:
+            learner.model_terms = self._ranks.model_terms
+        return learner
 
     def _take_steps(self, should_stop: Callable[[], bool]) -> None:
         number, epoch = len(self._data.split.train), self._progress.epoch

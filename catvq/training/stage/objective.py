@@ -10,6 +10,7 @@ from torch import Tensor
 
 from catvq.config import AssignmentWeights, RunConfig
 from catvq.model import losses
+from catvq.model.batch_part import BatchPart
 from catvq.model.losses import LossTerms
 from catvq.model.routing import Routing
 from catvq.model.vqvae import CategoricalVQVAE
@@ -56,6 +57,7 @@ def model_terms(
     *,
     columns_per_feature: float = 1.0,
     cells: Tensor | None = None,
+    part: BatchPart | None = None,
 ) -> tuple[LossTerms, CodeCentroids]:
     """Every term that does not depend on the assignment alone; the assignment's own terms are zero.
 
@@ -68,11 +70,13 @@ def model_terms(
         weights: How much each term counts.
         columns_per_feature: Turns a mean over columns into one over features.
         cells: float32 [B, D], how much each cell counts in errors, 0 where missing; all alike when not given.
+        part: Which rows of a batch these are; the centroids are the batch's. All of them when not given.
     """
-    output, codebooks = model(features, routing), model.codebooks
+    part = part or BatchPart.of_rank(0, 1, len(features))
+    output, codebooks = model(features, routing, part), model.codebooks
     quantization, mask = output.quantization, model.encoder.latent_mask
     targets = codebooks.targets(quantization.latents, quantization.rows)
-    centroids = CodeCentroids(*codebooks.batch_centroids(targets, quantization.codes))
+    centroids = CodeCentroids(*map(part.total, codebooks.batch_centroids(targets, quantization.codes)))
     reconstruction = losses.reconstruction_loss(output.reconstructed, features, cells) * columns_per_feature
     codebook = losses.codebook_loss(quantization.latents, quantization.sums, mask)
     commitment = losses.commitment_loss(quantization.latents, quantization.sums, mask)
@@ -87,9 +91,12 @@ def model_terms(
         own_errors = model.own_errors(features, quantization, routing, cells)
         own = own_errors.sum(dim=0).mean() * columns_per_feature
     if weights.topographic:
-        some = min(weights.topographic_samples, len(features))
+        some = min(weights.topographic_samples, part.of)
+        compared = part.first_rows(features[:some], some)
         before, after = (
-            losses.topographic_loss(features[:some], model.decoder.read(representation[:, :some]))
+            losses.topographic_loss(
+                compared, part.first_rows(model.decoder.read(representation[:, :some]), some)
+            )
             for representation in (quantization.latents, quantization.quantized)
         )
     terms = LossTerms(

@@ -16,13 +16,18 @@ from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
 from catvq.model.codebook import KMEANS_ITERATIONS
-from catvq.model.losses import squared_error
+from catvq.model.losses import LossTerms, squared_error
 from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.state.checkpoint import Checkpoint, flatten_optimizer, restore_optimizer
 from catvq.state.rng import OwnRandomness
 from catvq.training.stage.alternation import Learning
-from catvq.training.stage.objective import ObjectiveWeights, add_assignment_terms, model_terms
+from catvq.training.stage.objective import (
+    CodeCentroids,
+    ObjectiveWeights,
+    add_assignment_terms,
+    model_terms,
+)
 
 EVALUATION_ROWS = 4096  # rows a chunk while evaluating: bounds memory, not results
 DECAY_FROM = 0.5  # part of the run after which the model's rate falls
@@ -59,6 +64,8 @@ class Learner:
         self.assignment = assignment
         self.device = device
         self.hard_routing: HardRouting | None = None
+        # Several processes may compute it in place of this one.
+        self.model_terms: Callable[..., tuple[LossTerms, CodeCentroids]] = model_terms
         self._family_one_hot = family_one_hot
         self._owners = owners or ColumnOwners.each_its_own(len(family_one_hot)).to(device)
         self._weights = ObjectiveWeights.from_config(config)
@@ -104,7 +111,7 @@ class Learner:
             group["lr"] = self._learning_rate * rate_factor(progress)
         self._model_optimizer.zero_grad(set_to_none=True)
         self._assignment_optimizer.zero_grad(set_to_none=True)
-        terms, centroids = model_terms(
+        terms, centroids = self.model_terms(
             features,
             self.model,
             self.routing(),

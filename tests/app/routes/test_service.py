@@ -41,6 +41,32 @@ def test_devices_are_those_of_the_workers(api):
     assert error["detail"] == "no worker has 'cuda:1'; there are cpu, cuda:0"
 
 
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"devices": 2}, 2),
+        ({"devices": "all"}, 2),
+        ({"devices": "all", "device": "cpu"}, 1),
+        ({"devices": 3, "device": "cpu"}, 3),
+        ({"devices": 3}, "no worker has 3 GPUs; there are cpu, cuda:0, cuda:1"),
+        ({"devices": 2, "device": "cuda:1"}, "devices are the first ones: device 'cuda:1' is a single one"),
+        ({"devices": 0}, "Input should be greater than or equal to 1; or Input should be 'all'"),
+    ],
+)
+def test_a_job_may_have_as_many_devices_as_a_worker(api, training, expected):
+    for name, devices in (("w1", ("cpu", "cuda:0")), ("w2", ("cpu", "cuda:0", "cuda:1"))):
+        api.report_worker(name, devices=devices)
+    body = {"dataset": api.dataset(), "training": training}
+    answer = api.client.post("/v1/jobs", json=body, params={"dry_run": "true"})
+    for name in ("w1", "w2"):
+        api.store.workers.leave(name)
+    if answer.status_code == 200:
+        assert answer.json()["config"]["training"]["devices"] == expected
+    else:
+        assert answer.status_code == 422
+        assert expected in {error["detail"] for error in answer.json()["errors"]}
+
+
 def test_workers_are_listed_with_the_job_that_each_runs(api):
     since = datetime(2026, 1, 1, 12, tzinfo=UTC)
     for name, devices in (("a", ("cpu",)), ("a.1", ("cpu", "cuda:0", "cuda:1"))):

@@ -55,7 +55,7 @@ class Outbox:
                 _end_attempt(connection, job, "its worker stopped answering")
         return [job.id for job in lost]
 
-    def release_worker(self, worker_name: str) -> list[str]:
+    def release_worker(self, worker_name: str | None, reason: str = "its worker died") -> list[str]:
         """Requeue or end the jobs of a dead worker; returns their ids."""
         is_its = sa.and_(jobs.c.worker_name == worker_name, jobs.c.status.in_(HELD))
         if not self._exists(is_its):
@@ -64,7 +64,7 @@ class Outbox:
         with self._database.write() as connection:
             lost = [to_job(row) for row in connection.execute(query).mappings()]
             for job in lost:
-                _end_attempt(connection, job, "its worker died")
+                _end_attempt(connection, job, reason)
         return [job.id for job in lost]
 
     def fail_worker(self, name_prefix: str, code: str, describe: Callable[[JobRecord], str]) -> list[str]:
