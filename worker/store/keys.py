@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from worker.store.database.engine import Database
 from worker.store.database.errors import NotFound
 from worker.store.database.ids import new_id
-from worker.store.database.job_rows import as_time
-from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.pagination import Page, list_rows
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, api_keys
 
 SECRET_BYTES = 32  # too random to guess, so a fast digest protects it as well as a slow one
@@ -114,21 +114,13 @@ class Keys:
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[KeyRecord]:
         """A page of the keys, newest first."""
-        with self._database.read() as connection:
-            return fetch_page(
-                connection,
-                sa.select(api_keys),
-                order_by=api_keys.c.seq,
-                limit=limit,
-                cursor=cursor,
-                to_record=_to_key,
-            )
+        return list_rows(self._database, api_keys, KeyRecord, limit=limit, cursor=cursor)
 
     def ring(self) -> KeyRing:
         """A snapshot of all keys."""
         with self._database.read() as connection:
             rows = connection.execute(sa.select(api_keys)).mappings().all()
-        return KeyRing({row["id"]: (_to_key(row), row["digest"]) for row in rows})
+        return KeyRing({row["id"]: (to_record(KeyRecord, row), row["digest"]) for row in rows})
 
 
 def _new_secret(key_id: str) -> str:
@@ -143,14 +135,4 @@ def _read(connection: sa.Connection, key_id: str) -> KeyRecord:
     row = connection.execute(sa.select(api_keys).where(api_keys.c.id == key_id)).mappings().one_or_none()
     if row is None:
         raise NotFound("key", key_id)
-    return _to_key(row)
-
-
-def _to_key(row: sa.RowMapping) -> KeyRecord:
-    return KeyRecord(
-        id=row["id"],
-        name=row["name"],
-        scope=Scope(row["scope"]),
-        created_at=as_time(row["created_at"]),
-        rotated_at=None if row["rotated_at"] is None else as_time(row["rotated_at"]),
-    )
+    return to_record(KeyRecord, row)

@@ -1,67 +1,27 @@
 """Reads and updates rows of `jobs`, and appends job events; shared by the rest of the store."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from worker.contract.job_config import JobKind, JobStatus
+from worker.contract.job_config import JobStatus
 from worker.store.database.errors import LeaseLost, NotFound
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, expired, job_events, jobs
 from worker.store.records import (
-    AttemptRecord,
     Claim,
-    JobError,
     JobRecord,
-    LiveState,
     RequestedAction,
-    Steering,
 )
 
 HELD = (JobStatus.RUNNING, JobStatus.PAUSING, JobStatus.CANCELLING)  # a worker has the job
 
 
-def as_time(seconds: float) -> datetime:
-    """A stored number of seconds as a datetime."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _as_time_or_none(seconds: float | None) -> datetime | None:
-    return None if seconds is None else as_time(seconds)
-
-
 def to_job(row: sa.RowMapping) -> JobRecord:
     """Convert a row of `jobs` to a record."""
-    return JobRecord(
-        id=row["id"],
-        kind=JobKind(row["kind"]),
-        name=row["name"],
-        labels=row["labels"],
-        dataset_id=row["dataset_id"],
-        start_model_id=row["start_model_id"],
-        config=row["config"],
-        resolved=row["resolved"],
-        status=JobStatus(row["status"]),
-        status_reason=row["status_reason"],
-        requested_action=RequestedAction(row["requested_action"]),
-        version=row["version"],
-        created_at=as_time(row["created_at"]),
-        updated_at=as_time(row["updated_at"]),
-        started_at=_as_time_or_none(row["started_at"]),
-        finished_at=_as_time_or_none(row["finished_at"]),
-        live=None if row["live"] is None else LiveState(**row["live"]),
-        model_id=row["model_id"],
-        result_dataset_id=row["result_dataset_id"],
-        error=None if row["error"] is None else JobError(**row["error"]),
-        threads=row["threads"],
-        attempt=AttemptRecord(number=row["attempt"], max=row["max_attempts"], history=row["history"]),
-        token=row["token"],
-        worker_name=row["worker_name"],
-        event_count=row["event_count"],
-        steering=tuple(Steering(**change) for change in row["steering"]),
-        key_id=row["key_id"],
-    )
+    attempt = {"number": row["attempt"], "max": row["max_attempts"], "history": row["history"]}
+    return to_record(JobRecord, {**row, "attempt": attempt})
 
 
 def read_job(connection: sa.Connection, job_id: str, *, for_update: bool = False) -> JobRecord:

@@ -1,14 +1,15 @@
 """Cursor pagination of long lists, newest first, in constant time for each page."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
+from worker.store.database.engine import Database
 from worker.store.database.errors import InvalidCursor
+from worker.store.database.row_records import to_record
 
 Item = TypeVar("Item")
 
@@ -26,6 +27,15 @@ class Page(Generic[Item]):
     next_cursor: str | None
 
 
+def list_rows(
+    database: Database, table: sa.Table, kind: type[Item], *, limit: int, cursor: str | None
+) -> Page[Item]:
+    """Fetch one page of all rows of a table, newest first."""
+    with database.read() as connection:
+        page = fetch_page(connection, sa.select(table), order_by=table.c.seq, limit=limit, cursor=cursor)
+    return Page([to_record(kind, row) for row in page.items], page.next_cursor)
+
+
 def fetch_page(
     connection: sa.Connection,
     query: sa.Select[Any],
@@ -33,8 +43,7 @@ def fetch_page(
     order_by: sa.ColumnElement[int],
     limit: int,
     cursor: str | None,
-    to_record: Callable[[sa.RowMapping], Item],
-) -> Page[Item]:
+) -> Page[sa.RowMapping]:
     """Fetch one page, from the highest `order_by` down; a page of large items holds fewer.
 
     Args:
@@ -48,13 +57,13 @@ def fetch_page(
         query = query.where(order_by < decode_cursor(cursor))
     # Streamed, because the rows of a page may be gigabytes in total.
     query = query.order_by(order_by.desc()).limit(limit + 1).execution_options(yield_per=FETCH_ROWS)
-    shown: list[Item] = []
+    shown: list[sa.RowMapping] = []
     last, size_bytes = 0, 0
     with connection.execute(query) as result:
         for row in result.mappings():
             if len(shown) == limit or size_bytes > MAX_PAGE_BYTES:
                 return Page(shown, encode_cursor(last))
-            shown.append(to_record(row))
+            shown.append(row)
             last = row[order_by]
             size_bytes += len(orjson.dumps(list(row.values())))
     return Page(shown, None)

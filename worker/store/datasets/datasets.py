@@ -10,8 +10,9 @@ from worker.contract.job_config import JobStatus
 from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound, QuotaExceeded, StorageUnavailable
 from worker.store.database.ids import key_of, new_id
-from worker.store.database.job_rows import as_time, remember_expired
-from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.job_rows import remember_expired
+from worker.store.database.pagination import Page, list_rows
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, datasets, jobs
 from worker.store.datasets.quota import Quota
 from worker.store.files.files import Files
@@ -60,20 +61,7 @@ class Datasets:
         for source, key in moves:
             self._files.publish(source, key)
         insert = sa.insert(datasets).values(
-            id=dataset_id,
-            name=new.name,
-            rows=new.rows,
-            features=new.features,
-            families=new.families,
-            kinds=new.kinds,
-            columns=new.columns,
-            left_out=new.left_out,
-            reading=new.reading,
-            digest=new.digest,
-            warnings=new.warnings,
-            size_bytes=size_bytes,
-            key_id=new.key_id,
-            created_at=DatabaseNow(),
+            id=dataset_id, size_bytes=size_bytes, created_at=DatabaseNow(), **vars(new)
         )
         try:
             with self._database.write() as connection:
@@ -107,15 +95,7 @@ class Datasets:
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[DatasetRecord]:
         """A page of all datasets, newest first."""
-        with self._database.read() as connection:
-            return fetch_page(
-                connection,
-                sa.select(datasets),
-                order_by=datasets.c.seq,
-                limit=limit,
-                cursor=cursor,
-                to_record=_to_dataset,
-            )
+        return list_rows(self._database, datasets, DatasetRecord, limit=limit, cursor=cursor)
 
     def delete(self, dataset_id: str, *, is_expired: bool = False) -> None:
         """Delete a dataset and its files.
@@ -175,7 +155,7 @@ class Datasets:
     def _find(self, condition: sa.ColumnElement[bool]) -> DatasetRecord | None:
         with self._database.read() as connection:
             row = connection.execute(sa.select(datasets).where(condition)).mappings().one_or_none()
-        return None if row is None else _to_dataset(row)
+        return None if row is None else to_record(DatasetRecord, row)
 
 
 def _key(dataset_id: str, *names: str) -> str:
@@ -191,21 +171,3 @@ def _moves(dataset_id: str, files: NewFiles) -> Iterator[tuple[Path, str]]:
         if offsets is not None:
             yield offsets, _key(dataset_id, FAMILIES, FAMILY_OFFSETS.format(k))
     yield files.values, _key(dataset_id, VALUES)
-
-
-def _to_dataset(row: sa.RowMapping) -> DatasetRecord:
-    return DatasetRecord(
-        id=row["id"],
-        name=row["name"],
-        rows=row["rows"],
-        features=row["features"],
-        families=row["families"],
-        kinds=row["kinds"],
-        columns=row["columns"],
-        left_out=row["left_out"],
-        reading=row["reading"],
-        digest=row["digest"],
-        warnings=row["warnings"],
-        key_id=row["key_id"],
-        created_at=as_time(row["created_at"]),
-    )

@@ -5,7 +5,8 @@ import sqlalchemy as sa
 
 from worker.store.database.engine import Database
 from worker.store.database.ids import key_of
-from worker.store.database.job_rows import as_time, read_job
+from worker.store.database.job_rows import read_job
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import checkpoints, job_assignments, job_events, job_metrics
 from worker.store.files.files import Files
 from worker.store.run_records import AssignmentRecord, CheckpointRecord, EventRecord, MetricRecord
@@ -66,12 +67,7 @@ class Histories:
                 is_kept = sa.or_(epoch == 1, (epoch * steps) // last != ((epoch - 1) * steps) // last)
                 query = query.where(is_kept)
             rows = connection.execute(query).mappings().all()
-        return [
-            MetricRecord(
-                epoch=row["epoch"], step=row["step"], time=as_time(row["time"]), values=row["values"]
-            )
-            for row in rows
-        ]
+        return [to_record(MetricRecord, row) for row in rows]
 
     def events(self, job_id: str, after: int = 0, limit: int = 100) -> list[EventRecord]:
         """The events numbered above `after`, oldest first."""
@@ -84,10 +80,7 @@ class Histories:
         with self._database.read() as connection:
             read_job(connection, job_id)
             rows = connection.execute(query).mappings().all()
-        return [
-            EventRecord(seq=row["seq"], time=as_time(row["time"]), type=row["type"], data=row["data"])
-            for row in rows
-        ]
+        return [to_record(EventRecord, row) for row in rows]
 
     def checkpoints(self, job_id: str) -> list[CheckpointRecord]:
         """The checkpoints of a job, newest first."""
@@ -106,14 +99,4 @@ def read_checkpoints(connection: sa.Connection, job_id: str) -> list[CheckpointR
     rows = connection.execute(
         sa.select(checkpoints).where(checkpoints.c.job_id == job_id).order_by(checkpoints.c.step.desc())
     ).mappings()
-    return [
-        CheckpointRecord(
-            epoch=row["epoch"],
-            step=row["step"],
-            file_name=row["file_name"],
-            digest=row["digest"],
-            size_bytes=row["size_bytes"],
-            created_at=as_time(row["created_at"]),
-        )
-        for row in rows
-    ]
+    return [to_record(CheckpointRecord, row) for row in rows]

@@ -145,9 +145,8 @@ class Jobs(Histories):
         if dataset is not None:
             query = query.where(jobs.c.dataset_id == dataset)
         with self._database.read() as connection:
-            return fetch_page(
-                connection, query, order_by=order_by, limit=limit, cursor=cursor, to_record=to_job
-            )
+            page = fetch_page(connection, query, order_by=order_by, limit=limit, cursor=cursor)
+        return Page([to_job(row) for row in page.items], page.next_cursor)
 
     def versions(self, job_ids: Collection[str]) -> dict[str, JobVersion]:
         """The versions of these jobs, in one query; unknown ids are left out."""

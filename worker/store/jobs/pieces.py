@@ -11,6 +11,7 @@ from worker.contract.job_config import JobStatus
 from worker.store.database.engine import Database
 from worker.store.database.errors import LeaseLost
 from worker.store.database.job_rows import update_held, visible_change
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, jobs, pieces
 from worker.store.records import Claim, JobError, RequestedAction
 
@@ -94,7 +95,7 @@ class Pieces:
         """The parts of a job, in the order of their rows."""
         query = sa.select(pieces).where(pieces.c.job_id == job_id).order_by(pieces.c.seq)
         with self._database.read() as connection:
-            return [_to_piece(row) for row in connection.execute(query).mappings()]
+            return [to_record(PieceRecord, row) for row in connection.execute(query).mappings()]
 
     def reopen(self, piece: PieceRecord) -> None:
         """Make a part due again whose file is gone."""
@@ -134,7 +135,7 @@ class Pieces:
         )
         with self._database.write() as connection:
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _to_piece(row)
+        return None if row is None else to_record(PieceRecord, row)
 
     def heartbeat(self, piece: PieceRecord) -> RequestedAction:
         """Extend the claim by a lease; CANCEL when the job of a part stops, or a comparison must give way.
@@ -227,16 +228,3 @@ def _held(piece: PieceRecord) -> sa.ColumnElement[bool]:
 def _freed(**values: Any) -> dict[str, Any]:
     """UPDATE values that take a piece from its worker."""
     return {"worker_name": None, "lease_expires_at": None, **values}
-
-
-def _to_piece(row: sa.RowMapping) -> PieceRecord:
-    return PieceRecord(
-        seq=row["seq"],
-        job_id=row["job_id"],
-        model_id=row["model_id"],
-        task=row["task"],
-        status=PieceStatus(row["status"]),
-        result=row["result"],
-        error=None if row["error"] is None else JobError(**row["error"]),
-        worker_name=row["worker_name"],
-    )

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from worker.store.database.engine import Database
-from worker.store.database.job_rows import as_time
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, workers
 from worker.store.records import WorkerRecord
 
@@ -44,14 +44,5 @@ class Workers:
         """The workers that reported within the last `FRESH_S` seconds, by name."""
         is_fresh = workers.c.reported_at >= DatabaseNow() - FRESH_S
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(workers).where(is_fresh).order_by(workers.c.name)).all()
-        return [
-            WorkerRecord(
-                name=row.name,
-                since=as_time(row.since),
-                reported_at=as_time(row.reported_at),
-                devices=tuple(row.devices),
-                memory_bytes=row.memory_bytes,
-            )
-            for row in rows
-        ]
+            rows = connection.execute(sa.select(workers).where(is_fresh).order_by(workers.c.name)).mappings()
+            return [to_record(WorkerRecord, row) for row in rows]

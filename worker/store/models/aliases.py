@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from worker.store.database.engine import Database
 from worker.store.database.errors import NotFound, PreconditionFailed
-from worker.store.database.job_rows import as_time
-from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.pagination import Page, list_rows
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import DatabaseNow, aliases
 from worker.store.models.models import resolve_model_id
 from worker.store.records import AliasRecord
@@ -77,15 +77,7 @@ class Aliases:
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[AliasRecord]:
         """A page of all aliases, newest first."""
-        with self._database.read() as connection:
-            return fetch_page(
-                connection,
-                sa.select(aliases),
-                order_by=aliases.c.seq,
-                limit=limit,
-                cursor=cursor,
-                to_record=_to_alias,
-            )
+        return list_rows(self._database, aliases, AliasRecord, limit=limit, cursor=cursor)
 
     def _note_change(self) -> None:
         # If the write fails on a full disk, other processes still reread an alias after a second.
@@ -113,7 +105,7 @@ def _read(connection: sa.Connection, name: str, *, for_update: bool = False) -> 
     row = connection.execute(query.with_for_update() if for_update else query).mappings().one_or_none()
     if row is None:
         raise NotFound("alias", name)
-    return _to_alias(row)
+    return to_record(AliasRecord, row)
 
 
 def _check_version(name: str, current: int, expected: int | None) -> None:
@@ -121,12 +113,3 @@ def _check_version(name: str, current: int, expected: int | None) -> None:
         raise PreconditionFailed(
             f"The alias {name!r} is in version {current}, not {expected}.", code="version_mismatch"
         )
-
-
-def _to_alias(row: sa.RowMapping) -> AliasRecord:
-    return AliasRecord(
-        name=row["name"],
-        model_id=row["model_id"],
-        version=row["version"],
-        updated_at=as_time(row["updated_at"]),
-    )

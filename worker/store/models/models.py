@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from worker.store.database.engine import Database
 from worker.store.database.errors import Conflict, NotFound, StorageUnavailable
 from worker.store.database.ids import key_of
-from worker.store.database.job_rows import as_time, remember_expired
-from worker.store.database.pagination import Page, fetch_page
+from worker.store.database.job_rows import remember_expired
+from worker.store.database.pagination import Page, list_rows
+from worker.store.database.row_records import to_record
 from worker.store.database.schema import aliases, jobs, models
 from worker.store.datasets.datasets import UNFINISHED
 from worker.store.files.files import Files
@@ -45,7 +46,7 @@ class Models:
         if row is None:  # deleted between the two queries
             raise NotFound("model", model_id)
         self._seen_at[model_id] = time.monotonic()
-        return _to_model(row)
+        return to_record(ModelRecord, row)
 
     def is_known(self, model_id: str) -> bool:
         """Whether a model is there, without asking the database; False also where that cannot be told.
@@ -65,15 +66,7 @@ class Models:
 
     def list(self, limit: int = 50, cursor: str | None = None) -> Page[ModelRecord]:
         """A page of all models, newest first."""
-        with self._database.read() as connection:
-            return fetch_page(
-                connection,
-                sa.select(models),
-                order_by=models.c.seq,
-                limit=limit,
-                cursor=cursor,
-                to_record=_to_model,
-            )
+        return list_rows(self._database, models, ModelRecord, limit=limit, cursor=cursor)
 
     def delete(self, model_id: str, *, is_expired: bool = False) -> None:
         """Delete a model and its files.
@@ -192,14 +185,3 @@ def _check_unused(connection: sa.Connection, model_id: str) -> None:
     ).scalar_one_or_none()
     if job_id is not None:
         raise Conflict(f"Job {job_id} still needs this model.", code="model_in_use")
-
-
-def _to_model(row: sa.RowMapping) -> ModelRecord:
-    return ModelRecord(
-        id=row["id"],
-        digest=row["digest"],
-        job_id=row["job_id"],
-        dataset_id=row["dataset_id"],
-        created_at=as_time(row["created_at"]),
-        document=row["document"],
-    )
