@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from app.schemas.models import MODEL_ID
 from catvq.names import Name
 from worker.store import AliasRecord
@@ -24,14 +24,12 @@ class AliasRequest(Body):
 class Alias(Body):
     """A name for a model that can be moved to another model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "production",
-                "model": MODEL_ID,
-                "version": 1,
-                "updated_at": "2026-01-01T12:10:00Z",
-            }
+    model_config = example(
+        {
+            "name": "production",
+            "model": MODEL_ID,
+            "version": 1,
+            "updated_at": "2026-01-01T12:10:00Z",
         }
     )
 

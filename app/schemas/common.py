@@ -1,6 +1,6 @@
 """Bodies and parameters that several routes use: pages, problems, cursors."""
 
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,11 @@ class Body(BaseModel):
     """Base of every JSON body."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def example(example: Any) -> ConfigDict:
+    """Return the configuration of a body that has an example in the documentation."""
+    return ConfigDict(json_schema_extra={"example": example})
 
 
 class ListPage(Body, Generic[Item]):

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from worker.store import DatasetRecord
 
 DATASET_EXAMPLE: dict[str, Any] = {
@@ -123,7 +123,7 @@ class Reading(Body):
 class Dataset(Body):
     """A stored table."""
 
-    model_config = ConfigDict(json_schema_extra={"example": DATASET_EXAMPLE})
+    model_config = example(DATASET_EXAMPLE)
 
     id: str
     name: str | None
@@ -141,11 +141,7 @@ class Dataset(Body):
 class DatasetRows(Body):
     """Rows of a table: categories and times are text, null is missing."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"columns": ["p0", "site"], "keys": {"who": ["A7"]}, "rows": [[0.5, "north"]]}
-        }
-    )
+    model_config = example({"columns": ["p0", "site"], "keys": {"who": ["A7"]}, "rows": [[0.5, "north"]]})
 
     columns: list[str]
     keys: dict[str, list[str | None]]

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from app.schemas.models import MODEL_ID
 
 Nested = Annotated[
@@ -16,9 +16,7 @@ Nested = Annotated[
 class EncodingRequest(Body):
     """Rows to encode, in the dataset's units."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"example": {"rows": [[0.5, None, 2.0]], "columns": ["p0", "p1", "m0"]}}
-    )
+    model_config = example({"rows": [[0.5, None, 2.0]], "columns": ["p0", "p1", "m0"]})
 
     rows: list[list[float | None]] | None = Field(None, description="May be left out beside `families`.")
     families: dict[str, Nested] | None = Field(
@@ -36,15 +34,13 @@ class EncodingRequest(Body):
 class Encodings(Body):
     """Codes of rows."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": MODEL_ID,
-                "codes": [[3, 1], [-1, -1]],
-                "reconstruction_error": [0.18, None],
-                "distance_percentile": [41.5, None],
-                "status": ["imputed", "invalid"],
-            }
+    model_config = example(
+        {
+            "model": MODEL_ID,
+            "codes": [[3, 1], [-1, -1]],
+            "reconstruction_error": [0.18, None],
+            "distance_percentile": [41.5, None],
+            "status": ["imputed", "invalid"],
         }
     )
 
@@ -65,7 +61,7 @@ class Encodings(Body):
 class DecodingRequest(Body):
     """Codes to decode."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"codes": [[3, 1]]}})
+    model_config = example({"codes": [[3, 1]]})
 
     codes: Annotated[list[list[int]], Field(min_length=1)]
 
@@ -81,11 +77,7 @@ class DecodedFamily(Body):
 class Decodings(Body):
     """Decoded rows, in the dataset's units."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"model": MODEL_ID, "features": ["p0", "p1", "m0"], "rows": [[0.4, 1.1, 2.2]]}
-        }
-    )
+    model_config = example({"model": MODEL_ID, "features": ["p0", "p1", "m0"], "rows": [[0.4, 1.1, 2.2]]})
 
     model: str
     features: list[str]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Predicate
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from app.schemas.models import MODEL_ID
 from catvq.names import check_visible
 
@@ -125,11 +125,7 @@ class Tensor(Body):
 class InferenceAnswer(Body):
     """An inference response."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"model_name": MODEL_ID, "model_version": "1", "outputs": [_OUTPUT_EXAMPLE]}
-        }
-    )
+    model_config = example({"model_name": MODEL_ID, "model_version": "1", "outputs": [_OUTPUT_EXAMPLE]})
 
     model_name: str
     model_version: str
@@ -148,15 +144,13 @@ class TensorMetadata(Body):
 class ModelMetadata(Body):
     """Inputs and outputs of a model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": MODEL_ID,
-                "versions": ["1"],
-                "platform": "onnxruntime_onnx",
-                "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 3]}],
-                "outputs": [{"name": "codes", "datatype": "INT64", "shape": [-1, 2]}],
-            }
+    model_config = example(
+        {
+            "name": MODEL_ID,
+            "versions": ["1"],
+            "platform": "onnxruntime_onnx",
+            "inputs": [{"name": INPUT, "datatype": "FP32", "shape": [-1, 3]}],
+            "outputs": [{"name": "codes", "datatype": "INT64", "shape": [-1, 2]}],
         }
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from worker.store import CheckpointRecord, EventRecord, JobRecord
 
 # The conditions of the validator, for OpenAPI.
@@ -22,17 +22,15 @@ ANY_CHANGE: list[Any] = [
 class Temperature(Body):
     """The temperature of a job's assignment, and its schedule."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "temperature": 0.61,
-                "start": 1.0,
-                "end": 0.1,
-                "schedule": "linear",
-                "epoch": 21,
-                "epochs": 50,
-                "held": False,
-            }
+    model_config = example(
+        {
+            "temperature": 0.61,
+            "start": 1.0,
+            "end": 0.1,
+            "schedule": "linear",
+            "epoch": 21,
+            "epochs": 50,
+            "held": False,
         }
     )
 
@@ -74,15 +72,13 @@ class TemperatureChange(Body):
 class SoftAssignment(Body):
     """Soft assignment of features to categories; null before the first step."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "features": ["p0", "p1"],
-                "categories": ["category_0", "category_1"],
-                "matrix": [[0.9, 0.1], [0.2, 0.8]],
-                "temperature": 0.61,
-                "epoch": 21,
-            }
+    model_config = example(
+        {
+            "features": ["p0", "p1"],
+            "categories": ["category_0", "category_1"],
+            "matrix": [[0.9, 0.1], [0.2, 0.8]],
+            "temperature": 0.61,
+            "epoch": 21,
         }
     )
 
@@ -96,14 +92,12 @@ class SoftAssignment(Body):
 class Metrics(Body):
     """Metrics measured after each epoch, down-sampled."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "columns": ["epoch", "step", "time", "total", "validation"],
-                "points": [
-                    {"epoch": 1, "step": 400, "time": "2026-01-01T12:00:05Z", "total": 1.9, "validation": 0.9}
-                ],
-            }
+    model_config = example(
+        {
+            "columns": ["epoch", "step", "time", "total", "validation"],
+            "points": [
+                {"epoch": 1, "step": 400, "time": "2026-01-01T12:00:05Z", "total": 1.9, "validation": 0.9}
+            ],
         }
     )
 
@@ -114,11 +108,7 @@ class Metrics(Body):
 class Event(Body):
     """Something that happened to a job."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {"id": 1, "time": "2026-01-01T12:00:00Z", "type": "submitted", "data": {}}
-        }
-    )
+    model_config = example({"id": 1, "time": "2026-01-01T12:00:00Z", "type": "submitted", "data": {}})
 
     id: int = Field(description="Number of the event within the job, from 1.")
     time: datetime
@@ -129,15 +119,13 @@ class Event(Body):
 class Checkpoint(Body):
     """A state from which a job can be resumed."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "epoch": 21,
-                "step": 8400,
-                "digest": "sha256:9f86...",
-                "size_bytes": 1048576,
-                "created_at": "2026-01-01T12:01:00Z",
-            }
+    model_config = example(
+        {
+            "epoch": 21,
+            "step": 8400,
+            "digest": "sha256:9f86...",
+            "size_bytes": 1048576,
+            "created_at": "2026-01-01T12:01:00Z",
         }
     )
 

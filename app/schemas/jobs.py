@@ -1,12 +1,13 @@
 """Bodies of the job routes."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from worker.contract.job_config import JobKind, JobStatus
 from worker.store import JobRecord
 
@@ -118,7 +119,7 @@ class JobFailure(Body):
 class Job(Body):
     """A job: a training or an encoding of a dataset."""
 
-    model_config = ConfigDict(json_schema_extra={"example": JOB_EXAMPLE})
+    model_config = example(JOB_EXAMPLE)
 
     id: str
     kind: JobKind
@@ -164,22 +165,20 @@ class Estimate(Body):
 class JobPlan(Body):
     """The plan of a job; nothing is stored."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "config": {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "training": {"batch_size": 64}},
-                "rows": {"train": 1437, "validation": 180, "test": 180},
-                "steps_per_epoch": 22,
-                "search_steps": 0,
-                "steps": 2200,
-                "estimate": {
-                    "memory_bytes": 763470592,
-                    "seconds": 41.5,
-                    "basis": "...",
-                    "driven_by": {"rows": 1797, "features": 64},
-                },
-                "warnings": [],
-            }
+    model_config = example(
+        {
+            "config": {"dataset": "ds_2f9c51d1a0b34c7e8d6f5a21", "training": {"batch_size": 64}},
+            "rows": {"train": 1437, "validation": 180, "test": 180},
+            "steps_per_epoch": 22,
+            "search_steps": 0,
+            "steps": 2200,
+            "estimate": {
+                "memory_bytes": 763470592,
+                "seconds": 41.5,
+                "basis": "...",
+                "driven_by": {"rows": 1797, "features": 64},
+            },
+            "warnings": [],
         }
     )
 
@@ -211,16 +210,12 @@ def to_job(record: JobRecord, position: int | None) -> dict[str, Any]:
         "losses": _pick(Losses, live.losses if live else {}),
         "assignment": _pick(AssignmentSummary, live.assignment if live else {}),
         "codebook": _pick(CodebookSummary, live.codebook if live else {}),
-        "attempt": {
-            "number": record.attempt.number,
-            "max": record.attempt.max,
-            "history": record.attempt.history,
-        },
+        "attempt": asdict(record.attempt),
         "config": complete_config(record.dataset_id, record.name, record.labels, record.resolved["config"]),
         "seed": record.seed,
         "model": record.model_id,
         "result": record.result_dataset_id,
-        "error": {"code": record.error.code, "text": record.error.text} if record.error else None,
+        "error": asdict(record.error) if record.error else None,
         "links": _links(record),
     }
 

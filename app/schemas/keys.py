@@ -4,9 +4,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from catvq.names import Name
 from worker.store import KeyRecord, NewKey, Scope
 
@@ -22,7 +22,7 @@ KEY_EXAMPLE: dict[str, JsonValue] = {
 class KeyRequest(Body):
     """A key to create."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"name": "training", "scope": "write"}})
+    model_config = example({"name": "training", "scope": "write"})
 
     scope: Scope = Field(description="`read`; `write`, which includes read; or `admin`, which includes both.")
     name: Name | None = Field(None, description="A label for people, such as the key's owner.")
@@ -31,7 +31,7 @@ class KeyRequest(Body):
 class Key(Body):
     """A key, without its secret."""
 
-    model_config = ConfigDict(json_schema_extra={"example": KEY_EXAMPLE})
+    model_config = example(KEY_EXAMPLE)
 
     id: str
     name: str | None
@@ -43,7 +43,7 @@ class Key(Body):
 class KeyWithSecret(Key):
     """A key with its secret, which is not shown again."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {**KEY_EXAMPLE, "secret": "catvq_..."}})
+    model_config = example({**KEY_EXAMPLE, "secret": "catvq_..."})
 
     secret: str = Field(description="Send it as `Authorization: Bearer SECRET`.")
 

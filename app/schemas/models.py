@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from app.schemas.datasets import Reading, reading_document
 from worker.store import ModelRecord
 
@@ -25,27 +25,25 @@ class KnownFamily(Body):
 class Model(Body):
     """A frozen model; it never changes."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "id": MODEL_ID,
-                "digest": "sha256:5b1c...",
-                "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
-                "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
-                "created_at": "2026-01-01T12:05:00Z",
-                "rows_dtype": "float32",
-                "features": ["p0", "p1", "m0"],
-                "values": [None, None, None],
-                "origins": [None, None, None],
-                "reading": {"na_values": [], "date_order": "year"},
-                "kinds": [],
-                "categories": ["category_0", "category_1"],
-                "levels": 1,
-                "codebook_size": [[8], [4]],
-                "latent_dim": [[2], [1]],
-                "metrics": {"reconstruction_error": {"test": 0.21}, "bits_per_row": 5.0},
-                "links": {"self": f"/v1/models/{MODEL_ID}"},
-            }
+    model_config = example(
+        {
+            "id": MODEL_ID,
+            "digest": "sha256:5b1c...",
+            "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
+            "dataset": "ds_2f9c51d1a0b34c7e8d6f5a21",
+            "created_at": "2026-01-01T12:05:00Z",
+            "rows_dtype": "float32",
+            "features": ["p0", "p1", "m0"],
+            "values": [None, None, None],
+            "origins": [None, None, None],
+            "reading": {"na_values": [], "date_order": "year"},
+            "kinds": [],
+            "categories": ["category_0", "category_1"],
+            "levels": 1,
+            "codebook_size": [[8], [4]],
+            "latent_dim": [[2], [1]],
+            "metrics": {"reconstruction_error": {"test": 0.21}, "bits_per_row": 5.0},
+            "links": {"self": f"/v1/models/{MODEL_ID}"},
         }
     )
 
@@ -95,16 +93,14 @@ class GroupedFeature(Body):
 class Grouping(Body):
     """The frozen category of every feature."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": MODEL_ID,
-                "digest": "sha256:5b1c...",
-                "categories": [{"index": 0, "name": "category_0", "features": ["p0", "p1"]}],
-                "features": [
-                    {"name": "p0", "family": "pixels", "category": 0, "confidence": 0.97, "runner_up": 1}
-                ],
-            }
+    model_config = example(
+        {
+            "model": MODEL_ID,
+            "digest": "sha256:5b1c...",
+            "categories": [{"index": 0, "name": "category_0", "features": ["p0", "p1"]}],
+            "features": [
+                {"name": "p0", "family": "pixels", "category": 0, "confidence": 0.97, "runner_up": 1}
+            ],
         }
     )
 
@@ -117,14 +113,12 @@ class Grouping(Body):
 class FrozenAssignment(Body):
     """Assignment of features to categories: soft as at the freeze, or hard (0 and 1)."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": MODEL_ID,
-                "features": ["p0", "p1"],
-                "categories": ["category_0", "category_1"],
-                "matrix": [[0.97, 0.03], [0.1, 0.9]],
-            }
+    model_config = example(
+        {
+            "model": MODEL_ID,
+            "features": ["p0", "p1"],
+            "categories": ["category_0", "category_1"],
+            "matrix": [[0.97, 0.03], [0.1, 0.9]],
         }
     )
 
@@ -156,27 +150,25 @@ class CodebookCategory(Body):
 class Codebook(Body):
     """All codebooks of a model."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "model": MODEL_ID,
-                "categories": [
-                    {
-                        "index": 0,
-                        "name": "category_0",
-                        "levels": [
-                            {
-                                "level": 0,
-                                "codebook_size": 2,
-                                "latent_dim": 1,
-                                "codes": [[-0.7], [0.9]],
-                                "usage": 1.0,
-                                "perplexity": 1.98,
-                            }
-                        ],
-                    }
-                ],
-            }
+    model_config = example(
+        {
+            "model": MODEL_ID,
+            "categories": [
+                {
+                    "index": 0,
+                    "name": "category_0",
+                    "levels": [
+                        {
+                            "level": 0,
+                            "codebook_size": 2,
+                            "latent_dim": 1,
+                            "codes": [[-0.7], [0.9]],
+                            "usage": 1.0,
+                            "perplexity": 1.98,
+                        }
+                    ],
+                }
+            ],
         }
     )
 

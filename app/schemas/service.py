@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from app.schemas.common import Body
+from app.schemas.common import Body, example
 from worker.store import Scope, WorkerRecord
 
 
 class Health(Body):
     """Health of the service."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"status": "ok"}})
+    model_config = example({"status": "ok"})
 
     status: Literal["ok"]
 
@@ -56,43 +56,41 @@ class Limits(Body):
 class ServiceInfo(Body):
     """Links, versions, formats, limits and devices of the service."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "name": "catvq",
-                "scope": "write",
-                "links": {"self": "/v1", "datasets": "/v1/datasets"},
-                "versions": {"api": "v1", "catvq": "0.1.0"},
-                "formats": {"datasets": ["text/csv"], "arrays": ["application/json"]},
-                "limits": {
-                    "max_body_bytes": 1073741824,
-                    "max_json_bytes": 33554432,
-                    "max_document_bytes": 2097152,
-                    "max_expanded_bytes": 4294967296,
-                    "max_expansion": 1000,
-                    "max_rows": 10000000,
-                    "max_features": 10000,
-                    "max_channel_values": 536870912,
-                    "max_series_length": 1000000,
-                    "max_grid_cells": 1048576,
-                    "max_encode_rows": 100000,
-                    "max_encode_values": 33554432,
-                    "max_stored_bytes": None,
-                    "max_stored_bytes_per_key": 107374182400,
-                    "max_queued_jobs": 10000,
-                    "max_jobs_per_key": 1000,
-                    "max_jobs_per_minute": 600,
-                    "max_uploads_per_minute": 600,
-                    "max_encoded_rows_per_minute": None,
-                    "max_head_bytes": 65536,
-                    "max_head_fields": 100,
-                    "head_timeout_s": 20,
-                    "body_timeout_s": 30,
-                    "min_body_rate": 1024,
-                    "max_connections": 10000,
-                },
-                "devices": ["cpu"],
-            }
+    model_config = example(
+        {
+            "name": "catvq",
+            "scope": "write",
+            "links": {"self": "/v1", "datasets": "/v1/datasets"},
+            "versions": {"api": "v1", "catvq": "0.1.0"},
+            "formats": {"datasets": ["text/csv"], "arrays": ["application/json"]},
+            "limits": {
+                "max_body_bytes": 1073741824,
+                "max_json_bytes": 33554432,
+                "max_document_bytes": 2097152,
+                "max_expanded_bytes": 4294967296,
+                "max_expansion": 1000,
+                "max_rows": 10000000,
+                "max_features": 10000,
+                "max_channel_values": 536870912,
+                "max_series_length": 1000000,
+                "max_grid_cells": 1048576,
+                "max_encode_rows": 100000,
+                "max_encode_values": 33554432,
+                "max_stored_bytes": None,
+                "max_stored_bytes_per_key": 107374182400,
+                "max_queued_jobs": 10000,
+                "max_jobs_per_key": 1000,
+                "max_jobs_per_minute": 600,
+                "max_uploads_per_minute": 600,
+                "max_encoded_rows_per_minute": None,
+                "max_head_bytes": 65536,
+                "max_head_fields": 100,
+                "head_timeout_s": 20,
+                "body_timeout_s": 30,
+                "min_body_rate": 1024,
+                "max_connections": 10000,
+            },
+            "devices": ["cpu"],
         }
     )
 
@@ -118,19 +116,17 @@ class Worker(Body):
 class Workers(Body):
     """The running workers, by name."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "example": {
-                "items": [
-                    {
-                        "name": "worker-1",
-                        "since": "2026-01-01T11:00:00Z",
-                        "device": "cuda:0",
-                        "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
-                        "last_heard_of": "2026-01-01T12:00:04Z",
-                    }
-                ]
-            }
+    model_config = example(
+        {
+            "items": [
+                {
+                    "name": "worker-1",
+                    "since": "2026-01-01T11:00:00Z",
+                    "device": "cuda:0",
+                    "job": "job_8c0f2a6b1d3e4f5a6b7c8d9e",
+                    "last_heard_of": "2026-01-01T12:00:04Z",
+                }
+            ]
         }
     )
 

@@ -130,7 +130,7 @@ def parse_options(query: Mapping[str, Any]) -> ReadOptions:
         InvalidError: One has another form; it is named.
     """
     return ReadOptions(
-        types=_parse_types(query.get("types")),
+        types=_parse_choices("types", query.get("types"), '{"column": "categorical"}', KINDS),
         include=parse_names("include", query.get("include")),
         exclude=parse_names("exclude", query.get("exclude")) or (),
         na_values=_parse_na_values(query.get("na_values")),
@@ -139,7 +139,7 @@ def parse_options(query: Mapping[str, Any]) -> ReadOptions:
         date_order=_one_of("date_order", query.get("date_order") or "year", DATE_ORDERS),
         has_header=_one_of("header", query.get("header") or "present", ("present", "absent")) == "present",
         columns=parse_names("columns", query.get("columns")),
-        kinds=_parse_kinds(query.get("kinds")),
+        kinds=_parse_choices("kinds", query.get("kinds"), '{"family": "series"}', FAMILY_KINDS),
         channels=_parse_channels(query.get("channels")),
     )
 
@@ -165,36 +165,21 @@ def _is_numeral(value: str | float) -> bool:
     return True
 
 
-def _parse_types(text: str | None) -> dict[str, Kind]:
-    if text is None:
-        return {}
-    types = _load("types", text, 'a JSON object such as {"column": "categorical"}')
-    if not isinstance(types, dict):
-        raise _refused("types", 'needs a JSON object such as {"column": "categorical"}')
-    for name, kind in types.items():
-        if kind not in KINDS:
-            raise _refused("types", f"{name!r} has the type {kind!r}; needs one of {', '.join(KINDS)}")
-    return types
-
-
-def _parse_kinds(text: str | None) -> dict[str, FamilyKind]:
-    if text is None:
-        return {}
-    kinds = _load("kinds", text, 'a JSON object such as {"family": "series"}')
-    if not isinstance(kinds, dict):
-        raise _refused("kinds", 'needs a JSON object such as {"family": "series"}')
-    for family, kind in kinds.items():
-        if kind not in FAMILY_KINDS:
-            raise _refused("kinds", f"{family!r} has the kind {kind!r}; needs {', '.join(FAMILY_KINDS)}")
-    return kinds
+def _parse_choices(
+    field_name: str, text: str | None, example: str, allowed: tuple[Choice, ...]
+) -> dict[str, Choice]:
+    found = _load_object(field_name, text, example)
+    for name, choice in found.items():
+        if choice not in allowed:
+            raise _refused(
+                field_name,
+                f"{name!r} has the {field_name[:-1]} {choice!r}; needs one of {', '.join(allowed)}",
+            )
+    return found
 
 
 def _parse_channels(text: str | None) -> dict[str, tuple[str, ...]]:
-    if text is None:
-        return {}
-    channels = _load("channels", text, 'a JSON object such as {"family": ["x", "y"]}')
-    if not isinstance(channels, dict):
-        raise _refused("channels", 'needs a JSON object such as {"family": ["x", "y"]}')
+    channels = _load_object("channels", text, '{"family": ["x", "y"]}')
     found: dict[str, tuple[str, ...]] = {}
     for family, names in channels.items():
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -244,6 +229,15 @@ def _one_of(field_name: str, value: str, allowed: tuple[Choice, ...]) -> Choice:
         if choice == value:
             return choice
     raise _refused(field_name, f"needs one of {' '.join(allowed)}, not {value!r}")
+
+
+def _load_object(field_name: str, text: str | None, example: str) -> dict[str, Any]:
+    """Return a JSON object; an empty one for None."""
+    wanted = f"a JSON object such as {example}"
+    found = {} if text is None else _load(field_name, text, wanted)
+    if not isinstance(found, dict):
+        raise _refused(field_name, f"needs {wanted}")
+    return found
 
 
 def _load(field_name: str, text: str, wanted: str) -> Any:
