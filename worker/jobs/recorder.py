@@ -2,11 +2,11 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from catvq.training.progress import RunState
 from catvq.training.run import TrainingRun
@@ -14,6 +14,9 @@ from worker.jobs.failures import DivergedError
 from worker.jobs.heartbeat import Heartbeat
 from worker.store import Claim, Progress, Steering, Store
 from worker.store.database.durable_files import file_digest
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 PACE_WEIGHT = 0.2  # of the newest measurement
 MOVES_PER_EVENT = 100  # the model's report lists all of them
@@ -55,29 +58,20 @@ class Recorder:
                 f"{', '.join(infinite)} became infinite in epoch {state.epoch}: "
                 "try a lower learning_rate or assignment_lr"
             )
-        progress = self._progress(run, state)
-        self._heartbeat.persist(lambda: self._store.recordings.record_progress(self._claim, progress))
+        recordings = self._store.recordings
+        self._write(recordings.record_progress, self._progress(run, state))
         for onset in _describe_onsets(state):
-            self._heartbeat.persist(
-                partial(self._store.recordings.add_event_once, self._claim, "collapse", onset)
-            )
+            self._write(recordings.add_event_once, "collapse", onset)
         for join in state.joins:
             if join.epoch == state.epoch:
-                joined = asdict(join)
-                self._heartbeat.persist(
-                    partial(self._store.recordings.add_event_once, self._claim, "joined", joined)
-                )
+                self._write(recordings.add_event_once, "joined", asdict(join))
         moves = [asdict(move) for move in state.moves if move.epoch == state.epoch]
         if moves:
             moved = {"epoch": state.epoch, "count": len(moves), "features": moves[:MOVES_PER_EVENT]}
-            self._heartbeat.persist(
-                partial(self._store.recordings.add_event_once, self._claim, "moved", moved)
-            )
+            self._write(recordings.add_event_once, "moved", moved)
         if state.settled_epoch == state.epoch:
             settled = {"epoch": state.epoch, "temperature": state.temperature}
-            self._heartbeat.persist(
-                partial(self._store.recordings.add_event_once, self._claim, "settled", settled)
-            )
+            self._write(recordings.add_event_once, "settled", settled)
 
     def save_checkpoint(self, run: TrainingRun, *, is_due: bool) -> None:
         """Write a checkpoint and record it as the newest.
@@ -95,44 +89,46 @@ class Recorder:
             path = Path(directory, name)
             run.save(path)
             digest, size_bytes = file_digest(path), path.stat().st_size
-            self._heartbeat.persist(lambda: self._store.recordings.publish_checkpoint(self._claim, path))
-        self._heartbeat.persist(
-            lambda: self._store.recordings.record_checkpoint(
-                self._claim,
-                epoch=state.epoch,
-                step=state.step,
-                file_name=name,
-                digest=digest,
-                size_bytes=size_bytes,
-            )
+            self._write(self._store.recordings.publish_checkpoint, path)
+        self._write(
+            self._store.recordings.record_checkpoint,
+            epoch=state.epoch,
+            step=state.step,
+            file_name=name,
+            digest=digest,
+            size_bytes=size_bytes,
         )
         self._saved_at = time.monotonic()
 
     def record_steering(self, run: TrainingRun) -> tuple[Steering, ...]:
         """Record that pending changes take effect before the run's next step; returns all changes."""
-        moment, temperature = run.moment, run.next_temperature
-        return self._heartbeat.persist(
-            lambda: self._store.recordings.record_steering(self._claim, moment, temperature)
-        )
+        return self._write(self._store.recordings.record_steering, run.moment, run.next_temperature)
 
     def add_event(self, event: str, **data: Any) -> None:
         """Append an event to the job."""
-        self._heartbeat.persist(lambda: self._store.recordings.add_event(self._claim, event, data))
+        self._write(self._store.recordings.add_event, event, data)
 
     def publish(self, model_id: str, document: dict[str, Any], digest: str) -> None:
         """End the job with a model whose files are in place."""
-        self._heartbeat.persist(lambda: self._store.leases.publish(self._claim, model_id, document, digest))
+        self._write(self._store.leases.publish, model_id, document, digest)
 
     def record_rows(self, done: int, rows: int) -> None:
         """Record how many rows of an encoding are on the disk."""
-        eta_s = self._eta(done, rows)
-        self._heartbeat.persist(
-            lambda: self._store.recordings.record_rows(self._claim, done=done, rows=rows, eta_seconds=eta_s)
+        self._write(
+            self._store.recordings.record_rows, done=done, rows=rows, eta_seconds=self._eta(done, rows)
         )
 
     def deliver(self, dataset_id: str) -> None:
         """End an encoding job with its dataset of codes."""
-        self._heartbeat.persist(lambda: self._store.leases.deliver(self._claim, dataset_id))
+        self._write(self._store.leases.deliver, dataset_id)
+
+    def _write(
+        self,
+        write: Callable[Concatenate[Claim, Parameters], Result],
+        *arguments: Parameters.args,
+        **named: Parameters.kwargs,
+    ) -> Result:
+        return self._heartbeat.persist(lambda: write(self._claim, *arguments, **named))
 
     def _progress(self, run: TrainingRun, state: RunState) -> Progress:
         assignment = state.to_dict()["assignment"]
