@@ -145,7 +145,7 @@ def imported(*directories):
                 modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 modules.add(node.module.partition(".")[0])
-    ours = {*PACKAGES, "catvq_client", "tests", "examples", "benchmarks"}
+    ours = {*PACKAGES, "catvq_client", "tests", "examples", "benchmarks", "generated"}
     owners = packages_distributions()
     return names(owners.get(module, [module])[0] for module in modules - ours - set(sys.stdlib_module_names))
 

@@ -46,7 +46,7 @@ class FeatureCleaner(KeptColumns):
         upper: Raw values above it are lowered to it.
         centre: Mean of the clipped training values that are there.
         scale: Their standard deviation, of a feature of several columns such that its variances add up to 1,
-            see `Moments.scale`; 1 where the feature is constant.
+            see `Moments.scale`, or to its weight; 1 where the feature is constant and of weight 1.
         slope: Of a duplicate over its representative, both normalised; 1 when kept, 0 when constant.
         intercept: Of the same line; 0 when kept or constant.
         missing: How many training values were missing.
@@ -78,6 +78,7 @@ class FeatureCleaner(KeptColumns):
         family_of_feature: NDArray[np.int64] | None = None,
         rows: NDArray[np.int64] | None = None,
         weights: Weights | None = None,
+        feature_weights: NDArray[np.float64] | None = None,
     ) -> Self:
         """Learn the cleaning from training rows.
 
@@ -94,6 +95,7 @@ class FeatureCleaner(KeptColumns):
             rows: The rows of `values` to learn from; all of them when not given.
             weights: How much each row of `values` counts in means and deviations [N]; medians and quantiles
                 are of the rows themselves.
+            feature_weights: How much each feature's error counts, above 0 [D]; all alike when not given.
 
         Raises:
             ShapeError: `values` is not a matrix with rows and columns.
@@ -111,7 +113,11 @@ class FeatureCleaner(KeptColumns):
         bounds = fit_bounds(values, rows, fill, outliers, weights)
         bounds = fit_indicators(values, rows, bounds, columns, weights)
         moments = fit_moments(values, rows, bounds, columns, weights)
-        cleaner = cls._from_statistics(bounds, moments, config, columns, num_rows=len(rows))
+        if feature_weights is None:
+            feature_weights = np.ones(len(columns.num_values))
+        cleaner = cls._from_statistics(
+            bounds, moments, config, columns, num_rows=len(rows), feature_weights=feature_weights
+        )
         if not config.enabled:
             return cleaner
         sample, alike = values[evenly_spaced(rows, DUPLICATE_ROWS)], config.correlation_threshold
@@ -126,6 +132,7 @@ class FeatureCleaner(KeptColumns):
         columns: FeatureColumns,
         *,
         num_rows: int,
+        feature_weights: NDArray[np.float64],
     ) -> Self:
         is_constant = moments.is_constant(config.variance_threshold if config.enabled else 0.0, columns)
         if is_constant.all():
@@ -135,6 +142,7 @@ class FeatureCleaner(KeptColumns):
             )
         scale = moments.scale(is_constant, columns)
         bounds = bounds.closed(moments.mean, scale)
+        scale /= np.sqrt(feature_weights)[columns.feature]
         is_dropped = is_constant & config.enabled
         dtype = moments.precision.dtype
         return cls(
@@ -180,7 +188,7 @@ class FeatureCleaner(KeptColumns):
         return np.asarray(self.dtype.type(1) / self.scale)
 
     def normalize(self, values: Values) -> NDArray[np.float32]:
-        """Fill, clip, centre and scale the active columns: a feature has variance 1 over the training rows.
+        """Fill, clip, centre and scale the active columns: a feature of weight 1 has variance 1.
 
         Exactly these operations in this order, in the type of the values, so that any other runtime that
         follows them gives the same bits.

@@ -1,7 +1,7 @@
 """Settings of which features are learnt from, and how they are cleaned."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, get_args
@@ -13,6 +13,7 @@ from catvq.errors import ConfigError
 from catvq.names import Name
 
 Outliers = Literal["mad", "iqr", "percentile", "none"]
+FeatureWeight = Annotated[float, Gt(0), Le(1000)]
 Percentile = Annotated[float, Ge(0), Le(100)]
 PERCENTILES = [0.5, 99.5]
 
@@ -49,6 +50,17 @@ class CleaningSettings(Settings):
     )
     """Of 'percentile': the lowest and the highest value that stays as it is."""
 
+    weights: Mapping[Name, FeatureWeight] = field(
+        default_factory=dict, metadata={"json_schema_extra": {"default": {}}}
+    )
+    """By name or glob: how much a feature's error counts, 1 for the others. Weights that fit one feature are
+    multiplied."""
+
+    def weights_of(self, names: Sequence[str]) -> list[float]:
+        """How much the error of each feature counts, 1 in the mean."""
+        own = [math.prod(w for pattern, w in self.weights.items() if matches(n, [pattern])) for n in names]
+        return [weight * len(own) / sum(own) for weight in own]
+
     def __post_init__(self) -> None:
         if self.missing not in {"median", "mean", "zero", "indicator"}:
             raise ConfigError(f"missing must be median, mean, zero or indicator, got {self.missing!r}")
@@ -60,6 +72,8 @@ class CleaningSettings(Settings):
             raise ConfigError(f"correlation_threshold must be in (0, 1], got {self.correlation_threshold}")
         if not 0 < self.outlier_threshold < math.inf:
             raise ConfigError(f"outlier_threshold must be above 0, got {self.outlier_threshold}")
+        if not all(0 < weight < math.inf for weight in self.weights.values()):
+            raise ConfigError(f"weights must be above 0, got {dict(self.weights)}")
         low, high = self.outlier_percentiles
         if not 0 <= low < high <= 100:
             raise ConfigError(f"outlier_percentiles must rise within 0 and 100, got {low} and {high}")

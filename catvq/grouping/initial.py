@@ -58,6 +58,7 @@ def fit_cleaner(
         family_of_feature=scope,
         rows=split.train[split.train < len(table.values)],
         weights=table.weights,
+        feature_weights=np.array(config.cleaning.weights_of(table.features)),
     )
 
 

@@ -117,8 +117,15 @@ def test_the_assignments_own_terms_weigh_nothing_in_the_search_unless_asked_for(
         ("outlier_threshold", 0),
         ("outlier_percentiles", (99, 1)),
         ("outlier_percentiles", (0, 101)),
+        ("weights", {"f0": 0.0}),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(field, value):
     with pytest.raises(ConfigError, match=field):
         CleaningSettings(**{field: value})
+
+
+def test_weights_of_features_are_multiplied_and_one_in_the_mean():
+    given = CleaningSettings(weights={"a*": 2.0, "a1": 3.0})
+    assert given.weights_of(["a0", "a1", "b"]) == pytest.approx([2 / 3, 2.0, 1 / 3])
+    assert CleaningSettings().weights_of(["a", "b", "c"]) == [1.0, 1.0, 1.0]

@@ -50,6 +50,7 @@ def find_errors(
     dataset = select(config, whole)
     return [
         *_selection_errors(config, dataset),
+        *_feature_weight_errors(config, dataset),
         *_weight_errors(config, [whole, *held_out.values()]),
         *_split_errors(dataset, held_out),
         *_series_errors(config, dataset),
@@ -82,6 +83,14 @@ def _selection_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[Fie
             f"its keys are {listed(keys)}" if keys else "it has none; give a column the type key at upload"
         )
         yield FieldError(f"training.{field_name}", f"{key!r} is no key of the dataset: {known}")
+
+
+def _feature_weight_errors(config: RunConfig, dataset: DatasetRecord) -> Iterator[FieldError]:
+    unknown = [
+        each for each in config.cleaning.weights if not any(matches(n, [each]) for n in dataset.features)
+    ]
+    if unknown:
+        yield FieldError("cleaning.weights", f"no feature that is learnt from fits {listed(unknown)}")
 
 
 def _weight_errors(config: RunConfig, datasets: Sequence[DatasetRecord]) -> Iterator[FieldError]:

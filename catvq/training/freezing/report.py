@@ -5,7 +5,7 @@ Shapes: N rows, D' active features, G categories, S streams.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -214,7 +214,12 @@ def _describe_doubtful(inputs: FreezeInputs, frozen: FrozenRun) -> list[Doubtful
         cells=None if cells is None else cells.cpu(),
         owners=inputs.owners,
     )
-    return describe_doubtful([frozen.features[feature] for feature in inputs.cleaner.active], swaps)
+    weights = inputs.config.cleaning.weights_of(inputs.table.features)
+    own = [
+        None if swap is None else replace(swap, cost=swap.cost / weights[feature])
+        for feature, swap in zip(inputs.cleaner.active.tolist(), swaps, strict=True)
+    ]
+    return describe_doubtful([frozen.features[feature] for feature in inputs.cleaner.active], own)
 
 
 def _count_rows(split: RowSplit) -> RowCounts:

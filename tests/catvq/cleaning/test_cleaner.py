@@ -300,3 +300,15 @@ def test_a_row_of_weight_2_counts_in_means_and_deviations_as_if_it_were_there_tw
     assert weighed.scale == pytest.approx(twice.scale, rel=1e-5)
     if missing == "mean":
         assert weighed.fill == pytest.approx(twice.fill, rel=1e-4, abs=1e-6)
+
+
+def test_weights_are_the_variances_of_features_and_restored_values_stay_the_same():
+    values = NOISE[:, :4].copy()
+    values[:, 3] = 5 - 2 * values[:, 0]  # repeats the first, and weighs as it does
+    weights = np.array([2.0, 0.5, 0.5, 1.0])
+    plain = FeatureCleaner.fit(values, CleaningSettings())
+    weighted = FeatureCleaner.fit(values, CleaningSettings(), feature_weights=weights)
+    rows = weighted.normalize(values)
+    np.testing.assert_allclose(rows.var(axis=0), weights[:3], rtol=1e-5)
+    np.testing.assert_array_equal(weighted.active, plain.active)
+    np.testing.assert_allclose(weighted.restore(rows), plain.restore(plain.normalize(values)), atol=1e-5)

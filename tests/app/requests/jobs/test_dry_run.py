@@ -294,3 +294,9 @@ def test_cropping_needs_series_that_are_learnt_from(features):
     with pytest.raises(InvalidPlanError) as raised:
         resolve_plan(config, own)
     assert [error.field for error in raised.value.errors] == ["model.series.crop"]
+
+
+def test_weights_of_features_that_are_not_learnt_from_are_refused():
+    (error,) = errors(cleaning={"weights": {"a*": 2.0, "b9": 3.0, "b1": 0.5}}, features={"exclude": ["b1"]})
+    assert error == FieldError("cleaning.weights", "no feature that is learnt from fits 'b9', 'b1'")
+    assert resolve(cleaning={"weights": {"a*": 2.0, "b1": 0.5}})
