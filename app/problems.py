@@ -35,13 +35,17 @@ class ApiError(HTTPException):
     Args:
         detail: One sentence for the user: what was expected and what was received.
         places: Locations of the error; the first `MAX_PLACES` are shown.
-        code: Replaces the class's `default_code`.
+        code: Replaces that of the class.
         headers: Added to the response.
     """
 
     status: ClassVar[int] = 500
     default_code: ClassVar[str] = "internal_error"
     retryable: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, status: int, code: str, retryable: bool = False) -> None:
+        """Say what all errors of a class have in common."""
+        cls.status, cls.default_code, cls.retryable = status, code, retryable
 
     def __init__(
         self,
@@ -56,70 +60,43 @@ class ApiError(HTTPException):
         self.places = tuple(places[:MAX_PLACES])
 
 
-class NotParseableError(ApiError):
+class NotParseableError(ApiError, status=400, code="not_parseable"):
     """The body or a header cannot be parsed."""
 
-    status = 400
-    default_code = "not_parseable"
 
-
-class NotFoundError(ApiError):
+class NotFoundError(ApiError, status=404, code="not_found"):
     """The resource does not exist."""
 
-    status = 404
-    default_code = "not_found"
 
-
-class NotAcceptableError(ApiError):
+class NotAcceptableError(ApiError, status=406, code="not_acceptable"):
     """None of the accepted formats is available."""
 
-    status = 406
-    default_code = "not_acceptable"
 
-
-class ConflictError(ApiError):
+class ConflictError(ApiError, status=409, code="conflict"):
     """The resource's state does not allow this."""
 
-    status = 409
-    default_code = "conflict"
 
-
-class GoneError(ApiError):
+class GoneError(ApiError, status=410, code="gone"):
     """The resource existed, and was removed when its retention time ended."""
 
-    status = 410
-    default_code = "gone"
 
-
-class PreconditionFailedError(ApiError):
+class PreconditionFailedError(ApiError, status=412, code="precondition_failed"):
     """The resource has changed since the client last saw it."""
 
-    status = 412
-    default_code = "precondition_failed"
 
-
-class TooLargeError(ApiError):
+class TooLargeError(ApiError, status=413, code="too_large"):
     """The request exceeds a size limit; the connection is closed, as the rest was not read."""
-
-    status = 413
-    default_code = "too_large"
 
     def __init__(self, detail: str, places: Sequence[Place] = (), *, code: str | None = None) -> None:
         super().__init__(detail, places, code=code, headers={"Connection": "close"})
 
 
-class UnsupportedMediaTypeError(ApiError):
+class UnsupportedMediaTypeError(ApiError, status=415, code="unsupported_media_type"):
     """The body's format is not supported."""
 
-    status = 415
-    default_code = "unsupported_media_type"
 
-
-class InvalidError(ApiError):
+class InvalidError(ApiError, status=422, code="invalid"):
     """The request is well-formed but invalid."""
-
-    status = 422
-    default_code = "invalid"
 
 
 def together(errors: Sequence[InvalidError]) -> InvalidError:
@@ -128,34 +105,22 @@ def together(errors: Sequence[InvalidError]) -> InvalidError:
     return InvalidError(str(errors[0].detail), places, code=errors[0].code)
 
 
-class TooManyError(ApiError):
+class TooManyError(ApiError, status=429, code="too_many", retryable=True):
     """A limit for one key was exceeded."""
-
-    status = 429
-    default_code = "too_many"
-    retryable = True
 
     def __init__(self, detail: str, *, code: str, retry_after_s: int) -> None:
         super().__init__(detail, code=code, headers={"Retry-After": str(retry_after_s)})
 
 
-class UnavailableError(ApiError):
+class UnavailableError(ApiError, status=503, code="unavailable", retryable=True):
     """The service, or something it depends on, is temporarily unavailable."""
-
-    status = 503
-    default_code = "unavailable"
-    retryable = True
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail, code=code, headers={"Retry-After": "2"})
 
 
-class DiskFullError(ApiError):
+class DiskFullError(ApiError, status=507, code="disk_full", retryable=True):
     """The disk is full; the request may be repeated once something was deleted."""
-
-    status = 507
-    default_code = "disk_full"
-    retryable = True
 
 
 def problem_response(request: Request, error: ApiError) -> Response:

@@ -22,11 +22,8 @@ class NoKeysError(RuntimeError):
     """The address needs API keys, but none exists; the text says what to do."""
 
 
-class ForeignSiteError(ApiError):
+class ForeignSiteError(ApiError, status=403, code="foreign_site"):
     """A browser sent a cross-site request, or one for an unknown host, to a service without keys."""
-
-    status = 403
-    default_code = "foreign_site"
 
 
 class Admission:

@@ -13,22 +13,16 @@ FRESH_S = 1.0  # a new, rotated or revoked key takes effect after at most this t
 REALM = 'Bearer realm="catvq"'
 
 
-class NoKeyError(ApiError):
+class NoKeyError(ApiError, status=401, code="no_key"):
     """The request has no key, or an invalid or revoked one."""
-
-    status = 401
-    default_code = "no_key"
 
     def __init__(self, detail: str, *, code: str | None = None) -> None:
         error = "" if code is None else f', error="{code}"'
         super().__init__(detail, code=code, headers={"WWW-Authenticate": f"{REALM}{error}"})
 
 
-class ScopeError(ApiError):
+class ScopeError(ApiError, status=403, code="insufficient_scope"):
     """The key's scope does not allow this."""
-
-    status = 403
-    default_code = "insufficient_scope"
 
     def __init__(self, detail: str, needed: Scope) -> None:
         challenge = f'{REALM}, error="insufficient_scope", scope="{needed}"'

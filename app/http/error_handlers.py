@@ -43,11 +43,8 @@ NO_ROOM = "the service's disk is full; delete datasets, models or jobs to free s
 _log = logging.getLogger(__name__)
 
 
-class MethodNotAllowedError(ApiError):
+class MethodNotAllowedError(ApiError, status=405, code="method_not_allowed"):
     """The path exists, but does not accept this method."""
-
-    status = 405
-    default_code = "method_not_allowed"
 
 
 def install_handlers(app: FastAPI) -> None:

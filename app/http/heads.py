@@ -15,11 +15,8 @@ FIELD_BYTES = 4  # `: ` after a name and CR LF after its value
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffd]")
 
 
-class HeadTooLargeError(ApiError):
+class HeadTooLargeError(ApiError, status=431, code="head_too_large"):
     """The head has too many bytes or fields."""
-
-    status = 431
-    default_code = "head_too_large"
 
 
 class HeadChecker:

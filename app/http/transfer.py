@@ -19,12 +19,8 @@ DRAIN_S = 2.0
 DRAIN_QUIET_S = 0.5  # a client that sends nothing for this long is taken to be reading
 
 
-class SlowBodyError(ApiError):
+class SlowBodyError(ApiError, status=408, code="body_timeout", retryable=True):
     """The body arrives too slowly; the connection is closed, as the rest was not read."""
-
-    status = 408
-    default_code = "body_timeout"
-    retryable = True
 
 
 class SlowReaderError(Exception):

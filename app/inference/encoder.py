@@ -32,11 +32,8 @@ NOWHERE = np.zeros(ROWS_PER_RUN, np.bool_)
 NOWHERE.setflags(write=False)
 
 
-class DamagedModelError(ApiError):
+class DamagedModelError(ApiError, status=500, code="damaged_model"):
     """A model's files cannot be loaded, or give other codes than when it was frozen."""
-
-    status = 500
-    default_code = "damaged_model"
 
 
 class Encoder:
