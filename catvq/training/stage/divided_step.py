@@ -101,6 +101,7 @@ def serve(**where: Any) -> None:
             torch.set_rng_state(outline.random)
         computed, _ = differentiate(outline, model, routing, next(given), next(given, None))
         dist.reduce(computed, 0)
+    dist.destroy_process_group()
 
 
 def model_tensors(model: CategoricalVQVAE, weights: ObjectiveWeights) -> list[Tensor]:

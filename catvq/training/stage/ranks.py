@@ -16,7 +16,6 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -76,10 +75,11 @@ class Ranks:
 
     def __init__(self, number: int) -> None:
         self._threads = torch.get_num_threads()
-        self._where: dict[str, Any] = {}  # torchrun's processes know where they meet
+        self._where: dict[str, Any] = {}
         self._others: list[subprocess.Popen[bytes]] = []
         self._close: Callable[[], object] = _dismiss
         if dist.is_torchelastic_launched():
+            join(STEP_TIMEOUT)
             return
         self._threads = max(1, self._threads // number)
         directory = tempfile.mkdtemp()
@@ -171,9 +171,9 @@ class _Known(torch.autograd.Function):
 
 def _dismiss() -> None:
     """Let the processes of torchrun leave `serve`."""
-    if dist.is_initialized():
-        with suppress(RankLost), telling_of_lost_ranks():
-            dist.broadcast_object_list([None], 0)
+    with telling_of_lost_ranks():
+        dist.broadcast_object_list([None], 0)
+    dist.destroy_process_group()
 
 
 def _end(others: Sequence[subprocess.Popen[bytes]], directory: str) -> None:

@@ -126,40 +126,62 @@ def test_more_gpus_than_there_are_is_an_error():
 
 
 SCRIPT = """
-import os, sys
-import numpy as np
+import os, signal, sys, threading, time
 from pathlib import Path
+import numpy as np
 from catvq import FeatureTable, RunConfig, TrainingRun
 from catvq.training.stage.divided_step import serve
 
+directory, is_to_be_lost = Path(sys.argv[1]), "lost" in sys.argv
+checkpoint = directory / "checkpoint"
+
+
+def be_lost():
+    while not checkpoint.exists():
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 if os.environ["RANK"] != "0":
+    if is_to_be_lost and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        threading.Thread(target=be_lost, daemon=True).start()
     serve()
 else:
-    values = np.load(sys.argv[1])
+    values = np.load(directory / "values.npy")
     names = tuple(f"f{index}" for index in range(values.shape[1]))
-    config = RunConfig.from_dict({"model": {"categories": 3}, "training": {"epochs": 2, "devices": "all"}})
-    run = TrainingRun.start(FeatureTable(values, names, {"all": names}), config)
+    table = FeatureTable(values, names, {"all": names})
+    training = {"epochs": 40, "batch_size": 16, "devices": "all"}
+    config = RunConfig.from_dict({"model": {"categories": 3}, "training": training})
+    if checkpoint.exists():
+        run = TrainingRun.resume(table, config, checkpoint)
+    else:
+        run = TrainingRun.start(table, config)
+    first = run.epoch
     while not run.is_finished:
         run.train_epoch()
+        run.save(checkpoint)
     frozen = run.freeze()
-    Path(sys.argv[2]).write_text(f"{frozen.report['training']['devices']} {frozen.digest}")
+    checkpoint.unlink()
+    devices = frozen.report["training"]["devices"]
+    (directory / "result").write_text(f"{frozen.digest} {devices} {first > 0}")
 """
 
 
-def test_the_processes_of_torchrun_divide_a_run(make_table, tmp_path):
+def torchrun(directory, *words):
+    """Divide a run between two processes; its digest, their number, and whether it was resumed."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [*command, "--max-restarts", "1", directory / "script.py", directory, *words],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        check=True,
+        timeout=200,
+    )
+    return (directory / "result").read_text().split()
+
+
+def test_the_processes_of_torchrun_divide_a_run_and_resume_it_when_one_is_lost(make_table, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     np.save(tmp_path / "values.npy", make_table().values)
-    found = []
-    for _ in range(2):
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-                *(tmp_path / "script.py", tmp_path / "values.npy", tmp_path / "digest"),
-            ],
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-            check=True,
-            timeout=200,
-        )
-        found.append((tmp_path / "digest").read_text())
-    assert found[0].startswith("2 sha256:")
-    assert found[0] == found[1]
+    undisturbed, resumed = torchrun(tmp_path), torchrun(tmp_path, "lost")
+    assert undisturbed[1:] == ["2", "False"]
+    assert resumed == [undisturbed[0], "2", "True"]
