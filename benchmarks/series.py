@@ -171,9 +171,16 @@ def measure(real: RealSeries, seed: int) -> list[float]:
 def coded(
     rows: NDArray[np.float32], train_rows: NDArray[np.int64], bits: int, seed: int
 ) -> NDArray[np.float32]:
-    """All rows after the way through principal components with scalar codes."""
-    rows = rows.astype(np.float32)
-    return principal_components(rows[train_rows], rows, bits=bits, seed=seed)
+    """All rows after the way through principal components with scalar codes.
+
+    Rows of more numbers than there are rows are turned first, into as many: that changes no distance.
+    """
+    rows, turn = rows.astype(np.float32), None
+    if rows.shape[1] > len(rows):
+        left, sizes, turn = np.linalg.svd(rows, full_matrices=False)
+        rows = left * sizes
+    found = principal_components(rows[train_rows], rows, bits=bits, seed=seed)
+    return found if turn is None else found @ turn
 
 
 def probe(
