@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from app.formats import media_parameter
 from app.requests.levels import Levels
@@ -36,60 +36,45 @@ Header = Annotated[
 class UploadQuery(BaseModel):
     """How a table is to be read and called."""
 
-    name: Annotated[Name | None, Query(description="A name for people.")] = None
-    families: Annotated[
-        str | None,
-        Query(
-            description='JSON `{"family": ["feature", ...]}` that names every feature once, or `prefix:` '
-            "and what ends a feature's prefix, as in `prefix:_`. Without it all features are one family.",
-            examples=["prefix:_"],
-        ),
-    ] = None
-    columns: Annotated[
-        str | None,
-        Query(description="JSON list of names, for an array that has none.", examples=['["a","b"]']),
-    ] = None
-    kinds: Annotated[
-        str | None,
-        Query(
-            description="JSON `{family: kind}`: tabular, series or grid, where a shape alone does not tell.",
-            examples=['{"waves":"series"}'],
-        ),
-    ] = None
-    channels: Annotated[
-        str | None,
-        Query(
-            description="JSON `{family: [names]}` of the channels of series and grids; else 0, 1, ...",
-            examples=['{"waves":["x","y"]}'],
-        ),
-    ] = None
-    types: Annotated[
-        str | None,
-        Query(
-            description="JSON `{column: type}`: numeric, categorical, datetime (seconds since its first "
-            "value), key (kept beside the rows, never learnt from) or ignore. Other columns are looked at.",
-            examples=['{"id":"key"}'],
-        ),
-    ] = None
-    include: Annotated[
-        str | None, Query(description="JSON list of names or globs: the columns to learn from.")
-    ] = None
-    exclude: Annotated[
-        str | None, Query(description="JSON list of names or globs: columns to leave out.")
-    ] = None
-    na_values: Annotated[
-        str | None,
-        Query(
-            description="JSON list of what else stands for a missing cell; numbers match by value.",
-            examples=['["-",-999]'],
-        ),
-    ] = None
+    name: Name | None = Field(None, description="A name for people.")
+    families: str | None = Field(
+        None,
+        description='JSON `{"family": ["feature", ...]}` that names every feature once, or `prefix:` '
+        "and what ends a feature's prefix, as in `prefix:_`. Without it all features are one family.",
+        examples=["prefix:_"],
+    )
+    columns: str | None = Field(
+        None, description="JSON list of names, for an array that has none.", examples=['["a","b"]']
+    )
+    kinds: str | None = Field(
+        None,
+        description="JSON `{family: kind}`: tabular, series or grid, where a shape alone does not tell.",
+        examples=['{"waves":"series"}'],
+    )
+    channels: str | None = Field(
+        None,
+        description="JSON `{family: [names]}` of the channels of series and grids; else 0, 1, ...",
+        examples=['{"waves":["x","y"]}'],
+    )
+    types: str | None = Field(
+        None,
+        description="JSON `{column: type}`: numeric, categorical, datetime (seconds since its first "
+        "value), key (kept beside the rows, never learnt from) or ignore. Other columns are looked at.",
+        examples=['{"id":"key"}'],
+    )
+    include: str | None = Field(None, description="JSON list of names or globs: the columns to learn from.")
+    exclude: str | None = Field(None, description="JSON list of names or globs: columns to leave out.")
+    na_values: str | None = Field(
+        None,
+        description="JSON list of what else stands for a missing cell; numbers match by value.",
+        examples=['["-",-999]'],
+    )
     delimiter: Delimiter = None
     decimal: Decimal = None
     date_order: DateOrder = None
     header: Header = None
-    strict: Annotated[bool, Query(description="Refuse what would be a warning.")] = False
-    dry_run: Annotated[bool, Query(description="Say how the table would be read, and store nothing.")] = False
+    strict: bool = Field(False, description="Refuse what would be a warning.")
+    dry_run: bool = Field(False, description="Say how the table would be read, and store nothing.")
 
     def options(self, content_type: str | None) -> ReadOptions:
         """How to read the table.
@@ -107,21 +92,16 @@ class UploadQuery(BaseModel):
 class RowsQuery(BaseModel):
     """How rows to encode are to be read."""
 
-    columns: Annotated[
-        str | None,
-        Query(description="JSON list of column names, for an array without names.", examples=['["a","b"]']),
-    ] = None
+    columns: str | None = Field(
+        None, description="JSON list of column names, for an array without names.", examples=['["a","b"]']
+    )
     keys: KeysOfRows = None
-    channels: Annotated[
-        str | None,
-        Query(
-            description="JSON `{family: [names]}` of the channels that are sent, to be matched by name.",
-            examples=['{"waves":["y","x"]}'],
-        ),
-    ] = None
-    na_values: Annotated[
-        str | None, Query(description="JSON list of what else stands for a missing cell.")
-    ] = None
+    channels: str | None = Field(
+        None,
+        description="JSON `{family: [names]}` of the channels that are sent, to be matched by name.",
+        examples=['{"waves":["y","x"]}'],
+    )
+    na_values: str | None = Field(None, description="JSON list of what else stands for a missing cell.")
     delimiter: Delimiter = None
     decimal: Decimal = None
     date_order: DateOrder = None
