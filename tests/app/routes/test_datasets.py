@@ -1,5 +1,6 @@
 """Datasets: uploaded in every format, the same once only, faults named, nothing left behind."""
 
+import gzip
 import io
 import json
 
@@ -107,6 +108,8 @@ def test_the_same_bytes_and_settings_are_one_dataset(client):
     again = upload(client, body, name="once")
     assert (first.status_code, again.status_code) == (201, 200)
     assert again.json() == first.json()
+    packed = upload(client, gzip.compress(body), name="once")
+    assert (packed.status_code, packed.json()["id"]) == (200, first.json()["id"])
     assert upload(client, body, name="other").json()["id"] != first.json()["id"]
     assert upload(client, body, families='{"u": ["a", "b"]}', name="once").json()["id"] != first.json()["id"]
 
