@@ -12,8 +12,6 @@ from catvq.model.codebook import KMEANS_ITERATIONS
 from catvq.model.routing import HardRouting, Routing
 from catvq.model.vqvae import CategoricalVQVAE
 
-# Rows for fitting the decoder: per input, and at least. Finding their codes takes longest.
-ROWS_PER_INPUT, LEAST_ROWS = 4, 1024
 RIDGE = 0.02  # relative to a feature's variance: regularises towards each category's own directions
 EPSILON = 1e-12
 
@@ -55,11 +53,10 @@ def start_classically(
     model.eval()
     latents = model.latents(features, hard if routing is None else routing)
     model.codebooks.start_from(latents, iterations, should_stop)
-    some = latents[:, : max(LEAST_ROWS, ROWS_PER_INPUT * len(decoder.valid))]
-    rows = model.codebooks.lookup(model.codebooks.nearest(some))
-    inputs = decoder.read(rows.view(len(some), -1, *some.shape[1:]).sum(dim=1)).double()
+    rows = model.codebooks.lookup(model.codebooks.nearest(latents))
+    inputs = decoder.read(rows.view(len(latents), -1, *latents.shape[1:]).sum(dim=1)).double()
     back = directions.transpose(1, 2).flatten(0, 1)[decoder.valid].double()
-    weight, bias = _ridge(inputs, features[: len(inputs)].double() - inputs @ back)
+    weight, bias = _ridge(inputs, features.double() - inputs @ back)
     decoder.linear.weight.copy_((back + weight).T)
     decoder.linear.bias.copy_(bias)
 

@@ -76,6 +76,20 @@ def test_the_decoder_uses_what_other_categories_tell():
     assert (rebuilt[:, 5] - columns[:, 5]).square().mean() < 0.1
 
 
+def test_the_decoder_is_fitted_to_all_rows():
+    """Only later rows show what the first category tells about the last feature of the second."""
+    cause, other = torch.randn(2, 4096)
+    columns = torch.stack([cause, other, cause, other, other, cause], dim=1) + 0.05 * torch.randn(4096, 6)
+    columns[:1024, 5] = torch.randn(1024)
+    grouping = torch.tensor([0, 1, 0, 1, 1, 1])
+    model = build(codes=32, width=1)
+
+    start_classically(model, columns, grouping)
+
+    rebuilt = model(columns, HardRouting.from_grouping(grouping, 2)).reconstructed
+    assert (rebuilt[1024:, 5] - columns[1024:, 5]).square().mean() < 0.2
+
+
 def test_non_linear_paths_start_at_zero(features):
     model = build()
     start_classically(model, features, GROUPING)
