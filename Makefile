@@ -136,7 +136,7 @@ restore: $(INSTALLED) ## Fill an empty data directory from a backup: make restor
 	@CATVQ_DATA_DIR='$(DATA)' $(BIN)/python -m worker.store restore '$(FROM)'
 
 chaos: $(INSTALLED) ## Kill everything again and again while jobs run, and compare them with their twins; HOSTS=1 on two machines
-	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)') $(if $(HOSTS),--hosts)
+	$(BIN)/python -m tests.chaos $(if $(DATABASE),--database '$(DATABASE)') $(if $(HOSTS),--hosts) $(if $(BESIDE),--beside '$(BESIDE)')
 
 fuzz: $(INSTALLED) ## Send generated requests and damaged files by the thousand
 	$(BIN)/python -m tests.fuzz

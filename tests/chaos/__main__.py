@@ -17,7 +17,7 @@ IN_NETWORK = "CATVQ_CHAOS_IN_NETWORK"
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--database", help="an empty PostgreSQL database; SQLite by default")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="at least 2: the second encodes in parts")
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--blows", type=int, default=60, help="of each kind")
     parser.add_argument("--pause", type=float, default=1.0, help="seconds between two blows")
@@ -27,7 +27,12 @@ def main():
         help="on two machines, network namespaces, that share PostgreSQL (by ?host=/directory/of/its/socket),"
         " Redis and an object storage; needs root and iproute2",
     )
+    parser.add_argument(
+        "--beside", type=Path, help="a directory with a version of the same format for the second machine"
+    )
     arguments = parser.parse_args()
+    if arguments.beside and not arguments.hosts:
+        parser.error("--beside needs --hosts")
     if arguments.hosts and "host=" not in (arguments.database or ""):
         parser.error("--hosts needs --database with ?host=/directory/of/the/server's/socket")
     if arguments.hosts and IN_NETWORK not in os.environ:
@@ -43,8 +48,11 @@ def main():
     directory = Path(tempfile.mkdtemp(prefix="catvq-chaos-"))
     say(f"logs and data are in {directory}; they stay there unless all goes well")
     database = arguments.database or f"sqlite:///{directory / 'catvq.db'}"
-    start = running_on_hosts if arguments.hosts else running
-    with start(directory, database) as service:
+    if arguments.hosts:
+        service_running = running_on_hosts(directory, database, arguments.beside)
+    else:
+        service_running = running(directory, database)
+    with service_running as service:
         outcome = run(service, plan, say)
         faults = find_faults(service, plan, outcome)
         attempts = attempts_of(service.store, outcome)
@@ -67,7 +75,7 @@ def report(plan, outcome, faults, attempts):
     jobs = f"{len(outcome.jobs)} jobs of {plan.seeds} seeds"
     print(f"\n{jobs} in {outcome.seconds:.0f} s, begun {attempts} times\n")
     for kind, count in outcome.struck.items():
-        print(f"  {count:5d}  {kind}")
+        print(f"  {count:5d}  {kind}; {outcome.struck_in_parts[kind]} while parts of a dataset were encoded")
     if faults:
         print("\n" + "\n".join(faults))
     else:

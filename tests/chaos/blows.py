@@ -11,7 +11,9 @@ import redis
 import sqlalchemy as sa
 
 from tests.chaos.service import LEASE_S
-from worker.contract.job_config import TRAIN_QUEUE
+from worker.contract.job_config import TRAIN_QUEUE, JobStatus
+from worker.store import StoreUnavailable
+from worker.store.database.errors import Conflict
 
 FROZEN_S = 1.25 * LEASE_S + 2.5  # after a lease, a quarter of one passes before the job is taken
 LOCKED_S = 2.0
@@ -46,6 +48,7 @@ class Blows:
         return {
             "kill -9 of a worker": self.kill_worker,
             "kill -9 of a training process": self.kill_training,
+            "kill -9 of a worker that helps with a part": self.kill_helper,
             "kill -9 of a fork server": self.kill_fork_server,
             "SIGSTOP of a training worker beyond its lease": self.freeze_worker,
             "kill -9 of the API": self.kill_api,
@@ -55,6 +58,8 @@ class Blows:
             "message lost": self.lose_message,
             "message doubled": self.double_message,
             "message of no job": self.make_message_up,
+            "temperature held": self.hold_temperature,
+            "job paused and resumed": self.pause_job,
         }
 
     def kill_worker(self):
@@ -64,6 +69,12 @@ class Blows:
     def kill_training(self):
         busy = self._busy()
         return bool(busy) and self._kill(self._random.choice(busy)[1])
+
+    def kill_helper(self):
+        helping = self._busy(
+            self._service.store.pieces.busy_workers() - self._service.store.outbox.held_jobs().keys()
+        )
+        return bool(helping) and self._kill(self._random.choice(helping)[0].process)
 
     def kill_fork_server(self):
         """What training processes are forked from; they die with it."""
@@ -161,9 +172,39 @@ class Blows:
     def make_message_up(self):
         return self._announce(f"job_{secrets.token_hex(12)}", times=1)
 
-    def _busy(self):
-        """The workers that hold a job, each with the process that trains it; frozen ones are left alone."""
-        holders = self._service.store.outbox.held_jobs()
+    def hold_temperature(self):
+        """As its user may, at any moment."""
+        job_id = self._running_job()
+        with suppress(Conflict):  # it has no temperature, or has ended
+            if job_id is not None:
+                temperature = self._random.uniform(0.2, 1)
+                self._service.store.controls.steer(job_id, held=True, temperature=temperature)
+                return True
+        return False
+
+    def pause_job(self):
+        """And let it go on soon, whether its worker has stopped by then or not."""
+        controls, job_id = self._service.store.controls, self._running_job()
+        if job_id is None:
+            return False
+        with suppress(Conflict):
+            controls.pause(job_id)
+            time.sleep(self._random.uniform(0, 1))
+            while True:
+                with suppress(StoreUnavailable):
+                    controls.resume(job_id)
+                    return True
+        return False
+
+    def _busy(self, holders=None):
+        """The workers that hold a job or a part of one, each with the process that works on it.
+
+        Those that are frozen are left alone.
+        """
+        if holders is None:
+            holders = (
+                self._service.store.outbox.held_jobs().keys() | self._service.store.pieces.busy_workers()
+            )
         frozen = {process for processes in self._frozen for process in processes}
         return [
             (worker, child)
@@ -171,6 +212,11 @@ class Blows:
             for child in worker.training_processes()
             if any(f".{child.pid}." in name for name in holders) and child not in frozen
         ]
+
+    def _running_job(self):
+        """The id of a job that runs, or None."""
+        running = self._service.store.jobs.list(status=JobStatus.RUNNING).items
+        return self._random.choice(running).id if running else None
 
     def _undo_later(self, undo):
         self._later.append((time.monotonic() + FROZEN_S, undo))

@@ -1,20 +1,33 @@
 """Jobs and their uninterrupted twins: submitted while everything is struck, and compared at the end."""
 
+import itertools
 import random
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
+import httpx
 import numpy as np
-from catvq_client import CatvqError
+import pyarrow as pa
+import sqlalchemy as sa
+import torch
+from catvq_client import Client
 
+from catvq.frozen.table_encoder import TableEncoder
 from tests.chaos.blows import Blows
-from worker.contract.job_config import JobStatus
+from worker.contract.job_config import JobKind, JobStatus
 from worker.store import StoreUnavailable
+from worker.store.database.schema import jobs
 
-ESTIMATORS = ("mirror", "softmax", "gumbel", "straight_through", "static")
+# What a seed is for. The first twin's model is where others start, and what datasets are encoded by.
+KINDS = ("mirror", "encoding", "series", "weights", "softmax", "gumbel", "straight_through", "static")
+SIZES = {"categories": 2, "levels": 2, "embedding_dim": 8, "hidden_dim": 16}
 FEATURES = [f"x_{index}" for index in range(8)]
+KEYS = [f"key_{index}" for index in range(9)]
+LONG_ROWS = 1_000_000  # eight parts
+UPLOAD_TIMEOUT_S = 120.0
+SUBMIT_TIMEOUT_S = 10.0  # of a machine whose link is cut nothing is heard
 END_S = 3600.0  # after the last blow
 AT_HAND = 4  # unfinished jobs: enough for every kind of blow to hit something
 
@@ -38,30 +51,46 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What was done, and the ids of what has to come out the same."""
+    """What was done, and the ids of what has to come out the same.
 
-    struck: Counter = field(default_factory=Counter)
+    Args:
+        datasets: By what they are for.
+        model: Of the first twin.
+        twins: Of each seed.
+        jobs: The seed of each.
+        repeats: Twins of jobs that were steered: they are told the same at the same steps.
+        struck_in_parts: How often each kind of blow struck while parts of a dataset were encoded.
+    """
+
+    datasets: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
     twins: dict[int, str] = field(default_factory=dict)
-    jobs: dict[str, int] = field(default_factory=dict)  # the seed of each
+    jobs: dict[str, int] = field(default_factory=dict)
+    repeats: dict[str, str] = field(default_factory=dict)
+    struck: Counter = field(default_factory=Counter)
+    struck_in_parts: Counter = field(default_factory=Counter)
     seconds: float = 0.0
 
 
 def run(service, plan, say=lambda _text: None):
-    """Train the twins in peace, then the jobs under blows; returns when every job has ended."""
-    outcome = Outcome()
-    dataset = upload(service)
+    """Run the twins in peace, then the jobs under blows; returns when every job has ended."""
+    outcome = Outcome(datasets=upload(service))
     for seed in range(plan.seeds):
-        outcome.twins[seed] = submit(service, request(plan, dataset, seed), f"twin-{seed}")
+        outcome.twins[seed] = submit(service, request(plan, outcome, seed), f"twin-{seed}")
+        if seed == 0:
+            wait_for_end(service, {outcome.twins[0]})
+            outcome.model = service.store.jobs.get(outcome.twins[0]).model_id
     wait_for_end(service, set(outcome.twins.values()))
     say(f"{plan.seeds} uninterrupted twins have ended")
     started = time.monotonic()
-    strike(service, plan, dataset, outcome, say)
+    strike(service, plan, outcome, say)
     wait_for_end(service, set(outcome.jobs))
     outcome.seconds = time.monotonic() - started
+    repeat_steered(service, plan, outcome)
     return outcome
 
 
-def strike(service, plan, dataset, outcome, say):
+def strike(service, plan, outcome, say):
     """Submit all jobs, spread over the blows, and strike until every kind has hit often enough."""
     generator = random.Random(0)
     blows = Blows(service, generator)
@@ -70,61 +99,104 @@ def strike(service, plan, dataset, outcome, say):
     wanted = plan.blows * len(blows.kinds)
     while len(outcome.jobs) < plan.jobs or any(outcome.struck[kind] < plan.blows for kind in blows.kinds):
         share = sum(min(outcome.struck[kind], plan.blows) for kind in blows.kinds) / wanted
-        while len(outcome.jobs) < share * plan.jobs or count_unfinished(service) < AT_HAND:
-            seed = seeds[len(outcome.jobs) % len(seeds)]
-            key = f"job-{len(outcome.jobs)}"
+        while needs_more(service, is_behind=len(outcome.jobs) < share * plan.jobs):
+            number = len(outcome.jobs)
+            seed = seeds[number % len(seeds)]
+            body = request(plan, outcome, seed, number + 1)
             # A frozen worker may hold SQLite's only lock: it has to go on for anything to be submitted.
-            outcome.jobs[submit(service, request(plan, dataset, seed), key, blows.thaw)] = seed
+            outcome.jobs[submit(service, body, f"job-{number}", blows.thaw)] = seed
         behind = [kind for kind in blows.kinds if outcome.struck[kind] < plan.blows]
         kind = generator.choice(behind or list(blows.kinds))
         with suppress(StoreUnavailable):
-            outcome.struck[kind] += blows.kinds[kind]()
+            is_in_parts = bool(service.store.pieces.busy_workers())
+            has_hit = blows.kinds[kind]()
+            outcome.struck[kind] += has_hit
+            outcome.struck_in_parts[kind] += has_hit and is_in_parts
+            if has_hit and sum(outcome.struck.values()) % 50 == 0:
+                say(f"{sum(outcome.struck.values())} blows, {len(outcome.jobs)} jobs submitted")
         until = time.monotonic() + plan.pause_s
         while time.monotonic() < until:
             time.sleep(0.05)
             blows.thaw()
             service.keep_running()
-        if sum(outcome.struck.values()) % 50 == 0:
-            say(f"{sum(outcome.struck.values())} blows, {len(outcome.jobs)} jobs submitted")
     blows.thaw(everything=True)
 
 
-def request(plan, dataset, seed):
-    """A small job; its seed also chooses how it learns."""
-    estimator = ESTIMATORS[seed % len(ESTIMATORS)]
-    learning = {"mode": "static"} if estimator == "static" else {"estimator": estimator}
-    return {
-        "dataset": dataset,
-        "model": {"categories": 2, "levels": 2, "embedding_dim": 8, "hidden_dim": 16},
-        "assignment": learning,
+def request(plan, outcome, seed, number=0):
+    """Where a small job is submitted, and its body; its seed also chooses what it does.
+
+    Args:
+        number: Of the job; two encodings of one dataset with the same keys would be one.
+    """
+    kind = KINDS[seed % len(KINDS)]
+    if kind == "encoding":
+        keys = [key for index, key in enumerate(KEYS) if number >> index & 1]
+        return f"/v1/models/{outcome.model}/encoding-jobs", {
+            "dataset": outcome.datasets["long"],
+            "keys": keys,
+        }
+    body = {
+        "dataset": outcome.datasets["series" if kind == "series" else "table"],
         "training": {"epochs": plan.epochs, "batch_size": 16, "seed": seed},
         "report": {"baselines": False},
     }
+    if kind == "weights":
+        start = {"init": "model", "model": outcome.model, "take": "weights"}
+        return "/v1/jobs", body | {"assignment": start, "model": SIZES}
+    estimator = "mirror" if kind == "series" else kind
+    learning = {"mode": "static"} if kind == "static" else {"estimator": estimator}
+    return "/v1/jobs", body | {"assignment": learning, "model": SIZES}
 
 
 def upload(service):
+    """A small table, the same beside series, and a long one with keys; their ids by what they are for."""
     causes = np.random.default_rng(0).normal(size=(96, 2)).repeat(4, axis=1)
     noise = np.random.default_rng(1).normal(size=(96, 8))
-    with service.client() as client:
-        return client.datasets.upload((causes + 0.3 * noise).astype(np.float32), columns=FEATURES).id
+    table = (causes + 0.3 * noise).astype(np.float32)
+    waves = np.random.default_rng(2).normal(size=(96, 24, 1)).cumsum(axis=1).astype(np.float32)
+    rows = np.random.default_rng(3).normal(size=(LONG_ROWS, len(FEATURES))).astype(np.float32)
+    same = pa.array(["a"] * LONG_ROWS).dictionary_encode()
+    long = pa.table(dict(zip(FEATURES, rows.T, strict=True)) | dict.fromkeys(KEYS, same))
+    with Client(service.url(), timeout_s=UPLOAD_TIMEOUT_S) as client:
+        return {
+            "table": client.datasets.upload(table, columns=FEATURES).id,
+            "series": client.datasets.upload({"table": table, "wave": waves}).id,
+            "long": client.datasets.upload(long, types=dict.fromkeys(KEYS, "key")).id,
+        }
 
 
 def submit(service, body, key, meanwhile=lambda: None):
     """Submit a job as a stubborn client does: with one idempotency key until it is in."""
+    path, document = body
     while True:
         meanwhile()
         service.keep_running()
-        with suppress(CatvqError), service.client() as client:
-            return client.jobs.submit(body, idempotency_key=key).id
+        with suppress(httpx.HTTPError):
+            answer = httpx.post(
+                service.url() + path,
+                json=document,
+                headers={"Idempotency-Key": key},
+                timeout=SUBMIT_TIMEOUT_S,
+            )
+            if answer.is_success:
+                return answer.json()["id"]
+            assert answer.status_code != httpx.codes.UNPROCESSABLE_ENTITY, answer.text
         time.sleep(0.2)
 
 
-def count_unfinished(service):
-    """The jobs that have not ended; as many as are wanted while the database cannot tell."""
+def needs_more(service, *, is_behind):
+    """Whether another job is due: not while the database cannot tell, nor beside one that is done in parts.
+
+    Workers take parts only while no job is queued.
+    """
     with suppress(StoreUnavailable):
         waiting = (JobStatus.QUEUED, JobStatus.RUNNING)
-        return sum(len(service.store.jobs.list(status=status, limit=AT_HAND).items) for status in waiting)
-    return AT_HAND
+        unfinished = [
+            job for status in waiting for job in service.store.jobs.list(status=status, limit=AT_HAND).items
+        ]
+        is_in_parts = any(job.kind is JobKind.ENCODING for job in unfinished)
+        return not is_in_parts and (is_behind or len(unfinished) < AT_HAND)
+    return False
 
 
 def wait_for_end(service, job_ids):
@@ -137,30 +209,60 @@ def wait_for_end(service, job_ids):
         time.sleep(0.2)
 
 
+def repeat_steered(service, plan, outcome):
+    """Give each job that was steered a twin that is told the same at the same steps, and wait for these."""
+    engine = sa.create_engine(service.settings.sqlalchemy_url)
+    attempts = itertools.count()
+    for job_id, seed in list(outcome.jobs.items()):
+        changes = [asdict(each) for each in service.store.jobs.get(job_id).steering if each.step is not None]
+        while changes and job_id not in outcome.repeats:
+            twin = submit(service, request(plan, outcome, seed), f"steered-{next(attempts)}")
+            if service.store.controls.pause(twin).status is JobStatus.PAUSED:  # before a worker had it
+                with engine.begin() as connection:
+                    connection.execute(sa.update(jobs).where(jobs.c.id == twin).values(steering=changes))
+                outcome.repeats[job_id] = twin
+            else:
+                outcome.jobs[twin] = seed
+            service.store.controls.resume(twin)
+    engine.dispose()
+    wait_for_end(service, {*outcome.jobs, *outcome.repeats.values()})
+
+
 def find_faults(service, plan, outcome):
     """Everything that is not as it should be; empty when nothing was lost, doubled or changed."""
     store = service.store
     faults = [f"{kind}: only {count}" for kind, count in outcome.struck.items() if count < plan.blows]
     if len(outcome.jobs) < plan.jobs or len(outcome.twins) != plan.seeds:
         faults.append(f"only {len(outcome.jobs)} jobs and {len(outcome.twins)} twins were submitted")
-    known = {*outcome.jobs, *outcome.twins.values()}
+    known = {*outcome.jobs, *outcome.twins.values(), *outcome.repeats.values()}
     stored = all_of(store.jobs.list)
     if {job.id for job in stored} != known or len(stored) != len(known):
         faults.append(f"{len(stored)} jobs are stored, {len(known)} were submitted")
-    models = all_of(store.models.list)
-    per_job = Counter(model.job_id for model in models)
+    models, datasets = all_of(store.models.list), all_of(store.datasets.list)
+    results = Counter(model.job_id for model in models)
+    results.update(job.id for job in stored for dataset in datasets if dataset.id == job.result_dataset_id)
     for job in stored:
-        if job.status is not JobStatus.SUCCEEDED or per_job[job.id] != 1:
-            faults.append(f"{job.id} is {job.status} ({job.status_reason}) with {per_job[job.id]} models")
+        if job.status is not JobStatus.SUCCEEDED or results[job.id] != 1:
+            faults.append(f"{job.id} is {job.status} ({job.status_reason}) with {results[job.id]} results")
         faults += stale_writes(job.id, store.jobs.events(job.id, limit=100_000))
-    files = set(store.models._files.names("models"))
+    if len(models) + len(datasets) != len(stored) + len(outcome.datasets):
+        faults.append(f"{len(models)} models and {len(datasets)} datasets of {len(stored)} jobs")
+    files = set(store.files.names("models"))
     if files != {model.id for model in models}:
         faults.append(f"{len(files)} directories of models, {len(models)} models")
-    by_job = {model.job_id: model.id for model in models}
+    return faults + differences(store, outcome, {job.id: job for job in stored})
+
+
+def differences(store, outcome, stored):
+    """Results that are not those of their twins, and codes that are not those of all rows in one piece."""
+    faults = []
     for job_id, seed in outcome.jobs.items():
-        twin = by_job.get(outcome.twins[seed])
-        if job_id in by_job and contents(store, by_job[job_id]) != contents(store, twin):
+        twin = stored[outcome.repeats.get(job_id, outcome.twins[seed])]
+        if contents(store, stored[job_id]) != contents(store, twin):
             faults.append(f"{job_id} differs from its twin of seed {seed}")
+    encodings = [job for job in stored.values() if job.kind is JobKind.ENCODING]
+    if encodings and contents(store, encodings[0]) != encode(store, outcome):
+        faults.append(f"{encodings[0].id} differs from the codes of all rows in one piece")
     return faults
 
 
@@ -178,11 +280,20 @@ def stale_writes(job_id, events):
     return faults
 
 
-def contents(store, model_id):
-    """The files of a model that hold what was learnt."""
-    directory = store.models.directory(model_id)
+def contents(store, job):
+    """The files of a job's model that hold what was learnt, or the codes of its dataset."""
+    if job.kind is JobKind.ENCODING:
+        return np.load(store.datasets.values_path(job.result_dataset_id)).tobytes()
+    directory = store.models.directory(job.model_id)
     names = ("assignment.npy", "grouping.json", "codebook.json", "encoder.onnx", "decoder.onnx")
     return {name: (directory / name).read_bytes() for name in names}
+
+
+def encode(store, outcome):
+    """What an encoding gives: the codes of all rows by the first twin's model, in one piece."""
+    encoder = TableEncoder.read(store.models.directory(outcome.model), torch.device("cpu"))
+    codes = encoder.encode(np.load(store.datasets.values_path(outcome.datasets["long"])))
+    return codes.astype("<f4").tobytes()
 
 
 def all_of(list_page):

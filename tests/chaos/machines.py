@@ -20,6 +20,7 @@ class Machine:
         url: Of its API.
         command: What processes there are started by.
         environment: Of its processes.
+        root: Of the version of catvq that runs there.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Machine:
     workers: tuple[str, ...]
     command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    root: Path = Path(__file__).parents[2]
 
     def wipe(self):
         """Have an empty disk."""
@@ -37,7 +39,7 @@ class Machine:
 class Host(Machine):
     """A machine in a network namespace of its own, linked with the one that this process is in."""
 
-    def __init__(self, number, directory, environment):
+    def __init__(self, number, directory, environment, root):
         self.is_cut = False
         self.namespace = f"catvq-{os.getpid()}-{number}"
         self.link = f"catvq-{number}"
@@ -50,6 +52,7 @@ class Host(Machine):
             command=("ip", "netns", "exec", self.namespace),
             environment=environment
             | {"CATVQ_HOST": "0.0.0.0", "CATVQ_TRUSTED_NETWORK": "true", "CATVQ_PORT": str(PORT)},
+            root=root,
         )
         ip("netns", "add", self.namespace)
         ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import psutil
 import sqlalchemy as sa
@@ -25,7 +24,6 @@ from worker.store import Store
 
 LEASE_S = 6.0
 READY_S = 180.0
-CLIENT_TIMEOUT_S = 10.0  # of a machine whose link is cut nothing is heard
 # Whoever is killed every few seconds loses more attempts in a row than a real worker in its life.
 MAX_ATTEMPTS = 1000
 
@@ -118,8 +116,9 @@ class Service:
         for part in self.parts:
             part.keep_running(self.log_dir)
 
-    def client(self):
-        return Client(random.choice(self.machines).url, timeout_s=CLIENT_TIMEOUT_S)
+    def url(self):
+        """Of any API."""
+        return random.choice(self.machines).url
 
     def wait_until_ready(self):
         deadline = time.monotonic() + READY_S
@@ -175,8 +174,7 @@ class Service:
             "OMP_WAIT_POLICY": "passive",
         }
         words = [*machine.command, sys.executable, "-m", *words]
-        root = Path(__file__).parents[2]
-        return Part(name, words, root, environment | machine.environment, self._guard, machine)
+        return Part(name, words, machine.root, environment | machine.environment, self._guard, machine)
 
 
 @contextmanager
@@ -187,13 +185,14 @@ def running(directory, database_url):
 
 
 @contextmanager
-def running_on_hosts(directory, database_url):
+def running_on_hosts(directory, database_url, other_version=None):
     """The service on two machines that share a database, a queue and an object storage, and nothing else.
 
     The process is in a network namespace of its own, in which nothing listens yet.
 
     Args:
         database_url: Of PostgreSQL, by the directory of its Unix socket, which is reached from anywhere.
+        other_version: The directory of the version of catvq that the second machine runs, if not this one.
     """
     make_network()
     url = sa.make_url(database_url)
@@ -202,7 +201,8 @@ def running_on_hosts(directory, database_url):
     os.environ.update(CREDENTIALS)
     with Guard() as guard, running_s3() as server, new_bucket(server, GATEWAY) as bucket:
         own = {name: value for name, value in bucket.environment.items() if name.startswith("CATVQ_")}
-        hosts = [Host(number, directory, own) for number in (1, 2)]
+        roots = [Machine.root, other_version or Machine.root]
+        hosts = [Host(number, directory, own, root) for number, root in enumerate(roots, start=1)]
         try:
             service = Service(
                 directory,

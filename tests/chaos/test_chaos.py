@@ -13,4 +13,4 @@ def test_jobs_end_once_and_as_their_twins_whatever_is_struck(tmp_path):
         plan = Plan(seeds=2, jobs=2, blows=1, pause_s=1.0, epochs=15)
         outcome = run(service, plan)
         assert find_faults(service, plan, outcome) == []
-        assert len(outcome.struck) == 11
+        assert len(outcome.struck) == 14

@@ -22,7 +22,7 @@ pytestmark = [
 
 
 def test_jobs_end_once_and_as_their_twins_whatever_becomes_of_hosts_links_and_storage(database_url):
-    words = ["--hosts", "--database", by_socket(database_url), "--seeds", "1", "--jobs", "2", "--blows", "1"]
+    words = ["--hosts", "--database", by_socket(database_url), "--seeds", "2", "--jobs", "2", "--blows", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "tests.chaos", *words], capture_output=True, text=True, check=False
     )
