@@ -37,7 +37,7 @@ PROCESS_BYTES = 700 << 20  # measured: interpreter, torch and its compiler, befo
 # Measured for small and middling models; a machine may well be half or twice as fast.
 FLOPS_PER_SECOND = {"cpu": 3e10, "cuda": 5e12}
 STEP_OVERHEAD_S = {"cpu": 0.008, "cuda": 0.006}
-RANK_BYTES = 300 << 20  # measured: of each further process, before the first large tensor
+RANK_BYTES = 250 << 20  # measured: of each further process, before the first large tensor
 START_S = 4.0  # a process that loads torch, the cleaning, the freeze
 FLOPS_PER_WEIGHT = 6  # multiply and add, forward once and backward twice
 

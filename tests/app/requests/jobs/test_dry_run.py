@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.requests.jobs.dry_run import FieldError, InvalidPlanError, resolve_plan
-from app.requests.jobs.estimate import BYTES_PER_ROW
+from app.requests.jobs.estimate import BYTES_PER_ROW, RANK_BYTES
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 from tests.app.requests.jobs.plain_dataset import FAMILIES, FEATURES, dataset
@@ -70,6 +70,11 @@ def test_given_values_are_kept():
     assert (assignment["temperature_start"], assignment["temperature_schedule"]) == (2.0, "linear")
     assert (assignment["temperature_end"], assignment["assignment_lr"]) == (0.1, 0.5)
     assert (planned.steps_per_epoch, planned.search_steps, planned.steps) == (8, 0, 24)
+
+
+def test_each_device_takes_the_memory_of_a_process_with_the_model():
+    one, three = (resolve(training={"devices": devices, "device": "cpu"}) for devices in (1, 3))
+    assert three.estimate.memory_bytes - one.estimate.memory_bytes > 2 * RANK_BYTES
 
 
 def test_a_number_for_each_family_keeps_families_apart():
