@@ -32,17 +32,18 @@ def store(settings):
 def add_dataset(request):
     """Stores a table whose two families each vary together, in the test's own store unless given another."""
 
-    def add(*, rows=64, seed=0, name="tiny", scale=1.0, store=None):
+    def add(*, rows=64, members=3, noise=0.1, seed=0, name="tiny", scale=1.0, store=None):
         store = store or request.getfixturevalue("store")
         random = np.random.default_rng(seed)
-        causes = random.normal(size=(rows, 2)).repeat(3, axis=1)
-        values = (scale * (causes + 0.1 * random.normal(size=(rows, 6)))).astype(np.float32)
+        causes = random.normal(size=(rows, 2)).repeat(members, axis=1)
+        values = (scale * (causes + noise * random.normal(size=causes.shape))).astype(np.float32)
+        families = {family: [f"{family}{index}" for index in range(members)] for family in "ab"}
         path = store.spool_dir / f"{name}-{seed}.npy"
         np.save(path, values)
         new = NewDataset(
             name=name,
-            features=FEATURES,
-            families=FAMILIES,
+            features=families["a"] + families["b"],
+            families=families,
             digest=hashlib.sha256(values.tobytes()).hexdigest(),
             rows=rows,
             warnings=[],

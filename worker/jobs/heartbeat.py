@@ -14,7 +14,8 @@ from worker.store import LeaseLost, RequestedAction, StorageUnavailable, StoreUn
 LONGEST_INTERVAL_S = 0.5  # so that a cancelled job ends within a second
 PAUSE_AFTER = 0.7  # of a lease without an answer: pause before another worker may claim the job
 RETRY_AFTER_S = 0.5
-TIME_TO_END_S = 2.0  # for work whose claim is gone; some of its steps take minutes and cannot be interrupted
+TIME_TO_END_S = 0.5  # for work whose claim is gone; some of its steps take minutes and cannot be interrupted
+STOPPED = "its worker was stopped"
 
 Result = TypeVar("Result")
 
@@ -80,6 +81,8 @@ class Heartbeat(Generic[Claimed]):
         self._is_steered = threading.Event()
         self._is_over = threading.Event()
         self._abandon = abandon
+        self._release: Callable[[], object] | None = None
+        self._releasing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def __enter__(self) -> Self:
@@ -126,6 +129,20 @@ class Heartbeat(Generic[Claimed]):
                     _log.warning("%s: waiting for the object storage: %s", self._claim.name, error)
                 time.sleep(RETRY_AFTER_S)
 
+    @contextmanager
+    def nothing_to_save(self, release: Callable[[], object]) -> Iterator[None]:
+        """Around work that begins again after a stop; it need not look whether it should stop.
+
+        Args:
+            release: Gives the claim back.
+        """
+        self._release = release
+        try:
+            yield
+        finally:
+            with self._releasing:
+                self._release = None
+
     @property
     def _is_given_up(self) -> bool:
         return self._is_taken.is_set() or (self.is_lost and self._is_stopping.is_set())
@@ -145,6 +162,8 @@ class Heartbeat(Generic[Claimed]):
         is_silent = False
         while not self._is_taken.is_set() and not self._is_over.wait(self._interval_s):
             try:
+                if self._is_stopping.is_set():
+                    self._release_unsaved()
                 self._beat()
                 is_silent = False
             except LeaseLost:
@@ -158,6 +177,12 @@ class Heartbeat(Generic[Claimed]):
                 self._is_taken.set()
         if not self._is_over.wait(TIME_TO_END_S):
             self._abandon()
+
+    def _release_unsaved(self) -> None:
+        with self._releasing:
+            if self._release is not None:
+                self._release()
+                raise LeaseLost(f"{self._claim.name} was given back", code="lease_lost")
 
     def _beat(self) -> None:
         action = self._leases.heartbeat(self._claim)

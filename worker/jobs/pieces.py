@@ -23,14 +23,24 @@ _log = logging.getLogger(__name__)
 
 
 def work_on_pieces(
-    store: Store, settings: WorkerSettings, worker_name: str, is_stopping: threading.Event
+    store: Store,
+    settings: WorkerSettings,
+    worker_name: str,
+    is_stopping: threading.Event,
+    abandon: Callable[[], object] = lambda: None,
 ) -> None:
-    """Do pieces of work until none is due, a job is queued, one is lost or `is_stopping` is set."""
+    """Do pieces of work until none is due, a job is queued, one is lost or `is_stopping` is set.
+
+    `abandon` ends the process where the work on a piece does not stop soon.
+    """
     while not is_stopping.is_set() and store.outbox.count_queued() == 0:
         piece = store.pieces.claim(worker_name)
         if piece is None:
             return
-        with Heartbeat(store.pieces, piece, lease_s=store.pieces.lease_s, is_stopping=is_stopping) as beat:
+        lease_s = store.pieces.lease_s
+        with Heartbeat(
+            store.pieces, piece, lease_s=lease_s, is_stopping=is_stopping, abandon=abandon
+        ) as beat:
             if piece.job_id is None:
                 act = partial(_compare, store, settings, piece, beat)
             else:
@@ -50,7 +60,8 @@ def do_piece(
     """
     _log.info("%s started", piece.name)
     try:
-        result = act()
+        with heartbeat.nothing_to_save(lambda: store.pieces.release(piece)):
+            result = act()
     except (Interrupted, StorageUnavailable) as reason:
         heartbeat.persist(lambda: store.pieces.release(piece))
         _log.info("%s was released", piece.name)

@@ -6,7 +6,7 @@ from catvq.errors import Interrupted, RankLost
 from worker.contract.job_config import JobKind
 from worker.jobs.encoding.encode import EncodingAttempt
 from worker.jobs.failures import describe_failure
-from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.heartbeat import STOPPED, Heartbeat
 from worker.jobs.train import TrainingAttempt
 from worker.process.memory import OUT_OF_MEMORY, describe_memory_drivers
 from worker.store import CancelRequested, Claim, LeaseLost, StorageUnavailable, Store, StoreUnavailable
@@ -36,7 +36,7 @@ def _run(store: Store, claim: Claim, heartbeat: Heartbeat[Claim]) -> None:
         _ATTEMPTS[claim.job.kind](store, claim, heartbeat).run()
     except Interrupted:
         if not heartbeat.is_lost:
-            heartbeat.persist(lambda: store.leases.release(claim, "its worker was stopped"))
+            heartbeat.persist(lambda: store.leases.release(claim, STOPPED))
     except CancelRequested:
         heartbeat.persist(lambda: store.leases.cancel(claim))
     except LeaseLost:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from contextlib import AbstractContextManager
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -9,9 +10,10 @@ from threadpoolctl import threadpool_limits
 from catvq.config import RunConfig
 from catvq.errors import CheckpointError, Interrupted
 from catvq.features.table import FeatureTable
+from catvq.frozen.artifact import FrozenModel
 from catvq.frozen.start_model import StartModel
 from catvq.training.run import TrainingRun
-from worker.jobs.heartbeat import Heartbeat
+from worker.jobs.heartbeat import STOPPED, Heartbeat
 from worker.jobs.load_dataset import load_table
 from worker.jobs.recorder import Recorder
 from worker.jobs.steering import SteeringReplay
@@ -53,9 +55,15 @@ class TrainingAttempt:
         torch.set_num_threads(threads)
         self._remove_leftovers()
         with threadpool_limits(limits=threads):
-            run = self._start_or_resume()
+            with self._nothing_to_save():
+                run = self._start_or_resume()
             self._train(run)
-            self._publish(run)
+            with self._nothing_to_save():
+                frozen = run.freeze()
+            self._publish(run, frozen)
+
+    def _nothing_to_save(self) -> AbstractContextManager[None]:
+        return self._heartbeat.nothing_to_save(lambda: self._store.leases.release(self._claim, STOPPED))
 
     def _train(self, run: TrainingRun) -> None:
         checkpoint_every = run.config.training.checkpoint_every_epochs
@@ -83,9 +91,8 @@ class TrainingAttempt:
             raise
         return True
 
-    def _publish(self, run: TrainingRun) -> None:
+    def _publish(self, run: TrainingRun, frozen: FrozenModel) -> None:
         job = self._claim.job
-        frozen = run.freeze()
         model_id = model_id_of(job.id, self._claim.token)
         staging = self._store.spool_dir / model_id
         try:

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections import deque
+from functools import partial
 from logging.config import dictConfig
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
@@ -131,16 +132,12 @@ def _work(
 
     Those are done only while no job is queued.
     """
-    threads = settings.threads or find_free_cores()
+    threads, abandon = settings.threads or find_free_cores(), partial(os._exit, 1)
     claim = store.leases.claim(job_id, name, threads=threads)
     claim = claim or store.leases.claim_next(name, threads=threads)
     if claim is not None:
         heartbeat = Heartbeat(
-            store.leases,
-            claim,
-            lease_s=settings.lease_s,
-            is_stopping=is_stopping,
-            abandon=lambda: os._exit(1),
+            store.leases, claim, lease_s=settings.lease_s, is_stopping=is_stopping, abandon=abandon
         )
         with log_context(job_id=claim.job.id), heartbeat:
             # The fork server has loaded it; without one, the job is already shown as running meanwhile.
@@ -150,4 +147,4 @@ def _work(
     if store.pieces.first_due() is not None:
         from worker.jobs.pieces import work_on_pieces  # noqa: PLC0415
 
-        work_on_pieces(store, settings, name, is_stopping)
+        work_on_pieces(store, settings, name, is_stopping, abandon)

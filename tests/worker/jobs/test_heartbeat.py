@@ -91,3 +91,21 @@ def test_a_job_counts_as_lost_before_its_lease_ends_when_the_store_does_not_answ
     assert not heartbeat.is_lost
     time.sleep(0.75)
     assert heartbeat.is_lost
+
+
+def test_a_paused_job_that_has_nothing_to_save_is_given_back_even_while_its_work_is_busy(
+    store, claim, heartbeat
+):
+    with heartbeat.nothing_to_save(lambda: store.leases.release(claim, "stopped")):
+        store.controls.pause(claim.job.id)
+        soon(lambda: store.jobs.get(claim.job.id).status is JobStatus.PAUSED)
+        soon(lambda: heartbeat.is_lost)
+
+
+def test_a_paused_job_that_has_something_to_save_is_held(store, claim, heartbeat):
+    with heartbeat.nothing_to_save(lambda: store.leases.release(claim, "stopped")):
+        pass
+    store.controls.pause(claim.job.id)
+    soon(heartbeat.should_stop)
+    time.sleep(2)
+    assert store.jobs.get(claim.job.id).status is JobStatus.PAUSING

@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
@@ -33,10 +34,10 @@ class Running:
 
     def process(self):
         deadline = time.monotonic() + PATIENCE_S
-        while not (job := self.job()).live:
+        while (name := self.job().worker_name) is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        return psutil.Process(int(job.worker_name.split(".")[-2]))
+        return psutil.Process(int(name.split(".")[-2]))
 
     def job(self):
         return self._store.jobs.get(self.job_id)
@@ -73,11 +74,11 @@ def run(service, add_dataset):
     """Runs a long job; what is left of it at the end of the test is cancelled."""
     started = []
 
-    def start():
+    def start(assignment=MappingProxyType({"mode": "static"}), **table):
         request = JobRequest.model_validate(
             {
-                "dataset": add_dataset(store=service).id,
-                "assignment": {"mode": "static"},
+                "dataset": add_dataset(store=service, **table).id,
+                "assignment": dict(assignment),
                 "training": {"epochs": 10_000, "batch_size": 8},
             }
         )
@@ -118,3 +119,16 @@ def test_a_job_whose_process_is_killed_by_a_user_is_retried(run, kills, service)
     assert running.job().status is JobStatus.RUNNING
     assert service.outbox.release_worker(running.job().worker_name) == [running.job_id]
     assert running.job().status is JobStatus.QUEUED
+
+
+@pytest.mark.parametrize(("action", "status"), [("cancel", "cancelled"), ("pause", "paused")])
+def test_the_process_of_a_job_ends_in_a_step_that_does_not_look_whether_it_should_stop(
+    run, service, action, status
+):
+    running = run({}, rows=1000, members=1200, noise=1.0)  # their dependence takes many seconds
+    process = running.process()
+    getattr(service.controls, action)(running.job_id)
+    process.wait(timeout=20)
+    running.wait()
+    assert running.job().status == status
+    assert [event.type for event in service.jobs.events(running.job_id)][-1] == status
