@@ -1,7 +1,8 @@
 """Held-out error at equal bits and tokens against other quantisers, on real tables: `make bench-codes`.
 
-Every model has three tokens of 32 codes for each category. Contestants see the same cleaned rows; residual
-k-means has the model's own groups, the others quantise whole rows with as many bits. Labels, where a table
+Every model has three tokens for each category, of 16, 32 and 64 codes, as automatic sizes have them.
+Contestants see the same cleaned rows; residual k-means has the model's own groups, and the same sizes or 32
+codes in each token, the others quantise whole rows with as many bits. Labels, where a table
 has them, are never trained on: probes read them off one-hot tokens.
 
 `--set informativeness_weight=0.1` trains with other settings of the model; `--read DIR` reads codes that
@@ -32,9 +33,10 @@ from catvq.features.split import split_rows
 from catvq.features.table import FeatureTable
 from catvq.training.run import TrainingRun
 
-LEVELS, BITS_OF_TOKEN = 3, 5
+SIZES = (16, 32, 64)
+LEVELS, BITS_OF_TOKEN = len(SIZES), 5
 VALIDATION_FRACTION, TEST_FRACTION = 0.1, 0.2
-COLUMNS = ("residual k-means", "PCA + scalar", "faiss residual", "faiss OPQ", "learnt")
+COLUMNS = ("residual k-means", "3 x 32 codes", "PCA + scalar", "faiss residual", "faiss OPQ", "learnt")
 
 
 def large() -> RealTable:
@@ -60,7 +62,7 @@ def main() -> None:
         print_probes_of(arguments.read, arguments.tables, arguments.seeds)
         return
     model = {name: json.loads(value) for name, value in (each.split("=") for each in arguments.set)}
-    print(f"seeds {arguments.seeds}, {LEVELS} tokens of {BITS_OF_TOKEN} bits, torch {torch.__version__}")
+    print(f"seeds {arguments.seeds}, tokens of {SIZES} codes, torch {torch.__version__}")
     print(f"settings of the model besides: {model}\n")
     heads = " | ".join(("table", "rows x features", "G", *COLUMNS, "against residual k-means", "moved"))
     print(f"| {heads} | linear probe | trees | topography | s |\n|---|" + "---|" * (len(COLUMNS) + 8))
@@ -113,7 +115,8 @@ def measure(
     tokens = LEVELS * table.num_categories
     codes = frozen.weights.encode(torch.from_numpy(rows))
     rebuilt = (
-        residual_k_means(fitted, judged, groups, levels=LEVELS, codes=2**BITS_OF_TOKEN, seed=seed),
+        residual_k_means(fitted, judged, groups, codes=SIZES, seed=seed),
+        residual_k_means(fitted, judged, groups, codes=[2**BITS_OF_TOKEN] * LEVELS, seed=seed),
         principal_components(fitted, judged, bits=tokens * BITS_OF_TOKEN, seed=seed),
         faiss_residual(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
         faiss_product(fitted, judged, tokens=tokens, bits_of_token=BITS_OF_TOKEN),
@@ -130,7 +133,7 @@ def measure(
 
 def settings(table: RealTable, seed: int, model: dict[str, Any]) -> RunConfig:
     """A learnable job's, all else than the sizes by default."""
-    sizes = {"categories": table.num_categories, "codebook_size": 2**BITS_OF_TOKEN, "levels": LEVELS}
+    sizes = {"categories": table.num_categories, "levels": [{"codebook_size": size} for size in SIZES]}
     training = {
         "validation_fraction": VALIDATION_FRACTION,
         "test_fraction": TEST_FRACTION,

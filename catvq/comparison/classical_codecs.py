@@ -1,6 +1,6 @@
 """Classical quantisers as baselines for a model's codes: residual k-means, principal components.
 
-Shapes: N training rows, B test rows, D features, L levels, K codebook size.
+Shapes: N training rows, B test rows, D features, K codebook size.
 """
 
 import warnings
@@ -20,7 +20,7 @@ Rows = NDArray[np.float32]
 
 
 def residual_k_means(
-    train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, levels: int, codes: int, seed: int
+    train: Rows, test: Rows, groups: Sequence[NDArray[np.int64]], *, codes: Sequence[int], seed: int
 ) -> Rows:
     """Quantise by residual k-means in each group of features, then one ridge regression of all features.
 
@@ -28,8 +28,7 @@ def residual_k_means(
         train: float32 [N, D], standardised.
         test: float32 [B, D].
         groups: Features of each group.
-        levels: L, codebooks of each group.
-        codes: K.
+        codes: K of each level, the same in every group.
         seed: Seed of k-means.
 
     Returns:
@@ -37,7 +36,7 @@ def residual_k_means(
     """
     quantised, encoded = np.zeros_like(train), np.zeros_like(test)
     for group in groups:
-        books = _residual_books(train[:, group], levels, codes, seed)
+        books = _residual_books(train[:, group], codes, seed)
         quantised[:, group] = _nearest_sums(train[:, group], books)
         encoded[:, group] = _nearest_sums(test[:, group], books)
     moments = quantised.T @ quantised + RIDGE * len(train) * np.eye(train.shape[1])
@@ -74,11 +73,11 @@ def principal_components(train: Rows, test: Rows, *, bits: int, seed: int) -> Ro
     return decoded
 
 
-def _residual_books(rows: Rows, levels: int, codes: int, seed: int) -> list[Rows]:
+def _residual_books(rows: Rows, codes: Sequence[int], seed: int) -> list[Rows]:
     """Fit codebooks, each on the residuals of the ones before."""
     books, rest = [], rows.copy()
-    for _ in range(levels):
-        means = _k_means(rest, codes, seed)
+    for size in codes:
+        means = _k_means(rest, size, seed)
         books.append(means.cluster_centers_)
         rest -= means.cluster_centers_[means.labels_]
     return books

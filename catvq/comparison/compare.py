@@ -175,7 +175,7 @@ class _Contest:
         found: dict[CodecName, float] = {}
         for name, (own, depth) in grouped.items():
             self._check()
-            rebuilt = residual_k_means(train, test, own, levels=depth, codes=codes, seed=seed)
+            rebuilt = residual_k_means(train, test, own, codes=[codes] * depth, seed=seed)
             found[name] = self._test_error(rebuilt)
         self._check()
         rebuilt = principal_components(train, test, bits=int(self.terms.bits_per_row), seed=seed)

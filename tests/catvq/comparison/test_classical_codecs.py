@@ -23,8 +23,8 @@ GROUPS = [np.arange(3), np.arange(3, 6)]
 
 def test_more_levels_and_more_codes_leave_less_error(rows):
     errors = [
-        error_of(residual_k_means, *rows, GROUPS, levels=levels, codes=codes, seed=0).mean()
-        for levels, codes in ((1, 4), (1, 16), (2, 16))
+        error_of(residual_k_means, *rows, GROUPS, codes=codes, seed=0).mean()
+        for codes in ([4], [16], [16, 16])
     ]
 
     assert errors[0] > errors[1] > errors[2] > 0
@@ -35,7 +35,7 @@ def test_every_test_row_has_an_error_of_its_own(rows):
     test = np.concatenate([test, 100 + test[:1]])
 
     for errors in (
-        error_of(residual_k_means, train, test, GROUPS, levels=2, codes=8, seed=0),
+        error_of(residual_k_means, train, test, GROUPS, codes=[8, 8], seed=0),
         error_of(principal_components, train, test, bits=12, seed=0),
     ):
         assert errors.shape == (501,)
@@ -46,7 +46,7 @@ def test_the_right_groups_do_better_than_mixed_ones_at_equal_bits(rows):
     mixed = [np.array([0, 1, 3]), np.array([2, 4, 5])]
 
     right, wrong = (
-        error_of(residual_k_means, *rows, groups, levels=1, codes=16, seed=0) for groups in (GROUPS, mixed)
+        error_of(residual_k_means, *rows, groups, codes=[16], seed=0) for groups in (GROUPS, mixed)
     )
 
     assert right.mean() < wrong.mean()
@@ -63,5 +63,5 @@ def test_bits_go_to_the_components_that_vary(rows):
 def test_few_distinct_rows_are_no_trouble():
     rows = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
 
-    assert error_of(residual_k_means, rows, rows, [np.arange(3)], levels=2, codes=32, seed=0).max() < 0.01
+    assert error_of(residual_k_means, rows, rows, [np.arange(3)], codes=[32, 32], seed=0).max() < 0.01
     assert error_of(principal_components, rows, rows, bits=30, seed=0).max() < 0.01
