@@ -1,5 +1,6 @@
 """Memory limits of the machine or container, and detection of out-of-memory kills."""
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,12 @@ CONTROL_GROUPS = Path("/sys/fs/cgroup")
 EVENTS_OF_THE_MACHINE = Path("/proc/vmstat")
 OWN_SCORE = Path("/proc/self/oom_score_adj")
 HIGHEST_SCORE = 1000  # such a process is killed before all others, however little memory it takes
+# Parameters of glibc's mallopt: how much free memory stays, and the size from which it is given back at once.
+# A step of training frees some MiB: giving them back each time takes a fifth of its time.
+ALLOCATOR = {
+    -1: 64 << 20,
+    -3: 32 << 20,
+}  # free memory kept, and the size from which memory is given back at once
 
 
 def find_memory_bytes() -> int:
@@ -41,6 +48,14 @@ def be_killed_first() -> None:
     """Make this process the first that the system kills when memory runs out."""
     with suppress(OSError):  # only Linux has this file
         OWN_SCORE.write_text(str(HIGHEST_SCORE))
+
+
+def keep_freed_memory() -> None:
+    """Let this process use freed memory again, in place of giving it back to the system each time."""
+    with suppress(OSError, AttributeError, TypeError):  # only glibc has it
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ALLOCATOR.items():
+            mallopt(parameter, value)
 
 
 def describe_memory_kill(job: JobRecord) -> str:

@@ -23,7 +23,13 @@ from worker.contract.settings import WorkerSettings
 from worker.jobs.heartbeat import Heartbeat, stopped_by_sigterm
 from worker.process.cores import find_free_cores
 from worker.process.liveness_lock import held_lock, process_prefix
-from worker.process.memory import OUT_OF_MEMORY, be_killed_first, count_memory_kills, describe_memory_kill
+from worker.process.memory import (
+    OUT_OF_MEMORY,
+    be_killed_first,
+    count_memory_kills,
+    describe_memory_kill,
+    keep_freed_memory,
+)
 from worker.store import Store, StoreUnavailable
 
 # Torch loads its compiler with the first optimiser of a process.
@@ -99,6 +105,7 @@ def _begin(job_id: str, worker_process_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker stops its jobs itself
     set_pdeathsig("SIGKILL")
     be_killed_first()
+    keep_freed_memory()
     worker = multiprocessing.parent_process()
     if worker is None or not worker.is_alive():  # it died before set_pdeathsig
         return
