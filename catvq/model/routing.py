@@ -93,12 +93,17 @@ class SoftRouting:
 
     def project(self, features: Tensor, weight: Tensor) -> Tensor:
         """See `Routing.project`: features @ (gate[:, g] * weight) for all categories at once."""
-        gated = gate(self.assignment).T.unsqueeze(-1) * weight  # [G, D, H]
-        return torch.matmul(features, gated)
+        return self._project(features, weight.unsqueeze(1))
 
     def project_own(self, features: Tensor, weight: Tensor) -> Tensor:
         """See `Routing.project_own`."""
-        return self.project(features, weight)
+        return self._project(features, weight.transpose(0, 1))
+
+    def _project(self, features: Tensor, weight: Tensor) -> Tensor:
+        """By weights [D, G or 1, H]: one product of all categories takes half the time of one for each."""
+        gated = gate(self.assignment).unsqueeze(2) * weight  # [D, G, H]
+        projected = (features @ gated.flatten(1)).view(len(features), *gated.shape[1:])
+        return projected.transpose(0, 1)
 
     def own_feature_errors(
         self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None

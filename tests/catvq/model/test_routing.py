@@ -33,7 +33,7 @@ def test_both_routes_project_alike_with_like_gradients(case):
         features = torch.randn(ROWS, len(grouping), dtype=torch.double, requires_grad=True)
         weight = torch.randn(len(grouping), WIDTH, dtype=torch.double, requires_grad=True)
         projected = routing.project(features, weight)
-        (projected * torch.randn_like(projected)).sum().backward()
+        (projected * torch.randn(projected.shape, dtype=torch.double)).sum().backward()
         results.append((projected, features.grad, weight.grad))
 
     assert results[0][0].shape == (categories, ROWS, WIDTH)
