@@ -12,6 +12,7 @@ from torch import Tensor
 
 from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
+from catvq.model.codebook import KMEANS_ITERATIONS
 from catvq.model.smoothing import SPREADS, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_sample_size
@@ -31,7 +32,8 @@ JUDGED = 0.98  # of them: one outlier may have more error than all others togeth
 class Starter:
     """Starts the models of a run on training rows, moved as far as it pays.
 
-    A start on the rows themselves is a candidate for the best model, too.
+    A start on the rows themselves is a candidate for the best model, too. What the soft assignment trains
+    needs no careful start: where features move, a start in the final grouping competes with it.
 
     Args:
         data: What the run learns from.
@@ -66,13 +68,16 @@ class Starter:
         hard = successor or learner
         with hard.randomness.attempt():
             spread = choose_spread(hard, self._data, seed=self._seed, should_stop=should_stop)
-            start, plain = self._new(hard, spread, should_stop), self._new(hard, 0.0, should_stop)
+            start = self._new(hard, spread, should_stop)
+            plain = self._new(hard, 0.0, should_stop) if spread else None
             if successor is not None:
                 with learner.randomness.attempt():
-                    learner.adopt(self._new(learner, spread, should_stop).state_dict())
+                    soft = self._new(learner, spread, should_stop, iterations=TRIAL_ITERATIONS)
+                    learner.adopt(soft.state_dict())
         hard.adopt(start.state_dict())
         best.offer(hard)
-        best.offer(hard, plain)
+        if plain is not None:
+            best.offer(hard, plain)
         return spread
 
     def begin_anew_if_better(self, learner: Learner, best: BestModel, spread: float) -> None:
@@ -88,9 +93,14 @@ class Starter:
         best.offer(learner, plain)
 
     def _new(
-        self, learner: Learner, spread: float, should_stop: Callable[[], bool] = lambda: False
+        self,
+        learner: Learner,
+        spread: float,
+        should_stop: Callable[[], bool] = lambda: False,
+        *,
+        iterations: int = KMEANS_ITERATIONS,
     ) -> CategoricalVQVAE:
-        return learner.started_anew(start_rows(self._smoother, spread), should_stop=should_stop)
+        return learner.started_anew(start_rows(self._smoother, spread), iterations, should_stop)
 
 
 def choose_spread(
