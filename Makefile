@@ -5,6 +5,7 @@ PORT = 8000
 DATA = data
 WORKERS = 3
 API_WORKERS = 1
+DEVICE = cpu
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -13,7 +14,7 @@ INSTALLED := .venv/.installed
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: bench-long bench-series bench-tables vendor help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
+.PHONY: bench-train bench-long bench-series bench-tables vendor help install demo up test check lint types format bench-learning bench-real bench-encode bench-serving bench-store bench-connections logs backup restore lock chaos fuzz soak compose-test bench-estimators docs
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,6 +105,9 @@ bench-series: $(INSTALLED) ## Measure planted categories and codes of real sets 
 
 bench-long: $(INSTALLED) ## Measure memory and time of runs on long tables and on many series
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.long_tables
+
+bench-train: $(INSTALLED) ## Compare training steps with a loop over categories and the machine's peak; DEVICE=cuda
+	$(BIN)/python -m benchmarks.train_steps --device '$(DEVICE)'
 
 bench-encode: $(INSTALLED) ## Compare engines of the frozen encoder with their bare matrix products
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.encode
