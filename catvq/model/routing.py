@@ -103,7 +103,7 @@ class SoftRouting:
         """By weights [D, G or 1, H]: one product of all categories takes half the time of one for each."""
         gated = gate(self.assignment).unsqueeze(2) * weight  # [D, G, H]
         projected = (features @ gated.flatten(1)).view(len(features), *gated.shape[1:])
-        return projected.transpose(0, 1)
+        return projected.transpose(0, 1).contiguous()  # noise falls in the order of memory
 
     def own_feature_errors(
         self, features: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor, cells: Tensor | None = None
