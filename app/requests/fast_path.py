@@ -23,7 +23,7 @@ from app.requests.common_requests import MAX_FIELDS, CommonRequest, recognize
 from app.requests.encode import CODES_ONLY, answer_of, check_row_count, encode, read_rows
 from app.requests.open_inference import read_inference, write_inference
 from app.services import Services
-from app.tables.write import write_answer
+from app.tables.write import write_answer, write_array
 from worker.store import KeyRecord
 from worker.store import Scope as KeyScope
 
@@ -181,9 +181,12 @@ class FastPath:
     ) -> Response:
         rows, with_doubt = read_rows(self._api, model, content, common.sent), common.asked not in CODES_ONLY
         encoded = await encode(self._api, scope["state"], model.encoder, rows, with_doubt=with_doubt)
-        answer = answer_of(model.record.id, model.encoder.tokens, encoded)
         headers = {"Vary": "Accept"} | result_headers(common.key, model.record.id)
-        return Response(write_answer(answer, common.asked), 200, headers, common.asked.value)
+        if with_doubt:
+            written = write_answer(answer_of(model.record.id, model.encoder.tokens, encoded), common.asked)
+        else:
+            written = write_array(encoded.codes, common.asked)
+        return Response(written, 200, headers, common.asked.value)
 
     async def _infer(
         self, scope: Scope, common: CommonRequest, model: ServedModel, content: BinaryIO
