@@ -3,13 +3,14 @@
 Letters: N rows, D' features, G categories.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
+from catvq.dependence.attachment import fits_of_others
 from catvq.dependence.available import Presence
 from catvq.dependence.category_count import CategoryCount, count_categories
 from catvq.dependence.higher_moments import fourth_order, third_order
@@ -22,6 +23,9 @@ from catvq.dependence.views import Views
 MAX_ROWS = 20_000
 COSINES = 4
 MAX_COLUMNS = 3000  # cosine columns in total, 3 s to invert; with more features, fewer cosines of each
+# Most features that are clustered, or so many for each category of a given number; others are put to those.
+CLUSTERED, CLUSTERED_PER_CATEGORY = 2500, 5
+BLOCK = 500  # others at a time, which bounds memory
 FALSE_PAIR = 0.01  # probability of one false pair in a table of independent features
 FALSE_PARTNERS = 0.1  # false discovery rate of features that take part in the clustering
 FALSE_MEMBERS = 0.01  # false discovery rate of features that are not marked as noise
@@ -46,6 +50,7 @@ class DependenceGrouping:
         count: The estimates behind an automatic G; None if G was given, or nothing was found.
         separation: Share of the dependence within categories, see `Views.separation`; of the features that
             take part in the clustering.
+        clustered: Number of features that were clustered, to which the others were put.
     """
 
     grouping: NDArray[np.int64]
@@ -54,6 +59,7 @@ class DependenceGrouping:
     structure: Structure
     count: CategoryCount | None
     separation: float
+    clustered: int
 
 
 def group_by_dependence(
@@ -75,9 +81,32 @@ def group_by_dependence(
             dependence.
         num_categories: Exact number of non-empty categories, at most D'. None estimates it as the median of
             three estimates, which may be 1.
-        seed: Chooses the rows if there are more than 20,000; nothing else is random.
+        seed: Chooses the rows if there are more than 20,000, and the features of a wide table that are
+            clustered; nothing else is random.
     """
-    evidence = _Evidence.of(values, seed=seed)
+    random = np.random.default_rng(seed)
+    if len(values) > MAX_ROWS:
+        values = values[np.sort(random.choice(len(values), MAX_ROWS, replace=False))]
+    most = max(CLUSTERED, CLUSTERED_PER_CATEGORY * (num_categories or 0))
+    if values.shape[1] <= most:
+        return _group_all(values, num_categories)
+    order = random.permutation(values.shape[1])
+    chosen, others = np.sort(order[:most]), np.sort(order[most:])
+    found = _group_all(values[:, chosen], num_categories)
+    grouping = np.empty(len(order), dtype=np.int64)
+    is_noise = np.empty(len(order), dtype=bool)
+    grouping[chosen], is_noise[chosen] = found.grouping, found.is_noise
+    member = np.eye(found.num_categories)[found.grouping] * ~found.is_noise[:, None]
+    blocks = np.array_split(others, -(-len(others) // BLOCK))
+    fits = np.concatenate(list(fits_of_others(values[:, chosen], values, blocks, member)))
+    grouping[others] = fits.argmax(axis=1)
+    p_value = found.num_categories * np.exp(-fits.max(axis=1))
+    is_noise[others] = ~_discoveries(p_value, FALSE_MEMBERS)
+    return replace(found, grouping=_numbered_by_first(grouping), is_noise=is_noise)
+
+
+def _group_all(values: NDArray[np.float32], num_categories: int | None) -> DependenceGrouping:
+    evidence = _Evidence.of(values)
     takes_part = evidence.takes_part
     count = None
     if num_categories is None and takes_part.sum() > 1:
@@ -102,7 +131,9 @@ def group_by_dependence(
         structure = "none"
     elif num_categories is None and wanted == 1:
         structure = "one_category"
-    return DependenceGrouping(_numbered_by_first(grouping), is_noise, wanted, structure, count, separated)
+    return DependenceGrouping(
+        _numbered_by_first(grouping), is_noise, wanted, structure, count, separated, len(takes_part)
+    )
 
 
 @dataclass(frozen=True)
@@ -126,11 +157,7 @@ class _Evidence:
     marginal: NDArray[np.float64]
 
     @classmethod
-    def of(cls, values: NDArray[np.float32], *, seed: int) -> Self:
-        rows = values
-        if len(values) > MAX_ROWS:
-            chosen = np.random.default_rng(seed).choice(len(values), MAX_ROWS, replace=False)
-            rows = values[np.sort(chosen)]
+    def of(cls, rows: NDArray[np.float32]) -> Self:
         count = rows.shape[1]
         if count < 2:
             nothing = np.zeros((count, count))

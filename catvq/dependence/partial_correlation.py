@@ -7,8 +7,8 @@ category still do. Letters: N rows, D features, K functions of each feature, P =
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.linalg import inv
 from scipy.special import chdtrc, erfc
 
 from catvq.dependence.available import Presence
@@ -143,7 +143,7 @@ def _squared_partials(
         correlation = presence.correlation(flat)
     # Missing functions are zero columns: they are isolated and contribute to no pair.
     correlation[np.diag_indices_from(correlation)] = 1 + ridge
-    precision = inv(correlation, overwrite_a=True, assume_a="pos").reshape(count, width, count, width)
+    precision = inverse(correlation).reshape(count, width, count, width)
     own = precision[np.arange(count), :, np.arange(count), :]
     values, vectors = np.linalg.eigh(own)
     root = (vectors / np.sqrt(values)[:, None, :]) @ vectors.transpose(0, 2, 1)  # P_ii^-1/2
@@ -152,6 +152,14 @@ def _squared_partials(
     half = (root @ precision.reshape(by_feature)).reshape(count * width, -1).T
     whole = (root @ half.reshape(by_feature)).reshape(count, width, count, width)
     return np.asarray(np.square(whole).sum(axis=(1, 3)))
+
+
+def inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Inverse of a positive definite matrix, during which other threads run (unlike with scipy's)."""
+    found: NDArray[np.float64] = torch.cholesky_inverse(
+        torch.linalg.cholesky(torch.from_numpy(matrix))
+    ).numpy()
+    return found
 
 
 def null_variance(others: float, rows: float, ridge: float) -> float:

@@ -14,6 +14,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from catvq.config import RunConfig
 from catvq.dependence.available import Presence, standardised
+from catvq.dependence.dependence import CLUSTERED
 from catvq.grouping.baselines import CANDIDATES, group_within
 from catvq.grouping.categories import Categories
 from catvq.grouping.moves import improve_grouping
@@ -46,7 +47,8 @@ class StartReport:
         is_improved: Whether the initial grouping is the improved one, not the unchanged one of `chosen`.
         stability: Adjusted Rand index between the two improved candidates; None if candidates were not
             compared.
-        is_cut_short: Whether moving features stopped at its limit of work, as on a wide table; more work
+        is_cut_short: Whether moving features stopped at its limit of work, as on a wide table, or did not
+            begin, as on one of more than `CLUSTERED` features, of which not all were clustered; more work
             might have found a lower error.
     """
 
@@ -69,7 +71,8 @@ def choose_start(
 ) -> tuple[Categories, StartReport]:
     """With init "auto", replace an unclear grouping by dependence by the one with the lowest expected error.
 
-    A grouping by dependence whose separation is at least `CLEAR_SEPARATION` is kept. Otherwise several
+    A grouping by dependence whose separation is at least `CLEAR_SEPARATION` is kept, and so is that of more
+    than `CLUSTERED` features, whose covariances would take gigabytes and hours. Otherwise several
     candidates are compared by the expected error of their codes, and the best ones improved by moving
     features; the best is used if it saves at least `LEAST_GAIN` of the error.
 
@@ -85,6 +88,8 @@ def choose_start(
     """
     init, separation = config.assignment.resolved_init(), categories.separation
     name = "dependence" if init == "auto" else init
+    if len(categories.grouping) > CLUSTERED:
+        return categories, StartReport(name, separation, is_cut_short=True)
     has_choice = bool((categories.allowed.sum(dim=1) > 1).any())
     if init != "auto" or not has_choice or separation >= CLEAR_SEPARATION:
         return categories, StartReport(name, separation)

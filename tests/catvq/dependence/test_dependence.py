@@ -76,7 +76,7 @@ def test_noise_alone_has_no_structure(number):
 
 def test_no_number_is_told_of_features_that_took_part_but_turned_out_to_be_noise():
     values = independent(200, 12, seed=65)
-    assert dependence._Evidence.of(values, seed=0).takes_part.sum() == 2
+    assert dependence._Evidence.of(values).takes_part.sum() == 2
     found = group_by_dependence(values, None, seed=0)
 
     assert (found.structure, found.num_categories, found.count) == ("none", 1, None)
@@ -296,3 +296,18 @@ def test_the_mean_of_the_strongest_surprises_has_about_uniform_p_values():
         assert (p_value < chance).mean() == pytest.approx(chance, rel=0.3)
     twice = dependence._strongest_pairs(np.concatenate([surprise[0], np.zeros_like(surprise[0])]))
     assert twice == pytest.approx(2 * p_value[:41])  # the better of two looks
+
+
+@pytest.mark.parametrize("kind", ["plain", "shared_factor", "unequal"])
+@pytest.mark.parametrize("gaps", [0, 0.1])
+def test_of_wide_tables_some_features_are_clustered_and_the_others_put_to_those(monkeypatch, kind, gaps):
+    table = planted(kind, seed=510, features=120)
+    values, truth = table.values.copy(), table.category
+    values[np.random.default_rng(0).random(values.shape) < gaps] = np.nan
+    monkeypatch.setattr(dependence, "CLUSTERED", 70)
+    monkeypatch.setattr(dependence, "BLOCK", 30)
+    found = group_by_dependence(values, None, seed=0)
+    belongs = truth >= 0
+    assert (found.clustered, found.num_categories) == (70, table.num_categories)
+    assert adjusted_rand_score(truth[belongs], found.grouping[belongs]) >= 0.98
+    assert not found.is_noise[belongs].any()
