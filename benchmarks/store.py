@@ -150,7 +150,7 @@ def upload(client: httpx.Client) -> str:
 def grow(settings: WorkerSettings, size: int) -> None:
     """Let there be `size` jobs, all of which have ended."""
     database = Database(settings.sqlalchemy_url)
-    with database.write() as connection:
+    with database.write(takes_long=True) as connection:
         newest = connection.execute(sa.select(jobs).order_by(jobs.c.seq.desc()).limit(1)).mappings().one()
         connection.execute(sa.delete(jobs))
         for start in range(1, size + 1, BATCH):
