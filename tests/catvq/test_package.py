@@ -24,10 +24,13 @@ def test_every_exported_name_is_there():
 
 def test_the_guide_s_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    table, series = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    table, series, machines = re.findall(
+        r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE
+    )
     scope = {}
     exec(compile(table, GUIDE, "exec"), scope)
     assert scope["codes"].shape == (178, len(scope["frozen"].categories) * scope["frozen"].levels)
     assert "alcohol" in capsys.readouterr().out
     exec(compile(series, GUIDE, "exec"), scope)
     assert scope["run"].soft_assignment().shape[0] == 3
+    compile(machines, GUIDE, "exec")  # torchrun itself is tried beside the ranks

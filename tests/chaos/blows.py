@@ -17,6 +17,7 @@ from worker.store.database.errors import Conflict
 
 FROZEN_S = 1.25 * LEASE_S + 2.5  # after a lease, a quarter of one passes before the job is taken
 LOCKED_S = 2.0
+HELP = "kill -9 of a worker that helps with a part"  # the one kind that needs a job to itself
 
 
 class Blows:
@@ -48,7 +49,7 @@ class Blows:
         return {
             "kill -9 of a worker": self.kill_worker,
             "kill -9 of a training process": self.kill_training,
-            "kill -9 of a worker that helps with a part": self.kill_helper,
+            HELP: self.kill_helper,
             "kill -9 of a fork server": self.kill_fork_server,
             "SIGSTOP of a training worker beyond its lease": self.freeze_worker,
             "kill -9 of the API": self.kill_api,

@@ -15,7 +15,7 @@ import torch
 from catvq_client import Client
 
 from catvq.frozen.table_encoder import TableEncoder
-from tests.chaos.blows import Blows
+from tests.chaos.blows import HELP, Blows
 from worker.contract.job_config import JobKind, JobStatus
 from worker.store import StoreUnavailable
 from worker.store.database.schema import jobs
@@ -99,9 +99,13 @@ def strike(service, plan, outcome, say):
     wanted = plan.blows * len(blows.kinds)
     while len(outcome.jobs) < plan.jobs or any(outcome.struck[kind] < plan.blows for kind in blows.kinds):
         share = sum(min(outcome.struck[kind], plan.blows) for kind in blows.kinds) / wanted
-        while needs_more(service, is_behind=len(outcome.jobs) < share * plan.jobs):
+        is_help_missing = outcome.struck[HELP] < plan.blows
+        while True:
             number = len(outcome.jobs)
             seed = seeds[number % len(seeds)]
+            is_alone = is_help_missing and kind_of(seed) == "encoding"
+            if not needs_more(service, is_alone=is_alone, is_behind=number < share * plan.jobs):
+                break
             body = request(plan, outcome, seed, number + 1)
             # A frozen worker may hold SQLite's only lock: it has to go on for anything to be submitted.
             outcome.jobs[submit(service, body, f"job-{number}", blows.thaw)] = seed
@@ -128,7 +132,7 @@ def request(plan, outcome, seed, number=0):
     Args:
         number: Of the job; two encodings of one dataset with the same keys would be one.
     """
-    kind = KINDS[seed % len(KINDS)]
+    kind = kind_of(seed)
     if kind == "encoding":
         keys = [key for index, key in enumerate(KEYS) if number >> index & 1]
         return f"/v1/models/{outcome.model}/encoding-jobs", {
@@ -184,10 +188,14 @@ def submit(service, body, key, meanwhile=lambda: None):
         time.sleep(0.2)
 
 
-def needs_more(service, *, is_behind):
+def kind_of(seed):
+    return KINDS[seed % len(KINDS)]
+
+
+def needs_more(service, *, is_alone, is_behind):
     """Whether another job is due: not while the database cannot tell, nor beside one that is done in parts.
 
-    Workers take parts only while no job is queued.
+    Only workers without a job take parts of another's: one that should be helped with begins alone.
     """
     with suppress(StoreUnavailable):
         waiting = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -195,7 +203,8 @@ def needs_more(service, *, is_behind):
             job for status in waiting for job in service.store.jobs.list(status=status, limit=AT_HAND).items
         ]
         is_in_parts = any(job.kind is JobKind.ENCODING for job in unfinished)
-        return not is_in_parts and (is_behind or len(unfinished) < AT_HAND)
+        has_room = not unfinished if is_alone else is_behind or len(unfinished) < AT_HAND
+        return has_room and not is_in_parts
     return False
 
 

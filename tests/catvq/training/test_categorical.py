@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from catvq.comparison.compare import compare
-from catvq.comparison.conditions import METHODS
 from catvq.comparison.learnt_model import LearntModel
+from catvq.comparison.verdict import NAMES
 from catvq.errors import CheckpointError
 from catvq.features.table import FeatureTable
 from catvq.frozen.table_encoder import TableEncoder, _torch
@@ -280,5 +280,5 @@ def test_a_model_of_them_is_compared_with_simpler_ones(directory, table, config,
     monkeypatch.setattr("catvq.comparison.conditions.MAX_STEPS", 20)
     result = compare(table, config, LearntModel.read(directory, 1.0), should_stop=lambda: False).verdict
 
-    assert [contestant.name for contestant in result.contestants] == ["model", *METHODS, "no_groups"]
+    assert [contestant.name for contestant in result.contestants] == ["model", *NAMES, "no_groups"]
     assert all(0 < contestant.test_error < 1 for contestant in result.contestants)
