@@ -197,15 +197,13 @@ class TrainingRun:
             if self._search is not None:
                 self._go_on_searching(self._search, should_stop)
             else:
-                self._training.train_epoch(should_stop)
+                self._training.train_epoch(should_stop, lambda: self._is_time_up(started))
                 self._note_moves(self._grouping, self._training.grouping())
                 self._summarize()
                 self._training.harden_if_settled()
+            self._progress.is_stopped_early |= self._is_time_up(started)
         finally:
             self._progress.seconds += time.monotonic() - started
-        limit = self.config.training.max_seconds
-        is_over = limit is not None and self._progress.seconds >= limit
-        self._progress.is_stopped_early |= is_over and self.epoch > 0
         return self.state()
 
     def state(self) -> RunState:
@@ -290,6 +288,11 @@ class TrainingRun:
     @property
     def _epochs(self) -> int:
         return choose_epochs(self.config.training, len(self._data.split.train))
+
+    def _is_time_up(self, started: float) -> bool:
+        """Whether `max_seconds` are over, with those since a moment that are not counted yet."""
+        limit = self.config.training.max_seconds
+        return limit is not None and self._progress.seconds + time.monotonic() - started >= limit
 
     def _begin_search(self) -> SearchStage:
         return SearchStage(self.config, self.categories, data=self._data)

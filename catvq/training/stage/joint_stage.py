@@ -147,16 +147,19 @@ class ModelStage:
         weights.unpack_into(model, HardRouting.from_grouping(grouping, len(self._names)))
         self._learner.adopt(model.state_dict())
 
-    def train_epoch(self, should_stop: Callable[[], bool]) -> None:
+    def train_epoch(
+        self, should_stop: Callable[[], bool], is_over: Callable[[], bool] = lambda: False
+    ) -> None:
         """Train to the end of the present epoch.
 
         Args:
             should_stop: Asked before every step.
+            is_over: Asked after every step; the epoch then ends with the steps that it has.
 
         Raises:
             Interrupted: `should_stop` said so; the stage can be saved here and goes on from this step.
         """
-        self._take_steps(should_stop)
+        self._take_steps(should_stop, is_over)
         self._end_epoch()
 
     def harden(self) -> None:
@@ -238,7 +241,7 @@ class ModelStage:
             learner.model_terms = self._ranks.model_terms
         return learner
 
-    def _take_steps(self, should_stop: Callable[[], bool]) -> None:
+    def _take_steps(self, should_stop: Callable[[], bool], is_over: Callable[[], bool]) -> None:
         number, epoch = len(self._data.split.train), self._progress.epoch
         generator = np.random.default_rng([self._config.training.seed, 1, epoch])
         order = order_rows(number, self._data.train_weights, generator)
@@ -256,6 +259,8 @@ class ModelStage:
             if self._successor is not None:
                 self._take_step(self._successor, rows, Learning.MODEL)
             self._progress.step_in_epoch += 1
+            if is_over():
+                break
 
     def _take_step(self, learner: Learner, rows: Tensor, learning: Learning) -> Tensor:
         with learner.randomness.scope():
@@ -303,7 +308,7 @@ class ModelStage:
 
     def _end_epoch(self) -> None:
         progress = self._progress
-        means = (self._loss_sums / self.steps_per_epoch).tolist()
+        means = (self._loss_sums / progress.step_in_epoch).tolist()
         self._loss_sums.zero_()
         progress.step_in_epoch = 0
         progress.epoch += 1

@@ -131,15 +131,36 @@ def test_given_groups_of_another_model_are_the_start(make_table, make_config):
     assert run.soft_assignment().argmax(axis=1).tolist() == [0, 1] * 4 + [0]
 
 
-def test_a_run_ends_after_the_epoch_in_which_its_time_is_up(make_table, make_config):
+def test_a_run_ends_after_the_step_in_which_its_time_is_up(make_table, make_config):
+    def count_looks(run):
+        looks = itertools.count()
+        run.train_epoch(should_stop=lambda: next(looks) < 0)
+        return next(looks)
+
     run = TrainingRun.start(make_table(), make_config(training={"max_seconds": 1e-6}))
+    whole = TrainingRun.start(make_table(), make_config())
     assert not run.is_finished
 
-    run.train_epoch()
+    looks = count_looks(run)
 
     assert run.is_finished
     assert run.epoch == 1
+    assert looks == count_looks(whole) - 2  # of three steps
+    assert run.state().losses["total"] > 0
     assert run.freeze().report["training"]["epochs"] == 1
+
+
+@pytest.mark.usefixtures("_short_search")
+def test_a_search_ends_when_its_time_is_up(make_table, make_config):
+    config = make_config(assignment={"estimator": "mirror"}, training={"max_seconds": 1e-6})
+    run = TrainingRun.start(make_table(), config)
+
+    states = [run.train_epoch() for _ in range(3)]
+
+    assert [state.step for state in states] == [4, 12, 15]  # what is left of the search is left out
+    assert [state.epoch for state in states] == [0, 0, 1]  # the model has to learn something
+    assert run.is_finished
+    assert run.freeze().report["search"] is not None
 
 
 def test_a_run_that_is_told_to_finish_can_be_frozen_at_once(make_table, make_config):
