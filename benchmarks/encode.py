@@ -26,7 +26,7 @@ from benchmarks.frozen_model import (
     EagerModel,
     draw_rows,
 )
-from catvq.model.residual_search import BEAM
+from catvq.model.codes.residual_search import BEAM
 from catvq.onnx_builder import Graph
 
 ROWS = (1, 16, 256, 4096)

@@ -18,7 +18,7 @@ from catvq.frozen.metadata import describe_encoder
 from catvq.frozen.onnx_export import decoder_graph, doubt_graph, encoder_graph
 from catvq.frozen.verify import OnnxEncoder
 from catvq.frozen.weights import FrozenWeights
-from catvq.model.residual_search import search_codes
+from catvq.model.codes.residual_search import search_codes
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
 from worker.contract.job_config import JobRequest

@@ -18,7 +18,7 @@ from catvq.cleaning.cleaner import FeatureCleaner
 from catvq.descriptors.family import ChannelFamily
 from catvq.frozen.onnx_cleaning import normalize, num_tabular, restore, rows_kind
 from catvq.frozen.weights import FrozenWeights
-from catvq.model.residual_search import BEAM
+from catvq.model.codes.residual_search import BEAM
 from catvq.onnx_builder import Array, Graph
 
 REGISTER = 16  # float32 in the widest vector register

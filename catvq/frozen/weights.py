@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from catvq.errors import ConfigError
-from catvq.model.residual_search import search_codes
+from catvq.model.codes.residual_search import search_codes
 from catvq.model.routing import HardRouting
 from catvq.model.vqvae import CategoricalVQVAE
 

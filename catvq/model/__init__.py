@@ -1,4 +1,4 @@
-"""The VQ-VAE: encoder, codebooks, quantiser, decoder, routing by the assignment, losses, metrics.
+"""The VQ-VAE: encoder, decoder, routing by the assignment, losses, metrics; `codes` are its codebooks.
 
 Imports `features` and `state`.
 """

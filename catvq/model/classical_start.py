@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from catvq.model.codebook import KMEANS_ITERATIONS
+from catvq.model.codes.codebook import KMEANS_ITERATIONS
 from catvq.model.routing import HardRouting, Routing
 from catvq.model.vqvae import CategoricalVQVAE
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from catvq.errors import ConfigError
 from catvq.model.batch_part import BatchPart, dropout
-from catvq.model.codebook import CodebookBank
-from catvq.model.quantizer import Quantization, quantize
+from catvq.model.codes.codebook import CodebookBank
+from catvq.model.codes.quantizer import Quantization, quantize
 from catvq.model.routing import Routing
 from catvq.recipe import PARTIAL_HIDDEN_DIM
 

@@ -8,7 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.experiment import Plan, find_faults, run
+from tests.chaos.experiment import Plan, run
+from tests.chaos.faults import find_faults
 from tests.chaos.service import running, running_on_hosts
 
 IN_NETWORK = "CATVQ_CHAOS_IN_NETWORK"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.chaos.experiment import Plan, find_faults, run
+from tests.chaos.experiment import Plan, run
+from tests.chaos.faults import find_faults
 from tests.chaos.service import running
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

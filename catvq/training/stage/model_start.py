@@ -12,7 +12,7 @@ from torch import Tensor
 
 from catvq.features.row_weights import draw_rows
 from catvq.features.rows import RunData
-from catvq.model.codebook import KMEANS_ITERATIONS
+from catvq.model.codes.codebook import KMEANS_ITERATIONS
 from catvq.model.smoothing import SPREADS, Smoother
 from catvq.model.vqvae import CategoricalVQVAE
 from catvq.recipe import choose_sample_size

@@ -15,7 +15,7 @@ from catvq.config.assignment import ASSIGNMENT_LR
 from catvq.features.owners import ColumnOwners
 from catvq.model.assignment import CategoryAssignment
 from catvq.model.classical_start import start_classically
-from catvq.model.codebook import KMEANS_ITERATIONS
+from catvq.model.codes.codebook import KMEANS_ITERATIONS
 from catvq.model.losses import LossTerms, squared_error
 from catvq.model.routing import HardRouting, Routing, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE

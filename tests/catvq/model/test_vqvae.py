@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from catvq.errors import ConfigError
-from catvq.model.quantizer import quantize
+from catvq.model.codes.quantizer import quantize
 from catvq.model.routing import HardRouting, SoftRouting
 from catvq.model.vqvae import CategoricalVQVAE, ModelShape
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 import torch
 
-from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
+from catvq.model.codes.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 
 def squares_of(codes):

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from catvq.errors import ConfigError
-from catvq.model.codebook import CodebookBank
-from tests.catvq.model.banks import bank_of, take_in
+from catvq.model.codes.codebook import CodebookBank
+from tests.catvq.model.codes.banks import bank_of, take_in
 
 
 def test_the_nearest_code_is_the_one_at_the_smallest_distance():
@@ -26,7 +26,7 @@ def test_codes_do_not_depend_on_how_many_rows_are_looked_at_at_once(monkeypatch)
     latents = torch.randn(2, 50, 3)
     whole = bank.nearest(latents)
 
-    monkeypatch.setattr("catvq.model.least.CPU_DISTANCES", 200)
+    monkeypatch.setattr("catvq.model.codes.least.CPU_DISTANCES", 200)
 
     assert torch.equal(bank.nearest(latents), whole)
 

@@ -9,7 +9,7 @@ Shapes: B rows, G categories, L levels, S = G * L streams, K codebook_size, E la
 import torch
 from torch import Tensor
 
-from catvq.model.least import least_few
+from catvq.model.codes.least import least_few
 
 # Width of the beam: 4 has 8 to 20% less error than 1, and 8 has 0 to 4% less than 4.
 BEAM = 4

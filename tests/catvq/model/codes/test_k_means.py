@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from catvq.errors import Interrupted
-from catvq.model import least
-from catvq.model.k_means import k_means, nearest_codes
+from catvq.model.codes import least
+from catvq.model.codes.k_means import k_means, nearest_codes
 
 POINTS = torch.randn(3, 200, 4, generator=torch.Generator().manual_seed(0))
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from catvq.model.codebook import CodebookBank
+from catvq.model.codes.codebook import CodebookBank
 
 
 def bank_of(codes, **settings_):

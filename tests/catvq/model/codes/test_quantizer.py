@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from catvq.model.codebook import CodebookBank
-from catvq.model.quantizer import quantize
+from catvq.model.codes.codebook import CodebookBank
+from catvq.model.codes.quantizer import quantize
 
 CATEGORIES, LEVELS, ROWS, WIDTH = 2, 3, 50, 3
 

@@ -1,6 +1,6 @@
 import torch
 
-from catvq.model.least import least, least_few
+from catvq.model.codes.least import least, least_few
 
 
 def test_of_equal_distances_the_first_is_the_least():

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from catvq.errors import Interrupted
-from catvq.model.least import least, rows_at_once
+from catvq.model.codes.least import least, rows_at_once
 
 SEEDING_ROWS = 2048  # rows from which k-means++ draws the first codes
 

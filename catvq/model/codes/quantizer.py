@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from catvq.model.codebook import CodebookBank
+from catvq.model.codes.codebook import CodebookBank
 
 
 @dataclass(frozen=True)

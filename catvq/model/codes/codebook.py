@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from catvq.errors import ConfigError
-from catvq.model.k_means import k_means, nearest_codes, sums_by_code
-from catvq.model.least import rows_at_once
-from catvq.model.residual_search import BEAM, TRAINING_BEAM, search_codes
+from catvq.model.codes.k_means import k_means, nearest_codes, sums_by_code
+from catvq.model.codes.least import rows_at_once
+from catvq.model.codes.residual_search import BEAM, TRAINING_BEAM, search_codes
 
 KMEANS_ITERATIONS = 30  # 8 have 1 to 3% more error
 # Squared distance over squared norm: ten times the rounding error of a float32 distance.

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from catvq.model.codebook import CodebookBank
-from tests.catvq.model.banks import bank_of, take_in
+from catvq.model.codes.codebook import CodebookBank
+from tests.catvq.model.codes.banks import bank_of, take_in
 
 
 def test_k_means_finds_well_separated_clusters_of_every_stream_at_once():
